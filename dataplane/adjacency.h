@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Layer 2 towards a next hop: what ip_output writes in front of a packet. One array for all; main writes, workers read.
+//
+// An entry is born when somebody first sends to a next hop of a realm and is never moved; legs and flows keep its index.
+// Its address is one atomic word, so a reader sees the old or the new MAC and never half of one.
+#pragma once
+
+#include "include/addr.h"
+
+#include <rte_ether.h>
+#include <stdatomic.h>
+
+#define TD_ADJACENCY_NONE UINT32_MAX
+#define TD_ADJACENCY_VALID (1ull << 48) // the low 48 bits are the MAC as it lies in the frame (first byte lowest)
+
+struct td_adjacency {
+	_Atomic uint64_t mac;    // ctl (main): wo, workers: ro
+	uint16_t port;           // index in td_dataplane.ports
+	uint16_t vlan;           // 0: untagged
+	uint16_t realm;
+	uint16_t mtu;            // of IP
+	struct rte_ether_addr src;
+	uint8_t zero[2];
+	struct td_sockaddr next_hop;
+} __attribute__((aligned(64)));
+
+struct td_worker;
+// The adjacency for a destination (on-link, or its family's gateway) of a realm; made when it is new, which asks main to
+// resolve it. Any worker; lock-free look-up, the making goes through main's ring and may return NONE until it is made
+// (ip_output then hands the packet to main, which keeps at most 8 for each neighbour). NONE also where there is no route.
+uint32_t td_adjacency_find(struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination);

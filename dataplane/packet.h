@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What travels with an mbuf between stages: its private area, filled by eth_input and ip_input.
+//
+// Owner: the core that holds the mbuf. 64 bytes, one cache line (architecture §4: the receiver's peek goes along).
+#pragma once
+
+#include "include/flow.h"
+#include "sip/peek.h"
+
+#include <rte_mbuf.h>
+
+struct td_packet {
+	uint16_t realm;       // index; set by eth_input from port and VLAN
+	uint8_t port;         // index in td_dataplane.ports it came in on
+	uint8_t address;      // index of the realm's local address it was sent to
+	uint16_t l3_off;      // from the start of the frame
+	uint16_t l4_off;      // the UDP or ICMP header
+	uint16_t payload_len; // of UDP, from its verified length; the payload starts at l4_off + 8
+	uint8_t peek_kind;    // enum td_peek_kind, of a handed-over SIP message
+	uint8_t owner;        // worker it goes to
+	struct td_sockaddr src, dst; // of SIP and slow packets; RTP reads them from the frame
+	uint8_t zero[12];
+};
+
+static_assert(sizeof(struct td_packet) == 64, "one cache line of private area");
+
+static inline struct td_packet *td_packet(struct rte_mbuf *m)
+{
+	return (struct td_packet *)rte_mbuf_to_priv(m);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// IP addresses, socket addresses and prefixes of both families. Any thread; never allocates.
+//
+// Unused bytes are always zero, so that equality is a memcmp and a hash may run over the struct.
+#pragma once
+
+#include "include/span.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+enum { TD_IPV4 = 4, TD_IPV6 = 6 };
+
+#define TD_ADDR_STRLEN 56 // "[v6]:port" and NUL
+
+struct td_sockaddr {
+	uint8_t ip[16];  // network order; IPv4 in the first four bytes
+	uint16_t port;   // host order; 0 where only the address counts
+	uint8_t family;  // TD_IPV4, TD_IPV6, 0 = unset
+	uint8_t zero;
+};
+
+static_assert(sizeof(struct td_sockaddr) == 20, "hashed and compared as bytes");
+
+struct td_prefix {
+	uint8_t ip[16];
+	uint8_t family;
+	uint8_t len; // bits
+};
+
+static inline size_t td_ip_len(uint8_t family)
+{
+	return family == TD_IPV4 ? 4 : 16;
+}
+
+static inline bool td_ip_eq(const struct td_sockaddr *a, const struct td_sockaddr *b)
+{
+	return a->family == b->family && memcmp(a->ip, b->ip, 16) == 0;
+}
+
+static inline bool td_sockaddr_eq(const struct td_sockaddr *a, const struct td_sockaddr *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static inline bool td_prefix_has(const struct td_prefix *p, const struct td_sockaddr *a)
+{
+	if (p->family != a->family)
+		return false;
+	if (memcmp(p->ip, a->ip, p->len / 8) != 0)
+		return false;
+	uint8_t mask = (uint8_t)(0xff00 >> (p->len % 8));
+	return p->len % 8 == 0 || ((p->ip[p->len / 8] ^ a->ip[p->len / 8]) & mask) == 0;
+}
+
+// Parses "10.0.0.1", "fd00::1" or "[fd00::1]" into ip and family, port untouched.
+// Returns 0 or -1; *out is written only on success.
+static inline int td_ip_parse(struct td_span s, struct td_sockaddr *out)
+{
+	char text[48];
+	uint8_t ip[16] = { 0 };
+
+	if (s.len >= 2 && s.ptr[0] == '[' && s.ptr[s.len - 1] == ']')
+		s = td_span(s.ptr + 1, s.len - 2);
+	if (s.len == 0 || s.len >= sizeof(text) || memchr(s.ptr, '\0', s.len))
+		return -1;
+	td_span_cstr(s, text, sizeof(text));
+	uint8_t family = memchr(s.ptr, ':', s.len) ? TD_IPV6 : TD_IPV4;
+	if (inet_pton(family == TD_IPV4 ? AF_INET : AF_INET6, text, ip) != 1)
+		return -1;
+	memcpy(out->ip, ip, 16);
+	out->family = family;
+	out->zero = 0;
+	return 0;
+}
+
+// Writes "10.0.0.1" or "fd00::1" (brackets where asked for). Returns the length, 0 where unset.
+static inline size_t td_ip_format(const struct td_sockaddr *a, bool brackets, char *dst, size_t cap)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (a->family == 0 || cap < sizeof(text) + 3 ||
+		!inet_ntop(a->family == TD_IPV4 ? AF_INET : AF_INET6, a->ip, text, sizeof(text))) {
+		if (cap > 0)
+			dst[0] = '\0';
+		return 0;
+	}
+	bool wrap = brackets && a->family == TD_IPV6;
+	int n = snprintf(dst, cap, wrap ? "[%s]" : "%s", text);
+	return (size_t)n;
+}
+
+// Writes "10.0.0.1:5060" or "[fd00::1]:5060"; cap at least TD_ADDR_STRLEN. Returns the length.
+static inline size_t td_sockaddr_format(const struct td_sockaddr *a, char *dst, size_t cap)
+{
+	size_t n = td_ip_format(a, true, dst, cap);
+
+	return n == 0 ? 0 : n + (size_t)snprintf(dst + n, cap - n, ":%u", a->port);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every counted outcome of the switch, by name: one array of uint64_t per worker, written by its owner alone.
+// Add a counter by adding a line; the name is what `tandemctl show counters` prints (area.verdict).
+// The third column says what the balance of a core does with it: a frame that was RX is in the end SENT, DROPped
+// or HELD; INFO counts something else than frames.
+#pragma once
+
+#include <stdint.h>
+
+// clang-format off
+#define TD_COUNTERS(X) \
+	X(RX_FRAMES,            "port.rx",                 INFO) \
+	X(TX_FRAMES,            "port.tx",                 INFO) \
+	X(TX_FULL,              "port.tx_full",            DROP) \
+	X(ETH_SHORT,            "eth.short",               DROP) \
+	X(ETH_NOT_FOR_US,       "eth.not_for_us",          DROP) \
+	X(ETH_UNKNOWN_TYPE,     "eth.unknown_type",        DROP) \
+	X(ETH_UNKNOWN_VLAN,     "eth.unknown_vlan",        DROP) \
+	X(IP_BAD_HEADER,        "ip.bad_header",           DROP) \
+	X(IP_BAD_LENGTH,        "ip.bad_length",           DROP) \
+	X(IP_BAD_CHECKSUM,      "ip.bad_checksum",         DROP) \
+	X(IP_BAD_SOURCE,        "ip.bad_source",           DROP) \
+	X(IP_NOT_FOR_US,        "ip.not_for_us",           DROP) \
+	X(IP_UNKNOWN_PROTOCOL,  "ip.unknown_protocol",     DROP) \
+	X(IP_FRAGMENT_BAD,      "ip.fragment_bad",         DROP) \
+	X(IP_FRAGMENT_TIMEOUT,  "ip.fragment_timeout",     DROP) \
+	X(IP_NO_ROUTE,          "ip.no_route",             DROP) \
+	X(IP_TOO_BIG,           "ip.too_big",              DROP) \
+	X(UDP_BAD_LENGTH,       "udp.bad_length",          DROP) \
+	X(UDP_BAD_CHECKSUM,     "udp.bad_checksum",        DROP) \
+	X(UDP_NO_LISTENER,      "udp.no_listener",         DROP) \
+	X(NEIGH_QUEUE_FULL,     "neigh.queue_full",        DROP) \
+	X(NEIGH_UNREACHABLE,    "neigh.unreachable",       DROP) \
+	X(NEIGH_BAD,            "neigh.bad",               DROP) \
+	X(ICMP_BAD,             "icmp.bad",                DROP) \
+	X(ICMP_IGNORED,         "icmp.ignored",            DROP) \
+	X(ICMP_RATE,            "icmp.rate",               DROP) \
+	X(PUNT_NONE,            "punt.none",               DROP) \
+	X(HANDOFF_FULL,         "handoff.full",            DROP) \
+	X(HANDOFF_SENT,         "handoff.sent",            INFO) \
+	X(BUF_EMPTY,            "buf.empty",               INFO) \
+	X(RTP_RELAYED,          "rtp.relayed",             INFO) \
+	X(RTP_NO_LEG,           "rtp.no_leg",              DROP) \
+	X(RTP_NO_PEER,          "rtp.no_peer",             DROP) \
+	X(RTP_HELD,             "rtp.held",                DROP) \
+	X(RTP_WRONG_SOURCE,     "rtp.wrong_source",        DROP) \
+	X(RTP_BAD_VERSION,      "rtp.bad_version",         DROP) \
+	X(RTP_BAD_LENGTH,       "rtp.bad_length",          DROP) \
+	X(RTP_BAD_PAYLOAD,      "rtp.bad_payload",         DROP) \
+	X(RTCP_RELAYED,         "rtcp.relayed",            INFO) \
+	X(RTCP_BAD,             "rtcp.bad",                DROP) \
+	X(SIP_RX_REQUESTS,      "sip.rx_requests",         INFO) \
+	X(SIP_RX_RESPONSES,     "sip.rx_responses",        INFO) \
+	X(SIP_TX_REQUESTS,      "sip.tx_requests",         INFO) \
+	X(SIP_TX_RESPONSES,     "sip.tx_responses",        INFO) \
+	X(SIP_CONSUMED,         "sip.consumed",            INFO) \
+	X(SIP_KEEPALIVE,        "sip.keepalive",           INFO) \
+	X(SIP_RETRANSMISSION,   "sip.retransmission",      INFO) \
+	X(SIP_RETRANSMITTED,    "sip.retransmitted",       INFO) \
+	X(SIP_UNKNOWN_SOURCE,   "sip.unknown_source",      DROP) \
+	X(SIP_BAD_MESSAGE,      "sip.bad_message",         DROP) \
+	X(SIP_BAD_ANSWERED,     "sip.bad_answered",        INFO) \
+	X(SIP_TOO_BIG,          "sip.too_big",             INFO) \
+	X(SIP_BAD_TOKEN,        "sip.bad_token",           INFO) \
+	X(SIP_STRAY_RESPONSE,   "sip.stray_response",      DROP) \
+	X(SIP_STRAY_ACK,        "sip.stray_ack",           DROP) \
+	X(SIP_SOURCE_RATE,      "sip.source_rate",         DROP) \
+	X(SIP_TRUNK_CALLS,      "sip.trunk_calls",         INFO) \
+	X(SIP_TRUNK_CPS,        "sip.trunk_cps",           INFO) \
+	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
+	X(SIP_NO_POLICY,        "sip.no_policy",           INFO) \
+	X(SIP_DRAINING,         "sip.draining",            INFO) \
+	X(SIP_NO_TRANSACTION,   "sip.no_transaction",      INFO) \
+	X(SIP_NO_CALL,          "sip.no_call",             INFO) \
+	X(SIP_NO_MEMORY,        "sip.no_memory",           INFO) \
+	X(SIP_NO_MEDIA_PORT,    "sip.no_media_port",       INFO) \
+	X(SIP_SEND_FAILED,      "sip.send_failed",         INFO) \
+	X(CALL_STARTED,         "call.started",            INFO) \
+	X(CALL_ANSWERED,        "call.answered",           INFO) \
+	X(CALL_ENDED,           "call.ended",              INFO) \
+	X(CALL_ATTEMPTS,        "call.attempts",           INFO) \
+	X(CALL_FAILOVER,        "call.failover",           INFO) \
+	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \
+	X(JOURNAL_RECORDS,      "journal.records",         INFO) \
+	X(JOURNAL_FULL,         "journal.full",            INFO)
+// clang-format on
+
+#define X(id, name, kind) TD_C_##id,
+enum td_counter { TD_COUNTERS(X) TD_C__COUNT };
+#undef X
+
+// Name of a counter, as the contract spells it.
+static inline const char *td_counter_name(enum td_counter c)
+{
+#define X(id, name, kind) [TD_C_##id] = name,
+	static const char *const names[TD_C__COUNT] = { TD_COUNTERS(X) };
+#undef X
+	return names[c];
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Compile-time ceilings: every array that a configuration or a packet could fill is bounded here.
+#pragma once
+
+#define TD_NAME_LEN 32            // node, realm, port, trunk names, NUL included
+#define TD_WORKERS_MAX 64
+#define TD_PORTS_MAX 32
+#define TD_REALMS_MAX 64
+#define TD_REALM_ADDRS_MAX 8      // addresses of one realm, both families
+#define TD_REALM_LISTENERS_MAX 8  // SIP transports × ports of one realm
+#define TD_REALM_GATEWAYS_MAX 4
+#define TD_TRUNKS_MAX 16384
+#define TD_PEERS_MAX 16           // egress targets of one trunk
+#define TD_SOURCES_MAX 32         // ingress prefixes of one trunk
+#define TD_ROUTE_TARGETS_MAX 16
+#define TD_ROUTE_FROM_MAX 64
+#define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
+#define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life
+#define TD_SIP_MESSAGE_MAX 65535  // the largest value limits.sip_message_bytes may take

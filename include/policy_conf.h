@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Routing policy as people write it and as control pushes it: plain data, one allocation of arrays, no pointers into
+// other processes. sip/policy.h compiles it into what workers read.
+#pragma once
+
+#include "include/addr.h"
+#include "include/limits.h"
+
+enum td_trust { TD_TRUST_NONE = 0, TD_TRUST_IN = 1, TD_TRUST_OUT = 2, TD_TRUST_BOTH = 3 };
+
+struct td_peer_conf {
+	struct td_sockaddr address;
+	uint16_t priority; // lower first
+	uint8_t transport; // enum td_transport
+};
+
+// How an ingress trunk is told apart where sources overlap; unset fields match anything.
+struct td_match_conf {
+	char listener[TD_ADDR_STRLEN];   // our address[:port] the request arrived on
+	char tech_prefix[TD_NAME_LEN];   // leading digits of the R-URI's user part
+	char domain[128];                // host part of the From URI
+	uint16_t source_port;            // 0: any
+};
+
+struct td_trunk_conf {
+	char name[TD_NAME_LEN];
+	char realm[TD_NAME_LEN];
+	bool enabled;
+	bool early_single;          // early = "single": one early dialog to the A side only
+	bool use_rn;                // RFC 4694 rn is the routing number
+	uint8_t trust;              // enum td_trust
+	uint8_t n_peers, n_sources, n_media_sources, n_failover_codes;
+	struct td_peer_conf peers[TD_PEERS_MAX];
+	struct td_prefix sources[TD_SOURCES_MAX];       // none: the peers' addresses, any port
+	struct td_prefix media_sources[TD_SOURCES_MAX]; // beside the SDP's address
+	struct td_match_conf match;
+	uint16_t failover_codes[16]; // beside time-out, 503 and 5xx
+	uint32_t max_calls;          // 0: no limit; both directions
+	uint32_t max_cps;            // 0: no limit
+	uint32_t attempt_timeout_ms; // INVITE sent to first provisional above 100
+	uint32_t ring_timeout_ms;
+	uint32_t max_duration_s;     // 0: no limit
+	uint32_t media_timeout_s;    // 0: off
+};
+
+struct td_route_target_conf {
+	char trunk[TD_NAME_LEN]; // empty where registrar is set
+	bool registrar;
+	uint16_t priority; // lower first
+	uint16_t weight;   // at random within a priority
+};
+
+struct td_route_conf {
+	uint16_t n_from, n_to;
+	char from[TD_ROUTE_FROM_MAX][TD_NAME_LEN]; // trunk names; "subscribers" is reserved
+	char prefix[TD_NAME_LEN];                  // digits, or empty for any
+	char domain[128];                          // empty for any
+	struct td_route_target_conf to[TD_ROUTE_TARGETS_MAX];
+};
+
+struct td_policy_conf {
+	uint64_t generation; // grows with every push
+	uint32_t n_trunks, n_routes;
+	struct td_trunk_conf *trunks; // owned
+	struct td_route_conf *routes; // owned
+	uint32_t max_calls;           // limits.calls
+	uint32_t max_cps;             // limits.cps
+	uint32_t source_cps;          // limits.source_cps: new requests/s of one source; 0: no limit
+	uint32_t drain_s;             // limits.drain_s
+};

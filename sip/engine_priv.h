@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The inside of an engine, for the files of sip/ that make it up. Nobody outside sip/ includes this.
+#pragma once
+
+#include "sip/call.h"
+#include "sip/engine.h"
+#include "sip/policy.h"
+#include "sip/pool.h"
+#include "sip/source_rate.h"
+#include "sip/token.h"
+#include "sip/wheel.h"
+
+struct td_engine {
+	struct td_engine_conf conf;
+	uint64_t now_ns;      // of the event being handled
+	const struct td_policy *policy;
+	bool draining;
+	struct td_token_keys keys;
+	struct td_wheel wheel; // arg: the engine
+	struct td_slab *slab;  // text of calls and transactions
+	struct td_source_rate *source_rate;
+	struct td_txn *txn;
+	struct td_calls *calls;
+	struct td_alloc alloc;
+	struct td_msg msg;     // scratch of the message being handled
+	struct td_core core;
+};
+
+static inline uint64_t td_engine_now_ms(const struct td_engine *e)
+{
+	return e->now_ns / 1000000;
+}
+
+static inline uint64_t td_engine_wall_us(const struct td_engine *e)
+{
+	return (e->now_ns + e->conf.wall_offset_ns) / 1000;
+}
+
+static inline void td_engine_count(struct td_engine *e, enum td_counter counter)
+{
+	e->conf.counters[counter]++;
+}
+
+// The address that peers of a realm see for a local one (1:1 NAT), port kept.
+struct td_sockaddr td_engine_advertised(const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
+// A local SIP address of the realm for a family: the first listener's; family 0 when there is none.
+struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);

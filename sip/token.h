@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Keyed tokens in every branch and every local tag (architecture §4): 32 base64url characters, opaque to peers.
+// Pure; any thread.
+#pragma once
+
+#include "include/span.h"
+
+#define TD_TOKEN_LEN 32
+#define TD_BRANCH_COOKIE "z9hG4bK" // RFC 3261 §8.1.1.7
+#define TD_BRANCH_LEN (7 + TD_TOKEN_LEN)
+
+enum td_token_kind { TD_TOKEN_TRANSACTION = 1, TD_TOKEN_DIALOG = 2 };
+
+struct td_token_keys {
+	uint64_t mac[2];  // SipHash-2-4
+	uint64_t mask[2]; // hides the fields: token = mac(fields) ‖ fields ⊕ stream(mask, mac)
+	uint64_t hash[2]; // for seeded hashes of Call-ID and AoR
+	uint16_t node;
+	uint32_t epoch;
+};
+
+struct td_token {
+	uint8_t kind; // enum td_token_kind
+	uint8_t worker;
+	uint32_t slot;
+	uint32_t generation;
+	uint8_t branch; // of a forked or parallel attempt: free for the owner
+};
+
+// key: 32 secret bytes, from which the three keys are derived.
+void td_token_keys_init(struct td_token_keys *keys, const uint8_t key[32], uint16_t node, uint32_t epoch);
+void td_token_write(const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN]);
+// 0; -EBADMSG: not 32 such characters or a bad MAC; -ESTALE: another node's or epoch's. Constant time in the MAC.
+int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out);
+// The token in a branch parameter (with its cookie) — same returns.
+int td_token_read_branch(const struct td_token_keys *keys, struct td_span branch, struct td_token *out);
+
+uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len);
