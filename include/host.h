@@ -9,7 +9,7 @@
 #include "include/cdr.h"
 #include "include/flow.h"
 #include "include/leg.h"
-#include "include/limits.h"
+#include "include/ceilings.h"
 
 enum td_answer {
 	TD_DONE,    // *out is filled

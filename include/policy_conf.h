@@ -4,7 +4,7 @@
 #pragma once
 
 #include "include/addr.h"
-#include "include/limits.h"
+#include "include/ceilings.h"
 
 enum td_trust { TD_TRUST_NONE = 0, TD_TRUST_IN = 1, TD_TRUST_OUT = 2, TD_TRUST_BOTH = 3 };
 

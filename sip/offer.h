@@ -6,7 +6,7 @@
 #pragma once
 
 #include "include/leg.h"
-#include "include/limits.h"
+#include "include/ceilings.h"
 #include "sip/sdp.h"
 #include "sip/writer.h"
 
