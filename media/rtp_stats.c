@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "media/rtp_stats.h"
+
+// ns → ticks: hz × 2^40 / 10^9. Cutting it off costs less than one part in a million: nothing that a jitter would show.
+#define FACTOR(hz) (((uint64_t)(hz) << 40) / 1000000000u)
+
+// RFC 3551 §6; what is missing there is dynamic, reserved or unassigned and taken for 8000 Hz.
+const uint64_t td_rtp_clock_factor[128] = {
+	[0 ... 127] = FACTOR(8000),
+	[6] = FACTOR(16000), // DVI4
+	[10] = FACTOR(44100), // L16 stereo
+	[11] = FACTOR(44100), // L16 mono
+	[14] = FACTOR(90000), // MPA
+	[16] = FACTOR(11025), // DVI4
+	[17] = FACTOR(22050), // DVI4
+	[25] = FACTOR(90000), // CelB
+	[26] = FACTOR(90000), // JPEG
+	[28] = FACTOR(90000), // nv
+	[31 ... 34] = FACTOR(90000), // H261, MPV, MP2T, H263
+};
+
+uint32_t td_rtp_clock_hz(uint8_t payload_type)
+{
+	// Rounded, for FACTOR() cut it off.
+	unsigned __int128 hz = (unsigned __int128)td_rtp_clock_factor[payload_type & 0x7f] * 1000000000u;
+
+	return (uint32_t)((hz + (1ull << 39)) >> 40);
+}
+
+static uint64_t stream_expected(const struct td_rtp_stats *stats)
+{
+	uint64_t highest = ((uint64_t)stats->cycles << 16) + stats->max_seq;
+
+	return highest - stats->base_seq + 1;
+}
+
+// Lost of the stream now running.
+static uint64_t stream_lost(const struct td_rtp_stats *stats, const struct td_rtp_past *past, uint64_t packets)
+{
+	uint64_t received = packets - past->packets_base - past->jumped;
+	uint64_t expected = stream_expected(stats);
+
+	return expected > received ? expected - received : 0;
+}
+
+// App. A.1, init_seq(): the packet at hand is the first of a stream. early: packets before it that belong to it.
+static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp, uint16_t early)
+{
+	if (stats->state & TD_RTP_STATS_STARTED)
+		past->lost += stream_lost(stats, past, stats->packets - 1 - early);
+	past->packets_base = stats->packets - 1 - early;
+	past->jumped = 0;
+	stats->ssrc = rtp->ssrc;
+	stats->payload_type = rtp->payload_type;
+	stats->max_seq = rtp->seq;
+	stats->base_seq = (uint16_t)(rtp->seq - early);
+	stats->cycles = rtp->seq < stats->base_seq;
+	stats->state = TD_RTP_STATS_STARTED;
+}
+
+void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp)
+{
+	if (!(stats->state & TD_RTP_STATS_STARTED) || stats->ssrc != rtp->ssrc) {
+		stream_begin(stats, past, rtp, 0);
+		return;
+	}
+	if (td_rtp_clock_factor[stats->payload_type] != td_rtp_clock_factor[rtp->payload_type]) {
+		stats->jitter = 0; // it was in the other clock
+		stats->state &= (uint8_t)~TD_RTP_STATS_TRANSIT;
+	}
+	stats->payload_type = rtp->payload_type;
+
+	uint16_t ahead = (uint16_t)(rtp->seq - stats->max_seq);
+	if (ahead < TD_RTP_MAX_DROPOUT) {
+		stats->cycles = (uint16_t)(stats->cycles + (rtp->seq < stats->max_seq));
+		stats->max_seq = rtp->seq;
+	} else if (ahead <= 65536 - TD_RTP_MAX_MISORDER) {
+		// A jump: believed when the next packet confirms it, for the sender has then started anew.
+		if (stats->state & TD_RTP_STATS_JUMPED && rtp->seq == stats->bad_seq) {
+			past->jumped--; // the packet that jumped is the new stream's first
+			stream_begin(stats, past, rtp, 1);
+			return;
+		}
+		past->jumped++;
+		stats->bad_seq = (uint16_t)(rtp->seq + 1);
+		stats->state = (uint8_t)((stats->state | TD_RTP_STATS_JUMPED) & ~TD_RTP_STATS_TRANSIT);
+	}
+}
+
+uint64_t td_rtp_stats_lost(const struct td_rtp_stats *stats, const struct td_rtp_past *past)
+{
+	if (!(stats->state & TD_RTP_STATS_STARTED))
+		return past->lost;
+	return past->lost + stream_lost(stats, past, stats->packets);
+}
+
+double td_rtp_stats_jitter_ms(const struct td_rtp_stats *stats)
+{
+	return (double)stats->jitter / 16.0 * 1000.0 / td_rtp_clock_hz(stats->payload_type);
+}
