@@ -19,7 +19,6 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
-SCENARIOS = pathlib.Path(__file__).parent / "sipp"
 
 SIDES = {
     "a": {"ip": "10.0.1.1", "ip6": "fd00:1::1", "switch": "10.0.1.254", "switch6": "fd00:1::fe", "port": "xa"},
@@ -237,14 +236,15 @@ class Lab:
 
     def sipp(self, side, scenario, *args, v6=False, remote=None, ip=None, port=5060, calls=1, rate=10, timeout=60,
              keys=None, media_port=None):
-        """Starts SIPp in a side's namespace. scenario: a file of tests/e2e/sipp, or 'uac'/'uas' for SIPp's own."""
+        """Starts SIPp in a side's namespace with a scenario's text (scenario.py)."""
         self.serial += 1
         s = SIDES[side]
         ip = ip or (s["ip6"] if v6 else s["ip"])
-        name = f"sipp-{side}-{pathlib.Path(scenario).stem}-{self.serial}"
-        script = ["-sn", scenario] if scenario in ("uac", "uas") else ["-sf", SCENARIOS / scenario]
+        name = f"sipp-{side}-{self.serial}"
+        script = self.folder / f"{name}.xml"
+        script.write_text(scenario)
         to = remote or (f"[{s['switch6']}]:5060" if v6 else f"{s['switch']}:5060")
-        argv = ["sipp", to, *script, "-i", ip, "-p", port, "-m", calls, "-r", rate, "-nostdin", "-trace_err",
+        argv = ["sipp", to, "-sf", script, "-i", ip, "-p", port, "-m", calls, "-r", rate, "-nostdin", "-trace_err",
                 "-error_file", self.folder / f"{name}.err", "-timeout", timeout, "-timeout_error", "-mi", ip]
         if media_port:
             argv += ["-mp", media_port]

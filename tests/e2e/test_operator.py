@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a NOC engineer does while calls stand: look, limit, hang up, drain, reload, restart."""
+import re
+import signal
+
+from lab import until
+from scenario import (BASIC_UAC, BASIC_UAS, PROVISIONALS, ack, ack_failure, bye, expect, invite, pause, recv, reply, reply_again,
+                      sdp, uac, uas)
+
+TO_B = ("-s", "442079460123")
+LONG_UAC = uac(invite(), PROVISIONALS, recv(200), ack(), pause(4000), bye(), recv(200))
+ENDED_BY_SWITCH_UAC = uac(invite(), PROVISIONALS, recv(200), ack(), recv("BYE", timeout=30000), reply_again(200))
+ENDED_BY_SWITCH_UAS = uas(recv("INVITE"), reply(200, body=sdp(), retrans=500), recv("ACK"), recv("BYE"), reply_again(200))
+
+
+def standing_call(lab, caller=LONG_UAC, callee=BASIC_UAS, calls=1):
+    server = lab.sipp("b", callee, calls=calls)
+    lab.wait_listening("b")
+    client = lab.sipp("a", caller, *TO_B, calls=calls)
+    until(lambda: sum(c["state"] == "answered" for c in lab.calls()) == calls, 10, what="an answered call")
+    return client, server
+
+
+def finish(lab, client, server):
+    assert client.wait(30) == 0, lab.sipp_error(client) + lab.logs()
+    assert server.wait(30) == 0, lab.sipp_error(server) + lab.logs()
+    lab.settle()
+
+
+def test_show_calls(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    (call,) = lab.calls()
+    assert call["trunk_in"] == "carrier-a" and call["trunk_out"] == "carrier-b" and len(call["legs"]) == 2
+    assert {leg["local"].rsplit(":", 1)[0] for leg in call["legs"]} == {"10.0.1.254", "10.0.2.254"}
+    trunks = {t["name"]: t for t in lab.show("trunks")}
+    assert trunks["carrier-a"]["calls"] == 1 and trunks["carrier-b"]["calls"] == 1 and trunks["carrier-a"]["state"] == "up"
+    assert {c["role"] for c in lab.show("cores")} >= {"main", "worker"}
+    assert {p["name"] for p in lab.show("ports")} == {"xa", "xb"}
+    assert lab.show("call", call["id"])
+    finish(lab, client, server)
+    assert lab.cdrs(1)[0]["id"] == call["id"]
+    lab.ctl("show", "call", "no-such-call", code=1)
+
+
+def test_hangup(fresh):
+    lab = fresh()
+    client, server = standing_call(lab, ENDED_BY_SWITCH_UAC, ENDED_BY_SWITCH_UAS)
+    lab.ctl("hangup", lab.calls()[0]["id"])
+    finish(lab, client, server)
+    assert lab.cdrs(1)[0]["released_by"] == "switch"
+    lab.ctl("hangup", "no-such-call", code=1)
+
+
+def test_trunk_limit_plus_one(fresh):
+    lab = fresh(edit=lambda t: re.sub(r'(name = "carrier-b"; realm = "east"; )max_calls = 15000', r"\1max_calls = 2", t))
+    server = lab.sipp("b", BASIC_UAS, calls=2)
+    lab.wait_listening("b")
+    first = lab.sipp("a", LONG_UAC, *TO_B, calls=2)
+    until(lambda: len(lab.calls()) == 2, what="two calls")
+    third = lab.sipp("a", uac(invite(), recv(100, optional=True), recv(503), ack_failure()), *TO_B, port=5070)
+    assert third.wait(20) == 0, lab.sipp_error(third)
+    finish(lab, first, server)
+    assert sorted(r["sip_code"] for r in lab.cdrs(3)) == [200, 200, 503]
+
+
+def test_drain(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    lab.ctl("drain")
+    refused = lab.sipp("a", uac(invite(), recv(100, optional=True), recv(503, action=expect("Retry-After", "[0-9]+")),
+                                ack_failure()), *TO_B, port=5070)
+    assert refused.wait(20) == 0, lab.sipp_error(refused)
+    finish(lab, client, server)
+
+
+def test_reload_in_mid_call(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    lab.conf.write_text(lab.conf.read_text().replace('prefix = "49"', 'prefix = "33"'))
+    lab.ctl("reload")
+    probe = lab.sipp("b", uac(invite(), recv(100, optional=True), recv(404), ack_failure()), "-s", "4930555100", port=5070)
+    assert probe.wait(20) == 0, lab.sipp_error(probe)
+    assert [c["state"] for c in lab.calls()] == ["answered"]
+    finish(lab, client, server)
+
+
+def test_reload_refuses_a_bad_file(fresh):
+    lab = fresh()
+    good = lab.conf.read_text()
+    lab.conf.write_text(good.replace('trunk = "carrier-b"', 'trunk = "carrier-z"'))
+    lab.ctl("reload", code=1)
+    lab.conf.write_text(good)
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
+    lab.settle()
+
+
+def test_control_restart_in_mid_call(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    lab.control.kill(signal.SIGKILL)
+    assert lab.dataplane.alive()
+    lab.start_control()
+    lab.wait_ready()
+    assert [c["state"] for c in lab.calls()] == ["answered"]
+    finish(lab, client, server)
+    lab.cdrs(1)
+
+
+def test_data_plane_alone_keeps_its_policy(fresh):
+    lab = fresh()
+    lab.control.kill(signal.SIGKILL)
+    lab.dataplane.kill(signal.SIGTERM)
+    lab.start_dataplane()
+    until(lambda: (lab.run_dir / "dataplane.sock").exists(), what="the data plane")
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
+    lab.start_control()
+    lab.wait_ready()
+    assert len(lab.cdrs(1)) == 1
+    lab.settle()
+
+
+def test_sigterm_ends_with_zero(fresh):
+    lab = fresh(edit=lambda t: t.replace("cps = 1000;", "cps = 1000; drain_s = 2;"))
+    assert lab.dataplane.kill(signal.SIGTERM) == 0
+    assert lab.control.kill(signal.SIGTERM) == 0
+
+
+def test_killed_data_plane_leaves_one_incomplete_cdr(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    lab.dataplane.kill(signal.SIGKILL)
+    lab.start_dataplane()
+    lab.wait_ready()
+    (cdr,) = lab.cdrs(1)
+    assert cdr["complete"] == 0 and cdr["answer_us"] is not None
+    client.kill()
+    server.kill()
