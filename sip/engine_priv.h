@@ -6,6 +6,7 @@
 #include "sip/engine.h"
 #include "sip/policy.h"
 #include "sip/pool.h"
+#include "sip/slab.h"
 #include "sip/source_rate.h"
 #include "sip/token.h"
 #include "sip/wheel.h"

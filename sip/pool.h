@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fixed-size objects with generations, and text blocks in size classes: all memory of the engine after start-up.
+// Fixed-size objects with generations: all memory of the engine after start-up, beside the text in sip/slab.h.
 // Owner: one thread. One allocation at creation, none later.
 #pragma once
 
@@ -16,6 +16,9 @@ struct td_pool {
 	uint32_t *free_slots;  // stack
 	uint32_t *generations; // odd: in use
 	uint32_t item_bytes, capacity, n_free;
+	uint32_t shift;        // item_bytes = odd part << shift
+	uint64_t inverse;      // of the odd part, modulo 2^64: slots come without a division
+	void *memory;          // what was allocated
 };
 
 int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes, uint32_t capacity); // 0, -ENOMEM
@@ -30,12 +33,3 @@ static inline uint32_t td_pool_used(const struct td_pool *pool)
 {
 	return pool->capacity - pool->n_free;
 }
-
-// Text of calls and transactions: blocks of 64 B … 64 KiB (powers of two and their 1.5-folds) from one arena.
-struct td_slab;
-struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes); // NULL: ENOMEM
-void td_slab_free_all(struct td_slab *slab, const struct td_alloc *alloc);
-char *td_slab_get(struct td_slab *slab, uint32_t len); // NULL: empty; len 0 gives a block too
-void td_slab_put(struct td_slab *slab, char *block);    // NULL is fine
-struct td_span td_slab_dup(struct td_slab *slab, struct td_span text); // ptr NULL: empty
-size_t td_slab_used(const struct td_slab *slab); // bytes in blocks that are lent
