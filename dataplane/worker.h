@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/adjacency.h"
+#include "dataplane/clock.h"
 #include "dataplane/packet.h"
 #include "include/config.h"
 #include "include/counters.h"
@@ -20,6 +21,9 @@ struct td_leg_table;     // dataplane/leg.h
 struct td_journal_ring;  // dataplane/journal_ring.h
 struct td_command_ring;  // dataplane/command.h
 struct td_reassembly;    // dataplane/reassembly.h
+struct td_sip_host;      // dataplane/sip_host.h
+struct td_log_ring;      // dataplane/log_ring.h
+struct td_trunk_state;   // dataplane/trunk_state.h
 
 // A burst on its way out of one port: flushed at the end of each loop turn or when full.
 struct td_tx_batch {
@@ -63,11 +67,20 @@ struct td_worker {
 	struct td_journal_ring *journal;
 	struct td_command_ring *commands;
 	struct td_reassembly *reassembly;
-	struct rte_ring *sip_in[TD_WORKERS_MAX]; // SPSC, from worker i; own index NULL
+	struct td_sip_host *sip_host;
+	struct td_log_ring *log;
+	struct rte_ring *sip_in[TD_WORKERS_MAX]; // SPSC, from worker i; own index: what waits behind TD_SIP_PER_LOOP
 	struct rte_ring *rtp_in[TD_WORKERS_MAX];
 	struct rte_ring *tx_in[TD_WORKERS_MAX + 1]; // frames to send on ports whose queue is ours; last: from main
 	struct rte_ring *to_main; // packets that wait for a neighbour, ARP/ND/ICMP errors for main
 	bool idle; // the last turn found nothing
+	uint64_t sip_due_ns; // worker: the engine's next deadline, UINT64_MAX when it has none
+
+	// What main last asked for, as this worker has seen it (control_input.c).
+	const struct td_policy *policy;
+	uint64_t wall_offset_ns;
+	bool draining;
+	_Atomic uint32_t calls, legs, sip_busy; // worker: wo, main: ro; once a turn
 } __attribute__((aligned(64)));
 
 struct td_dataplane {
@@ -82,7 +95,12 @@ struct td_dataplane {
 	struct rte_rcu_qsbr *qsbr;        // workers report quiescent once a turn; offline while asleep
 	_Atomic(const struct td_policy *) policy; // main: wo, workers: ro
 	_Atomic bool stop;                // main: wo
+	_Atomic bool draining;            // main: wo, workers: ro
+	_Atomic uint64_t wall_offset_ns;  // wall = now + offset; main: wo, workers: ro
+	struct td_clock clock;            // ro after start-up
 	uint64_t tsc_hz;
+	struct td_trunk_state *trunks;    // shared limits of trunks
+	uint32_t epoch;                   // boot epoch of this data plane
 };
 
 static inline void td_worker_count(struct td_worker *w, enum td_counter counter, uint64_t n)
@@ -107,7 +125,11 @@ uint32_t td_worker_turn(struct td_worker *worker);
 void td_eth_input(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n);   // eth_input.c
 void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);                 // ip_input.c: realm, l3_off set
 void td_rtp_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);                // rtp_input.c: UDP to a media port; owner or hand-off
-void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);                // sip_input.c: UDP to a SIP listener; peek, owner or hand-off
+void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);                // sip_input.c: UDP to a SIP listener; peek, to the owner's sip_in
+// The owner's end of sip_in: at most max messages go to the engine. Then the timers that are due. Returns messages taken.
+uint32_t td_sip_run(struct td_worker *w, uint32_t max);                                       // sip_input.c
+// First thing in every turn, and after a sleep: policy, clock, drain, and at most one command from main.
+void td_control_input(struct td_worker *w);                                                   // control_input.c
 // The packet starts at its IP header, lengths and checksums of IP and UDP are this function's unless l4_done. Writes
 // layer 2, fragments where the MTU asks for it, queues for port_tx. Takes the mbuf in every case.
 void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *packet);          // ip_output.c
