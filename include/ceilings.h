@@ -14,6 +14,7 @@
 #define TD_SOURCES_MAX 32         // ingress prefixes of one trunk
 #define TD_ROUTE_TARGETS_MAX 16
 #define TD_ROUTE_FROM_MAX 64
+#define TD_ROUTES_MAX 65536
 #define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
 #define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life
 #define TD_SIP_MESSAGE_MAX 65535  // the largest value limits.sip_message_bytes may take

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every key of the configuration: the one place where a key, its range and its default are said. tandem.conf(5)
+// describes them in the same order.
+#include "control/config_schema.h"
+
+#include "include/flow.h"
+
+#define PLACE(record, field) .offset = offsetof(struct record, field), .size = sizeof(((struct record *)0)->field)
+#define NAME(k, record, field, ...) { .key = k, .kind = CFG_NAME, PLACE(record, field), __VA_ARGS__ }
+#define TEXT(k, record, field, ...) { .key = k, .kind = CFG_TEXT, PLACE(record, field), __VA_ARGS__ }
+#define PATH(k, record, field, dflt) { .key = k, .kind = CFG_PATH, PLACE(record, field), .text = dflt }
+#define NUMBER(k, record, field, lo, hi, dflt) \
+	{ .key = k, .kind = CFG_NUMBER, PLACE(record, field), .min = lo, .max = hi, .preset = dflt }
+// dflt is in the unit that is kept.
+#define SECONDS(k, record, field, per_s, lo, hi, dflt) \
+	{ .key = k, .kind = CFG_SECONDS, PLACE(record, field), .scale = per_s, .min = lo, .max = hi, .preset = dflt }
+#define BOOL(k, record, field, dflt) { .key = k, .kind = CFG_BOOL, PLACE(record, field), .preset = dflt }
+#define CHOICE(k, record, field, list, dflt) \
+	{ .key = k, .kind = CFG_CHOICE, PLACE(record, field), .words = list, .preset = dflt }
+#define GROUP(k, fields, ...) { .key = k, .kind = CFG_GROUP, .group = fields, __VA_ARGS__ }
+#define LIST(k, desc, ...) { .key = k, .kind = CFG_LIST, .list = &(desc), __VA_ARGS__ }
+#define READ(k, function, ...) { .key = k, .kind = CFG_READ, .read = function, __VA_ARGS__ }
+#define LATER(k) { .key = k, .kind = CFG_LATER }
+#define REQUIRED .required = true
+#define END { .key = NULL }
+
+static const char *const poll_words[] = { "adaptive", "busy", NULL, NULL };
+static const char *const checksum_words[] = { "auto", "verify", "trust", NULL, NULL };
+static const char *const punt_words[] = { "none", NULL, "tap", NULL };
+static const char *const transport_words[] = { "udp", NULL, "tcp", "tls", "ws", "wss", "sctp", NULL };
+static const char *const source_words[] = { "strict", "learn-once", NULL, "authenticated", NULL };
+static const char *const unknown_words[] = { "drop", "403", NULL, NULL };
+static const char *const trust_words[] = { "none", "in", "out", "both", NULL, NULL };
+static const char *const early_words[] = { "all", "single", NULL, NULL };
+
+// --- the machine -----------------------------------------------------------------------------------------------------
+
+static const struct cfg_field lcores[] = {
+	NUMBER("main", td_config, main_cpu, 0, 1023, 0),
+	READ("workers", cfg_read_workers, REQUIRED, .expected = "an array of CPU numbers, such as [ 1 ]"),
+	READ("dsp", cfg_read_dsp),
+	CHOICE("poll", td_config, poll, poll_words, TD_POLL_ADAPTIVE),
+	END,
+};
+
+static const struct cfg_field memory[] = {
+	NUMBER("huge_mb", td_config, huge_mb, 0, 1 << 22, 0),
+	END,
+};
+
+static const struct cfg_field limits[] = {
+	NUMBER("calls", td_config, max_calls, 1, 10000000, 1000),
+	NUMBER("cps", td_config, max_cps, 1, 1000000, 100),
+	NUMBER("registrations", td_config, max_registrations, 0, 100000000, 0),
+	NUMBER("source_cps", td_config, source_cps, 0, 1000000, 0),
+	NUMBER("sip_message_bytes", td_config, sip_message_bytes, 2048, TD_SIP_MESSAGE_MAX, 16384),
+	NUMBER("quarantine_ms", td_config, quarantine_ms, 0, 600000, 1000),
+	SECONDS("drain_s", td_config, drain_s, 1, 0, 86400, 30),
+	END,
+};
+
+static const struct cfg_field timers[] = {
+	NUMBER("t1", td_config, t1_ms, 10, 60000, 500),
+	NUMBER("t2", td_config, t2_ms, 10, 600000, 4000),
+	NUMBER("t4", td_config, t4_ms, 10, 600000, 5000),
+	END,
+};
+
+static const struct cfg_field port[] = {
+	NAME("name", td_port_conf, name, REQUIRED),
+	TEXT("device", td_port_conf, device, REQUIRED),
+	CHOICE("rx_checksum", td_port_conf, rx_checksum, checksum_words, TD_CHECKSUM_AUTO),
+	CHOICE("punt", td_port_conf, punt_tap, punt_words, 0),
+	NUMBER("mtu", td_port_conf, mtu, 576, 9216, 0),
+	END,
+};
+
+// --- realms ----------------------------------------------------------------------------------------------------------
+
+static const struct cfg_field listener[] = {
+	CHOICE("transport", td_listener_conf, transport, transport_words, TD_UDP),
+	NUMBER("port", td_listener_conf, port, 1, 65535, 5060),
+	END,
+};
+
+static const struct cfg_list listeners = { .group = listener, .max = TD_REALM_LISTENERS_MAX,
+	.element_bytes = sizeof(struct td_listener_conf), .offset = offsetof(struct td_realm_conf, sip),
+	.count_offset = offsetof(struct td_realm_conf, n_listeners), .count_bytes = 1 };
+
+static const struct cfg_field realm_media[] = {
+	READ("ports", cfg_read_media_ports),
+	CHOICE("source", td_realm_conf, media_source, source_words, TD_SOURCE_STRICT),
+	READ("addresses", cfg_read_media_addresses),
+	END,
+};
+
+static const struct cfg_field dscp[] = {
+	NUMBER("sip", td_realm_conf, dscp_sip, 0, 63, 24),
+	NUMBER("rtp", td_realm_conf, dscp_rtp, 0, 63, 46),
+	END,
+};
+
+static const struct cfg_field realm[] = {
+	NAME("name", td_realm_conf, name, REQUIRED),
+	NAME("port", td_realm_conf, port, REQUIRED),
+	NUMBER("vlan", td_realm_conf, vlan, 1, 4094, 0),
+	NUMBER("mtu", td_realm_conf, mtu, 576, 9216, 0),
+	READ("addresses", cfg_read_realm_addresses, REQUIRED,
+		.expected = "an array of addresses with their prefix length, such as [ \"192.0.2.1/24\" ]"),
+	READ("advertise", cfg_read_realm_advertise),
+	READ("gateways", cfg_read_realm_gateways),
+	LIST("sip", listeners, REQUIRED),
+	GROUP("media", realm_media),
+	GROUP("dscp", dscp),
+	CHOICE("unknown", td_realm_conf, unknown, unknown_words, TD_UNKNOWN_DROP),
+	LATER("registrar"),
+	END,
+};
+
+// --- policy ----------------------------------------------------------------------------------------------------------
+
+static const struct cfg_field peer[] = {
+	READ("address", cfg_read_peer_address, REQUIRED, .expected = "an IP address"),
+	NUMBER("port", td_peer_conf, address.port, 1, 65535, 5060),
+	CHOICE("transport", td_peer_conf, transport, transport_words, TD_UDP),
+	NUMBER("priority", td_peer_conf, priority, 0, 65535, 1),
+	END,
+};
+
+static const struct cfg_list peers = { .group = peer, .max = TD_PEERS_MAX, .element_bytes = sizeof(struct td_peer_conf),
+	.offset = offsetof(struct td_trunk_conf, peers), .count_offset = offsetof(struct td_trunk_conf, n_peers),
+	.count_bytes = 1 };
+
+static const struct cfg_field match[] = {
+	READ("listener", cfg_read_listener_match),
+	TEXT("tech_prefix", td_trunk_conf, match.tech_prefix),
+	TEXT("domain", td_trunk_conf, match.domain),
+	NUMBER("source_port", td_trunk_conf, match.source_port, 1, 65535, 0),
+	END,
+};
+
+static const struct cfg_field trunk_media[] = {
+	READ("sources", cfg_read_media_sources),
+	LATER("codecs"),
+	LATER("srtp"),
+	LATER("dtmf"),
+	LATER("ptime"),
+	LATER("record"),
+	END,
+};
+
+static const struct cfg_field trunk[] = {
+	NAME("name", td_trunk_conf, name, REQUIRED),
+	NAME("realm", td_trunk_conf, realm, REQUIRED),
+	BOOL("enabled", td_trunk_conf, enabled, true),
+	CHOICE("trust", td_trunk_conf, trust, trust_words, TD_TRUST_NONE),
+	LIST("peers", peers),
+	READ("sources", cfg_read_sources),
+	GROUP("match", match),
+	BOOL("use_rn", td_trunk_conf, use_rn, false),
+	CHOICE("early", td_trunk_conf, early_single, early_words, 0),
+	READ("failover_codes", cfg_read_failover_codes),
+	NUMBER("max_calls", td_trunk_conf, max_calls, 0, 10000000, 0),
+	NUMBER("max_cps", td_trunk_conf, max_cps, 0, 1000000, 0),
+	SECONDS("attempt_timeout", td_trunk_conf, attempt_timeout_ms, 1000, 1, 300, 5000),
+	SECONDS("ring_timeout", td_trunk_conf, ring_timeout_ms, 1000, 1, 3600, 180000),
+	SECONDS("max_duration", td_trunk_conf, max_duration_s, 1, 0, 2592000, 0),
+	SECONDS("media_timeout", td_trunk_conf, media_timeout_s, 1, 0, 86400, 0),
+	GROUP("media", trunk_media),
+	END,
+};
+
+static const struct cfg_field target[] = {
+	NAME("trunk", td_route_target_conf, trunk),
+	LATER("registrar"),
+	NUMBER("priority", td_route_target_conf, priority, 0, 65535, 1),
+	NUMBER("weight", td_route_target_conf, weight, 0, 65535, 100),
+	END,
+};
+
+static const struct cfg_list targets = { .group = target, .max = TD_ROUTE_TARGETS_MAX,
+	.element_bytes = sizeof(struct td_route_target_conf), .offset = offsetof(struct td_route_conf, to),
+	.count_offset = offsetof(struct td_route_conf, n_to), .count_bytes = 2 };
+
+static const struct cfg_field route[] = {
+	READ("from", cfg_read_route_from, REQUIRED, .expected = "an array of trunk names, such as [ \"carrier-a\" ]"),
+	READ("prefix", cfg_read_route_prefix),
+	TEXT("domain", td_route_conf, domain),
+	LIST("to", targets, REQUIRED),
+	END,
+};
+
+// --- the file --------------------------------------------------------------------------------------------------------
+
+static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX, .element_bytes = sizeof(struct td_port_conf),
+	.offset = offsetof(struct td_config, ports), .count_offset = offsetof(struct td_config, n_ports), .count_bytes = 1 };
+static const struct cfg_list realms = { .group = realm, .max = TD_REALMS_MAX,
+	.element_bytes = sizeof(struct td_realm_conf), .offset = offsetof(struct td_config, realms),
+	.count_offset = offsetof(struct td_config, n_realms), .count_bytes = 1 };
+static const struct cfg_list trunks = { .group = trunk, .max = TD_TRUNKS_MAX,
+	.element_bytes = sizeof(struct td_trunk_conf), .offset = offsetof(struct td_config, policy.trunks),
+	.count_offset = offsetof(struct td_config, policy.n_trunks), .count_bytes = 4, .owned = true };
+static const struct cfg_list routes = { .group = route, .max = TD_ROUTES_MAX,
+	.element_bytes = sizeof(struct td_route_conf), .offset = offsetof(struct td_config, policy.routes),
+	.count_offset = offsetof(struct td_config, policy.n_routes), .count_bytes = 4, .owned = true };
+
+const struct cfg_field cfg_top[] = {
+	NAME("node", td_config, node, .text = "tandem-1"),
+	PATH("run_dir", td_config, run_dir, "/run/tandem"),
+	PATH("state_dir", td_config, state_dir, "/var/lib/tandem"),
+	GROUP("lcores", lcores, REQUIRED),
+	GROUP("memory", memory),
+	GROUP("limits", limits),
+	GROUP("sip", timers),
+	LIST("ports", ports, REQUIRED),
+	LIST("realms", realms, REQUIRED),
+	LIST("trunks", trunks),
+	LIST("routes", routes),
+	LATER("store"),
+	LATER("location"),
+	END,
+};
