@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Layer 2 towards a next hop: what ip_output writes in front of a packet. One array for all; main writes, workers read.
+// Layer 2 towards a next hop: what ip_output writes in front of a packet. One array for all; main
+// writes, workers read.
 //
-// An entry is born when somebody first sends to a next hop of a realm and is never moved; legs and flows keep its index.
-// Its address is one atomic word, so a reader sees the old or the new MAC and never half of one.
+// An entry is born when somebody first sends to a next hop of a realm and is never moved; legs and
+// flows keep its index. Its address is one atomic word, so a reader sees the old or the new MAC and
+// never half of one.
 #pragma once
 
 #include "include/addr.h"
@@ -25,7 +27,8 @@ struct td_adjacency {
 } __attribute__((aligned(64)));
 
 struct td_worker;
-// The adjacency for a destination (on-link, or its family's gateway) of a realm; made when it is new, which asks main to
-// resolve it. Any worker; lock-free look-up, the making goes through main's ring and may return NONE until it is made
-// (ip_output then hands the packet to main, which keeps at most 8 for each neighbour). NONE also where there is no route.
+// The adjacency for a destination (on-link, or its family's gateway) of a realm. Any worker;
+// lock-free. NONE where there is no route or nobody sent there yet: td_ip_output() with NONE hands
+// the packet to main, which makes the entry, resolves it and keeps at most 8 packets for each
+// neighbour meanwhile. Never goes away again once it is there.
 uint32_t td_adjacency_find(struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination);

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every counted outcome of the switch, by name: one array of uint64_t per worker, written by its owner alone.
 // Add a counter by adding a line; the name is what `tandemctl show counters` prints (area.verdict).
-// The third column says what the balance of a core does with it: a frame that was RX is in the end SENT, DROPped
-// or HELD; INFO counts something else than frames.
+// The third column says what the balance of a core does with it (td_counters_balance()): frames come IN, go OUT or are
+// DROPped. REFUSED counts messages dropped in silence by the engine, whose frames are OUT as sip.consumed; INFO counts
+// something else than frames.
 #pragma once
 
 #include <stdint.h>
 
 // clang-format off
 #define TD_COUNTERS(X) \
-	X(RX_FRAMES,            "port.rx",                 INFO) \
-	X(TX_FRAMES,            "port.tx",                 INFO) \
+	X(RX_FRAMES,            "port.rx",                 IN) \
+	X(RX_RINGS,             "ring.rx",                 IN) \
+	X(TX_FRAMES,            "port.tx",                 OUT) \
+	X(TX_ORIGINATED,        "tx.originated",           IN) \
+	X(TX_HANDED,            "tx.handed",               OUT) \
 	X(TX_FULL,              "port.tx_full",            DROP) \
+	X(MAIN_HANDED,          "main.handed",             OUT) \
+	X(MAIN_FULL,            "main.full",               DROP) \
 	X(ETH_SHORT,            "eth.short",               DROP) \
+	X(ETH_SEGMENTED,        "eth.segmented",           DROP) \
 	X(ETH_NOT_FOR_US,       "eth.not_for_us",          DROP) \
 	X(ETH_UNKNOWN_TYPE,     "eth.unknown_type",        DROP) \
 	X(ETH_UNKNOWN_VLAN,     "eth.unknown_vlan",        DROP) \
@@ -22,6 +29,11 @@
 	X(IP_BAD_SOURCE,        "ip.bad_source",           DROP) \
 	X(IP_NOT_FOR_US,        "ip.not_for_us",           DROP) \
 	X(IP_UNKNOWN_PROTOCOL,  "ip.unknown_protocol",     DROP) \
+	X(IP_EXTENSION_HEADER,  "ip.extension_header",     DROP) \
+	X(IP_FRAGMENT_MERGED,   "ip.fragment_merged",      OUT) \
+	X(IP_FRAGMENT_MADE,     "ip.fragment_made",        IN) \
+	X(IP_FRAGMENT_FULL,     "ip.fragment_full",        DROP) \
+	X(IP_FRAGMENT_NO_BUFFER, "ip.fragment_no_buffer",  DROP) \
 	X(IP_FRAGMENT_BAD,      "ip.fragment_bad",         DROP) \
 	X(IP_FRAGMENT_TIMEOUT,  "ip.fragment_timeout",     DROP) \
 	X(IP_NO_ROUTE,          "ip.no_route",             DROP) \
@@ -32,12 +44,15 @@
 	X(NEIGH_QUEUE_FULL,     "neigh.queue_full",        DROP) \
 	X(NEIGH_UNREACHABLE,    "neigh.unreachable",       DROP) \
 	X(NEIGH_BAD,            "neigh.bad",               DROP) \
+	X(NEIGH_IGNORED,        "neigh.ignored",           DROP) \
+	X(NEIGH_CONSUMED,       "neigh.consumed",          OUT) \
+	X(NEIGH_TABLE_FULL,     "neigh.table_full",        DROP) \
 	X(ICMP_BAD,             "icmp.bad",                DROP) \
 	X(ICMP_IGNORED,         "icmp.ignored",            DROP) \
 	X(ICMP_RATE,            "icmp.rate",               DROP) \
 	X(PUNT_NONE,            "punt.none",               DROP) \
 	X(HANDOFF_FULL,         "handoff.full",            DROP) \
-	X(HANDOFF_SENT,         "handoff.sent",            INFO) \
+	X(HANDOFF_SENT,         "handoff.sent",            OUT) \
 	X(BUF_EMPTY,            "buf.empty",               INFO) \
 	X(RTP_RELAYED,          "rtp.relayed",             INFO) \
 	X(RTP_NO_LEG,           "rtp.no_leg",              DROP) \
@@ -53,18 +68,18 @@
 	X(SIP_RX_RESPONSES,     "sip.rx_responses",        INFO) \
 	X(SIP_TX_REQUESTS,      "sip.tx_requests",         INFO) \
 	X(SIP_TX_RESPONSES,     "sip.tx_responses",        INFO) \
-	X(SIP_CONSUMED,         "sip.consumed",            INFO) \
+	X(SIP_CONSUMED,         "sip.consumed",            OUT) \
 	X(SIP_KEEPALIVE,        "sip.keepalive",           INFO) \
 	X(SIP_RETRANSMISSION,   "sip.retransmission",      INFO) \
 	X(SIP_RETRANSMITTED,    "sip.retransmitted",       INFO) \
-	X(SIP_UNKNOWN_SOURCE,   "sip.unknown_source",      DROP) \
-	X(SIP_BAD_MESSAGE,      "sip.bad_message",         DROP) \
+	X(SIP_UNKNOWN_SOURCE,   "sip.unknown_source",      REFUSED) \
+	X(SIP_BAD_MESSAGE,      "sip.bad_message",         REFUSED) \
 	X(SIP_BAD_ANSWERED,     "sip.bad_answered",        INFO) \
 	X(SIP_TOO_BIG,          "sip.too_big",             INFO) \
 	X(SIP_BAD_TOKEN,        "sip.bad_token",           INFO) \
-	X(SIP_STRAY_RESPONSE,   "sip.stray_response",      DROP) \
-	X(SIP_STRAY_ACK,        "sip.stray_ack",           DROP) \
-	X(SIP_SOURCE_RATE,      "sip.source_rate",         DROP) \
+	X(SIP_STRAY_RESPONSE,   "sip.stray_response",      REFUSED) \
+	X(SIP_STRAY_ACK,        "sip.stray_ack",           REFUSED) \
+	X(SIP_SOURCE_RATE,      "sip.source_rate",         REFUSED) \
 	X(SIP_TRUNK_CALLS,      "sip.trunk_calls",         INFO) \
 	X(SIP_TRUNK_CPS,        "sip.trunk_cps",           INFO) \
 	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
@@ -88,6 +103,55 @@
 #define X(id, name, kind) TD_C_##id,
 enum td_counter { TD_COUNTERS(X) TD_C__COUNT };
 #undef X
+
+enum td_counter_kind {
+	TD_COUNTER_INFO,
+	TD_COUNTER_IN,
+	TD_COUNTER_OUT,
+	TD_COUNTER_DROP,
+	TD_COUNTER_REFUSED,
+};
+
+static inline enum td_counter_kind td_counter_kind(enum td_counter c)
+{
+#define X(id, name, kind) [TD_C_##id] = TD_COUNTER_##kind,
+	static const uint8_t kinds[TD_C__COUNT] = { TD_COUNTERS(X) };
+#undef X
+	return (enum td_counter_kind)kinds[c];
+}
+
+// Everything that was thrown away by name.
+static inline uint64_t td_counters_drops(const uint64_t counters[TD_C__COUNT])
+{
+	uint64_t sum = 0;
+
+	for (int c = 0; c < TD_C__COUNT; c++) {
+		enum td_counter_kind kind = td_counter_kind((enum td_counter)c);
+		sum += kind == TD_COUNTER_DROP || kind == TD_COUNTER_REFUSED ? counters[c] : 0;
+	}
+	return sum;
+}
+
+// Frames that a core must still hold: what came in less what went out or was dropped. Negative: a verdict counted twice.
+static inline int64_t td_counters_balance(const uint64_t counters[TD_C__COUNT])
+{
+	int64_t held = 0;
+
+	for (int c = 0; c < TD_C__COUNT; c++) {
+		switch (td_counter_kind((enum td_counter)c)) {
+		case TD_COUNTER_IN:
+			held += (int64_t)counters[c];
+			break;
+		case TD_COUNTER_OUT:
+		case TD_COUNTER_DROP:
+			held -= (int64_t)counters[c];
+			break;
+		default:
+			break;
+		}
+	}
+	return held;
+}
 
 // Name of a counter, as the contract spells it.
 static inline const char *td_counter_name(enum td_counter c)
