@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 
 // Checks the parsed tree and hands its content over.
-static int config_take(struct cfg_reader *reader, const char *const *sets, int n_sets, struct td_config **out)
+static int config_take(
+	struct cfg_reader *reader, const char *const *sets, int n_sets, struct td_config **out)
 {
 	uint32_t before = reader->faults->n;
 
@@ -39,10 +40,12 @@ static int syntax_fault(struct cfg_reader *reader)
 	const char *file = config_error_file(&reader->config);
 
 	if (config_error_type(&reader->config) == CONFIG_ERR_FILE_IO)
-		td_faults_add(reader->faults, "%s: cannot be read, expected a configuration file", reader->name);
+		td_faults_add(reader->faults, "%s: cannot be read, expected a configuration file",
+			reader->name);
 	else
-		td_faults_add(reader->faults, "%s:%d: found a %s, expected libconfig syntax", file ? file : reader->name,
-			config_error_line(&reader->config), config_error_text(&reader->config));
+		td_faults_add(reader->faults, "%s:%d: found a %s, expected libconfig syntax",
+			file ? file : reader->name, config_error_line(&reader->config),
+			config_error_text(&reader->config));
 	return -EINVAL;
 }
 
@@ -52,7 +55,8 @@ static bool readable(const char *path, struct td_faults *faults)
 	struct stat st;
 
 	if (stat(path, &st) != 0) {
-		td_faults_add(faults, "%s: %s, expected a configuration file", path, strerror(errno));
+		td_faults_add(
+			faults, "%s: %s, expected a configuration file", path, strerror(errno));
 		return false;
 	}
 	if (S_ISDIR(st.st_mode)) {
@@ -82,8 +86,8 @@ int td_config_load(const char *path, const char *const *sets, int n_sets, struct
 	return rc;
 }
 
-int td_config_load_text(const char *text, const char *name, const char *const *sets, int n_sets, struct td_config **out,
-	struct td_faults *faults)
+int td_config_load_text(const char *text, const char *name, const char *const *sets, int n_sets,
+	struct td_config **out, struct td_faults *faults)
 {
 	struct cfg_reader reader = { .name = name, .faults = faults };
 	int rc;

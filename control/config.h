@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reads a configuration file (libconfig) into struct td_config, checked whole. Used by both daemons' main.c and by
-// tandemctl; linked alone (config_dep), it brings nothing else of control/ along. Any thread, start-up and reload only.
+// Reads a configuration file (libconfig) into struct td_config, checked whole. Used by both
+// daemons' main.c and by tandemctl; linked alone (config_dep), it brings nothing else of control/
+// along. Any thread, start-up and reload only.
 #pragma once
 
 #include "control/faults.h"
 #include "include/config.h"
 
-// sets: n_sets overrides "path=value", applied in order before anything is checked. A path is keys joined by dots; an
-// element of a list is named by its index or by its name: limits.calls=10, ports.0.device=net_tap0,
-// trunks.carrier-a.max_calls=5, lcores.workers=[1,1]. A value that is not libconfig syntax is taken as a string.
+// sets: n_sets overrides "path=value", applied in order before anything is checked. A path is keys
+// joined by dots; an element of a list is named by its index or by its name: limits.calls=10,
+// ports.0.device=net_tap0, trunks.carrier-a.max_calls=5, lcores.workers=[1,1]. A value that is not
+// libconfig syntax is taken as a string.
 //
-// 0 and *out (td_config_free), policy included with generation 0; -EINVAL: every fault was added to *faults, *out is
-// untouched. faults starts zeroed and is the caller's to free in both cases.
+// 0 and *out (td_config_free), policy included with generation 0; -EINVAL: every fault was added to
+// *faults, *out is untouched. faults starts zeroed and is the caller's to free in both cases.
 int td_config_load(const char *path, const char *const *sets, int n_sets, struct td_config **out,
 	struct td_faults *faults);
 // The same from text in memory; name stands for the file in faults.

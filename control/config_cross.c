@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What no key can tell alone: names that point somewhere, things that may exist once, room for what the limits promise.
-// Records that are faulty already are passed over, so that one mistake is one line.
+// What no key can tell alone: names that point somewhere, things that may exist once, room for what
+// the limits promise. Records that are faulty already are passed over, so that one mistake is one
+// line.
 #include "control/config_schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-// --- places ----------------------------------------------------------------------------------------------------------
+// --- places ---
 
 // The setting at list[index].key of the file, or the nearest thing around it that is there.
-static const config_setting_t *place(struct cfg_reader *reader, const char *list, uint32_t index, const char *key)
+static const config_setting_t *place(
+	struct cfg_reader *reader, const char *list, uint32_t index, const char *key)
 {
 	config_setting_t *root = config_root_setting(&reader->config);
 	config_setting_t *at = config_setting_get_member(root, list);
@@ -27,7 +29,7 @@ static const config_setting_t *inside(const config_setting_t *setting, uint32_t 
 	return element ? element : setting;
 }
 
-// --- names -----------------------------------------------------------------------------------------------------------
+// --- names ---
 
 struct name {
 	const char *text;
@@ -52,9 +54,10 @@ static int name_match(const void *a, const void *b)
 	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
 }
 
-// Sorts the names of n records of stride bytes; each name that came before is a fault at list[i].key.
-static struct names names_of(struct cfg_reader *reader, const char *list, const char *key, const char *first, uint32_t n,
-	size_t stride)
+// Sorts the names of n records of stride bytes; each name that came before is a fault at
+// list[i].key.
+static struct names names_of(struct cfg_reader *reader, const char *list, const char *key,
+	const char *first, uint32_t n, size_t stride)
 {
 	struct names names = { .sorted = calloc(n + 1, sizeof(struct name)), .n = n };
 
@@ -66,23 +69,25 @@ static struct names names_of(struct cfg_reader *reader, const char *list, const 
 		names.sorted[i] = (struct name){ first + i * stride, i };
 	qsort(names.sorted, n, sizeof(struct name), name_compare);
 	for (uint32_t i = 1; i < n; i++)
-		if (names.sorted[i].text[0] && strcmp(names.sorted[i].text, names.sorted[i - 1].text) == 0)
-			cfg_fault(reader, place(reader, list, names.sorted[i].index, key), "another %s than %s[%u]'s", key, list,
-				names.sorted[i - 1].index);
+		if (names.sorted[i].text[0] &&
+			strcmp(names.sorted[i].text, names.sorted[i - 1].text) == 0)
+			cfg_fault(reader, place(reader, list, names.sorted[i].index, key),
+				"another %s than %s[%u]'s", key, list, names.sorted[i - 1].index);
 	return names;
 }
 
 static bool names_find(const struct names *names, const char *text, uint32_t *index)
 {
 	struct name wanted = { text, 0 };
-	const struct name *found = bsearch(&wanted, names->sorted, names->n, sizeof(struct name), name_match);
+	const struct name *found =
+		bsearch(&wanted, names->sorted, names->n, sizeof(struct name), name_match);
 
 	if (found)
 		*index = found->index;
 	return found != NULL;
 }
 
-// --- the machine -----------------------------------------------------------------------------------------------------
+// --- the machine ---
 
 // Is a CPU in a list as the kernel prints it: "0-3,8"?
 static bool cpu_listed(const char *list, int cpu)
@@ -120,15 +125,17 @@ static void check_cpus(struct cfg_reader *reader)
 	bool whole = workers && config_setting_length(workers) == conf->n_workers;
 	for (uint16_t i = 0; i < conf->n_workers; i++)
 		if (whole && !cpu_listed(online, conf->worker_cpus[i]))
-			cfg_fault(reader, inside(workers, i), "a CPU that this machine has (%s)", online);
+			cfg_fault(reader, inside(workers, i), "a CPU that this machine has (%s)",
+				online);
 }
 
-// --- realms ----------------------------------------------------------------------------------------------------------
+// --- realms ---
 
 static bool on_link(const struct td_realm_conf *realm, const struct td_sockaddr *a)
 {
 	for (uint8_t i = 0; i < realm->n_addresses; i++) {
-		struct td_prefix prefix = { .family = realm->addresses[i].ip.family, .len = realm->addresses[i].prefix_len };
+		struct td_prefix prefix = { .family = realm->addresses[i].ip.family,
+			.len = realm->addresses[i].prefix_len };
 		memcpy(prefix.ip, realm->addresses[i].ip.ip, 16);
 		if (td_prefix_has(&prefix, a))
 			return true;
@@ -161,13 +168,17 @@ static void check_addresses(struct cfg_reader *reader, uint32_t r)
 	for (uint8_t i = 1; i < realm->n_addresses; i++)
 		for (uint8_t j = 0; j < i; j++)
 			if (td_ip_eq(&realm->addresses[i].ip, &realm->addresses[j].ip))
-				cfg_fault(reader, inside(addresses, i), "each address of a realm once");
+				cfg_fault(reader, inside(addresses, i),
+					"each address of a realm once");
 	for (uint8_t i = 0; i < realm->n_gateways; i++) {
-		if (!on_link(realm, &realm->gateways[i]) || realm_has_address(realm, &realm->gateways[i]))
-			cfg_fault(reader, inside(gateways, i), "a neighbour inside one of the realm's prefixes");
+		if (!on_link(realm, &realm->gateways[i]) ||
+			realm_has_address(realm, &realm->gateways[i]))
+			cfg_fault(reader, inside(gateways, i),
+				"a neighbour inside one of the realm's prefixes");
 		for (uint8_t j = 0; j < i; j++)
 			if (realm->gateways[i].family == realm->gateways[j].family)
-				cfg_fault(reader, inside(gateways, i), "one gateway of each family");
+				cfg_fault(
+					reader, inside(gateways, i), "one gateway of each family");
 	}
 }
 
@@ -179,12 +190,16 @@ static void check_listeners(struct cfg_reader *reader, uint32_t r)
 	if (realm->n_listeners == 0 && config_setting_is_list(sip))
 		cfg_fault(reader, sip, "at least one listener");
 	for (uint8_t i = 0; i < realm->n_listeners; i++) {
-		if (realm->sip[i].port >= realm->media_port_min && realm->sip[i].port <= realm->media_port_max)
-			cfg_fault_text(reader, inside(sip, i), "found port %u, expected one outside media.ports %u to %u",
+		if (realm->sip[i].port >= realm->media_port_min &&
+			realm->sip[i].port <= realm->media_port_max)
+			cfg_fault_text(reader, inside(sip, i),
+				"found port %u, expected one outside media.ports %u to %u",
 				realm->sip[i].port, realm->media_port_min, realm->media_port_max);
 		for (uint8_t j = 0; j < i; j++)
-			if (realm->sip[i].port == realm->sip[j].port && realm->sip[i].transport == realm->sip[j].transport)
-				cfg_fault_text(reader, inside(sip, i), "found port %u again, expected each listener once",
+			if (realm->sip[i].port == realm->sip[j].port &&
+				realm->sip[i].transport == realm->sip[j].transport)
+				cfg_fault_text(reader, inside(sip, i),
+					"found port %u again, expected each listener once",
 					realm->sip[i].port);
 	}
 }
@@ -196,10 +211,13 @@ static void check_mtu(struct cfg_reader *reader, uint32_t r, uint32_t port)
 	uint16_t mtu = realm->mtu ? realm->mtu : port_mtu;
 
 	if (realm->mtu && port_mtu && realm->mtu > port_mtu)
-		cfg_fault(reader, place(reader, "realms", r, "mtu"), "at most the port's %u", port_mtu);
+		cfg_fault(reader, place(reader, "realms", r, "mtu"), "at most the port's %u",
+			port_mtu);
 	if (mtu && mtu < 1280 && realm_has_family(realm, TD_IPV6))
 		cfg_fault_text(reader, place(reader, "realms", r, "mtu"),
-			"found an MTU of %u with an IPv6 address, expected at least 1280 (RFC 8200)", mtu);
+			"found an MTU of %u with an IPv6 address, expected at least 1280 (RFC "
+			"8200)",
+			mtu);
 }
 
 static void check_realms(struct cfg_reader *reader, const struct names *ports)
@@ -210,19 +228,23 @@ static void check_realms(struct cfg_reader *reader, const struct names *ports)
 		const struct td_realm_conf *realm = &conf->realms[r];
 		uint32_t port = UINT32_MAX;
 		if (realm->port[0] && !names_find(ports, realm->port, &port))
-			cfg_fault(reader, place(reader, "realms", r, "port"), "the name of one of the ports");
+			cfg_fault(reader, place(reader, "realms", r, "port"),
+				"the name of one of the ports");
 		for (uint32_t o = 0; o < r; o++)
-			if (realm->port[0] && strcmp(conf->realms[o].port, realm->port) == 0 && conf->realms[o].vlan == realm->vlan)
+			if (realm->port[0] && strcmp(conf->realms[o].port, realm->port) == 0 &&
+				conf->realms[o].vlan == realm->vlan)
 				cfg_fault_text(reader, place(reader, "realms", r, "port"),
-					"found port \"%s\" %s %u, which is realm \"%s\" already, expected a port and VLAN for each realm",
-					realm->port, realm->vlan ? "with VLAN" : "untagged, VLAN", realm->vlan, conf->realms[o].name);
+					"found port \"%s\" %s %u, which is realm \"%s\" already, "
+					"expected a port and VLAN for each realm",
+					realm->port, realm->vlan ? "with VLAN" : "untagged, VLAN",
+					realm->vlan, conf->realms[o].name);
 		check_mtu(reader, r, port);
 		check_addresses(reader, r);
 		check_listeners(reader, r);
 	}
 }
 
-// --- policy ----------------------------------------------------------------------------------------------------------
+// --- policy ---
 
 static void check_peers(struct cfg_reader *reader, uint32_t t, const struct td_realm_conf *realm)
 {
@@ -230,19 +252,27 @@ static void check_peers(struct cfg_reader *reader, uint32_t t, const struct td_r
 	const config_setting_t *peers = place(reader, "trunks", t, "peers");
 
 	if (trunk->n_peers == 0 && trunk->n_sources == 0)
-		cfg_fault_text(reader, place(reader, "trunks", t, NULL), "found neither peers nor sources, expected one of them");
+		cfg_fault_text(reader, place(reader, "trunks", t, NULL),
+			"found neither peers nor sources, expected one of them");
 	for (uint8_t i = 0; i < trunk->n_peers; i++) {
 		const struct td_sockaddr *a = &trunk->peers[i].address;
 		if (a->family == 0)
 			continue;
 		if (realm && !realm_has_family(realm, a->family))
-			cfg_fault_text(reader, inside(peers, i), "found an IPv%u address, expected one of a family that realm \"%s\" has",
+			cfg_fault_text(reader, inside(peers, i),
+				"found an IPv%u address, expected one of a family that realm "
+				"\"%s\" has",
 				a->family, realm->name);
 		if (realm && realm_has_address(realm, a))
-			cfg_fault_text(reader, inside(peers, i), "found the switch's own address, expected the peer's");
+			cfg_fault_text(reader, inside(peers, i),
+				"found the switch's own address, expected the peer's");
 		for (uint8_t j = 0; j < i; j++)
-			if (td_sockaddr_eq(a, &trunk->peers[j].address) && trunk->peers[i].transport == trunk->peers[j].transport)
-				cfg_fault_text(reader, inside(peers, i), "found the address and port of peers[%u] again, expected each once", j);
+			if (td_sockaddr_eq(a, &trunk->peers[j].address) &&
+				trunk->peers[i].transport == trunk->peers[j].transport)
+				cfg_fault_text(reader, inside(peers, i),
+					"found the address and port of peers[%u] again, expected "
+					"each once",
+					j);
 	}
 }
 
@@ -266,8 +296,8 @@ static void check_match(struct cfg_reader *reader, uint32_t t, const struct td_r
 				return;
 		}
 	}
-	cfg_fault(reader, place(reader, "trunks", t, "match.listener"), "an address, or address:port, that realm \"%s\" listens on",
-		realm->name);
+	cfg_fault(reader, place(reader, "trunks", t, "match.listener"),
+		"an address, or address:port, that realm \"%s\" listens on", realm->name);
 }
 
 static void check_trunks(struct cfg_reader *reader, const struct names *realms)
@@ -278,9 +308,11 @@ static void check_trunks(struct cfg_reader *reader, const struct names *realms)
 		const struct td_trunk_conf *trunk = &conf->policy.trunks[t];
 		uint32_t realm = UINT32_MAX;
 		if (trunk->realm[0] && !names_find(realms, trunk->realm, &realm))
-			cfg_fault(reader, place(reader, "trunks", t, "realm"), "the name of one of the realms");
+			cfg_fault(reader, place(reader, "trunks", t, "realm"),
+				"the name of one of the realms");
 		if (strcmp(trunk->name, "subscribers") == 0)
-			cfg_fault(reader, place(reader, "trunks", t, "name"), "another name: this one is reserved");
+			cfg_fault(reader, place(reader, "trunks", t, "name"),
+				"another name: this one is reserved");
 		check_peers(reader, t, realm < conf->n_realms ? &conf->realms[realm] : NULL);
 		check_match(reader, t, realm < conf->n_realms ? &conf->realms[realm] : NULL);
 	}
@@ -311,7 +343,8 @@ static void check_routes(struct cfg_reader *reader, const struct names *trunks)
 
 	for (uint32_t r = 0; r < policy->n_routes; r++) {
 		const struct td_route_conf *route = &policy->routes[r];
-		const config_setting_t *from = place(reader, "routes", r, "from"), *to = place(reader, "routes", r, "to");
+		const config_setting_t *from = place(reader, "routes", r, "from"),
+				       *to = place(reader, "routes", r, "to");
 		for (uint16_t i = 0; i < route->n_from; i++)
 			if (route->from[i][0] && strcmp(route->from[i], "subscribers") != 0 &&
 				!names_find(trunks, route->from[i], &index))
@@ -323,7 +356,7 @@ static void check_routes(struct cfg_reader *reader, const struct names *trunks)
 	}
 }
 
-// --- room ------------------------------------------------------------------------------------------------------------
+// --- room ---
 
 static bool trunk_uses(const struct td_trunk_conf *trunk, const char *realm, uint8_t family)
 {
@@ -337,7 +370,8 @@ static bool trunk_uses(const struct td_trunk_conf *trunk, const char *realm, uin
 }
 
 // Can both legs of a call be on this realm and family?
-static bool hairpins(const struct td_policy_conf *policy, const struct names *trunks, const char *realm, uint8_t family)
+static bool hairpins(const struct td_policy_conf *policy, const struct names *trunks,
+	const char *realm, uint8_t family)
 {
 	uint32_t index;
 
@@ -345,9 +379,11 @@ static bool hairpins(const struct td_policy_conf *policy, const struct names *tr
 		const struct td_route_conf *route = &policy->routes[r];
 		bool from = false, to = false;
 		for (uint16_t i = 0; i < route->n_from && !from; i++)
-			from = names_find(trunks, route->from[i], &index) && trunk_uses(&policy->trunks[index], realm, family);
+			from = names_find(trunks, route->from[i], &index) &&
+			       trunk_uses(&policy->trunks[index], realm, family);
 		for (uint16_t i = 0; from && i < route->n_to && !to; i++)
-			to = names_find(trunks, route->to[i].trunk, &index) && trunk_uses(&policy->trunks[index], realm, family);
+			to = names_find(trunks, route->to[i].trunk, &index) &&
+			     trunk_uses(&policy->trunks[index], realm, family);
 		if (to)
 			return true;
 	}
@@ -355,7 +391,8 @@ static bool hairpins(const struct td_policy_conf *policy, const struct names *tr
 }
 
 // Every call that limits and trunks admit takes a pair of ports on each side it touches.
-static void check_media_room(struct cfg_reader *reader, uint32_t r, uint8_t family, const struct names *trunks)
+static void check_media_room(
+	struct cfg_reader *reader, uint32_t r, uint8_t family, const struct names *trunks)
 {
 	const struct td_config *conf = reader->conf;
 	const struct td_realm_conf *realm = &conf->realms[r];
@@ -366,26 +403,35 @@ static void check_media_room(struct cfg_reader *reader, uint32_t r, uint8_t fami
 	for (uint32_t t = 0; t < conf->policy.n_trunks; t++) {
 		const struct td_trunk_conf *trunk = &conf->policy.trunks[t];
 		if (trunk_uses(trunk, realm->name, family))
-			needed += trunk->max_calls && trunk->max_calls < conf->max_calls ? trunk->max_calls : conf->max_calls;
+			needed += trunk->max_calls && trunk->max_calls < conf->max_calls
+					  ? trunk->max_calls
+					  : conf->max_calls;
 	}
 	if (needed > conf->max_calls) {
-		uint64_t most = hairpins(&conf->policy, trunks, realm->name, family) ? 2ull * conf->max_calls : conf->max_calls;
+		uint64_t most = hairpins(&conf->policy, trunks, realm->name, family)
+					? 2ull * conf->max_calls
+					: conf->max_calls;
 		needed = needed < most ? needed : most;
 	}
 	uint64_t available = addresses * ((realm->media_port_max - realm->media_port_min + 1u) / 2);
 	if (needed > available && realm->name[0])
 		cfg_fault_text(reader, place(reader, "realms", r, "media.ports"),
-			"found room for %llu calls over IPv%u (%llu addresses, ports %u to %u), expected %llu as limits.calls and the "
-			"trunks' max_calls ask for", (unsigned long long)available, family, (unsigned long long)addresses,
+			"found room for %llu calls over IPv%u (%llu addresses, ports %u to %u), "
+			"expected %llu as limits.calls and the "
+			"trunks' max_calls ask for",
+			(unsigned long long)available, family, (unsigned long long)addresses,
 			realm->media_port_min, realm->media_port_max, (unsigned long long)needed);
 }
 
 void cfg_cross_check(struct cfg_reader *reader)
 {
 	const struct td_config *conf = reader->conf;
-	struct names ports = names_of(reader, "ports", "name", conf->ports[0].name, conf->n_ports, sizeof(conf->ports[0]));
-	struct names devices = names_of(reader, "ports", "device", conf->ports[0].device, conf->n_ports, sizeof(conf->ports[0]));
-	struct names realms = names_of(reader, "realms", "name", conf->realms[0].name, conf->n_realms, sizeof(conf->realms[0]));
+	struct names ports = names_of(reader, "ports", "name", conf->ports[0].name, conf->n_ports,
+		sizeof(conf->ports[0]));
+	struct names devices = names_of(reader, "ports", "device", conf->ports[0].device,
+		conf->n_ports, sizeof(conf->ports[0]));
+	struct names realms = names_of(reader, "realms", "name", conf->realms[0].name,
+		conf->n_realms, sizeof(conf->realms[0]));
 	const char *first_trunk = conf->policy.trunks ? conf->policy.trunks[0].name : "";
 	struct names trunks = names_of(reader, "trunks", "name", first_trunk, conf->policy.n_trunks,
 		sizeof(struct td_trunk_conf));

@@ -33,7 +33,7 @@ static const char *const unknown_words[] = { "drop", "403", NULL, NULL };
 static const char *const trust_words[] = { "none", "in", "out", "both", NULL, NULL };
 static const char *const early_words[] = { "all", "single", NULL, NULL };
 
-// --- the machine -----------------------------------------------------------------------------------------------------
+// --- the machine ---
 
 static const struct cfg_field lcores[] = {
 	NUMBER("main", td_config, main_cpu, 0, 1023, 0),
@@ -75,7 +75,7 @@ static const struct cfg_field port[] = {
 	END,
 };
 
-// --- realms ----------------------------------------------------------------------------------------------------------
+// --- realms ---
 
 static const struct cfg_field listener[] = {
 	CHOICE("transport", td_listener_conf, transport, transport_words, TD_UDP),
@@ -117,7 +117,7 @@ static const struct cfg_field realm[] = {
 	END,
 };
 
-// --- policy ----------------------------------------------------------------------------------------------------------
+// --- policy ---
 
 static const struct cfg_field peer[] = {
 	READ("address", cfg_read_peer_address, REQUIRED, .expected = "an IP address"),
@@ -190,7 +190,7 @@ static const struct cfg_field route[] = {
 	END,
 };
 
-// --- the file --------------------------------------------------------------------------------------------------------
+// --- the file ---
 
 static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX, .element_bytes = sizeof(struct td_port_conf),
 	.offset = offsetof(struct td_config, ports), .count_offset = offsetof(struct td_config, n_ports), .count_bytes = 1 };

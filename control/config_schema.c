@@ -16,7 +16,8 @@ static void text_addv(struct text *t, const char *format, va_list ap)
 	int n = vsnprintf(t->buf + t->len, sizeof(t->buf) - t->len, format, ap);
 
 	if (n > 0)
-		t->len += (size_t)n < sizeof(t->buf) - t->len ? (size_t)n : sizeof(t->buf) - t->len - 1;
+		t->len += (size_t)n < sizeof(t->buf) - t->len ? (size_t)n
+							      : sizeof(t->buf) - t->len - 1;
 }
 
 static void __attribute__((format(printf, 2, 3))) text_add(struct text *t, const char *format, ...)
@@ -28,9 +29,10 @@ static void __attribute__((format(printf, 2, 3))) text_add(struct text *t, const
 	va_end(ap);
 }
 
-// --- faults ----------------------------------------------------------------------------------------------------------
+// --- faults ---
 
-// "limits.calls", "trunks[1].peers[0].address". Recursion is as deep as the file nests, which the parser bounds.
+// "limits.calls", "trunks[1].peers[0].address". Recursion is as deep as the file nests, which the
+// parser bounds.
 static void path_print(struct text *out, const config_setting_t *setting)
 {
 	const config_setting_t *parent = config_setting_parent(setting);
@@ -41,10 +43,12 @@ static void path_print(struct text *out, const config_setting_t *setting)
 	if (!config_setting_name(setting))
 		text_add(out, "[%d]", config_setting_index(setting));
 	else
-		text_add(out, "%s%s", config_setting_is_root(parent) ? "" : ".", config_setting_name(setting));
+		text_add(out, "%s%s", config_setting_is_root(parent) ? "" : ".",
+			config_setting_name(setting));
 }
 
-static void place_print(const struct cfg_reader *reader, struct text *out, const config_setting_t *setting)
+static void place_print(
+	const struct cfg_reader *reader, struct text *out, const config_setting_t *setting)
 {
 	// An override carries its own text in the setting's hook; so do the elements of its value.
 	for (const config_setting_t *s = setting; s; s = config_setting_parent(s)) {
@@ -86,7 +90,8 @@ static void value_print(struct text *out, const config_setting_t *setting)
 }
 
 // Places the fault at setting, or at its member key where that is not NULL.
-static void fault_begin(struct text *out, const struct cfg_reader *reader, const config_setting_t *setting, const char *key)
+static void fault_begin(struct text *out, const struct cfg_reader *reader,
+	const config_setting_t *setting, const char *key)
 {
 	out->len = 0;
 	place_print(reader, out, setting);
@@ -112,7 +117,8 @@ void cfg_fault(struct cfg_reader *reader, const config_setting_t *setting, const
 	td_faults_add(reader->faults, "%s", out.buf);
 }
 
-void cfg_fault_text(struct cfg_reader *reader, const config_setting_t *setting, const char *format, ...)
+void cfg_fault_text(
+	struct cfg_reader *reader, const config_setting_t *setting, const char *format, ...)
 {
 	struct text out;
 	va_list ap;
@@ -137,7 +143,8 @@ static void expected_print(struct text *out, const struct cfg_field *f)
 		text_add(out, "an absolute path of at most %u characters", f->size - 1u);
 		break;
 	case CFG_NUMBER:
-		text_add(out, "a whole number from %lld to %lld", (long long)f->min, (long long)f->max);
+		text_add(out, "a whole number from %lld to %lld", (long long)f->min,
+			(long long)f->max);
 		break;
 	case CFG_SECONDS:
 		text_add(out, "seconds from %lld to %lld", (long long)f->min, (long long)f->max);
@@ -160,7 +167,8 @@ static void expected_print(struct text *out, const struct cfg_field *f)
 	}
 }
 
-static void fault_field(struct cfg_reader *reader, const config_setting_t *setting, const struct cfg_field *f)
+static void fault_field(
+	struct cfg_reader *reader, const config_setting_t *setting, const struct cfg_field *f)
 {
 	struct text out;
 
@@ -172,7 +180,8 @@ static void fault_field(struct cfg_reader *reader, const config_setting_t *setti
 	td_faults_add(reader->faults, "%s", out.buf);
 }
 
-static void fault_missing(struct cfg_reader *reader, const config_setting_t *group, const struct cfg_field *f)
+static void fault_missing(
+	struct cfg_reader *reader, const config_setting_t *group, const struct cfg_field *f)
 {
 	struct text out;
 
@@ -182,7 +191,8 @@ static void fault_missing(struct cfg_reader *reader, const config_setting_t *gro
 	td_faults_add(reader->faults, "%s", out.buf);
 }
 
-static void fault_unknown(struct cfg_reader *reader, const config_setting_t *setting, const struct cfg_field *fields)
+static void fault_unknown(
+	struct cfg_reader *reader, const config_setting_t *setting, const struct cfg_field *fields)
 {
 	struct text out;
 	const char *comma = "";
@@ -198,7 +208,7 @@ static void fault_unknown(struct cfg_reader *reader, const config_setting_t *set
 	td_faults_add(reader->faults, "%s", out.buf);
 }
 
-// --- values ----------------------------------------------------------------------------------------------------------
+// --- values ---
 
 static void *at(void *record, size_t offset)
 {
@@ -207,7 +217,8 @@ static void *at(void *record, size_t offset)
 
 static void put_number(void *record, const struct cfg_field *f, uint64_t value)
 {
-	memcpy(at(record, f->offset), &value, f->size); // little endian, as all of Tandem's machines are
+	memcpy(at(record, f->offset), &value,
+		f->size); // little endian, as all of Tandem's machines are
 }
 
 static bool whole_number(const config_setting_t *setting, int64_t *out)
@@ -220,7 +231,8 @@ static bool whole_number(const config_setting_t *setting, int64_t *out)
 	return true;
 }
 
-static void read_number(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_number(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	int64_t n;
 
@@ -231,7 +243,8 @@ static void read_number(struct cfg_reader *reader, config_setting_t *setting, co
 	put_number(record, f, (uint64_t)n);
 }
 
-static void read_seconds(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_seconds(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	int64_t n;
 	double s;
@@ -249,7 +262,8 @@ static void read_seconds(struct cfg_reader *reader, config_setting_t *setting, c
 	put_number(record, f, (uint64_t)(s * f->scale + 0.5));
 }
 
-static void read_choice(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_choice(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	const char *word = config_setting_get_string(setting);
 	uint32_t i;
@@ -262,7 +276,8 @@ static void read_choice(struct cfg_reader *reader, config_setting_t *setting, co
 	}
 	for (i++; word && f->words[i]; i++) {
 		if (strcmp(word, f->words[i]) == 0) {
-			cfg_fault_text(reader, setting, "found \"%s\", which is not supported by this version", word);
+			cfg_fault_text(reader, setting,
+				"found \"%s\", which is not supported by this version", word);
 			return;
 		}
 	}
@@ -271,7 +286,8 @@ static void read_choice(struct cfg_reader *reader, config_setting_t *setting, co
 
 static bool text_fits(const struct cfg_field *f, const char *text)
 {
-	if (!text || text[0] == '\0' || strlen(text) >= f->size || (f->kind == CFG_PATH && text[0] != '/'))
+	if (!text || text[0] == '\0' || strlen(text) >= f->size ||
+		(f->kind == CFG_PATH && text[0] != '/'))
 		return false;
 	for (const char *c = text; *c; c++) {
 		if (iscntrl((unsigned char)*c))
@@ -287,7 +303,8 @@ static void put_text(void *record, const struct cfg_field *f, const char *text)
 	td_span_cstr(td_span_str(text), at(record, f->offset), f->size);
 }
 
-static void read_text(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_text(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	const char *text = config_setting_get_string(setting);
 
@@ -297,10 +314,13 @@ static void read_text(struct cfg_reader *reader, config_setting_t *setting, cons
 		fault_field(reader, setting, f);
 }
 
-static void read_list(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_list(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	const struct cfg_list *list = f->list;
-	uint64_t n = setting && config_setting_is_list(setting) ? (uint64_t)config_setting_length(setting) : 0;
+	uint64_t n = setting && config_setting_is_list(setting)
+			     ? (uint64_t)config_setting_length(setting)
+			     : 0;
 	char *elements = at(record, list->offset);
 
 	if (setting && (!config_setting_is_list(setting) || n > list->max)) {
@@ -311,7 +331,8 @@ static void read_list(struct cfg_reader *reader, config_setting_t *setting, cons
 		elements = calloc(n > 0 ? n : 1, list->element_bytes);
 		memcpy(at(record, list->offset), &elements, sizeof(elements));
 		if (!elements) {
-			cfg_fault_text(reader, setting, "no memory for %llu elements", (unsigned long long)n);
+			cfg_fault_text(reader, setting, "no memory for %llu elements",
+				(unsigned long long)n);
 			return;
 		}
 	}
@@ -353,7 +374,8 @@ static void put_preset(struct cfg_reader *reader, const struct cfg_field *f, voi
 	}
 }
 
-static void read_value(struct cfg_reader *reader, config_setting_t *setting, const struct cfg_field *f, void *record)
+static void read_value(struct cfg_reader *reader, config_setting_t *setting,
+	const struct cfg_field *f, void *record)
 {
 	switch (f->kind) {
 	case CFG_NAME:
@@ -389,7 +411,8 @@ static void read_value(struct cfg_reader *reader, config_setting_t *setting, con
 		f->read(reader, setting, record);
 		break;
 	case CFG_LATER:
-		cfg_fault_text(reader, setting, "found a setting that is not supported by this version, expected none");
+		cfg_fault_text(reader, setting,
+			"found a setting that is not supported by this version, expected none");
 	}
 }
 
@@ -401,12 +424,13 @@ static const struct cfg_field *field_find(const struct cfg_field *fields, const 
 	return NULL;
 }
 
-void cfg_read_fields(struct cfg_reader *reader, config_setting_t *group, const struct cfg_field *fields, void *record)
+void cfg_read_fields(struct cfg_reader *reader, config_setting_t *group,
+	const struct cfg_field *fields, void *record)
 {
 	for (const struct cfg_field *f = fields; f->key; f++) {
 		config_setting_t *setting = group ? config_setting_get_member(group, f->key) : NULL;
-		// The default goes in even where a faulty value follows, so that cross checks see a whole record. An
-		// owned list is the exception: it would be made twice.
+		// The default goes in even where a faulty value follows, so that cross checks see a
+		// whole record. An owned list is the exception: it would be made twice.
 		if (!setting || f->kind != CFG_LIST)
 			put_preset(reader, f, record);
 		if (setting)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A table of keys drives the reading of a configuration: kind, place, range and default of each key stand in one line
-// (control/config_keys.c), and what is not in the table is a fault. Inside of the loader; nobody else includes this.
+// A table of keys drives the reading of a configuration: kind, place, range and default of each key
+// stand in one line (control/config_keys.c), and what is not in the table is a fault. Inside of the
+// loader; nobody else includes this.
 #pragma once
 
 #include "control/faults.h"
@@ -15,11 +16,11 @@ enum cfg_kind {
 	CFG_NUMBER,  // whole
 	CFG_SECONDS, // whole or with a fraction, kept in units of 1/scale s
 	CFG_BOOL,
-	CFG_CHOICE,  // one of words; its index is kept
-	CFG_GROUP,   // keys of the same record
-	CFG_LIST,    // groups, one record each
-	CFG_READ,    // read() knows
-	CFG_LATER,   // reserved: known, and refused as not supported by this version
+	CFG_CHOICE, // one of words; its index is kept
+	CFG_GROUP,  // keys of the same record
+	CFG_LIST,   // groups, one record each
+	CFG_READ,   // read() knows
+	CFG_LATER,  // reserved: known, and refused as not supported by this version
 };
 
 struct cfg_reader {
@@ -54,15 +55,17 @@ struct cfg_list {
 	bool owned; // the record holds a pointer to the elements, not the elements
 };
 
-// Reads a group (NULL: all defaults) into record. Every key of the group that the table lacks is a fault.
-void cfg_read_fields(struct cfg_reader *reader, config_setting_t *group, const struct cfg_field *fields, void *record);
+// Reads a group (NULL: all defaults) into record. Every key of the group that the table lacks is a
+// fault.
+void cfg_read_fields(struct cfg_reader *reader, config_setting_t *group,
+	const struct cfg_field *fields, void *record);
 
 // "FILE:LINE: KEY: found <setting as it stands>, expected <format>".
 void cfg_fault(struct cfg_reader *reader, const config_setting_t *setting, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 // "FILE:LINE: KEY: <format>", for what is not about one value.
-void cfg_fault_text(struct cfg_reader *reader, const config_setting_t *setting, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void cfg_fault_text(struct cfg_reader *reader, const config_setting_t *setting, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
 
 extern const struct cfg_field cfg_top[]; // config_keys.c
 

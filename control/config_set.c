@@ -5,7 +5,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-// Copies a value; groups and lists go deep. false: not a name that libconfig takes, or memory is out.
+// Copies a value; groups and lists go deep. false: not a name that libconfig takes, or memory is
+// out.
 static bool value_copy(config_setting_t *parent, const char *key, const config_setting_t *from)
 {
 	config_setting_t *to = config_setting_add(parent, key, config_setting_type(from));
@@ -25,7 +26,8 @@ static bool value_copy(config_setting_t *parent, const char *key, const config_s
 		return config_setting_set_string(to, config_setting_get_string(from));
 	default:
 		for (int i = 0; i < config_setting_length(from); i++) {
-			const config_setting_t *element = config_setting_get_elem(from, (unsigned int)i);
+			const config_setting_t *element =
+				config_setting_get_elem(from, (unsigned int)i);
 			if (!value_copy(to, config_setting_name(element), element))
 				return false;
 		}
@@ -40,11 +42,13 @@ static config_setting_t *element_find(config_setting_t *list, const char *compon
 	unsigned long index = strtoul(component, &end, 10);
 
 	if (isdigit((unsigned char)component[0]) && *end == '\0')
-		return index <= UINT16_MAX ? config_setting_get_elem(list, (unsigned int)index) : NULL;
+		return index <= UINT16_MAX ? config_setting_get_elem(list, (unsigned int)index)
+					   : NULL;
 	for (int i = 0; i < config_setting_length(list); i++) {
 		config_setting_t *element = config_setting_get_elem(list, (unsigned int)i);
 		const char *name;
-		if (config_setting_is_group(element) && config_setting_lookup_string(element, "name", &name) &&
+		if (config_setting_is_group(element) &&
+			config_setting_lookup_string(element, "name", &name) &&
 			strcmp(name, component) == 0)
 			return element;
 	}
@@ -66,7 +70,8 @@ static config_setting_t *step(config_setting_t *from, const char *component, con
 	return member;
 }
 
-// Replaces parent's key by the value that text spells; syntax that libconfig does not take is a string.
+// Replaces parent's key by the value that text spells; syntax that libconfig does not take is a
+// string.
 static bool value_put(config_setting_t *parent, const char *key, const char *text, const char *set)
 {
 	config_t scratch;
@@ -83,7 +88,8 @@ static bool value_put(config_setting_t *parent, const char *key, const char *tex
 			config_setting_length(config_root_setting(&scratch)) == 1)
 			value = config_lookup(&scratch, "v");
 		if (!value) {
-			config_setting_t *string = config_setting_add(config_root_setting(&scratch), "s", CONFIG_TYPE_STRING);
+			config_setting_t *string = config_setting_add(
+				config_root_setting(&scratch), "s", CONFIG_TYPE_STRING);
 			if (string && config_setting_set_string(string, text))
 				value = string;
 		}
@@ -91,7 +97,8 @@ static bool value_put(config_setting_t *parent, const char *key, const char *tex
 		done = value && value_copy(parent, key, value);
 	}
 	if (done)
-		config_setting_set_hook(config_setting_get_member(parent, key), (void *)(uintptr_t)set);
+		config_setting_set_hook(
+			config_setting_get_member(parent, key), (void *)(uintptr_t)set);
 	free(line);
 	config_destroy(&scratch);
 	return done;
@@ -104,14 +111,19 @@ void cfg_apply_set(struct cfg_reader *reader, const char *set)
 	char path[256];
 
 	if (!equals || equals == set || (size_t)(equals - set) >= sizeof(path)) {
-		td_faults_add(reader->faults, "--set %s: found no PATH=VALUE, expected such as limits.calls=100", set);
+		td_faults_add(reader->faults,
+			"--set %s: found no PATH=VALUE, expected such as limits.calls=100", set);
 		return;
 	}
 	td_span_cstr(td_span(set, (size_t)(equals - set)), path, sizeof(path));
 	char *save, *component = strtok_r(path, ".", &save);
 	for (char *next; at && component && (next = strtok_r(NULL, ".", &save)); component = next)
 		at = step(at, component, set);
-	if (!at || !component || !config_setting_is_group(at) || !value_put(at, component, equals + 1, set))
-		td_faults_add(reader->faults, "--set %s: found no such place in the configuration, expected keys joined by "
-			"dots, elements of a list by index or name", set);
+	if (!at || !component || !config_setting_is_group(at) ||
+		!value_put(at, component, equals + 1, set))
+		td_faults_add(reader->faults,
+			"--set %s: found no such place in the configuration, expected keys joined "
+			"by "
+			"dots, elements of a list by index or name",
+			set);
 }

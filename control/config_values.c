@@ -5,12 +5,14 @@
 #include <ctype.h>
 #include <stdio.h>
 
-// --- helpers ---------------------------------------------------------------------------------------------------------
+// --- helpers ---
 
 // Number of elements of an array (or list) of at most max, or -1 and a fault.
-static int elements(struct cfg_reader *reader, const config_setting_t *setting, int max, const char *what)
+static int elements(
+	struct cfg_reader *reader, const config_setting_t *setting, int max, const char *what)
 {
-	if ((config_setting_is_array(setting) || config_setting_is_list(setting)) && config_setting_length(setting) <= max)
+	if ((config_setting_is_array(setting) || config_setting_is_list(setting)) &&
+		config_setting_length(setting) <= max)
 		return config_setting_length(setting);
 	cfg_fault(reader, setting, "an array [ … ] of at most %d %s", max, what);
 	return -1;
@@ -85,10 +87,11 @@ static bool cidr_parse(const char *text, bool whole, struct td_sockaddr *ip, uin
 static void host_bits_clear(struct td_prefix *prefix)
 {
 	for (unsigned int bit = prefix->len; bit < 128; bit++)
-		prefix->ip[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+		prefix->ip[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 }
 
-static uint8_t read_prefixes(struct cfg_reader *reader, config_setting_t *setting, struct td_prefix *out)
+static uint8_t read_prefixes(
+	struct cfg_reader *reader, config_setting_t *setting, struct td_prefix *out)
 {
 	uint8_t n = 0;
 	int count = elements(reader, setting, TD_SOURCES_MAX, "prefixes");
@@ -98,7 +101,8 @@ static uint8_t read_prefixes(struct cfg_reader *reader, config_setting_t *settin
 		struct td_sockaddr ip;
 		struct td_prefix prefix = { 0 };
 		if (!cidr_parse(text_of(element), true, &ip, &prefix.len)) {
-			cfg_fault(reader, element, "an address or a prefix, such as \"192.0.2.0/24\"");
+			cfg_fault(reader, element,
+				"an address or a prefix, such as \"192.0.2.0/24\"");
 			continue;
 		}
 		memcpy(prefix.ip, ip.ip, 16);
@@ -109,7 +113,7 @@ static uint8_t read_prefixes(struct cfg_reader *reader, config_setting_t *settin
 	return n;
 }
 
-// --- the machine -----------------------------------------------------------------------------------------------------
+// --- the machine ---
 
 void cfg_read_workers(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
@@ -131,10 +135,11 @@ void cfg_read_workers(struct cfg_reader *reader, config_setting_t *setting, void
 void cfg_read_dsp(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	if (setting && elements(reader, setting, TD_WORKERS_MAX, "CPU numbers") > 0)
-		cfg_fault_text(reader, setting, "found DSP cores, which are not supported by this version, expected [ ]");
+		cfg_fault_text(reader, setting,
+			"found DSP cores, which are not supported by this version, expected [ ]");
 }
 
-// --- realms ----------------------------------------------------------------------------------------------------------
+// --- realms ---
 
 void cfg_read_realm_addresses(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
@@ -146,15 +151,18 @@ void cfg_read_realm_addresses(struct cfg_reader *reader, config_setting_t *setti
 	for (int i = 0; i < count; i++) {
 		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
 		struct td_realm_address address = { .media = true };
-		if (cidr_parse(text_of(element), false, &address.ip, &address.prefix_len) && host_usable(&address.ip) &&
-			address.prefix_len > 0)
+		if (cidr_parse(text_of(element), false, &address.ip, &address.prefix_len) &&
+			host_usable(&address.ip) && address.prefix_len > 0)
 			realm->addresses[realm->n_addresses++] = address;
 		else
-			cfg_fault(reader, element, "a unicast address with its prefix length, such as \"192.0.2.1/24\"");
+			cfg_fault(reader, element,
+				"a unicast address with its prefix length, such as "
+				"\"192.0.2.1/24\"");
 	}
 }
 
-// One public address stands for every address of its family; an array gives each address its own, in their order.
+// One public address stands for every address of its family; an array gives each address its own,
+// in their order.
 void cfg_read_realm_advertise(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	struct td_realm_conf *realm = record;
@@ -162,22 +170,28 @@ void cfg_read_realm_advertise(struct cfg_reader *reader, config_setting_t *setti
 
 	if (!setting)
 		return;
-	if (config_setting_type(setting) == CONFIG_TYPE_STRING && host_parse(text_of(setting), &public)) {
+	if (config_setting_type(setting) == CONFIG_TYPE_STRING &&
+		host_parse(text_of(setting), &public)) {
 		for (uint8_t i = 0; i < realm->n_addresses; i++)
 			if (realm->addresses[i].ip.family == public.family)
 				realm->addresses[i].advertise = public;
 		return;
 	}
-	if (!config_setting_is_array(setting) || config_setting_length(setting) != realm->n_addresses) {
-		cfg_fault(reader, setting, "an address, or an array with one for each of the %u addresses", realm->n_addresses);
+	if (!config_setting_is_array(setting) ||
+		config_setting_length(setting) != realm->n_addresses) {
+		cfg_fault(reader, setting,
+			"an address, or an array with one for each of the %u addresses",
+			realm->n_addresses);
 		return;
 	}
 	for (uint8_t i = 0; i < realm->n_addresses; i++) {
 		config_setting_t *element = config_setting_get_elem(setting, i);
-		if (host_parse(text_of(element), &public) && public.family == realm->addresses[i].ip.family)
+		if (host_parse(text_of(element), &public) &&
+			public.family == realm->addresses[i].ip.family)
 			realm->addresses[i].advertise = public;
 		else
-			cfg_fault(reader, element, "an address of the same family as addresses[%u]", i);
+			cfg_fault(reader, element, "an address of the same family as addresses[%u]",
+				i);
 	}
 }
 
@@ -205,14 +219,18 @@ void cfg_read_media_ports(struct cfg_reader *reader, config_setting_t *setting, 
 	realm->media_port_max = 65535;
 	if (!setting)
 		return;
-	if ((config_setting_is_array(setting) || config_setting_is_list(setting)) && config_setting_length(setting) == 2 &&
+	if ((config_setting_is_array(setting) || config_setting_is_list(setting)) &&
+		config_setting_length(setting) == 2 &&
 		number_of(config_setting_get_elem(setting, 0), 1024, 65534, &first) &&
-		number_of(config_setting_get_elem(setting, 1), 1025, 65535, &last) && (first | 1) <= last && first % 2 == 0) {
+		number_of(config_setting_get_elem(setting, 1), 1025, 65535, &last) &&
+		(first | 1) <= last && first % 2 == 0) {
 		realm->media_port_min = (uint16_t)first;
 		realm->media_port_max = (uint16_t)last;
 		return;
 	}
-	cfg_fault(reader, setting, "[ first, last ] with an even first port from 1024 and a last one above it up to 65535");
+	cfg_fault(reader, setting,
+		"[ first, last ] with an even first port from 1024 and a last one above it up to "
+		"65535");
 }
 
 void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setting, void *record)
@@ -226,25 +244,28 @@ void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setti
 		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)e);
 		struct td_sockaddr a = { 0 };
 		bool found = false;
-		for (uint8_t i = 0; host_parse(text_of(element), &a) && i < realm->n_addresses; i++) {
+		for (uint8_t i = 0; host_parse(text_of(element), &a) && i < realm->n_addresses;
+			i++) {
 			if (td_ip_eq(&realm->addresses[i].ip, &a)) {
 				realm->addresses[i].media = true;
 				found = true;
 			}
 		}
 		if (!found)
-			cfg_fault(reader, element, "one of the realm's addresses, without its prefix length");
+			cfg_fault(reader, element,
+				"one of the realm's addresses, without its prefix length");
 	}
 }
 
-// --- policy ----------------------------------------------------------------------------------------------------------
+// --- policy ---
 
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	struct td_peer_conf *peer = record;
 
 	if (setting && !host_parse(text_of(setting), &peer->address))
-		cfg_fault(reader, setting, "a unicast IP address (names are not resolved by this version)");
+		cfg_fault(reader, setting,
+			"a unicast IP address (names are not resolved by this version)");
 }
 
 void cfg_read_sources(struct cfg_reader *reader, config_setting_t *setting, void *record)
@@ -263,7 +284,8 @@ void cfg_read_media_sources(struct cfg_reader *reader, config_setting_t *setting
 		trunk->n_media_sources = read_prefixes(reader, setting, trunk->media_sources);
 }
 
-// 486, 600, 603 and the rest of the 6xx end a call wherever they come from (RFC 3261 §16.7, §21.4.24).
+// 486, 600, 603 and the rest of the 6xx end a call wherever they come from (RFC 3261 §16.7,
+// §21.4.24).
 void cfg_read_failover_codes(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	struct td_trunk_conf *trunk = record;
@@ -280,7 +302,8 @@ void cfg_read_failover_codes(struct cfg_reader *reader, config_setting_t *settin
 	}
 }
 
-// "192.0.2.1", "192.0.2.1:5060", "[2001:db8::1]:5060"; kept as td_ip_format() or td_sockaddr_format() spell it.
+// "192.0.2.1", "192.0.2.1:5060", "[2001:db8::1]:5060"; kept as td_ip_format() or
+// td_sockaddr_format() spell it.
 void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	struct td_trunk_conf *trunk = record;
@@ -296,7 +319,7 @@ void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *settin
 		char host[TD_ADDR_STRLEN], after;
 		td_span_cstr(td_span(text, (size_t)(end - text)), host, sizeof(host));
 		good = host_parse(host, &a) && isdigit((unsigned char)end[1]) &&
-			sscanf(end + 1, "%5u%c", &port, &after) == 1 && port >= 1 && port <= 65535;
+		       sscanf(end + 1, "%5u%c", &port, &after) == 1 && port >= 1 && port <= 65535;
 	}
 	if (!good) {
 		cfg_fault(reader, setting, "one of the realm's addresses, with or without a port");
@@ -320,7 +343,8 @@ void cfg_read_route_from(struct cfg_reader *reader, config_setting_t *setting, v
 		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
 		const char *name = text_of(element);
 		if (strcmp(name, "subscribers") == 0)
-			cfg_fault_text(reader, element, "found \"subscribers\", which is not supported by this version");
+			cfg_fault_text(reader, element,
+				"found \"subscribers\", which is not supported by this version");
 		else if (name[0] == '\0' || strlen(name) >= TD_NAME_LEN)
 			cfg_fault(reader, element, "a trunk's name");
 		// A faulty name keeps its place, so that cross checks find each other by index.
@@ -339,6 +363,7 @@ void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting,
 	if (good)
 		td_span_cstr(td_span_str(text), route->prefix, sizeof(route->prefix));
 	else
-		cfg_fault(reader, setting, "the leading digits of a routing number (no '+'), at most %zu, or \"\"",
+		cfg_fault(reader, setting,
+			"the leading digits of a routing number (no '+'), at most %zu, or \"\"",
 			sizeof(route->prefix) - 1);
 }

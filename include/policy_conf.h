@@ -59,7 +59,7 @@ struct td_route_conf {
 };
 
 struct td_policy_conf {
-	uint64_t generation; // grows with every push
+	uint64_t generation; // hash of the content: equal policies have equal generations; 0: none yet
 	uint32_t n_trunks, n_routes;
 	struct td_trunk_conf *trunks; // owned
 	struct td_route_conf *routes; // owned

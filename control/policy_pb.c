@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/policy_pb.h"
+
+#include "include/flow.h"
+
+#include <stdlib.h>
+
+// --- to Protobuf ---
+
+// Every pointer in the message is malloc()ed, as free_unpacked() expects; a failed allocation is
+// remembered and the whole message freed in the end.
+
+struct builder {
+	bool failed;
+};
+
+static void *make(struct builder *b, size_t n, size_t size)
+{
+	void *p = calloc(n > 0 ? n : 1, size);
+
+	if (!p)
+		b->failed = true;
+	return p;
+}
+
+static char *text_to_pb(struct builder *b, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		b->failed = true;
+	return copy;
+}
+
+static ProtobufCBinaryData ip_to_pb(struct builder *b, const uint8_t *ip, uint8_t family)
+{
+	size_t len = td_ip_len(family);
+	ProtobufCBinaryData out = { .data = make(b, len, 1) };
+
+	if (out.data) {
+		memcpy(out.data, ip, len);
+		out.len = len;
+	}
+	return out;
+}
+
+static Tandem__Peer *peer_to_pb(struct builder *b, const struct td_peer_conf *conf)
+{
+	Tandem__Peer *peer = make(b, 1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	tandem__peer__init(peer);
+	peer->priority = conf->priority;
+	peer->transport = conf->transport;
+	peer->address = make(b, 1, sizeof(*peer->address));
+	if (peer->address) {
+		tandem__address__init(peer->address);
+		peer->address->port = conf->address.port;
+		peer->address->ip = ip_to_pb(b, conf->address.ip, conf->address.family);
+	}
+	return peer;
+}
+
+static Tandem__Prefix **prefixes_to_pb(
+	struct builder *b, const struct td_prefix *conf, size_t n, size_t *count)
+{
+	Tandem__Prefix **out = make(b, n, sizeof(*out));
+
+	for (size_t i = 0; out && i < n; i++) {
+		out[i] = make(b, 1, sizeof(**out));
+		if (!out[i])
+			break;
+		tandem__prefix__init(out[i]);
+		out[i]->ip = ip_to_pb(b, conf[i].ip, conf[i].family);
+		out[i]->length = conf[i].len;
+		*count = i + 1;
+	}
+	return out;
+}
+
+static void trunk_lists_to_pb(
+	struct builder *b, const struct td_trunk_conf *conf, Tandem__Trunk *trunk)
+{
+	trunk->peers = make(b, conf->n_peers, sizeof(*trunk->peers));
+	for (uint8_t i = 0; trunk->peers && i < conf->n_peers; i++) {
+		trunk->peers[i] = peer_to_pb(b, &conf->peers[i]);
+		if (!trunk->peers[i])
+			break;
+		trunk->n_peers = i + 1u;
+	}
+	trunk->sources = prefixes_to_pb(b, conf->sources, conf->n_sources, &trunk->n_sources);
+	trunk->media_sources = prefixes_to_pb(
+		b, conf->media_sources, conf->n_media_sources, &trunk->n_media_sources);
+	trunk->failover_codes = make(b, conf->n_failover_codes, sizeof(*trunk->failover_codes));
+	for (uint8_t i = 0; trunk->failover_codes && i < conf->n_failover_codes; i++)
+		trunk->failover_codes[trunk->n_failover_codes++] = conf->failover_codes[i];
+}
+
+static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf *conf)
+{
+	Tandem__Trunk *trunk = make(b, 1, sizeof(*trunk));
+
+	if (!trunk)
+		return NULL;
+	tandem__trunk__init(trunk);
+	trunk->name = text_to_pb(b, conf->name);
+	trunk->realm = text_to_pb(b, conf->realm);
+	trunk->enabled = conf->enabled;
+	trunk->early_single = conf->early_single;
+	trunk->use_rn = conf->use_rn;
+	trunk->trust = conf->trust;
+	trunk->match_listener = text_to_pb(b, conf->match.listener);
+	trunk->match_tech_prefix = text_to_pb(b, conf->match.tech_prefix);
+	trunk->match_domain = text_to_pb(b, conf->match.domain);
+	trunk->match_source_port = conf->match.source_port;
+	trunk->max_calls = conf->max_calls;
+	trunk->max_cps = conf->max_cps;
+	trunk->attempt_timeout_ms = conf->attempt_timeout_ms;
+	trunk->ring_timeout_ms = conf->ring_timeout_ms;
+	trunk->max_duration_s = conf->max_duration_s;
+	trunk->media_timeout_s = conf->media_timeout_s;
+	trunk_lists_to_pb(b, conf, trunk);
+	return trunk;
+}
+
+static Tandem__Route *route_to_pb(struct builder *b, const struct td_route_conf *conf)
+{
+	Tandem__Route *route = make(b, 1, sizeof(*route));
+
+	if (!route)
+		return NULL;
+	tandem__route__init(route);
+	route->prefix = text_to_pb(b, conf->prefix);
+	route->domain = text_to_pb(b, conf->domain);
+	route->from = make(b, conf->n_from, sizeof(*route->from));
+	for (uint16_t i = 0; route->from && i < conf->n_from; i++)
+		route->from[route->n_from++] = text_to_pb(b, conf->from[i]);
+	route->to = make(b, conf->n_to, sizeof(*route->to));
+	for (uint16_t i = 0; route->to && i < conf->n_to; i++) {
+		Tandem__RouteTarget *target = make(b, 1, sizeof(*target));
+		if (!target)
+			break;
+		tandem__route_target__init(target);
+		target->trunk = text_to_pb(b, conf->to[i].trunk);
+		target->registrar = conf->to[i].registrar;
+		target->priority = conf->to[i].priority;
+		target->weight = conf->to[i].weight;
+		route->to[route->n_to++] = target;
+	}
+	return route;
+}
+
+Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
+{
+	struct builder b = { false };
+	Tandem__Policy *policy = make(&b, 1, sizeof(*policy));
+
+	if (!policy)
+		return NULL;
+	tandem__policy__init(policy);
+	policy->generation = conf->generation;
+	policy->max_calls = conf->max_calls;
+	policy->max_cps = conf->max_cps;
+	policy->source_cps = conf->source_cps;
+	policy->drain_s = conf->drain_s;
+	policy->trunks = make(&b, conf->n_trunks, sizeof(*policy->trunks));
+	policy->routes = make(&b, conf->n_routes, sizeof(*policy->routes));
+	for (uint32_t i = 0; !b.failed && i < conf->n_trunks; i++)
+		policy->trunks[policy->n_trunks++] = trunk_to_pb(&b, &conf->trunks[i]);
+	for (uint32_t i = 0; !b.failed && i < conf->n_routes; i++)
+		policy->routes[policy->n_routes++] = route_to_pb(&b, &conf->routes[i]);
+	if (b.failed) {
+		tandem__policy__free_unpacked(policy, NULL);
+		return NULL;
+	}
+	return policy;
+}
+
+// --- from Protobuf ---
+
+// The first thing that was wrong; everything later is carried on with harmless values.
+struct checker {
+	const char *error;
+};
+
+static void fail(struct checker *c, const char *error)
+{
+	if (!c->error)
+		c->error = error;
+}
+
+static uint64_t bounded(struct checker *c, uint64_t value, uint64_t max, const char *error)
+{
+	if (value <= max)
+		return value;
+	fail(c, error);
+	return 0;
+}
+
+static void text_from_pb(struct checker *c, const char *text, char *dst, size_t cap)
+{
+	if (strlen(text) >= cap)
+		fail(c, "a text is longer than its ceiling");
+	td_span_cstr(td_span_str(text), dst, cap);
+}
+
+static uint8_t ip_from_pb(struct checker *c, const ProtobufCBinaryData *pb, uint8_t ip[16])
+{
+	if (pb->len != 4 && pb->len != 16) {
+		fail(c, "an IP address has neither 4 nor 16 bytes");
+		return 0;
+	}
+	memcpy(ip, pb->data, pb->len);
+	return pb->len == 4 ? TD_IPV4 : TD_IPV6;
+}
+
+static uint8_t prefixes_from_pb(
+	struct checker *c, Tandem__Prefix **pb, size_t n, struct td_prefix *out)
+{
+	n = bounded(c, n, TD_SOURCES_MAX, "a trunk has too many sources");
+	for (size_t i = 0; i < n; i++) {
+		out[i].family = ip_from_pb(c, &pb[i]->ip, out[i].ip);
+		out[i].len = (uint8_t)bounded(c, pb[i]->length, out[i].family == TD_IPV4 ? 32 : 128,
+			"a prefix is longer than its address");
+	}
+	return (uint8_t)n;
+}
+
+static void peers_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
+{
+	out->n_peers = (uint8_t)bounded(c, pb->n_peers, TD_PEERS_MAX, "a trunk has too many peers");
+	for (uint8_t i = 0; i < out->n_peers; i++) {
+		const Tandem__Peer *peer = pb->peers[i];
+		struct td_peer_conf *to = &out->peers[i];
+		if (!peer->address) {
+			fail(c, "a peer has no address");
+			continue;
+		}
+		to->address.family = ip_from_pb(c, &peer->address->ip, to->address.ip);
+		to->address.port =
+			(uint16_t)bounded(c, peer->address->port, 65535, "a port is above 65535");
+		to->priority =
+			(uint16_t)bounded(c, peer->priority, 65535, "a priority is above 65535");
+		to->transport = (uint8_t)bounded(
+			c, peer->transport, TD_TRANSPORT__COUNT - 1, "a transport is unknown");
+	}
+}
+
+static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	text_from_pb(c, pb->realm, out->realm, sizeof(out->realm));
+	out->enabled = pb->enabled;
+	out->early_single = pb->early_single;
+	out->use_rn = pb->use_rn;
+	out->trust = (uint8_t)bounded(c, pb->trust, TD_TRUST_BOTH, "a trust is unknown");
+	peers_from_pb(c, pb, out);
+	out->n_sources = prefixes_from_pb(c, pb->sources, pb->n_sources, out->sources);
+	out->n_media_sources =
+		prefixes_from_pb(c, pb->media_sources, pb->n_media_sources, out->media_sources);
+	out->n_failover_codes = (uint8_t)bounded(c, pb->n_failover_codes,
+		sizeof(out->failover_codes) / sizeof(out->failover_codes[0]),
+		"a trunk has too many failover codes");
+	for (uint8_t i = 0; i < out->n_failover_codes; i++)
+		out->failover_codes[i] = (uint16_t)bounded(
+			c, pb->failover_codes[i], 699, "a status code is above 699");
+	text_from_pb(c, pb->match_listener, out->match.listener, sizeof(out->match.listener));
+	text_from_pb(
+		c, pb->match_tech_prefix, out->match.tech_prefix, sizeof(out->match.tech_prefix));
+	text_from_pb(c, pb->match_domain, out->match.domain, sizeof(out->match.domain));
+	out->match.source_port =
+		(uint16_t)bounded(c, pb->match_source_port, 65535, "a port is above 65535");
+	out->max_calls = pb->max_calls;
+	out->max_cps = pb->max_cps;
+	out->attempt_timeout_ms = pb->attempt_timeout_ms;
+	out->ring_timeout_ms = pb->ring_timeout_ms;
+	out->max_duration_s = pb->max_duration_s;
+	out->media_timeout_s = pb->media_timeout_s;
+}
+
+static void route_from_pb(struct checker *c, const Tandem__Route *pb, struct td_route_conf *out)
+{
+	text_from_pb(c, pb->prefix, out->prefix, sizeof(out->prefix));
+	text_from_pb(c, pb->domain, out->domain, sizeof(out->domain));
+	out->n_from = (uint16_t)bounded(
+		c, pb->n_from, TD_ROUTE_FROM_MAX, "a route is from too many trunks");
+	for (uint16_t i = 0; i < out->n_from; i++)
+		text_from_pb(c, pb->from[i], out->from[i], sizeof(out->from[i]));
+	out->n_to = (uint16_t)bounded(
+		c, pb->n_to, TD_ROUTE_TARGETS_MAX, "a route has too many targets");
+	for (uint16_t i = 0; i < out->n_to; i++) {
+		text_from_pb(c, pb->to[i]->trunk, out->to[i].trunk, sizeof(out->to[i].trunk));
+		out->to[i].registrar = pb->to[i]->registrar;
+		out->to[i].priority = (uint16_t)bounded(
+			c, pb->to[i]->priority, 65535, "a priority is above 65535");
+		out->to[i].weight =
+			(uint16_t)bounded(c, pb->to[i]->weight, 65535, "a weight is above 65535");
+	}
+}
+
+struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const char **error)
+{
+	struct checker c = { NULL };
+	size_t n_trunks = bounded(&c, policy->n_trunks, TD_TRUNKS_MAX, "there are too many trunks");
+	size_t n_routes = bounded(&c, policy->n_routes, TD_ROUTES_MAX, "there are too many routes");
+	struct td_policy_conf *conf = calloc(1, sizeof(*conf));
+
+	if (conf) {
+		conf->trunks = calloc(n_trunks + 1, sizeof(*conf->trunks));
+		conf->routes = calloc(n_routes + 1, sizeof(*conf->routes));
+	}
+	if (!conf || !conf->trunks || !conf->routes) {
+		td_policy_conf_free(conf);
+		*error = "no memory";
+		return NULL;
+	}
+	conf->generation = policy->generation;
+	conf->max_calls = policy->max_calls;
+	conf->max_cps = policy->max_cps;
+	conf->source_cps = policy->source_cps;
+	conf->drain_s = policy->drain_s;
+	for (; conf->n_trunks < n_trunks; conf->n_trunks++)
+		trunk_from_pb(&c, policy->trunks[conf->n_trunks], &conf->trunks[conf->n_trunks]);
+	for (; conf->n_routes < n_routes; conf->n_routes++)
+		route_from_pb(&c, policy->routes[conf->n_routes], &conf->routes[conf->n_routes]);
+	if (c.error) {
+		td_policy_conf_free(conf);
+		*error = c.error;
+		return NULL;
+	}
+	return conf;
+}
+
+void td_policy_conf_free(struct td_policy_conf *conf)
+{
+	if (!conf)
+		return;
+	free(conf->trunks);
+	free(conf->routes);
+	free(conf);
+}
+
+// --- bytes ---
+
+uint8_t *td_policy_pack(const struct td_policy_conf *conf, size_t *len)
+{
+	Tandem__Policy *policy = td_policy_to_pb(conf);
+	uint8_t *bytes = NULL;
+
+	if (policy) {
+		*len = tandem__policy__get_packed_size(policy);
+		bytes = malloc(*len + 1);
+		if (bytes)
+			tandem__policy__pack(policy, bytes);
+		tandem__policy__free_unpacked(policy, NULL);
+	}
+	return bytes;
+}
+
+struct td_policy_conf *td_policy_unpack(const uint8_t *bytes, size_t len, const char **error)
+{
+	Tandem__Policy *policy = tandem__policy__unpack(NULL, len, bytes);
+	struct td_policy_conf *conf;
+
+	if (!policy) {
+		*error = "not a Policy message";
+		return NULL;
+	}
+	conf = td_policy_from_pb(policy, error);
+	tandem__policy__free_unpacked(policy, NULL);
+	return conf;
+}
+
+uint64_t td_policy_generation_of(const struct td_policy_conf *conf)
+{
+	struct td_policy_conf plain = *conf;
+	uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+	size_t len;
+
+	plain.generation = 0;
+	uint8_t *bytes = td_policy_pack(&plain, &len);
+	for (size_t i = 0; bytes && i < len; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3u;
+	free(bytes);
+	return hash ? hash : 1;
+}

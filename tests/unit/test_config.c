@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// control/config.h: what is taken, what is refused, and with which words.
+#include "control/config.h"
+#include "include/flow.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define HEAD                                                                                       \
+	"lcores = { workers = [ 0 ]; };\n"                                                         \
+	"ports = ( { name = \"xa\"; device = \"net_tap0\"; } );\n"                                 \
+	"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( " \
+	"{ "                                                                                       \
+	"} ); } );\n"
+#define TRUNK                                                                                      \
+	"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); } " \
+	");\n"
+
+struct outcome {
+	struct td_config *conf;
+	struct td_faults faults;
+	int rc;
+};
+
+static struct outcome load(const char *text, const char *const *sets, int n_sets)
+{
+	struct outcome o = { 0 };
+
+	o.rc = td_config_load_text(text, "x.conf", sets, n_sets, &o.conf, &o.faults);
+	return o;
+}
+
+static void release(struct outcome *o)
+{
+	td_config_free(o->conf);
+	td_faults_free(&o->faults);
+}
+
+static bool told(const struct outcome *o, const char *words)
+{
+	for (uint32_t i = 0; i < o->faults.kept; i++)
+		if (strstr(o->faults.texts[i], words))
+			return true;
+	for (uint32_t i = 0; i < o->faults.kept; i++)
+		fprintf(stderr, "# told: %s\n", o->faults.texts[i]);
+	return false;
+}
+
+// Exactly one fault, with these words.
+static void refused(const char *text, const char *words)
+{
+	struct outcome o = load(text, NULL, 0);
+
+	assert_int_equal(o.rc, -EINVAL);
+	assert_null(o.conf);
+	assert_true(told(&o, words));
+	assert_int_equal(o.faults.n, 1);
+	release(&o);
+}
+
+static void defaults_fill_what_is_not_said(void **state)
+{
+	struct outcome o = load(HEAD TRUNK, NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	assert_string_equal(o.conf->node, "tandem-1");
+	assert_string_equal(o.conf->run_dir, "/run/tandem");
+	assert_int_equal(o.conf->n_workers, 1);
+	assert_int_equal(o.conf->poll, TD_POLL_ADAPTIVE);
+	assert_int_equal(o.conf->t1_ms, 500);
+	assert_int_equal(o.conf->quarantine_ms, 1000);
+	assert_int_equal(o.conf->sip_message_bytes, 16384);
+	const struct td_realm_conf *realm = &o.conf->realms[0];
+	assert_int_equal(realm->media_port_min, 16384);
+	assert_int_equal(realm->dscp_rtp, 46);
+	assert_int_equal(realm->sip[0].port, 5060);
+	assert_true(realm->addresses[0].media);
+	const struct td_trunk_conf *trunk = &o.conf->policy.trunks[0];
+	assert_true(trunk->enabled);
+	assert_int_equal(trunk->attempt_timeout_ms, 5000);
+	assert_int_equal(trunk->ring_timeout_ms, 180000);
+	assert_int_equal(trunk->peers[0].address.port, 5060);
+	assert_int_equal(trunk->peers[0].address.family, TD_IPV4);
+	assert_int_equal(o.conf->policy.max_calls, 1000);
+	assert_int_equal(o.conf->policy.drain_s, 30);
+	release(&o);
+}
+
+static void every_reserved_key_is_taken(void **state)
+{
+	static const char text[] =
+		"node = \"n\"; run_dir = \"/tmp/r\"; state_dir = \"/tmp/s\";\n"
+		"lcores = { main = 0; workers = [ 0, 0, 0 ]; dsp = [ ]; poll = \"busy\"; };\n"
+		"memory = { huge_mb = 0; };\n"
+		"limits = { calls = 10; cps = 10; registrations = 5; source_cps = 7; "
+		"sip_message_bytes = 9000; quarantine_ms = 50; drain_s = 3; };\n"
+		"sip = { t1 = 100; t2 = 400; t4 = 500; };\n"
+		"ports = ( { name = \"p\"; device = \"0000:01:00.0\"; rx_checksum = \"verify\"; "
+		"punt = "
+		"\"none\"; mtu = 1500; } );\n"
+		"realms = ( { name = \"core\"; port = \"p\"; vlan = 7; mtu = 1400; addresses = [ "
+		"\"10.0.1.254/24\", \"fd00::1/64\" ];\n"
+		" advertise = \"203.0.113.9\"; gateways = [ \"10.0.1.1\", \"fe80::1\" ]; dscp = { "
+		"sip = "
+		"1; rtp = 2; };\n"
+		" sip = ( { transport = \"udp\"; port = 5070; } ); media = { ports = [ 20000, "
+		"20099 ]; "
+		"source = \"learn-once\"; addresses = [ \"10.0.1.254\" ]; }; unknown = \"403\"; } "
+		");\n"
+		"trunks = ( { name = \"t\"; realm = \"core\"; enabled = false; trust = \"both\"; "
+		"early = "
+		"\"single\"; use_rn = true;\n"
+		" peers = ( { address = \"10.0.1.1\"; port = 5061; transport = \"udp\"; priority = "
+		"3; } "
+		");\n"
+		" sources = [ \"10.0.1.77/24\", \"10.2.0.5\" ]; media = { sources = [ "
+		"\"10.9.0.0/16\" ]; "
+		"};\n"
+		" match = { listener = \"10.0.1.254:5070\"; tech_prefix = \"99\"; domain = "
+		"\"x.example\"; "
+		"source_port = 5099; };\n"
+		" failover_codes = [ 404, 480 ]; max_calls = 9; max_cps = 8; attempt_timeout = "
+		"1.5; "
+		"ring_timeout = 20;\n"
+		" max_duration = 60; media_timeout = 30; } );\n"
+		"routes = ( { from = [ \"t\" ]; prefix = \"49\"; domain = \"d.example\"; to = ( { "
+		"trunk = "
+		"\"t\"; priority = 2; weight = 5; } ); } );\n";
+	struct outcome o = load(text, NULL, 0);
+
+	assert_int_equal(o.faults.n, 0);
+	assert_int_equal(o.rc, 0);
+	const struct td_realm_conf *realm = &o.conf->realms[0];
+	assert_int_equal(realm->vlan, 7);
+	assert_int_equal(realm->addresses[0].advertise.family, TD_IPV4);
+	assert_int_equal(realm->addresses[1].advertise.family, 0);
+	assert_true(realm->addresses[0].media);
+	assert_false(realm->addresses[1].media);
+	assert_int_equal(realm->n_gateways, 2);
+	assert_int_equal(realm->unknown, TD_UNKNOWN_403);
+	assert_int_equal(realm->media_source, TD_SOURCE_LEARN_ONCE);
+	const struct td_trunk_conf *trunk = &o.conf->policy.trunks[0];
+	assert_false(trunk->enabled);
+	assert_int_equal(trunk->trust, TD_TRUST_BOTH);
+	assert_true(trunk->early_single);
+	assert_int_equal(trunk->attempt_timeout_ms, 1500);
+	assert_int_equal(trunk->n_sources, 2);
+	assert_int_equal(trunk->sources[0].ip[3], 0); // host bits are cleared
+	assert_int_equal(trunk->sources[1].len, 32);
+	assert_string_equal(trunk->match.listener, "10.0.1.254:5070");
+	assert_int_equal(trunk->failover_codes[1], 480);
+	assert_int_equal(o.conf->policy.routes[0].to[0].weight, 5);
+	release(&o);
+}
+
+static void every_fault_is_told_at_once(void **state)
+{
+	static const char text[] =
+		HEAD "limits = {\n calls = \"many\";\n cps = 0;\n colour = 1;\n};\n"
+		     "trunks = ( { name = \"a b\"; realm = \"north\"; peers = ( ); } );\n"
+		     "routes = ( { from = [ \"x\" ]; prefix = \"+49\"; to = ( ); } );\n";
+	struct outcome o = load(text, NULL, 0);
+
+	assert_int_equal(o.rc, -EINVAL);
+	assert_true(told(
+		&o, "x.conf:5: limits.calls: found \"many\", expected a whole number from 1 to"));
+	assert_true(told(&o, "x.conf:6: limits.cps: found 0, expected a whole number"));
+	assert_true(told(
+		&o, "x.conf:7: limits.colour: found an unknown key, expected one of calls, cps"));
+	assert_true(told(&o, "x.conf:9: trunks[0].name: found \"a b\", expected a name"));
+	assert_true(told(
+		&o, "trunks[0].realm: found \"north\", expected the name of one of the realms"));
+	assert_true(told(&o, "found neither peers nor sources"));
+	assert_true(
+		told(&o, "routes[0].from[0]: found \"x\", expected the name of one of the trunks"));
+	assert_true(told(&o, "routes[0].prefix: found \"+49\""));
+	assert_true(told(&o, "routes[0].to: found a list of 0, expected at least one target"));
+	assert_int_equal(o.faults.n, 9);
+	release(&o);
+}
+
+static void required_keys_are_asked_for(void **state)
+{
+	struct outcome o = load("", NULL, 0);
+
+	assert_int_equal(o.rc, -EINVAL);
+	assert_true(told(&o, "lcores: found nothing, expected a group"));
+	assert_true(told(&o, "ports: found nothing, expected a list"));
+	assert_true(told(&o, "realms: found nothing, expected a list"));
+	release(&o);
+}
+
+static void syntax_is_told_with_its_line(void **state)
+{
+	refused("node = \"a\";\nlimits = { calls = ; };\n", "x.conf:2: found a syntax error");
+	refused("node = \"a\";\nnode = \"b\";\n", "x.conf:2: found a duplicate setting name");
+}
+
+static void what_later_versions_do_is_named(void **state)
+{
+	refused(HEAD "store = \"sqlite:\";",
+		"store: found a setting that is not supported by this version");
+	refused(HEAD "location = { share = \"local\"; };",
+		"location: found a setting that is not supported");
+	refused(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
+		     "\"10.0.1.1\"; } ); "
+		     "media = { srtp = \"never\"; }; } );",
+		"trunks[0].media.srtp: found a setting that is not supported");
+	refused("lcores = { workers = [ 0 ]; dsp = [ 0 ]; };\nports = ( { name = \"xa\"; device = "
+		"\"d\"; } );\n"
+		"realms = ( { name = \"w\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip "
+		"= ( { } ); } );",
+		"lcores.dsp: found DSP cores, which are not supported");
+}
+
+static void values_of_each_kind_are_checked(void **state)
+{
+#define REALM(keys)                                                                                \
+	"lcores = { workers = [ 0 ]; }; ports = ( { name = \"xa\"; device = \"d\"; } );\n"         \
+	"realms = ( { name = \"west\"; port = \"xa\"; " keys " } );\n"
+#define ADDRESSES "addresses = [ \"10.0.1.254/24\" ]; "
+#define SIP "sip = ( { } ); "
+	refused(REALM("addresses = [ \"10.0.1.254\" ]; " SIP),
+		"addresses[0]: found \"10.0.1.254\"");
+	refused(REALM("addresses = [ \"10.0.1.254/33\" ]; " SIP), "expected a unicast address");
+	refused(REALM("addresses = [ \"224.0.0.1/24\" ]; " SIP), "expected a unicast address");
+	refused(REALM("addresses = [ \"10.0.1.1/24\", \"10.0.1.1/24\" ]; " SIP),
+		"each address of a realm once");
+	refused(REALM(ADDRESSES "sip = ( ); "), "expected at least one listener");
+	refused(REALM(ADDRESSES "sip = ( { transport = \"tls\"; } ); "),
+		"found \"tls\", which is not supported");
+	refused(REALM(ADDRESSES "sip = ( { transport = \"carrier\"; } ); "), "expected \"udp\"");
+	refused(REALM(ADDRESSES "sip = ( { port = 70000; } ); "), "from 1 to 65535");
+	refused(REALM(ADDRESSES "sip = ( { }, { } ); "), "expected each listener once");
+	refused(REALM(ADDRESSES "sip = ( { port = 20000; } ); "),
+		"expected one outside media.ports");
+	refused(REALM(ADDRESSES SIP "media = { ports = [ 16385, 20000 ]; };"),
+		"an even first port");
+	refused(REALM(ADDRESSES SIP "media = { source = \"authenticated\"; };"),
+		"not supported by this version");
+	refused(REALM(ADDRESSES SIP "media = { addresses = [ \"10.0.1.1\" ]; };"),
+		"one of the realm's addresses");
+	refused(REALM(ADDRESSES SIP "gateways = [ \"10.0.2.1\" ];"), "a neighbour inside");
+	refused(REALM(ADDRESSES SIP "gateways = [ \"10.0.1.1\", \"10.0.1.2\" ];"),
+		"one gateway of each family");
+	refused(REALM(ADDRESSES SIP "vlan = 4095;"), "from 1 to 4094");
+	refused(REALM(ADDRESSES SIP "advertise = [ \"1.2.3.4\", \"1.2.3.5\" ];"),
+		"one for each of the 1 addresses");
+	refused(REALM("addresses = [ \"fd00::1/64\" ]; mtu = 1000; " SIP), "at least 1280");
+	refused(REALM(ADDRESSES SIP) "run_dir = \"tmp\";", "an absolute path");
+	refused(REALM(ADDRESSES SIP) "run_dir = "
+				     "\"/"
+				     "1234567890123456789012345678901234567890123456789012345678901"
+				     "2345"
+				     "67890123456789012345\";",
+		"of at most 83 characters");
+}
+
+static void names_that_exist_once_are_held_to_it(void **state)
+{
+	refused("lcores = { workers = [ 0 ]; };\nports = ( { name = \"xa\"; device = \"d\"; },\n{ "
+		"name = \"xa\"; device "
+		"= \"e\"; } );\nrealms = ( { name = \"w\"; port = \"xa\"; " ADDRESSES SIP "} );",
+		"x.conf:3: ports[1].name: found \"xa\", expected another name than ports[0]'s");
+	refused("lcores = { workers = [ 0 ]; };\nports = ( { name = \"xa\"; device = \"d\"; } );\n"
+		"realms = ( { name = \"w\"; port = \"xa\"; " ADDRESSES SIP
+		"},\n{ name = \"e\"; port = \"xa\"; " ADDRESSES SIP "} );",
+		"which is realm \"w\" already");
+	refused(HEAD
+		"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; "
+		"} ); },\n"
+		"{ name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.2\"; } ); } );",
+		"another name than trunks[0]'s");
+}
+
+static void cpus_must_be_there(void **state)
+{
+	refused("lcores = { workers = [ 0, 1000 ]; };\nports = ( { name = \"xa\"; device = \"d\"; "
+		"} );\n"
+		"realms = ( { name = \"w\"; port = \"xa\"; " ADDRESSES SIP "} );",
+		"lcores.workers[1]: found 1000, expected a CPU that this machine has");
+}
+
+static void ports_must_hold_the_calls(void **state)
+{
+#define SMALL                                                                                      \
+	REALM(ADDRESSES SIP "media = { ports = [ 20000, 20009 ]; };")                              \
+	"limits = { calls = %d; };\n" TRUNK
+	char text[1024];
+
+	snprintf(text, sizeof(text), SMALL, 6);
+	refused(text,
+		"found room for 5 calls over IPv4 (1 addresses, ports 20000 to 20009), expected 6");
+	snprintf(text, sizeof(text), SMALL, 5);
+	struct outcome o = load(text, NULL, 0);
+	assert_int_equal(o.rc, 0);
+	release(&o);
+	// A route back into the same realm takes two legs there.
+	snprintf(text, sizeof(text),
+		REALM(ADDRESSES SIP
+			"media = { ports = [ 20000, 20009 ]; };") "limits = { calls = %d; };\n"
+								  "trunks = ( { name = \"a\"; "
+								  "realm = \"west\"; peers = ( { "
+								  "address = \"10.0.1.1\"; } ); "
+								  "},\n"
+								  "{ name = \"b\"; realm = "
+								  "\"west\"; peers = ( { address = "
+								  "\"10.0.1.2\"; } ); } );\n"
+								  "routes = ( { from = [ \"a\" ]; "
+								  "to = ( { trunk = \"b\"; } ); } "
+								  ");\n",
+		3);
+	refused(text, "expected 6 as limits.calls");
+}
+
+static void overrides_come_before_checks(void **state)
+{
+	static const char *const sets[] = { "limits.calls=7", "trunks.a.max_calls=5",
+		"ports.0.device=net_null0", "lcores.workers=[0,0]", "lcores.poll=busy",
+		"sip.t1=250", "realms.west.sip=({port=5080;})" };
+	struct outcome o = load(HEAD TRUNK, sets, 7);
+
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.conf->max_calls, 7);
+	assert_int_equal(o.conf->policy.trunks[0].max_calls, 5);
+	assert_string_equal(o.conf->ports[0].device, "net_null0");
+	assert_int_equal(o.conf->n_workers, 2);
+	assert_int_equal(o.conf->poll, TD_POLL_BUSY);
+	assert_int_equal(o.conf->t1_ms, 250);
+	assert_int_equal(o.conf->realms[0].sip[0].port, 5080);
+	release(&o);
+}
+
+static void wrong_overrides_are_faults(void **state)
+{
+	static const char *const sets[] = { "limits.calls", "=3", "trunks.zz.max_calls=1",
+		"limits.cps=few", "new.key=1", "lcores.workers.0=1", "bad key=1" };
+	struct outcome o = load(HEAD TRUNK, sets, 7);
+
+	assert_int_equal(o.rc, -EINVAL);
+	assert_true(told(&o, "--set limits.calls: found no PATH=VALUE"));
+	assert_true(told(&o, "--set =3: found no PATH=VALUE"));
+	assert_true(told(&o, "--set trunks.zz.max_calls=1: found no such place"));
+	assert_true(told(
+		&o, "--set limits.cps=few: limits.cps: found \"few\", expected a whole number"));
+	assert_true(told(&o, "--set new.key=1: new: found an unknown key"));
+	assert_true(told(&o, "--set lcores.workers.0=1: found no such place"));
+	assert_true(told(&o, "--set bad key=1: found no such place"));
+	assert_int_equal(o.faults.n, 7);
+	release(&o);
+}
+
+static void files_that_cannot_be_read(void **state)
+{
+	struct td_faults faults = { 0 };
+	struct td_config *conf = NULL;
+
+	assert_int_equal(td_config_load("/", NULL, 0, &conf, &faults), -EINVAL);
+	assert_int_equal(td_config_load("/nowhere/x.conf", NULL, 0, &conf, &faults), -EINVAL);
+	assert_int_equal(faults.n, 2);
+	assert_non_null(strstr(faults.texts[0], "is a directory"));
+	assert_non_null(strstr(faults.texts[1], "No such file"));
+	td_faults_free(&faults);
+}
+
+static void many_faults_are_counted_beyond_what_is_kept(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs(HEAD, out);
+	for (int i = 0; i < TD_FAULTS_MAX + 50; i++)
+		fprintf(out, "unknown_%d = 1;\n", i);
+	fclose(out);
+	struct outcome o = load(text, NULL, 0);
+	assert_int_equal(o.faults.n, TD_FAULTS_MAX + 50);
+	assert_int_equal(o.faults.kept, TD_FAULTS_MAX);
+	release(&o);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_fill_what_is_not_said),
+		cmocka_unit_test(every_reserved_key_is_taken),
+		cmocka_unit_test(every_fault_is_told_at_once),
+		cmocka_unit_test(required_keys_are_asked_for),
+		cmocka_unit_test(syntax_is_told_with_its_line),
+		cmocka_unit_test(what_later_versions_do_is_named),
+		cmocka_unit_test(values_of_each_kind_are_checked),
+		cmocka_unit_test(names_that_exist_once_are_held_to_it),
+		cmocka_unit_test(cpus_must_be_there),
+		cmocka_unit_test(ports_must_hold_the_calls),
+		cmocka_unit_test(overrides_come_before_checks),
+		cmocka_unit_test(wrong_overrides_are_faults),
+		cmocka_unit_test(files_that_cannot_be_read),
+		cmocka_unit_test(many_faults_are_counted_beyond_what_is_kept),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
