@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/chars.h"
+
+#define ALNUM (TD_CH_TOKEN | TD_CH_USER | TD_CH_HOST | TD_CH_PARAM | TD_CH_VALUE)
+#define MARK (TD_CH_USER | TD_CH_PARAM | TD_CH_VALUE)
+
+// Wider than the grammar in three places where nothing can be misread for it: '#' in a user part (technical prefixes of
+// carriers), '_' in a host name, and any visible character that delimits nothing in a parameter value (base64 tags).
+const uint8_t td_chars[256] = {
+	['a' ... 'f'] = ALNUM | TD_CH_HEX,
+	['g' ... 'z'] = ALNUM,
+	['A' ... 'F'] = ALNUM | TD_CH_HEX,
+	['G' ... 'Z'] = ALNUM,
+	['0' ... '9'] = ALNUM | TD_CH_DIGIT | TD_CH_HEX,
+	['-'] = TD_CH_TOKEN | MARK | TD_CH_HOST,
+	['_'] = TD_CH_TOKEN | MARK | TD_CH_HOST,
+	['.'] = TD_CH_TOKEN | MARK | TD_CH_HOST,
+	['!'] = TD_CH_TOKEN | MARK,
+	['~'] = TD_CH_TOKEN | MARK,
+	['*'] = TD_CH_TOKEN | MARK,
+	['\''] = TD_CH_TOKEN | MARK,
+	['('] = MARK,
+	[')'] = MARK,
+	['%'] = TD_CH_TOKEN | TD_CH_VALUE,
+	['`'] = TD_CH_TOKEN | TD_CH_VALUE,
+	['+'] = TD_CH_TOKEN | MARK,
+	['&'] = MARK,
+	['='] = MARK,
+	['$'] = MARK,
+	['/'] = MARK,
+	[','] = TD_CH_USER,
+	[';'] = TD_CH_USER,
+	['?'] = TD_CH_USER | TD_CH_VALUE,
+	['#'] = TD_CH_USER | TD_CH_VALUE,
+	['['] = TD_CH_PARAM | TD_CH_VALUE,
+	[']'] = TD_CH_PARAM | TD_CH_VALUE,
+	[':'] = TD_CH_PARAM | TD_CH_VALUE,
+	['@'] = TD_CH_VALUE,
+	['^'] = TD_CH_VALUE,
+	['{'] = TD_CH_VALUE,
+	['|'] = TD_CH_VALUE,
+	['}'] = TD_CH_VALUE,
+	[' '] = TD_CH_SPACE,
+	['\t'] = TD_CH_SPACE,
+	['\r'] = TD_CH_SPACE,
+	['\n'] = TD_CH_SPACE,
+};
+
+const char *td_skip_quoted(const char *p, const char *end)
+{
+	for (p++; p < end; p++) {
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\')
+			p++;
+	}
+	return NULL;
+}
+
+const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
+{
+	for (;;) {
+		p = td_skip(p, end, classes);
+		if (p == end || *p != '%')
+			return p;
+		if (end - p < 3 || !td_char_is(p[1], TD_CH_HEX) || !td_char_is(p[2], TD_CH_HEX))
+			return NULL;
+		p += 3;
+	}
+}
+
+const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value)
+{
+	p = td_skip_space(p, end);
+	const char *q = td_skip(p, end, TD_CH_TOKEN);
+	if (q == p)
+		return NULL;
+	*name = td_span(p, (size_t)(q - p));
+	*value = td_span(q, 0);
+	p = td_skip_space(q, end);
+	if (p < end && *p == '=') {
+		p = td_skip_space(p + 1, end);
+		q = p < end && *p == '"' ? td_skip_quoted(p, end) : td_skip(p, end, TD_CH_VALUE);
+		if (!q || q == p)
+			return NULL;
+		*value = td_span(p, (size_t)(q - p));
+		p = td_skip_space(q, end);
+	}
+	return p == end || *p == ';' ? p : NULL;
+}
+
+const char *td_skip_host(const char *p, const char *end)
+{
+	const char *q = p;
+
+	if (p == end || *p != '[') {
+		q = td_skip(p, end, TD_CH_HOST);
+		return q == p ? NULL : q;
+	}
+	for (q++; q < end && (td_char_is(*q, TD_CH_HEX) || *q == ':' || *q == '.'); q++)
+		;
+	return q < end && *q == ']' && q - p > 2 ? q + 1 : NULL;
+}
+
+const char *td_skip_port(const char *p, const char *end, uint16_t *port)
+{
+	const char *q = p;
+	uint32_t n = 0;
+
+	for (; q < end && td_char_is(*q, TD_CH_DIGIT) && n <= UINT16_MAX; q++)
+		n = n * 10 + (uint32_t)(*q - '0');
+	if (q == p || n == 0 || n > UINT16_MAX)
+		return NULL;
+	*port = (uint16_t)n;
+	return q;
+}

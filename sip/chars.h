@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Character classes of RFC 3261 §25.1 and the small scanning steps every parser of sip/ is made of.
+// Read-only; any thread; never allocates. Every step stops at `end` and never reads it.
+#pragma once
+
+#include "include/span.h"
+
+enum {
+	TD_CH_TOKEN = 1,  // token
+	TD_CH_USER = 2,   // user and password of a URI, without '%' and ':'
+	TD_CH_HOST = 4,   // host name or IPv4 address
+	TD_CH_PARAM = 8,  // parameters and headers of a URI, without '%', ';' and '?'
+	TD_CH_VALUE = 16, // unquoted value of a header parameter
+	TD_CH_SPACE = 32, // LWS: SP, HTAB and what is left of a fold
+	TD_CH_DIGIT = 64,
+	TD_CH_HEX = 128,
+};
+
+extern const uint8_t td_chars[256];
+
+static inline bool td_char_is(char c, uint8_t classes)
+{
+	return (td_chars[(uint8_t)c] & classes) != 0;
+}
+
+// First position whose character is in none of the classes.
+static inline const char *td_skip(const char *p, const char *end, uint8_t classes)
+{
+	while (p < end && td_char_is(*p, classes))
+		p++;
+	return p;
+}
+
+static inline const char *td_skip_space(const char *p, const char *end)
+{
+	return td_skip(p, end, TD_CH_SPACE);
+}
+
+// A span without the white space around it.
+static inline struct td_span td_trim(const char *p, const char *end)
+{
+	p = td_skip_space(p, end);
+	while (end > p && td_char_is(end[-1], TD_CH_SPACE))
+		end--;
+	return td_span(p, (size_t)(end - p));
+}
+
+// p stands on '"'. Position after the closing quote, NULL where there is none (§25.1 quoted-string).
+const char *td_skip_quoted(const char *p, const char *end);
+
+// Like td_skip over the classes and %HH. NULL where an escape is broken.
+const char *td_skip_escaped(const char *p, const char *end, uint8_t classes);
+
+// One ";name=value" of a header: p stands behind the ';'. Fills name and value (quotes kept, empty for a flag).
+// Returns the position of the next ';' or end, NULL where the parameter is malformed (no name, open quote).
+const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value);
+
+// Host name, IPv4 address or [IPv6 reference]. IPv6 is checked for its characters only: whether it is an address matters to
+// nobody before td_ip_parse() (RFC 5118 §4.10). Position behind it, NULL where there is none.
+const char *td_skip_host(const char *p, const char *end);
+
+// Decimal port, 1–65535. Position behind it, NULL where it is none.
+const char *td_skip_port(const char *p, const char *end, uint16_t *port);

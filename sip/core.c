@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/core.h"
+
+#include "sip/chars.h"
+#include "sip/hdr_date.h"
+
+#include <errno.h>
+
+// Where the first fault is kept while decoding goes on: an answer needs what can still be read.
+struct verdict {
+	uint8_t fault;
+	uint8_t header;
+};
+
+static void verdict_set(struct verdict *v, enum td_fault fault, enum td_header_id header)
+{
+	if (v->fault != TD_FAULT_NONE)
+		return;
+	v->fault = (uint8_t)fault;
+	v->header = (uint8_t)header;
+}
+
+// What must stand once: its value, an empty span where it is missing.
+static struct td_span single(const struct td_msg *msg, enum td_header_id id, struct verdict *v)
+{
+	uint8_t first = msg->first[id];
+
+	if (first == 0xff) {
+		verdict_set(v, TD_FAULT_MISSING, id);
+		return (struct td_span){ 0 };
+	}
+	if (first != msg->last[id])
+		verdict_set(v, TD_FAULT_TWICE, id);
+	return td_msg_value(msg, &msg->headers[first]);
+}
+
+static void decode_via(const struct td_msg *msg, struct td_core *core, struct verdict *v)
+{
+	struct td_span rest = td_msg_get(msg, TD_H_VIA), entry;
+
+	if (!td_msg_has(msg, TD_H_VIA))
+		verdict_set(v, TD_FAULT_MISSING, TD_H_VIA);
+	else if (!td_list_next(&rest, &entry) || td_via_decode(entry, &core->via) != 0)
+		verdict_set(v, TD_FAULT_VIA, TD_H_VIA);
+}
+
+static void decode_party(struct td_span value, enum td_fault fault, enum td_header_id id, struct td_name_addr *out,
+	struct verdict *v)
+{
+	if (td_name_addr_decode(value, out) == 0 && !out->star)
+		return;
+	verdict_set(v, fault, id);
+	memset(out, 0, sizeof(*out));
+}
+
+static void decode_contact(const struct td_msg *msg, struct td_core *core, struct verdict *v)
+{
+	struct td_span rest = td_msg_get(msg, TD_H_CONTACT), entry;
+
+	memset(&core->contact, 0, sizeof(core->contact));
+	if (!td_msg_has(msg, TD_H_CONTACT))
+		return;
+	if (!td_list_next(&rest, &entry) || td_name_addr_decode(entry, &core->contact) != 0)
+		verdict_set(v, TD_FAULT_CONTACT, TD_H_CONTACT);
+}
+
+// callid = word ["@" word] (§25.1): every visible character that a word may have; never white space.
+static void decode_call_id(struct td_span value, struct td_core *core, struct verdict *v)
+{
+	const char *p = value.ptr, *end = value.ptr + value.len;
+
+	core->call_id = value;
+	while (p < end && *p > ' ' && *p < 0x7f && *p != ',' && *p != ';')
+		p++;
+	if (value.len > 0 && p == end)
+		return;
+	verdict_set(v, TD_FAULT_CALL_ID, TD_H_CALL_ID);
+	core->call_id = (struct td_span){ 0 };
+}
+
+static void decode_cseq(struct td_msg *msg, struct td_span value, struct td_core *core, struct verdict *v)
+{
+	if (td_cseq_decode(value, &core->cseq) != 0)
+		verdict_set(v, TD_FAULT_CSEQ, TD_H_CSEQ);
+	else if (!msg->request)
+		msg->method = core->cseq.method;
+	else if (!td_span_eq(core->cseq.method_name, msg->method_name))
+		verdict_set(v, TD_FAULT_CSEQ_METHOD, TD_H_CSEQ);
+}
+
+static void decode_max_forwards(const struct td_msg *msg, struct td_core *core, struct verdict *v)
+{
+	uint32_t hops = 70;
+
+	core->has_max_forwards = td_msg_has(msg, TD_H_MAX_FORWARDS);
+	if (core->has_max_forwards &&
+		td_number_decode(single(msg, TD_H_MAX_FORWARDS, v), UINT8_MAX, &hops) != 0)
+		verdict_set(v, TD_FAULT_MAX_FORWARDS, TD_H_MAX_FORWARDS);
+	core->max_forwards = (uint8_t)hops;
+}
+
+// media-type = type SLASH subtype *(SEMI parameter) (§20.15).
+static void decode_content_type(const struct td_msg *msg, struct td_core *core, struct verdict *v)
+{
+	core->content_type = (struct td_span){ 0 };
+	core->sdp = false;
+	if (!td_msg_has(msg, TD_H_CONTENT_TYPE))
+		return;
+	struct td_span value = single(msg, TD_H_CONTENT_TYPE, v);
+	const char *p = value.ptr, *end = value.ptr + value.len;
+	const char *type_end = td_skip(p, end, TD_CH_TOKEN);
+	const char *slash = td_skip_space(type_end, end);
+	const char *subtype = slash < end && *slash == '/' ? td_skip_space(slash + 1, end) : end;
+	const char *subtype_end = td_skip(subtype, end, TD_CH_TOKEN);
+	const char *rest = td_skip_space(subtype_end, end);
+	if (type_end == p || subtype_end == subtype || (rest < end && *rest != ';')) {
+		verdict_set(v, TD_FAULT_CONTENT_TYPE, TD_H_CONTENT_TYPE);
+		return;
+	}
+	core->content_type = td_span(p, (size_t)(subtype_end - p));
+	core->sdp = msg->body.len > 0 && td_span_ieq(td_span(p, (size_t)(type_end - p)), TD_SPAN("application")) &&
+		    td_span_ieq(td_span(subtype, (size_t)(subtype_end - subtype)), TD_SPAN("sdp"));
+}
+
+// A Request-URI carries no headers (§19.1.1).
+static void decode_uri(const struct td_msg *msg, struct td_core *core, struct verdict *v)
+{
+	if (!msg->request) {
+		memset(&core->uri, 0, sizeof(core->uri));
+		return;
+	}
+	if (td_uri_parse(msg->uri, &core->uri) == 0 && core->uri.headers.ptr == NULL)
+		return;
+	verdict_set(v, TD_FAULT_URI, TD_H_OTHER);
+	memset(&core->uri, 0, sizeof(core->uri));
+}
+
+int td_core_decode(struct td_msg *msg, struct td_core *core)
+{
+	struct verdict v = { msg->fault, msg->fault_header };
+
+	memset(&core->via, 0, sizeof(core->via));
+	decode_uri(msg, core, &v);
+	decode_via(msg, core, &v);
+	decode_party(single(msg, TD_H_FROM, &v), TD_FAULT_FROM, TD_H_FROM, &core->from, &v);
+	decode_party(single(msg, TD_H_TO, &v), TD_FAULT_TO, TD_H_TO, &core->to, &v);
+	decode_call_id(single(msg, TD_H_CALL_ID, &v), core, &v);
+	decode_cseq(msg, single(msg, TD_H_CSEQ, &v), core, &v);
+	decode_contact(msg, core, &v);
+	decode_max_forwards(msg, core, &v);
+	decode_content_type(msg, core, &v);
+	if (msg->request && td_msg_has(msg, TD_H_DATE) && !td_date_valid(td_msg_get(msg, TD_H_DATE)))
+		verdict_set(&v, TD_FAULT_DATE, TD_H_DATE);
+	msg->fault = v.fault;
+	msg->fault_header = v.header;
+	return v.fault == TD_FAULT_NONE ? 0 : -EBADMSG;
+}

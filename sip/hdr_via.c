@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Via (RFC 3261 §20.42, RFC 3581).
+#include "include/flow.h"
+#include "sip/chars.h"
+#include "sip/core.h"
+
+#include <errno.h>
+
+static uint8_t transport_id(struct td_span name)
+{
+	static const struct td_span names[TD_TRANSPORT__COUNT] = {
+		[TD_UDP] = { "UDP", 3 }, [TD_TCP] = { "TCP", 3 }, [TD_TLS] = { "TLS", 3 },
+		[TD_WS] = { "WS", 2 }, [TD_WSS] = { "WSS", 3 }, [TD_SCTP] = { "SCTP", 4 },
+	};
+
+	for (uint8_t i = 0; i < TD_TRANSPORT__COUNT; i++)
+		if (td_span_ieq(name, names[i]))
+			return i;
+	return 0xff;
+}
+
+static const char *token_slash(const char *p, const char *end)
+{
+	const char *q = td_skip(p, end, TD_CH_TOKEN);
+
+	if (q == p)
+		return NULL;
+	p = td_skip_space(q, end);
+	return p < end && *p == '/' ? td_skip_space(p + 1, end) : NULL;
+}
+
+// sent-protocol and the white space after it. Any name and version is taken: the start line has judged the version.
+static const char *protocol_parse(const char *p, const char *end, struct td_via *out)
+{
+	if (end - p > 12 && memcmp(p, "SIP/2.0/UDP ", 12) == 0) {
+		out->transport = TD_UDP;
+		return td_skip_space(p + 12, end);
+	}
+	p = token_slash(p, end);
+	if (p)
+		p = token_slash(p, end);
+	if (!p)
+		return NULL;
+	const char *transport = p, *q = td_skip(p, end, TD_CH_TOKEN);
+	out->transport = transport_id(td_span(transport, (size_t)(q - transport)));
+	p = td_skip_space(q, end);
+	return q > transport && p > q ? p : NULL;
+}
+
+static const char *sent_by_parse(const char *p, const char *end, struct td_via *out)
+{
+	const char *q = td_skip_host(p, end);
+
+	if (!q)
+		return NULL;
+	out->host = td_span(p, (size_t)(q - p));
+	p = td_skip_space(q, end);
+	if (p == end || *p != ':')
+		return p;
+	q = td_skip_port(td_skip_space(p + 1, end), end, &out->port);
+	return q ? td_skip_space(q, end) : NULL;
+}
+
+// Where a parameter's value goes; NULL: nobody asks for it.
+static struct td_span *param_slot(struct td_via *out, struct td_span name)
+{
+	switch (name.len) {
+	case 5:
+		if (td_span_ieq(name, TD_SPAN("rport")))
+			return &out->rport;
+		return td_span_ieq(name, TD_SPAN("maddr")) ? &out->maddr : NULL;
+	case 6:
+		return td_span_ieq(name, TD_SPAN("branch")) ? &out->branch : NULL;
+	case 8:
+		return td_span_ieq(name, TD_SPAN("received")) ? &out->received : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static bool via_parse(struct td_span entry, struct td_via *out)
+{
+	const char *end = entry.ptr + entry.len;
+	const char *p = protocol_parse(entry.ptr, end, out);
+	struct td_span name, value;
+
+	if (p)
+		p = sent_by_parse(p, end, out);
+	while (p && p < end) {
+		if (*p != ';')
+			return false;
+		p = td_param_next(p + 1, end, &name, &value);
+		struct td_span *slot = p ? param_slot(out, name) : NULL;
+		if (!slot)
+			continue;
+		if (slot->ptr)
+			return false; // given twice: two receivers could read two answers
+		*slot = value;
+		out->has_rport |= slot == &out->rport;
+	}
+	out->whole = entry;
+	return p != NULL;
+}
+
+int td_via_decode(struct td_span entry, struct td_via *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (entry.len > 0 && via_parse(entry, out))
+		return 0;
+	memset(out, 0, sizeof(*out));
+	return -EBADMSG;
+}

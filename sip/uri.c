@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/uri.h"
+
+#include "sip/chars.h"
+
+#include <errno.h>
+
+static const char *hostport_parse(const char *p, const char *end, struct td_uri *out)
+{
+	const char *q = td_skip_host(p, end);
+
+	if (!q)
+		return NULL;
+	out->host = td_span(p, (size_t)(q - p));
+	if (q == end || *q != ':')
+		return q;
+	out->has_port = true;
+	return td_skip_port(q + 1, end, &out->port);
+}
+
+// ;name=value…, p on the first ';'. An empty one is a fault.
+static const char *params_parse(const char *p, const char *end, struct td_uri *out)
+{
+	const char *start = p + 1;
+
+	while (p < end && *p == ';') {
+		const char *q = td_skip_escaped(p + 1, end, TD_CH_PARAM);
+		if (!q || q == p + 1)
+			return NULL;
+		p = q;
+	}
+	out->params = td_span(start, (size_t)(p - start));
+	return p;
+}
+
+static const char *uri_headers_parse(const char *p, const char *end, struct td_uri *out)
+{
+	const char *start = p + 1;
+
+	while (p && p < end && *p == '?')
+		p = td_skip_escaped(p + 1, end, TD_CH_PARAM);
+	if (p)
+		out->headers = td_span(start, (size_t)(p - start));
+	return p;
+}
+
+// userinfo "@", where there is one: an unescaped '@' stands nowhere else in a SIP URI. NULL: malformed.
+static const char *userinfo_parse(const char *p, const char *end, struct td_uri *out)
+{
+	const char *colon = NULL;
+	const char *q = td_skip_escaped(p, end, TD_CH_USER);
+
+	if (q && q < end && *q == ':') {
+		colon = q++;
+		while ((q = td_skip_escaped(q, end, TD_CH_USER)) && q < end && *q == ':')
+			q++;
+	}
+	if (!q)
+		return NULL;
+	if (q == end || *q != '@')
+		return p;
+	const char *user_end = colon ? colon : q;
+	if (user_end == p)
+		return NULL;
+	out->user = td_span(p, (size_t)(user_end - p));
+	if (colon)
+		out->password = td_span(colon + 1, (size_t)(q - colon - 1));
+	return q + 1;
+}
+
+static bool sip_parse(const char *p, const char *end, struct td_uri *out)
+{
+	p = userinfo_parse(p, end, out);
+	if (p)
+		p = hostport_parse(p, end, out);
+	if (p && p < end && *p == ';')
+		p = params_parse(p, end, out);
+	if (p && p < end && *p == '?')
+		p = uri_headers_parse(p, end, out);
+	return p == end;
+}
+
+// RFC 3966 §3: digits, visual separators, and what local numbers add to them.
+static bool tel_parse(const char *p, const char *end, struct td_uri *out)
+{
+	const char *q = p;
+
+	while (q < end && (td_char_is(*q, TD_CH_HEX) || memchr("+-.()*#", *q, 7)))
+		q++;
+	if (q == p)
+		return false;
+	out->user = td_span(p, (size_t)(q - p));
+	if (q < end && *q == ';')
+		q = params_parse(q, end, out);
+	return q == end;
+}
+
+static bool opaque_parse(const char *p, const char *end, struct td_uri *out)
+{
+	if (p == end)
+		return false;
+	if (out->scheme == TD_SCHEME_URN)
+		out->user = td_span(p, (size_t)(end - p));
+	while (p && p < end) {
+		if (*p == '%')
+			p = td_skip_escaped(p, end, 0);
+		else if (td_char_is(*p, TD_CH_VALUE | TD_CH_USER))
+			p++;
+		else
+			return false;
+	}
+	return p == end;
+}
+
+static enum td_scheme scheme_id(struct td_span name)
+{
+	if (td_span_ieq(name, TD_SPAN("sip")))
+		return TD_SCHEME_SIP;
+	if (td_span_ieq(name, TD_SPAN("sips")))
+		return TD_SCHEME_SIPS;
+	if (td_span_ieq(name, TD_SPAN("tel")))
+		return TD_SCHEME_TEL;
+	return td_span_ieq(name, TD_SPAN("urn")) ? TD_SCHEME_URN : TD_SCHEME_OTHER;
+}
+
+static bool scheme_char(char c)
+{
+	return td_char_is(c, TD_CH_TOKEN) && (td_char_is(c, TD_CH_DIGIT) || (td_lower(c) >= 'a' && td_lower(c) <= 'z') ||
+					      c == '+' || c == '-' || c == '.');
+}
+
+static bool uri_parse(struct td_span text, struct td_uri *out)
+{
+	const char *end = text.ptr + text.len;
+	const char *p = text.ptr + 4;
+
+	out->whole = text;
+	if (text.len > 4 && memcmp(text.ptr, "sip:", 4) == 0) {
+		out->scheme = TD_SCHEME_SIP;
+		out->scheme_name = td_span(text.ptr, 3);
+		return sip_parse(p, end, out);
+	}
+	for (p = text.ptr; p < end && scheme_char(*p);)
+		p++;
+	if (p == text.ptr || p == end || *p != ':' || !td_char_is(text.ptr[0], TD_CH_HOST) ||
+		td_char_is(text.ptr[0], TD_CH_DIGIT))
+		return false;
+	out->scheme_name = td_span(text.ptr, (size_t)(p - text.ptr));
+	out->scheme = (uint8_t)scheme_id(out->scheme_name);
+	p++;
+	switch (out->scheme) {
+	case TD_SCHEME_SIP:
+	case TD_SCHEME_SIPS:
+		return sip_parse(p, end, out);
+	case TD_SCHEME_TEL:
+		return tel_parse(p, end, out);
+	default:
+		return opaque_parse(p, end, out);
+	}
+}
+
+int td_uri_parse(struct td_span text, struct td_uri *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (text.len > 0 && uri_parse(text, out))
+		return 0;
+	memset(out, 0, sizeof(*out));
+	return -EBADMSG;
+}
+
+bool td_param_get(struct td_span params, struct td_span name, struct td_span *value)
+{
+	if (params.len == 0)
+		return false;
+	const char *p = params.ptr, *end = params.ptr + params.len;
+	struct td_span n, v;
+
+	while ((p = td_param_next(p, end, &n, &v))) {
+		if (td_span_ieq(n, name)) {
+			*value = v;
+			return true;
+		}
+		if (p++ == end)
+			break;
+	}
+	return false;
+}
+
+static unsigned hex_value(char c)
+{
+	return td_char_is(c, TD_CH_DIGIT) ? (unsigned)(c - '0') : (unsigned)(td_lower(c) - 'a' + 10);
+}
+
+static bool is_escape(struct td_span s, uint32_t i)
+{
+	return s.ptr[i] == '%' && s.len - i >= 3 && td_char_is(s.ptr[i + 1], TD_CH_HEX) && td_char_is(s.ptr[i + 2], TD_CH_HEX);
+}
+
+// The character at *i, unescaped; moves *i behind it.
+static char next_char(struct td_span s, uint32_t *i)
+{
+	if (is_escape(s, *i)) {
+		char c = (char)(hex_value(s.ptr[*i + 1]) << 4 | hex_value(s.ptr[*i + 2]));
+		*i += 3;
+		return c;
+	}
+	return s.ptr[(*i)++];
+}
+
+int td_uri_unescape(struct td_span text, char *dst, size_t cap)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < text.len;) {
+		if (n == cap)
+			return -ENOBUFS;
+		dst[n++] = next_char(text, &i);
+	}
+	return (int)n;
+}
+
+// Escaped and plain forms of a character are the same (§19.1.4).
+static bool text_equal(struct td_span a, struct td_span b, bool fold)
+{
+	uint32_t i = 0, j = 0;
+
+	while (i < a.len && j < b.len) {
+		char x = next_char(a, &i), y = next_char(b, &j);
+		if (fold ? td_lower(x) != td_lower(y) : x != y)
+			return false;
+	}
+	return i == a.len && j == b.len;
+}
+
+// Cuts the next "name[=value]" off *rest.
+static bool pair_next(struct td_span *rest, char separator, struct td_span *name, struct td_span *value)
+{
+	if (rest->len == 0)
+		return false;
+	const char *sep = memchr(rest->ptr, separator, rest->len);
+	uint32_t len = sep ? (uint32_t)(sep - rest->ptr) : rest->len;
+	const char *equals = memchr(rest->ptr, '=', len);
+	uint32_t name_len = equals ? (uint32_t)(equals - rest->ptr) : len;
+	*name = td_span(rest->ptr, name_len);
+	*value = equals ? td_span(equals + 1, len - name_len - 1) : td_span(rest->ptr + len, 0);
+	uint32_t gone = sep ? len + 1 : len;
+	*rest = td_span(rest->ptr + gone, rest->len - gone);
+	return true;
+}
+
+static bool pair_find(struct td_span list, char separator, struct td_span name, struct td_span *value)
+{
+	struct td_span n;
+
+	while (pair_next(&list, separator, &n, value))
+		if (text_equal(n, name, true))
+			return true;
+	return false;
+}
+
+// Parameters that must not stand in one URI alone (§19.1.4; transport by its examples).
+static bool must_match(struct td_span name)
+{
+	static const struct td_span names[] = { { "user", 4 }, { "ttl", 3 }, { "method", 6 }, { "maddr", 5 }, { "transport", 9 } };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (text_equal(name, names[i], true))
+			return true;
+	return false;
+}
+
+static bool params_match(struct td_span a, struct td_span b, bool all)
+{
+	struct td_span name, value, other;
+
+	while (pair_next(&a, ';', &name, &value)) {
+		if (pair_find(b, ';', name, &other)) {
+			if (!text_equal(value, other, true))
+				return false;
+		} else if (all || must_match(name)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool headers_match(struct td_span a, struct td_span b)
+{
+	struct td_span name, value, other;
+
+	while (pair_next(&a, '&', &name, &value))
+		if (!pair_find(b, '&', name, &other) || !text_equal(value, other, false))
+			return false;
+	return true;
+}
+
+static bool is_separator(char c)
+{
+	return c == '-' || c == '.' || c == '(' || c == ')';
+}
+
+// RFC 3966 §4: visual separators do not count.
+static bool tel_equal(struct td_span a, struct td_span b)
+{
+	uint32_t i = 0, j = 0;
+
+	for (;; i++, j++) {
+		while (i < a.len && is_separator(a.ptr[i]))
+			i++;
+		while (j < b.len && is_separator(b.ptr[j]))
+			j++;
+		if (i == a.len || j == b.len)
+			return i == a.len && j == b.len;
+		if (td_lower(a.ptr[i]) != td_lower(b.ptr[j]))
+			return false;
+	}
+}
+
+bool td_uri_equal(const struct td_uri *a, const struct td_uri *b)
+{
+	if (a->scheme != b->scheme || !td_span_ieq(a->scheme_name, b->scheme_name))
+		return false;
+	switch (a->scheme) {
+	case TD_SCHEME_SIP:
+	case TD_SCHEME_SIPS:
+		return text_equal(a->user, b->user, false) && text_equal(a->password, b->password, false) &&
+		       td_span_ieq(a->host, b->host) && a->port == b->port && params_match(a->params, b->params, false) &&
+		       params_match(b->params, a->params, false) && headers_match(a->headers, b->headers) &&
+		       headers_match(b->headers, a->headers);
+	case TD_SCHEME_TEL:
+		return tel_equal(a->user, b->user) && params_match(a->params, b->params, true) &&
+		       params_match(b->params, a->params, true);
+	default: {
+		uint32_t skip = a->scheme_name.len;
+		return text_equal(td_span(a->whole.ptr + skip, a->whole.len - skip), td_span(b->whole.ptr + skip, b->whole.len - skip),
+			a->scheme == TD_SCHEME_URN);
+	}
+	}
+}
+
+// Writes the number in text without its separators and its '+'. Length, -ENOBUFS, or -EINVAL where it is no number.
+static int number_write(struct td_span text, char *dst, size_t cap)
+{
+	size_t n = 0;
+	bool digit = false;
+
+	for (uint32_t i = 0; i < text.len;) {
+		bool first = i == 0;
+		char c = next_char(text, &i);
+		if (is_separator(c) || (first && c == '+'))
+			continue;
+		if (!td_char_is(c, TD_CH_DIGIT) && c != '*' && c != '#')
+			return -EINVAL;
+		digit |= td_char_is(c, TD_CH_DIGIT);
+		if (n == cap)
+			return -ENOBUFS;
+		dst[n++] = c;
+	}
+	return digit ? (int)n : -EINVAL;
+}
+
+int td_uri_number(const struct td_uri *uri, bool use_rn, char *dst, size_t cap)
+{
+	struct td_span user = uri->user, params = uri->params, rn;
+	const char *semicolon = user.len > 0 ? memchr(user.ptr, ';', user.len) : NULL;
+
+	// The parameters of a telephone number stand inside the user part of a SIP URI (§19.1.6).
+	if (semicolon) {
+		params = td_span(semicolon + 1, (size_t)(user.ptr + user.len - semicolon - 1));
+		user.len = (uint32_t)(semicolon - user.ptr);
+	}
+	if (use_rn && (semicolon || uri->scheme == TD_SCHEME_TEL) && td_param_get(params, TD_SPAN("rn"), &rn)) {
+		int n = number_write(rn, dst, cap);
+		if (n != -EINVAL)
+			return n;
+	}
+	int n = number_write(user, dst, cap);
+	return n == -EINVAL ? td_uri_unescape(uri->user, dst, cap) : n;
+}
+
+bool td_uri_emergency(const struct td_uri *uri)
+{
+	const struct td_span sos = TD_SPAN("service:sos");
+
+	if (uri->scheme != TD_SCHEME_URN || uri->user.len < sos.len || !td_span_ieq(td_span(uri->user.ptr, sos.len), sos))
+		return false;
+	return uri->user.len == sos.len || uri->user.ptr[sos.len] == '.';
+}
