@@ -4,10 +4,16 @@
 // A worker appends to its ring (dataplane/journal_ring.h); the journal thread moves whole records to segment files
 // named NNNNNNNNNNNNNNNN.tdj (sequence number, hexadecimal) and fsyncs; control reads the segments and commits rows
 // and its position in one transaction, then removes segments that lie wholly behind every reader.
-// Integers are little endian. A reader stops at the first record whose length or CRC does not hold.
+// Integers are little endian. A reader stops at the first record whose length or CRC does not hold, until a segment
+// with a higher number is there: a data plane that starts opens a new one and never appends behind a torn tail.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#ifdef __SSE4_2__
+#include <nmmintrin.h>
+#endif
 
 #define TD_JOURNAL_MAGIC 0x4c4a4454u // "TDJL"
 #define TD_JOURNAL_VERSION 1
@@ -43,4 +49,39 @@ struct td_journal_boot {
 static inline uint32_t td_journal_padded(uint32_t length)
 {
 	return (length + 7u) & ~7u;
+}
+
+// CRC-32C (Castagnoli, reflected, RFC 3720 App. B.4) continued over bytes; begin with ~0 and invert the end.
+static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)bytes;
+#ifdef __SSE4_2__
+	for (; n >= 8; n -= 8, p += 8) {
+		uint64_t word;
+		memcpy(&word, p, sizeof(word));
+		crc = (uint32_t)_mm_crc32_u64(crc, word);
+	}
+	for (; n > 0; n--)
+		crc = _mm_crc32_u8(crc, *p++);
+#else
+	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a,
+		0xf36e6f75 };
+	for (; n > 0; n--) {
+		crc ^= *p++;
+		crc = nibble[crc & 15] ^ crc >> 4;
+		crc = nibble[crc & 15] ^ crc >> 4;
+	}
+#endif
+	return crc;
+}
+
+// The crc field of a record: over type, epoch and payload, in this order.
+static inline uint32_t td_journal_crc(const struct td_journal_record *record, const void *payload)
+{
+	uint32_t crc = ~0u;
+
+	crc = td_journal_crc_bytes(crc, &record->type, sizeof(record->type));
+	crc = td_journal_crc_bytes(crc, &record->epoch, sizeof(record->epoch));
+	return ~td_journal_crc_bytes(crc, payload, record->length);
 }
