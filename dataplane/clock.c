@@ -3,8 +3,6 @@
 
 #include <time.h>
 
-#define NS_PER_S 1000000000ull
-
 void td_clock_init(struct td_clock *clock, uint64_t tsc_hz, uint64_t tsc_now)
 {
 	// Ten seconds in the past, so that no deadline computed by subtraction falls below zero.

@@ -13,7 +13,7 @@ struct td_clock {
 	uint64_t ns_per_tick; // 32.32 fixed point
 };
 
-//
+
 void td_clock_init(struct td_clock *clock, uint64_t tsc_hz, uint64_t tsc_now);
 
 static inline uint64_t td_clock_ns(const struct td_clock *clock, uint64_t tsc)

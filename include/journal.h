@@ -4,6 +4,8 @@
 // A worker appends to its ring (dataplane/journal_ring.h); the journal thread moves whole records to segment files
 // named NNNNNNNNNNNNNNNN.tdj (sequence number, hexadecimal) and fsyncs; control reads the segments and commits rows
 // and its position in one transaction, then removes segments that lie wholly behind every reader.
+// The sequence number is the boot epoch (high 32 bits) and the segment's number in it: it never repeats. A record that
+// a kill caught between ring and segment may stand in two segments; readers key on the record's cdr id.
 // Integers are little endian. A reader stops at the first record whose length or CRC does not hold, until a segment
 // with a higher number is there: a data plane that starts opens a new one and never appends behind a torn tail.
 #pragma once
@@ -17,6 +19,7 @@
 
 #define TD_JOURNAL_MAGIC 0x4c4a4454u // "TDJL"
 #define TD_JOURNAL_VERSION 1
+#define TD_JOURNAL_PAYLOAD_MAX 4096 // a longer record does not hold
 
 enum td_journal_type {
 	TD_JOURNAL_BOOT = 1,    // struct td_journal_boot: a data plane began; older epochs' open calls are incomplete
@@ -84,4 +87,21 @@ static inline uint32_t td_journal_crc(const struct td_journal_record *record, co
 	crc = td_journal_crc_bytes(crc, &record->type, sizeof(record->type));
 	crc = td_journal_crc_bytes(crc, &record->epoch, sizeof(record->epoch));
 	return ~td_journal_crc_bytes(crc, payload, record->length);
+}
+
+// Bytes of the whole record at data (header, payload, padding): 0 where fewer than a record are there, -1 where it does
+// not hold.
+static inline int64_t td_journal_check(const void *data, size_t have)
+{
+	struct td_journal_record record;
+
+	if (have < sizeof(record))
+		return 0;
+	memcpy(&record, data, sizeof(record));
+	if (record.length > TD_JOURNAL_PAYLOAD_MAX)
+		return -1;
+	size_t bytes = sizeof(record) + td_journal_padded(record.length);
+	if (have < bytes)
+		return 0;
+	return td_journal_crc(&record, (const char *)data + sizeof(record)) == record.crc ? (int64_t)bytes : -1;
 }

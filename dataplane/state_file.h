@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Small files in state_dir that are either the old or the new one, whatever is pulled: written aside, synced, renamed.
+// Main and start-up only; reading allocates with malloc.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// 0 or -errno.
+int td_state_file_write(const char *path, const void *data, size_t len);
+// 0 with *data (free) and *len; -ENOENT; -EFBIG above max; -errno.
+int td_state_file_read(const char *path, size_t max, void **data, size_t *len);
+// mkdir -p. 0 or -errno.
+int td_state_dir_make(const char *path);
+// Counts the boots of this state_dir: the number is synced before it is given. 0 or -errno.
+int td_state_epoch_next(const char *state_dir, uint32_t *epoch);
