@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/policy_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int policy_fail(struct policy_error *error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (error->cap > 0)
+		vsnprintf(error->text, error->cap, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+int policy_no_memory(struct policy_error *error)
+{
+	policy_fail(error, "out of memory");
+	return -ENOMEM;
+}
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+	const struct td_trunk *trunks = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	int order = strcmp(trunks[x].conf.name, trunks[y].conf.name);
+
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+int64_t trunk_by_name(const struct trunk_names *names, const char *name)
+{
+	uint32_t lo = 0, hi = names->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int order = strcmp(names->trunks[names->order[mid]].conf.name, name);
+		if (order == 0)
+			return names->order[mid];
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return -1;
+}
+
+static int names_sort(struct td_policy *policy, struct trunk_names *names, struct policy_error *error)
+{
+	names->trunks = policy->trunks;
+	names->n = policy->n_trunks;
+	names->order = calloc(policy->n_trunks + 1, sizeof(*names->order));
+	if (!names->order)
+		return policy_no_memory(error);
+	for (uint32_t i = 0; i < names->n; i++)
+		names->order[i] = i;
+	qsort_r(names->order, names->n, sizeof(*names->order), by_name, policy->trunks);
+	for (uint32_t i = 1; i < names->n; i++) {
+		const char *name = policy->trunks[names->order[i]].conf.name;
+		if (strcmp(policy->trunks[names->order[i - 1]].conf.name, name) == 0)
+			return policy_fail(error, "two trunks are named '%s'", name);
+	}
+	return 0;
+}
+
+// Text that crossed a process boundary must end inside its array.
+static bool text_ends(const char *text, size_t cap)
+{
+	return memchr(text, '\0', cap) != NULL;
+}
+
+static int trunk_check(const struct td_trunk_conf *c, struct policy_error *error)
+{
+	if (!text_ends(c->name, sizeof(c->name)) || c->name[0] == '\0')
+		return policy_fail(error, "a trunk has no name, or one of more than %d characters", TD_NAME_LEN - 1);
+	if (!text_ends(c->realm, sizeof(c->realm)) || !text_ends(c->match.listener, sizeof(c->match.listener)) ||
+		!text_ends(c->match.tech_prefix, sizeof(c->match.tech_prefix)) ||
+		!text_ends(c->match.domain, sizeof(c->match.domain)))
+		return policy_fail(error, "trunk '%s': a text is too long", c->name);
+	if (strcmp(c->name, "subscribers") == 0)
+		return policy_fail(error, "trunk 'subscribers': the name is reserved");
+	if (c->n_peers > TD_PEERS_MAX || c->n_sources > TD_SOURCES_MAX || c->n_media_sources > TD_SOURCES_MAX ||
+		c->n_failover_codes > sizeof(c->failover_codes) / sizeof(c->failover_codes[0]))
+		return policy_fail(error, "trunk '%s': too many peers, sources or codes", c->name);
+	return 0;
+}
+
+// Peers are tried in the order of their priority; equal ones in the order of the file, hence insertion.
+static void peers_sort(struct td_trunk_conf *c)
+{
+	for (uint32_t i = 1; i < c->n_peers; i++) {
+		struct td_peer_conf peer = c->peers[i];
+		uint32_t j = i;
+		for (; j > 0 && c->peers[j - 1].priority > peer.priority; j--)
+			c->peers[j] = c->peers[j - 1];
+		c->peers[j] = peer;
+	}
+}
+
+static int trunks_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct td_policy_env *env, struct policy_error *error)
+{
+	policy->trunks = calloc(conf->n_trunks + 1, sizeof(*policy->trunks));
+	if (!policy->trunks)
+		return policy_no_memory(error);
+	for (uint32_t i = 0; i < conf->n_trunks; i++) {
+		struct td_trunk *t = &policy->trunks[i];
+		int rc = trunk_check(&conf->trunks[i], error);
+		if (rc < 0)
+			return rc;
+		t->conf = conf->trunks[i];
+		peers_sort(&t->conf);
+		int realm = env->realm_of(env->ctx, t->conf.realm);
+		if (realm < 0)
+			return policy_fail(error, "trunk '%s': there is no realm '%s'", t->conf.name, t->conf.realm);
+		t->realm = (uint16_t)realm;
+		t->slot = env->slot_of(env->ctx, t->conf.name);
+	}
+	policy->n_trunks = conf->n_trunks;
+	return 0;
+}
+
+static int policy_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct td_policy_env *env, struct policy_error *error)
+{
+	struct trunk_names names = { 0 };
+
+	if (conf->n_trunks > TD_TRUNKS_MAX)
+		return policy_fail(error, "%u trunks, at most %d", conf->n_trunks, TD_TRUNKS_MAX);
+	int rc = trunks_compile(policy, conf, env, error);
+	if (rc == 0)
+		rc = names_sort(policy, &names, error);
+	if (rc == 0)
+		rc = ingress_compile(policy, error);
+	if (rc == 0)
+		rc = routes_compile(policy, conf, &names, error);
+	free(names.order);
+	return rc;
+}
+
+struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env, char *error_text,
+	size_t error_cap)
+{
+	struct policy_error error = { error_text, error_cap };
+	struct td_policy *policy = calloc(1, sizeof(*policy));
+
+	if (!policy) {
+		policy_no_memory(&error);
+		return NULL;
+	}
+	policy->limits = *conf;
+	policy->limits.n_trunks = 0;
+	policy->limits.n_routes = 0;
+	policy->limits.trunks = NULL;
+	policy->limits.routes = NULL;
+	if (policy_compile(policy, conf, env, &error) < 0) {
+		td_policy_free(policy);
+		return NULL;
+	}
+	return policy;
+}
+
+void td_policy_free(struct td_policy *policy)
+{
+	if (!policy)
+		return;
+	ingress_free(&policy->ingress);
+	routes_free(&policy->routes);
+	free(policy->trunks);
+	free(policy);
+}
+
+uint64_t td_policy_generation(const struct td_policy *policy)
+{
+	return policy->limits.generation;
+}
+
+uint32_t td_policy_n_trunks(const struct td_policy *policy)
+{
+	return policy->n_trunks;
+}
+
+const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t index)
+{
+	return index < policy->n_trunks ? &policy->trunks[index] : NULL;
+}
+
+const struct td_policy_conf *td_policy_limits(const struct td_policy *policy)
+{
+	return &policy->limits;
+}
+
+static bool prefixes_have(const struct td_prefix *prefixes, uint32_t n, const struct td_sockaddr *address)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (td_prefix_has(&prefixes[i], address))
+			return true;
+	return false;
+}
+
+bool td_policy_trunk_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
+{
+	const struct td_trunk *t = td_policy_trunk(policy, trunk);
+
+	if (!t)
+		return false;
+	for (uint32_t i = 0; i < t->conf.n_peers; i++)
+		if (td_ip_eq(&t->conf.peers[i].address, address))
+			return true;
+	return prefixes_have(t->conf.sources, t->conf.n_sources, address);
+}
+
+bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
+{
+	const struct td_trunk *t = td_policy_trunk(policy, trunk);
+
+	return t && prefixes_have(t->conf.media_sources, t->conf.n_media_sources, address);
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/policy.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+// A policy being written: trunks a, b, c … in realm west or east.
+struct draft {
+	struct td_policy_conf conf;
+	struct td_trunk_conf trunks[16];
+	struct td_route_conf routes[16];
+	char error[256];
+};
+
+// Fills a text field of a draft.
+#define set(field, text) td_span_cstr(td_span_str(text), (field), sizeof(field))
+
+static uint32_t slot_of(void *ctx, const char *name)
+{
+	return 100u + (uint32_t)name[0];
+}
+
+static int realm_of(void *ctx, const char *name)
+{
+	return strcmp(name, "west") == 0 ? 0 : strcmp(name, "east") == 0 ? 1 : -1;
+}
+
+static struct td_sockaddr address(const char *text, uint16_t port)
+{
+	struct td_sockaddr a = { 0 };
+
+	assert_int_equal(td_ip_parse(td_span_str(text), &a), 0);
+	a.port = port;
+	return a;
+}
+
+static struct td_prefix prefix(const char *text, uint8_t len)
+{
+	struct td_sockaddr a = address(text, 0);
+	struct td_prefix p = { .family = a.family, .len = len };
+
+	memcpy(p.ip, a.ip, 16);
+	return p;
+}
+
+static struct td_trunk_conf *trunk(struct draft *d, const char *name, const char *realm, const char *peer)
+{
+	struct td_trunk_conf *t = &d->trunks[d->conf.n_trunks++];
+
+	td_span_cstr(td_span_str(name), t->name, sizeof(t->name));
+	td_span_cstr(td_span_str(realm), t->realm, sizeof(t->realm));
+	t->enabled = true;
+	if (peer) {
+		t->n_peers = 1;
+		t->peers[0].address = address(peer, 5060);
+	}
+	return t;
+}
+
+static struct td_route_conf *route(struct draft *d, const char *from, const char *digits, const char *to)
+{
+	struct td_route_conf *r = &d->routes[d->conf.n_routes++];
+
+	r->n_from = 1;
+	td_span_cstr(td_span_str(from), r->from[0], TD_NAME_LEN);
+	td_span_cstr(td_span_str(digits), r->prefix, sizeof(r->prefix));
+	for (const char *name = to; *name != '\0'; name++) {
+		r->to[r->n_to].trunk[0] = *name;
+		r->to[r->n_to++].weight = 1;
+	}
+	return r;
+}
+
+static struct td_policy *compile(struct draft *d)
+{
+	struct td_policy_env env = { slot_of, realm_of, NULL };
+
+	d->conf.trunks = d->trunks;
+	d->conf.routes = d->routes;
+	d->error[0] = '\0';
+	return td_policy_new(&d->conf, &env, d->error, sizeof(d->error));
+}
+
+static struct td_policy *compiled(struct draft *d)
+{
+	struct td_policy *p = compile(d);
+
+	if (!p)
+		fail_msg("%s", d->error);
+	return p;
+}
+
+static void refused(struct draft *d, const char *a, const char *b)
+{
+	assert_null(compile(d));
+	if (!strstr(d->error, a) || !strstr(d->error, b))
+		fail_msg("unclear: %s", d->error);
+}
+
+// Three carriers of one peer each beside the ingress trunk "a".
+static void draft_basic(struct draft *d)
+{
+	memset(d, 0, sizeof(*d));
+	trunk(d, "a", "west", "10.0.1.1");
+	trunk(d, "b", "east", "10.0.2.1");
+	trunk(d, "c", "east", "10.0.2.2");
+	trunk(d, "d", "east", "10.0.2.3");
+}
+
+static int ingress(const struct td_policy *p, uint16_t realm, const char *remote, const char *user, const char *domain,
+	uint16_t source_port, const char *local)
+{
+	struct td_flow flow = { .realm = realm, .remote = address(remote, source_port), .local = address(local, 5060) };
+	struct td_core core = { 0 };
+
+	core.uri.user = td_span_str(user);
+	core.from.uri.host = td_span_str(domain);
+	return td_policy_ingress(p, &flow, &core);
+}
+
+static int from(const struct td_policy *p, uint16_t realm, const char *remote)
+{
+	return ingress(p, realm, remote, "4930", "x.example", 5060, "10.0.1.254");
+}
+
+static void test_ingress_by_source(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_trunk_conf *t = trunk(d, "a", "west", "10.0.1.1");
+
+	t->peers[1].address = address("fd00:1::1", 5060);
+	t->n_peers = 2;
+	t = trunk(d, "b", "west", NULL);
+	t->n_sources = 2;
+	t->sources[0] = prefix("10.0.0.0", 8);
+	t->sources[1] = prefix("fd00::", 15);
+	t = trunk(d, "c", "west", NULL);
+	t->n_sources = 1;
+	t->sources[0] = prefix("10.0.1.128", 25);
+	trunk(d, "e", "east", "10.0.1.1");
+	struct td_policy *p = compiled(d);
+
+	assert_int_equal(from(p, 0, "10.0.1.1"), 0);
+	assert_int_equal(from(p, 0, "fd00:1::1"), 0);
+	assert_int_equal(from(p, 0, "10.0.1.2"), 1);
+	assert_int_equal(from(p, 0, "10.0.1.129"), 2);
+	assert_int_equal(from(p, 0, "fd01:1::2"), 1);
+	assert_int_equal(from(p, 0, "fd02::1"), -1);
+	assert_int_equal(from(p, 0, "11.0.0.1"), -1);
+	// The same address in another realm is another carrier; a realm without trunks has none.
+	assert_int_equal(from(p, 1, "10.0.1.1"), 3);
+	assert_int_equal(from(p, 1, "10.0.1.2"), -1);
+	assert_int_equal(from(p, 9, "10.0.1.1"), -1);
+
+	struct td_sockaddr in = address("10.200.0.1", 99), out = address("11.0.0.1", 0);
+	assert_true(td_policy_trunk_has(p, 1, &in));
+	assert_false(td_policy_trunk_has(p, 1, &out));
+	assert_false(td_policy_trunk_has(p, 77, &in));
+	td_policy_free(p);
+	free(d);
+}
+
+static void test_ingress_by_match(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	trunk(d, "a", "west", "10.0.1.1");
+	set(trunk(d, "b", "west", "10.0.1.1")->match.tech_prefix, "99");
+	set(trunk(d, "c", "west", "10.0.1.1")->match.tech_prefix, "991");
+	struct td_trunk_conf *t = trunk(d, "d", "west", "10.0.1.1");
+	set(t->match.tech_prefix, "991");
+	set(t->match.domain, "carrier.example");
+	t->match.source_port = 5080;
+	struct td_policy *p = compiled(d);
+
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "4930", "x", 5060, "10.0.1.254"), 0);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "994930", "x", 5060, "10.0.1.254"), 1);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "+994930", "x", 5060, "10.0.1.254"), 1);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "x", 5060, "10.0.1.254"), 2);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5080, "10.0.1.254"), 3);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5081, "10.0.1.254"), 2);
+	td_policy_free(p);
+
+	// By the address the request came to.
+	memset(d, 0, sizeof(*d));
+	set(trunk(d, "a", "west", "10.0.1.1")->match.listener, "10.0.1.254");
+	set(trunk(d, "b", "west", "10.0.1.1")->match.listener, "10.0.1.253:5060");
+	set(trunk(d, "c", "west", "10.0.1.1")->match.listener, "[fd00::1]:5070");
+	p = compiled(d);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "1", "x", 5060, "10.0.1.254"), 0);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "1", "x", 5060, "10.0.1.253"), 1);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "1", "x", 5060, "fd00::1"), -1);
+	td_policy_free(p);
+	free(d);
+}
+
+static void test_ambiguous(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	trunk(d, "first", "west", "10.0.1.1");
+	trunk(d, "second", "west", "10.0.1.1");
+	refused(d, "'first'", "'second'");
+	// Each narrower in another field: a request may fit both, and none is the more specific.
+	set(d->trunks[0].match.tech_prefix, "99");
+	set(d->trunks[1].match.domain, "x.example");
+	refused(d, "'first'", "'second'");
+	// Apart in one field: never both.
+	set(d->trunks[1].match.tech_prefix, "98");
+	td_policy_free(compiled(d));
+	// Another realm is another address space.
+	memset(d->trunks[0].match.tech_prefix, 0, TD_NAME_LEN);
+	memset(&d->trunks[1].match, 0, sizeof(d->trunks[1].match));
+	set(d->trunks[1].realm, "east");
+	td_policy_free(compiled(d));
+	set(d->trunks[1].match.listener, "10.0.1.254:x");
+	refused(d, "'second'", "listener");
+	free(d);
+}
+
+static void test_refused(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	draft_basic(d);
+	set(d->trunks[1].realm, "north");
+	refused(d, "'b'", "'north'");
+	draft_basic(d);
+	set(d->trunks[1].name, "a");
+	refused(d, "two trunks", "'a'");
+	draft_basic(d);
+	set(d->trunks[1].name, "subscribers");
+	refused(d, "subscribers", "reserved");
+	draft_basic(d);
+	d->trunks[0].n_peers = TD_PEERS_MAX + 1;
+	refused(d, "'a'", "too many");
+	draft_basic(d);
+	memset(d->trunks[0].realm, 'x', TD_NAME_LEN);
+	refused(d, "'a'", "too long");
+	draft_basic(d);
+	d->trunks[2].n_sources = 1;
+	d->trunks[2].sources[0] = prefix("10.0.0.0", 33);
+	refused(d, "'c'", "/33");
+	draft_basic(d);
+	route(d, "a", "49", "z");
+	refused(d, "route 1", "'z'");
+	draft_basic(d);
+	route(d, "a", "49", "b");
+	route(d, "q", "49", "b");
+	refused(d, "route 2", "'q'");
+	draft_basic(d);
+	route(d, "a", "+49", "b");
+	refused(d, "route 1", "'+49'");
+	draft_basic(d);
+	route(d, "a", "49", "");
+	refused(d, "route 1", "nothing");
+	draft_basic(d);
+	route(d, "a", "49", "b")->to[0].registrar = true;
+	refused(d, "route 1", "registrar");
+	draft_basic(d);
+	for (int i = 0; i < 5; i++)
+		route(d, "a", "49", "bcdb");
+	refused(d, "'49'", "16 targets");
+	free(d);
+}
+
+// Names of the trunks in the answer, one letter a target; "404" or "503".
+static const char *routed(const struct td_policy *p, const char *number, const char *domain, uint64_t seed, bool sos)
+{
+	static char text[TD_ATTEMPTS_MAX + 8];
+	struct td_route_query q = { 0, td_span_str(number), td_span_str(domain), seed, sos };
+	struct td_route_answer a;
+	size_t n = 0;
+
+	if (td_policy_route(p, &q, &a) == TD_REFUSED) {
+		snprintf(text, sizeof(text), "%u", a.sip_code);
+		return text;
+	}
+	for (; n < a.n; n++)
+		text[n] = td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
+	text[n] = '\0';
+	return text;
+}
+
+static void test_prefixes(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	draft_basic(d);
+	route(d, "a", "49", "b");
+	route(d, "a", "4930", "c");
+	route(d, "a", "4930555", "dc");
+	route(d, "b", "1", "a");
+	d->routes[2].to[0].priority = 2;
+	d->routes[2].to[1].priority = 1;
+	struct td_policy *p = compiled(d);
+
+	assert_string_equal(routed(p, "4989", "x", 1, false), "b");
+	assert_string_equal(routed(p, "49", "x", 1, false), "b");
+	// Shorter prefixes follow with the trunks not named yet.
+	assert_string_equal(routed(p, "4930", "x", 1, false), "cb");
+	assert_string_equal(routed(p, "49305551", "x", 1, false), "cdb");
+	assert_string_equal(routed(p, "4", "x", 1, false), "404");
+	assert_string_equal(routed(p, "1", "x", 1, false), "404");
+	assert_string_equal(routed(p, "", "x", 1, false), "404");
+	assert_string_equal(routed(p, "alice", "x", 1, false), "404");
+	td_policy_free(p);
+
+	// With an empty prefix a name finds its way too, a digit prefix never fits one.
+	route(d, "a", "", "d");
+	p = compiled(d);
+	assert_string_equal(routed(p, "alice", "x", 1, false), "d");
+	assert_string_equal(routed(p, "49alice", "x", 1, false), "d");
+	assert_string_equal(routed(p, "49", "x", 1, false), "bd");
+	assert_string_equal(routed(p, "service:sos", "x", 1, true), "d");
+	td_policy_free(p);
+	route(d, "a", "urn:service:sos", "c");
+	p = compiled(d);
+	assert_string_equal(routed(p, "service:sos", "x", 1, true), "cd");
+	assert_string_equal(routed(p, "service:sos", "x", 1, false), "d");
+	td_policy_free(p);
+	free(d);
+}
+
+static void test_domains(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	draft_basic(d);
+	route(d, "a", "", "b");
+	set(route(d, "a", "", "c")->domain, "tandem.example");
+	struct td_policy *p = compiled(d);
+	assert_string_equal(routed(p, "1001", "Tandem.Example", 1, false), "cb");
+	assert_string_equal(routed(p, "1001", "other.example", 1, false), "b");
+	td_policy_free(p);
+	free(d);
+}
+
+static void test_peers_and_disabled(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_route_query q = { .trunk_in = 0, .number = TD_SPAN("49") };
+	struct td_route_answer a;
+
+	draft_basic(d);
+	d->trunks[1].n_peers = 3;
+	for (uint16_t i = 0; i < 3; i++) {
+		d->trunks[1].peers[i].address = address("10.0.2.1", (uint16_t)(5060 + i));
+		d->trunks[1].peers[i].priority = (uint16_t)(3 - i);
+	}
+	route(d, "a", "49", "bc");
+	d->routes[0].to[1].priority = 9;
+	struct td_policy *p = compiled(d);
+	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+	assert_int_equal(a.n, 4);
+	assert_int_equal(td_policy_trunk(p, 1)->conf.peers[a.targets[0].peer].address.port, 5062);
+	assert_int_equal(td_policy_trunk(p, 1)->conf.peers[a.targets[2].peer].address.port, 5060);
+	assert_int_equal(a.targets[3].trunk, 2);
+	assert_int_equal(td_policy_trunk(p, 3)->slot, 100 + 'd');
+	assert_null(td_policy_trunk(p, 4));
+	td_policy_free(p);
+
+	d->trunks[1].enabled = false;
+	p = compiled(d);
+	assert_string_equal(routed(p, "49", "x", 1, false), "c");
+	td_policy_free(p);
+	d->trunks[2].enabled = false;
+	p = compiled(d);
+	assert_string_equal(routed(p, "49", "x", 1, false), "503");
+	assert_string_equal(routed(p, "48", "x", 1, false), "404");
+	td_policy_free(p);
+
+	// Never more targets than a call may try.
+	draft_basic(d);
+	for (uint32_t t = 1; t < 4; t++) {
+		d->trunks[t].n_peers = 10;
+		for (uint32_t i = 0; i < 10; i++)
+			d->trunks[t].peers[i].address = address("10.0.3.1", (uint16_t)(100 * t + i));
+		d->trunks[t].match.source_port = (uint16_t)t;
+	}
+	route(d, "a", "49", "bcd");
+	p = compiled(d);
+	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+	assert_int_equal(a.n, TD_ATTEMPTS_MAX);
+	td_policy_free(p);
+	free(d);
+}
+
+// 3:1:0 over many seeds: first places follow the weights, weight 0 always comes last, everybody comes once.
+static void test_weights(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	uint32_t first[256] = { 0 };
+
+	draft_basic(d);
+	route(d, "a", "", "bcd");
+	d->routes[0].to[0].weight = 30;
+	d->routes[0].to[1].weight = 10;
+	d->routes[0].to[2].weight = 0;
+	struct td_policy *p = compiled(d);
+	for (uint64_t seed = 0; seed < 4000; seed++) {
+		const char *order = routed(p, "49", "x", seed, false);
+		assert_int_equal(strlen(order), 3);
+		assert_int_equal(order[2], 'd');
+		assert_int_not_equal(order[0], order[1]);
+		first[(uint8_t)order[0]]++;
+	}
+	assert_in_range(first['b'], 2850, 3150);
+	assert_string_equal(routed(p, "49", "x", 7, false), routed(p, "49", "x", 7, false));
+	td_policy_free(p);
+
+	// Two routes of one prefix are one route.
+	route(d, "a", "", "d");
+	d->routes[1].to[0].weight = 40;
+	p = compiled(d);
+	memset(first, 0, sizeof(first));
+	for (uint64_t seed = 0; seed < 4000; seed++)
+		first[(uint8_t)routed(p, "49", "x", seed, false)[0]]++;
+	assert_in_range(first['d'], 1850, 2150);
+	td_policy_free(p);
+	free(d);
+}
+
+// Against a plain search over all routes.
+static void test_trie_equals_search(void **state)
+{
+	enum { ROUTES = 3000 };
+	struct td_trunk_conf trunks[3] = { 0 };
+	struct td_route_conf *routes = calloc(ROUTES, sizeof(*routes));
+	struct td_policy_conf conf = { .n_trunks = 3, .n_routes = ROUTES, .trunks = trunks, .routes = routes };
+	struct td_policy_env env = { slot_of, realm_of, NULL };
+	char error[256] = "";
+
+	for (int t = 0; t < 3; t++) {
+		trunks[t] = (struct td_trunk_conf){ .name = { (char)('a' + t) }, .realm = "west", .enabled = true, .n_peers = 1 };
+		trunks[t].peers[0].address = address("10.0.1.1", 0);
+		trunks[t].peers[0].address.ip[3] = (uint8_t)(t + 1);
+	}
+	srand(1);
+	for (uint32_t i = 0; i < ROUTES; i++) {
+		struct td_route_conf *r = &routes[i];
+		r->n_from = r->n_to = 1;
+		r->from[0][0] = 'a';
+		r->to[0].trunk[0] = (char)('b' + i % 2);
+		snprintf(r->prefix, sizeof(r->prefix), "%04u", i); // unique
+		r->prefix[i % 3 == 0 ? 3 : 4] = '\0';              // some shortened: they may repeat
+	}
+	struct td_policy *p = td_policy_new(&conf, &env, error, sizeof(error));
+	assert_string_equal(error, "");
+	for (uint32_t i = 0; i < 12000; i++) {
+		char number[16];
+		size_t longest = 0;
+		bool found = false;
+		snprintf(number, sizeof(number), "%05u", i * 7 % 40000);
+		for (uint32_t k = 0; k < ROUTES; k++) {
+			size_t n = strlen(routes[k].prefix);
+			if (strncmp(routes[k].prefix, number, n) == 0 && n >= longest) {
+				longest = n;
+				found = true;
+			}
+		}
+		bool right = false;
+		const char *got = routed(p, number, "x", i, false);
+		for (uint32_t k = 0; k < ROUTES; k++)
+			if (strlen(routes[k].prefix) == longest && strncmp(routes[k].prefix, number, longest) == 0)
+				right |= routes[k].to[0].trunk[0] == got[0];
+		assert_true(found ? right : strcmp(got, "404") == 0);
+	}
+	td_policy_free(p);
+	free(routes);
+}
+
+static void test_media_sources_and_limits(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_sockaddr in = address("192.0.2.7", 4000), out = address("192.0.3.7", 4000);
+
+	draft_basic(d);
+	d->trunks[0].n_media_sources = 1;
+	d->trunks[0].media_sources[0] = prefix("192.0.2.0", 24);
+	d->conf.generation = 7;
+	d->conf.max_calls = 20000;
+	struct td_policy *p = compiled(d);
+	assert_true(td_policy_media_has(p, 0, &in));
+	assert_false(td_policy_media_has(p, 0, &out));
+	assert_false(td_policy_media_has(p, 9, &in));
+	assert_int_equal(td_policy_generation(p), 7);
+	assert_int_equal(td_policy_n_trunks(p), 4);
+	assert_int_equal(td_policy_limits(p)->max_calls, 20000);
+	assert_null(td_policy_limits(p)->trunks);
+	td_policy_free(p);
+
+	// Nothing configured yet.
+	memset(d, 0, sizeof(*d));
+	p = compiled(d);
+	assert_int_equal(from(p, 0, "10.0.1.1"), -1);
+	assert_string_equal(routed(p, "49", "x", 1, false), "404");
+	td_policy_free(p);
+	td_policy_free(NULL);
+	free(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ingress_by_source),
+		cmocka_unit_test(test_ingress_by_match),
+		cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_peers_and_disabled),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_trie_equals_search),
+		cmocka_unit_test(test_media_sources_and_limits),
+	};
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
