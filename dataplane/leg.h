@@ -6,11 +6,12 @@
 // peer's addresses and next hop) is copied there by td_leg_modify(). What changes seldom is in struct td_leg_cold.
 #pragma once
 
+#include "dataplane/steer.h"
 #include "dataplane/worker.h"
 #include "include/leg.h"
 #include "media/rtp_stats.h"
 
-#define TD_RTP_SLOTS 128 // the local UDP port decides the worker: slot = (port >> 1) mod 128 (architecture §4)
+#define TD_LEG_HEADER_LEN 44 // IPv6 and the UDP ports
 #define TD_LEARN_WINDOW_NS (10ull * 1000000000u) // learn-once: how long after an offer or answer a source may be learned
 
 enum {
@@ -31,7 +32,7 @@ struct td_leg {
 	uint32_t heard_ms;         // when valid RTP last came: now_ns >> 20
 	struct td_rtp_stats stats;
 	// Transmit line: what the peer sends to its far end.
-	uint8_t header[44];        // IPv4 or IPv6 header and UDP ports, network order; lengths and checksums zero
+	uint8_t header[TD_LEG_HEADER_LEN]; // IPv4 or IPv6 header and UDP ports, network order; lengths and checksums zero
 	uint32_t adjacency;
 	uint32_t udp_sum;          // of pseudo-header (without length) and ports; ones' complement, not folded
 	uint32_t ip_sum;           // of the IPv4 header
@@ -74,7 +75,7 @@ struct td_leg_cold {
 
 struct td_leg_address { // one local media address of a realm
 	uint32_t *slots;  // pair in the worker's slice → leg index; 0: none
-	uint32_t first_block, n_blocks; // of TD_RTP_SLOTS pairs
+	uint32_t first_block, n_blocks; // of TD_STEER_SLOTS pairs
 	struct td_leg_ports *ports;
 };
 
@@ -87,8 +88,7 @@ struct td_leg_table {
 	uint32_t timed_ms;   // of the last scan
 	uint32_t quarantine_ms; // in units of heard_ms
 	uint16_t n_own;      // slots of this worker
-	uint8_t owner[TD_RTP_SLOTS]; // slot → worker
-	uint8_t rank[TD_RTP_SLOTS];  // of an own slot among the own ones
+	uint8_t rank[TD_STEER_SLOTS];  // of an own slot among the own ones
 	uint32_t no_slot;    // 0, for look-ups out of range
 	uint16_t address_turn; // where the next leg starts to look for a port
 	uint16_t n_realms;
@@ -97,7 +97,7 @@ struct td_leg_table {
 
 // Memory for a worker's table, for the pools' sum before EAL starts.
 size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint32_t max_legs);
-// Makes w->legs for at most max_legs from w->dp's realms and workers. 0, -ENOMEM, -EINVAL (a media range without a pair).
+// Makes w->legs for at most max_legs from w->dp's realms and steering; after td_path_start(). 0, -ENOMEM, -EINVAL (a media range without a pair).
 int td_leg_table_create(struct td_worker *w, uint32_t max_legs);
 void td_leg_table_destroy(struct td_worker *w);
 
@@ -112,12 +112,6 @@ static inline uint32_t td_leg_count(const struct td_worker *w)
 	return w->legs ? w->legs->n_open : 0;
 }
 
-// The worker that owns a local media port.
-static inline uint16_t td_leg_owner(const struct td_leg_table *t, uint16_t port)
-{
-	return t->owner[(port >> 1) % TD_RTP_SLOTS];
-}
-
 // Where the index of the leg on that local port stands. Safe on any realm, address and port.
 static inline const uint32_t *td_leg_slot(const struct td_leg_table *t, uint16_t realm, uint8_t address, uint16_t port)
 {
@@ -126,11 +120,15 @@ static inline const uint32_t *td_leg_slot(const struct td_leg_table *t, uint16_t
 	if (realm >= t->n_realms || address >= TD_REALM_ADDRS_MAX)
 		return &t->no_slot;
 	const struct td_leg_address *a = &t->addresses[at];
-	uint32_t block = (port >> 1) / TD_RTP_SLOTS - a->first_block;
-	return block < a->n_blocks ? &a->slots[block * t->n_own + t->rank[(port >> 1) % TD_RTP_SLOTS]] : &t->no_slot;
+	uint32_t block = (port >> 1) / TD_STEER_SLOTS - a->first_block;
+	return block < a->n_blocks ? &a->slots[block * t->n_own + t->rank[td_steer_slot(port)]] : &t->no_slot;
 }
 
 // --- leg_tx.c: the transmit line ---------------------------------------------------------------------------------------
+
+// IP header and UDP ports from src to dst, lengths and checksums zero. Returns the IP header's length.
+uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src, const struct td_sockaddr *dst,
+	uint8_t dscp);
 
 // Fills the transmit line of a leg, and sets or clears TD_LEG_RELAY, from what it and its peer are now.
 void td_leg_tx_build(struct td_worker *w, uint32_t leg);
@@ -150,9 +148,9 @@ bool td_leg_source_known(struct td_worker *w, uint32_t leg, const struct td_sock
 
 struct td_leg_ports;
 // Even ports of [min, max] whose odd neighbour lies in it too and whose slot is w's.
-uint32_t td_leg_ports_count(const uint8_t owner[TD_RTP_SLOTS], uint16_t worker, uint16_t min, uint16_t max);
+uint32_t td_leg_ports_count(const struct td_steer *steer, uint16_t worker, uint16_t min, uint16_t max);
 size_t td_leg_ports_bytes(uint32_t n);
-void td_leg_ports_init(struct td_leg_ports *ports, const uint8_t owner[TD_RTP_SLOTS], uint16_t worker, uint16_t min,
+void td_leg_ports_init(struct td_leg_ports *ports, const struct td_steer *steer, uint16_t worker, uint16_t min,
 	uint16_t max);
 // The port that was freed longest ago, 0 where none has rested long enough. now_ms, quarantine_ms: one unit, modulo 2^32.
 uint16_t td_leg_ports_get(struct td_leg_ports *ports, uint32_t now_ms, uint32_t quarantine_ms);

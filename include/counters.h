@@ -53,6 +53,7 @@
 	X(PUNT_NONE,            "punt.none",               DROP) \
 	X(HANDOFF_FULL,         "handoff.full",            DROP) \
 	X(HANDOFF_SENT,         "handoff.sent",            OUT) \
+	X(BUF_NO_HEADROOM,      "buf.no_headroom",         DROP) \
 	X(BUF_EMPTY,            "buf.empty",               INFO) \
 	X(RTP_RELAYED,          "rtp.relayed",             INFO) \
 	X(RTP_NO_LEG,           "rtp.no_leg",              DROP) \

@@ -6,17 +6,22 @@
 
 // RFC 3551 §6; what is missing there is dynamic, reserved or unassigned and taken for 8000 Hz.
 const uint64_t td_rtp_clock_factor[128] = {
-	[0 ... 127] = FACTOR(8000),
+	[0 ... 5] = FACTOR(8000),
 	[6] = FACTOR(16000), // DVI4
-	[10] = FACTOR(44100), // L16 stereo
-	[11] = FACTOR(44100), // L16 mono
+	[7 ... 9] = FACTOR(8000), // G722 (9) counts 8000 by an old mistake of the RFC
+	[10 ... 11] = FACTOR(44100), // L16
+	[12 ... 13] = FACTOR(8000),
 	[14] = FACTOR(90000), // MPA
+	[15] = FACTOR(8000),
 	[16] = FACTOR(11025), // DVI4
 	[17] = FACTOR(22050), // DVI4
-	[25] = FACTOR(90000), // CelB
-	[26] = FACTOR(90000), // JPEG
+	[18 ... 24] = FACTOR(8000),
+	[25 ... 26] = FACTOR(90000), // CelB, JPEG
+	[27] = FACTOR(8000),
 	[28] = FACTOR(90000), // nv
+	[29 ... 30] = FACTOR(8000),
 	[31 ... 34] = FACTOR(90000), // H261, MPV, MP2T, H263
+	[35 ... 127] = FACTOR(8000),
 };
 
 uint32_t td_rtp_clock_hz(uint8_t payload_type)

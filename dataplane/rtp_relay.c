@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The relay: a packet for one of this worker's legs is judged, counted and sent on, in place on the received mbuf.
+//
+// Three passes over a burst, so that the cache misses of 32 packets overlap: where the leg's index stands, the leg's two
+// lines, the packet itself. Whatever is not plain leaves through a function of its own.
+#include "dataplane/checksum.h"
+#include "dataplane/leg.h"
+
+#include <rte_ip.h>
+#include <rte_prefetch.h>
+#include <rte_udp.h>
+
+#define IPV4_LEN 20
+#define IPV6_LEN 40
+#define UDP_LEN 8
+#define VLAN_LEN 4
+
+static inline uint32_t load32(const void *at)
+{
+	uint32_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+static inline uint64_t load64(const void *at)
+{
+	uint64_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+static inline void store16(void *at, uint16_t v)
+{
+	memcpy(at, &v, sizeof(v));
+}
+
+static inline bool source_good(const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp)
+{
+	uint64_t differs;
+
+	if (leg->flags & TD_LEG_V6)
+		differs = (load64(ip + 8) ^ load64(leg->source)) | (load64(ip + 16) ^ load64(leg->source + 8));
+	else
+		differs = load32(ip + 12) ^ load32(leg->source);
+	if (leg->flags & TD_LEG_SOURCE_PORT)
+		differs |= (uint64_t)(udp->src_port ^ leg->source_port_be);
+	return differs == 0 && leg->flags & TD_LEG_SOURCE;
+}
+
+static bool source_good_rare(struct td_worker *w, uint32_t index, const uint8_t *ip, const struct rte_udp_hdr *udp)
+{
+	bool v6 = w->legs->legs[index].flags & TD_LEG_V6;
+	struct td_sockaddr source = {
+		.family = v6 ? TD_IPV6 : TD_IPV4,
+		.port = rte_be_to_cpu_16(udp->src_port),
+	};
+
+	memcpy(source.ip, ip + (v6 ? 8 : 12), v6 ? 16 : 4);
+	return td_leg_source_check(w, index, &source);
+}
+
+// Valid RTP that may not go on: no peer, or a direction that forbids it.
+static void packet_withhold(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	struct td_leg_cold *leg = &w->legs->cold[index];
+	const struct td_leg_cold *peer = &w->legs->cold[leg->peer];
+	bool nowhere = leg->peer == 0 || td_leg_destination(peer)->family != peer->local.family;
+
+	leg->withheld_packets++;
+	leg->withheld_bytes += td_packet(m)->payload_len;
+	td_worker_drop(w, m, nowhere ? TD_C_RTP_NO_PEER : TD_C_RTP_HELD);
+}
+
+// No next hop yet, or larger than it takes.
+static void packet_emit(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	struct td_leg *leg = &w->legs->legs[index];
+	const struct td_leg_cold *peer = &w->legs->cold[w->legs->cold[index].peer];
+	const struct td_sockaddr *dst = td_leg_destination(peer);
+
+	if (leg->adjacency == TD_ADJACENCY_NONE)
+		leg->adjacency = td_adjacency_find(w, peer->realm, dst);
+	td_rtp_emit(w, m, peer->realm, &peer->local, dst, leg->adjacency);
+}
+
+static void packet_bad(struct td_worker *w, struct rte_mbuf *m, uint32_t index, enum td_rtp_verdict verdict)
+{
+	static const enum td_counter names[] = {
+		[TD_RTP_BAD_VERSION] = TD_C_RTP_BAD_VERSION,
+		[TD_RTP_BAD_LENGTH] = TD_C_RTP_BAD_LENGTH,
+		[TD_RTP_BAD_PAYLOAD] = TD_C_RTP_BAD_PAYLOAD,
+	};
+
+	if (verdict == TD_RTP_IS_RTCP)
+		td_rtcp_relay(w, m, index);
+	else
+		td_worker_drop(w, m, names[verdict]);
+}
+
+// Layer 2 ends at l3. Returns where the frame begins.
+static inline uint8_t *ethernet_write(uint8_t *l3, const struct td_adjacency *adjacency, uint64_t mac, uint16_t type)
+{
+	uint64_t src = load64(&adjacency->src) & 0xffffffffffff;
+	uint64_t first = (mac & 0xffffffffffff) | src << 48;
+	uint32_t second = (uint32_t)(src >> 16);
+
+	store16(l3 - 2, rte_cpu_to_be_16(type));
+	if (unlikely(adjacency->vlan != 0)) {
+		store16(l3 - 4, rte_cpu_to_be_16(adjacency->vlan));
+		store16(l3 - 6, rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN));
+		l3 -= VLAN_LEN;
+	}
+	memcpy(l3 - 14, &first, sizeof(first));
+	memcpy(l3 - 6, &second, sizeof(second));
+	return l3 - 14;
+}
+
+static inline void ipv4_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
+{
+	uint16_t total_be = rte_cpu_to_be_16((uint16_t)(udp_len + IPV4_LEN));
+	uint16_t checksum = td_checksum_of((uint64_t)leg->ip_sum + total_be);
+
+	memcpy(l3, leg->header, IPV4_LEN + 4);
+	store16(l3 + 2, total_be);
+	store16(l3 + 10, checksum);
+}
+
+static inline void ipv6_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
+{
+	memcpy(l3, leg->header, IPV6_LEN + 4);
+	store16(l3 + 4, rte_cpu_to_be_16(udp_len));
+}
+
+// The UDP checksum that the datagram leaves with. Where the received one was verified only the change is folded in;
+// elsewhere it may be unfinished, as on veth, and is made from the payload.
+static inline uint16_t udp_checksum(const struct td_packet *p, const struct td_leg *leg, const uint8_t *ip,
+	const struct rte_udp_hdr *udp, uint16_t udp_len)
+{
+	if (p->flags & TD_PACKET_L4_VERIFIED && udp->dgram_cksum != 0) {
+		uint64_t before = leg->flags & TD_LEG_V6 ? td_sum_pseudo6(ip, IPPROTO_UDP, 0) :
+							   td_sum_pseudo4(ip, IPPROTO_UDP, 0);
+		before = td_sum_add(before, load32(udp));
+		return td_checksum_udp_of(td_checksum_change(udp->dgram_cksum, before, leg->udp_sum));
+	}
+	uint64_t lengths = 2ull * rte_cpu_to_be_16(udp_len); // in the pseudo-header and in the header
+	return td_checksum_udp_of(td_sum_add(td_sum_bytes(udp + 1, p->payload_len), leg->udp_sum + lengths));
+}
+
+// Rewrites the packet for the peer's far end and queues it. False: it must go by the slow way, nothing was changed.
+static inline bool packet_send(struct td_worker *w, struct rte_mbuf *m, const struct td_leg *leg, uint8_t *ip,
+	struct rte_udp_hdr *udp)
+{
+	const struct td_packet *p = td_packet(m);
+	bool v6 = leg->flags & TD_LEG_TX_V6;
+	uint16_t ip_len = v6 ? IPV6_LEN : IPV4_LEN;
+	uint16_t udp_len = (uint16_t)(p->payload_len + UDP_LEN);
+
+	if (unlikely(leg->adjacency == TD_ADJACENCY_NONE))
+		return false;
+	const struct td_adjacency *adjacency = &w->dp->adjacencies[leg->adjacency];
+	uint64_t mac = atomic_load_explicit(&adjacency->mac, memory_order_relaxed);
+	if (unlikely(!(mac & TD_ADJACENCY_VALID) || ip_len + udp_len > adjacency->mtu ||
+			m->data_off + p->l4_off < IPV6_LEN + RTE_ETHER_HDR_LEN + VLAN_LEN))
+		return false;
+
+	uint16_t checksum = udp_checksum(p, leg, ip, udp, udp_len);
+	uint8_t *l3 = (uint8_t *)udp - ip_len;
+	if (v6)
+		ipv6_write(l3, leg, udp_len);
+	else
+		ipv4_write(l3, leg, udp_len);
+	udp->dgram_len = rte_cpu_to_be_16(udp_len);
+	udp->dgram_cksum = checksum;
+	uint8_t *frame = ethernet_write(l3, adjacency, mac, v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+	m->data_off = (uint16_t)(frame - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)(l3 - frame + ip_len + udp_len);
+	m->pkt_len = m->data_len;
+	td_port_tx(w, adjacency->port, m);
+	return true;
+}
+
+static inline void packet_relay(struct td_worker *w, struct rte_mbuf *m, uint32_t index, uint32_t *relayed)
+{
+	struct td_leg *leg = &w->legs->legs[index];
+	const struct td_packet *p = td_packet(m);
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *ip = frame + p->l3_off;
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(frame + p->l4_off);
+	const uint8_t *rtp = (const uint8_t *)(udp + 1);
+
+	if (unlikely(udp->dst_port & rte_cpu_to_be_16(1))) {
+		td_rtcp_relay(w, m, index);
+		return;
+	}
+	enum td_rtp_verdict verdict = td_rtp_check(rtp, p->payload_len, leg->flags & TD_LEG_MUX);
+	if (unlikely(verdict != TD_RTP_OK)) {
+		packet_bad(w, m, index, verdict);
+		return;
+	}
+	if (unlikely(!source_good(leg, ip, udp)) && !source_good_rare(w, index, ip, udp)) {
+		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
+		return;
+	}
+	struct td_rtp header = td_rtp_read(rtp);
+	td_rtp_stats_update(&leg->stats, &w->legs->cold[index].past, &header, p->payload_len, w->now_ns);
+	leg->heard_ms = (uint32_t)(w->now_ns >> 20);
+	if (unlikely(!(leg->flags & TD_LEG_RELAY))) {
+		packet_withhold(w, m, index);
+		return;
+	}
+	(*relayed)++;
+	if (unlikely(!packet_send(w, m, leg, ip, udp)))
+		packet_emit(w, m, index);
+}
+
+// A reassembled packet is a chain; the stages want it in one piece.
+static bool packet_linear(struct td_worker *w, struct rte_mbuf *m)
+{
+	if (likely(m->nb_segs == 1) || rte_pktmbuf_linearize(m) == 0)
+		return true;
+	td_worker_drop(w, m, TD_C_RTP_BAD_LENGTH);
+	return false;
+}
+
+static void burst_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
+{
+	const struct td_leg_table *t = w->legs;
+	const uint32_t *slots[TD_BURST];
+	uint32_t legs[TD_BURST], relayed = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct td_packet *p = td_packet(packets[i]);
+		const struct rte_udp_hdr *udp =
+			rte_pktmbuf_mtod_offset(packets[i], const struct rte_udp_hdr *, p->l4_off);
+		slots[i] = td_leg_slot(t, p->realm, p->address, rte_be_to_cpu_16(udp->dst_port));
+		rte_prefetch0(slots[i]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		legs[i] = *slots[i];
+		rte_prefetch0(&t->legs[legs[i]]);
+		rte_prefetch0(t->legs[legs[i]].header);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		if (unlikely(legs[i] == 0))
+			td_worker_drop(w, packets[i], TD_C_RTP_NO_LEG);
+		else if (packet_linear(w, packets[i]))
+			packet_relay(w, packets[i], legs[i], &relayed);
+	}
+	td_worker_count(w, TD_C_RTP_RELAYED, relayed);
+}
+
+void td_rtp_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
+{
+	for (uint16_t done = 0; done < n; done = (uint16_t)(done + TD_BURST))
+		burst_relay(w, packets + done, (uint16_t)RTE_MIN(n - done, TD_BURST));
+}
