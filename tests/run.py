@@ -34,7 +34,7 @@ def tap_results(name, text, status):
 
 
 def run_program(name, argv, env=None, timeout=600):
-    merged = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", **(env or {}))
+    merged = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", **(env or {})}
     try:
         p = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=timeout, env=merged, cwd=ROOT)
     except subprocess.TimeoutExpired as e:
