@@ -324,7 +324,7 @@ int td_msg_parse(struct td_msg *msg, const char *buf, uint32_t len)
 	}
 	start_line(msg, buf + from, without_cr(buf + from, buf + lines.end[0]));
 	index_headers(msg, &lines);
-	if (lines.strange)
+	if (lines.bare_cr || lines.bare_lf)
 		fault_set(msg, TD_FAULT_HEADER, 0);
 	if (lines.blank)
 		cut_body(msg, lines.end[lines.n - 1] + 1u);

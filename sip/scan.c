@@ -115,7 +115,8 @@ static bool take_block(struct td_lines *lines, struct carry *carry, struct td_sc
 	uint64_t blank = to_blank ? bits.lf & (lf1 | (lf2 & cr1)) : 0;
 	uint64_t keep = blank ? (blank & -blank) | ((blank & -blank) - 1) : ~0ull;
 
-	lines->strange |= ((cr1 ^ bits.lf) & keep) != 0;
+	lines->bare_cr |= (cr1 & ~bits.lf & keep) != 0;
+	lines->bare_lf |= (bits.lf & ~cr1 & keep) != 0;
 	store_lines(lines, bits.lf & keep, base);
 	carry->lf1 = bits.lf >> 63;
 	carry->lf2 = bits.lf >> 62;
@@ -130,7 +131,7 @@ void td_scan_lines(struct td_lines *lines, const char *buf, uint32_t from, uint3
 	struct carry carry = { 0 };
 
 	lines->n = 0;
-	lines->blank = lines->strange = lines->full = false;
+	lines->blank = lines->bare_cr = lines->bare_lf = lines->full = false;
 	while (from + BLOCK <= len) {
 		unsigned blocks = (len - from) / BLOCK < BATCH ? (len - from) / BLOCK : BATCH;
 		scan(buf + from, blocks, bits);

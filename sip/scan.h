@@ -26,7 +26,8 @@ const struct td_scan_kernel *td_scan_kernels(unsigned *n);
 struct td_lines {
 	uint16_t n;
 	bool blank;   // the last line is empty: the header block is complete
-	bool strange; // a CR without its LF or an LF without its CR
+	bool bare_cr; // a CR without its LF
+	bool bare_lf; // an LF without its CR
 	bool full;    // more lines than TD_LINES_MAX; the rest was not looked at
 	uint16_t end[TD_LINES_MAX + 68]; // offset of each line's LF; the excess takes a whole block before `full` is looked at
 };
