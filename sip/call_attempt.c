@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// B attempts: one INVITE to one target, from its start to its end; which target comes next, and what A is told when
+// none is left.
+#include "sip/call_priv.h"
+
+#include <errno.h>
+
+bool attempt_running(const struct td_attempt *attempt)
+{
+	return attempt->state == ATTEMPT_CALLING || attempt->state == ATTEMPT_RINGING;
+}
+
+void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt)
+{
+	while (attempt->forks) {
+		struct td_fork *fork = attempt->forks;
+		attempt->forks = fork->next;
+		call_text_free(engine, &fork->tag);
+		call_text_free(engine, &fork->sdp);
+		td_slab_put(engine->slab, (char *)fork);
+	}
+}
+
+void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
+{
+	if (attempt->ctx)
+		td_ctx_set_user(attempt->ctx, NULL, NULL);
+	td_timer_stop(&engine->wheel, &attempt->timer);
+	trunk_ref_release(engine, &attempt->b.trunk);
+	media_close(engine, &attempt->b, NULL);
+	attempt_forks_free(engine, attempt);
+	call_text_free(engine, &attempt->ack.body);
+	dialog_free(engine, &attempt->b.dialog);
+	td_slab_put(engine->slab, (char *)attempt);
+}
+
+// --- its start -------------------------------------------------------------------------------------------------------
+
+static void put_target_uri(struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
+{
+	struct td_span value;
+	bool tel = uri->scheme == TD_SCHEME_TEL;
+
+	if (uri->scheme != TD_SCHEME_SIP && uri->scheme != TD_SCHEME_SIPS && !tel) {
+		td_put_span(out, uri->whole);
+		return;
+	}
+	td_put_lit(out, "sip:");
+	td_put_span(out, uri->user);
+	if (tel && uri->params.len > 0) { // RFC 3261 §19.1.6
+		td_put_lit(out, ";");
+		td_put_span(out, uri->params);
+	}
+	if (uri->user.len > 0)
+		td_put_lit(out, "@");
+	td_put_hostport(out, peer);
+	if (tel || (td_param_get(uri->params, TD_SPAN("user"), &value) && td_span_ieq(value, TD_SPAN("phone"))))
+		td_put_lit(out, ";user=phone");
+}
+
+static void put_call_id(struct td_engine *engine, struct td_writer *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint8_t bytes[16];
+
+	engine->conf.ops->random(engine->conf.host, bytes, sizeof(bytes));
+	for (unsigned i = 0; i < sizeof(bytes); i++) {
+		td_put_char(out, hex[bytes[i] >> 4]);
+		td_put_char(out, hex[bytes[i] & 15]);
+	}
+}
+
+static struct td_span cut(struct td_writer *out, char *start)
+{
+	return td_span(start, (size_t)(out->pos - start));
+}
+
+static int attempt_dialog(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_call *call = attempt->call;
+	struct td_engine *engine = call->engine;
+	struct td_dialog *dialog = &attempt->b.dialog;
+	struct td_writer out = call_writer(engine->calls, engine->calls->lines);
+	struct td_headers_way way = {
+		.trust_in = call->a.trunk.trust,
+		.trust_out = attempt->b.trunk.trust,
+		.our_address = td_engine_advertised(engine, dialog->flow.realm, &dialog->flow.local),
+		.privacy = call->privacy,
+	};
+	struct td_span fields[DLG__COUNT] = { 0 };
+
+	char *start = out.pos;
+	put_call_id(engine, &out);
+	fields[DLG_CALL_ID] = cut(&out, start);
+	start = out.pos;
+	td_headers_from(core, &way, &out);
+	fields[DLG_LOCAL] = cut(&out, start);
+	start = out.pos;
+	put_target_uri(&out, &core->uri, &attempt->peer);
+	fields[DLG_TARGET] = cut(&out, start);
+	start = out.pos;
+	if (call->emergency) {
+		td_put_lit(&out, "<");
+		td_put_span(&out, core->uri.whole);
+		td_put_lit(&out, ">");
+	} else {
+		td_headers_to(core, core->uri.user, &attempt->peer, &out);
+	}
+	fields[DLG_REMOTE] = cut(&out, start);
+	return out.overflow ? -ENOBUFS : dialog_set(engine, dialog, fields);
+}
+
+static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trunk)
+{
+	const struct td_trunk_conf *conf = &trunk->conf;
+
+	attempt->ring_timeout_ms = conf->ring_timeout_ms;
+	attempt->max_duration_s = conf->max_duration_s;
+	attempt->n_failover_codes = conf->n_failover_codes;
+	memcpy(attempt->failover_codes, conf->failover_codes, sizeof(attempt->failover_codes));
+	attempt->b.media_timeout_s = conf->media_timeout_s;
+}
+
+// An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible, nothing held.
+static struct td_attempt *attempt_new(struct td_call *call, const struct td_call_target *target,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_engine *engine = call->engine;
+	struct td_trunk_ref ref = target->trunk;
+	const struct td_trunk *trunk = trunk_ref_find(engine, &ref);
+
+	if (!trunk || !trunk->conf.enabled)
+		return NULL;
+	struct td_sockaddr local = td_engine_local(engine, trunk->realm, target->peer.family);
+	struct td_attempt *attempt = (struct td_attempt *)(void *)td_slab_get(engine->slab, sizeof(*attempt));
+	if (!attempt || local.family == 0) {
+		td_slab_put(engine->slab, (char *)attempt);
+		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
+		return NULL;
+	}
+	memset(attempt, 0, sizeof(*attempt));
+	attempt->engine = engine;
+	attempt->call = call;
+	attempt->number = (uint8_t)(call->n_attempts + 1);
+	attempt->peer = target->peer;
+	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
+	attempt_conf(attempt, trunk);
+	attempt->b.dialog.flow = (struct td_flow){ .local = local, .remote = target->peer, .realm = trunk->realm };
+	attempt->b.dialog.slot = call->a.dialog.slot;
+	attempt->b.dialog.generation = call->a.dialog.generation;
+	attempt->b.dialog.branch = attempt->number;
+	bool held = trunk_ref_acquire(engine, &attempt->b.trunk, trunk, !call->emergency, call->n_attempts == 0) == 0;
+	attempt->b.media = held ? media_new(engine) : NULL;
+	if (attempt->b.media && attempt_dialog(attempt, msg, core) == 0)
+		return attempt;
+	if (held)
+		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
+	attempt_free(engine, attempt);
+	return NULL;
+}
+
+// calls->sdp is A's offer where there is one.
+static int attempt_invite(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_call *call = attempt->call;
+	struct td_engine *engine = call->engine;
+	struct td_writer body = call_writer(engine->calls, engine->calls->body);
+	struct td_request request;
+	char contact[80];
+
+	if (call->offered && media_send(call, &call->a, &attempt->b, &body) != 0)
+		return -ENOSPC;
+	struct td_writer headers = call_relayed(call, &call->a, &attempt->b, msg);
+	td_put_lit(&headers, CALL_ALLOW);
+	dialog_request(engine, &attempt->b, TD_M_INVITE, &request);
+	request.max_forwards = (uint8_t)(core->max_forwards - 1);
+	request.contact = call_contact(engine, &attempt->b.dialog.flow, contact);
+	request.headers = call_written(&headers);
+	request.body = call_written(&body);
+	if (call->offered)
+		request.content_type = CALL_SDP_TYPE;
+	if (headers.overflow || body.overflow)
+		return -EMSGSIZE;
+	attempt->ack.cseq = request.cseq;
+	attempt->ctx = td_ctx_new(engine, &request, &attempt_user, attempt);
+	return attempt->ctx ? 0 : -ENOBUFS;
+}
+
+static int attempt_start(struct td_call *call, const struct td_call_target *target, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_attempt *attempt = attempt_new(call, target, msg, core);
+
+	if (!attempt)
+		return -1;
+	if (attempt_invite(attempt, msg, core) != 0) {
+		attempt_free(call->engine, attempt);
+		return -1;
+	}
+	const struct td_trunk *trunk = trunk_ref_find(call->engine, &attempt->b.trunk);
+	attempt->start_us = td_engine_wall_us(call->engine);
+	attempt->next = call->attempts;
+	call->attempts = attempt;
+	call->n_attempts++;
+	td_engine_count(call->engine, TD_C_CALL_ATTEMPTS);
+	attempt_timer_start(attempt, trunk ? trunk->conf.attempt_timeout_ms : 0);
+	return 0;
+}
+
+void call_next_target(struct td_call *call, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_calls *calls = call->engine->calls;
+
+	if (!msg) {
+		if (call_invite_reload(call) != 0) {
+			call_fail(call, TD_RELEASED_SWITCH, 500, CAUSE_PROTOCOL, (struct td_span){ 0 });
+			return;
+		}
+		msg = &calls->invite_msg;
+		core = &calls->invite_core;
+	}
+	while (call->next_target < call->n_targets)
+		if (attempt_start(call, &call->targets[call->next_target++], msg, core) == 0)
+			return;
+	uint16_t status = call->best_status ? call->best_status : 503;
+	uint16_t cause = call->best_status ? call->best_cause : CAUSE_CONGESTION;
+	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
+}
+
+// --- its end ---------------------------------------------------------------------------------------------------------
+
+void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
+{
+	struct td_call *call = attempt->call;
+	struct td_cdr_side stats = { 0 };
+
+	if (attempt->closed)
+		return;
+	attempt->closed = true;
+	td_timer_stop(&call->engine->wheel, &attempt->timer);
+	media_close(call->engine, &attempt->b, &stats);
+	call->b_stats = stats;
+	trunk_ref_release(call->engine, &attempt->b.trunk);
+	attempt_forks_free(call->engine, attempt);
+	call_cdr_attempt(attempt, status, cause);
+}
+
+void attempt_give_up(struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason)
+{
+	struct td_engine *engine = attempt->call->engine;
+
+	if (!attempt_running(attempt))
+		return;
+	attempt->state = ATTEMPT_GIVEN_UP;
+	attempt_close(attempt, status, cause);
+	if (!attempt->ctx)
+		return;
+	td_ctx_cancel(engine, attempt->ctx, reason);
+	if (!attempt->heard)
+		td_ctx_abandon(engine, attempt->ctx);
+}
+
+// 6xx decides for everybody, then what is nearest to the callee: 4xx, 5xx; a time-out and 503 say least (§16.7).
+static unsigned status_rank(uint16_t status)
+{
+	if (status >= 600)
+		return 0;
+	if (status == 0)
+		return 9;
+	if (status == 408)
+		return 2;
+	if (status == 503)
+		return 4;
+	return status >= 400 && status < 500 ? 1 : 3;
+}
+
+static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
+{
+	if (status >= 600 || status == 486)
+		return false;
+	if (status == 408 || status >= 500)
+		return true;
+	for (unsigned i = 0; i < attempt->n_failover_codes; i++)
+		if (attempt->failover_codes[i] == status)
+			return true;
+	return false;
+}
+
+static bool call_trying(const struct td_call *call)
+{
+	for (const struct td_attempt *attempt = call->attempts; attempt; attempt = attempt->next)
+		if (attempt_running(attempt))
+			return true;
+	return false;
+}
+
+void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg)
+{
+	struct td_call *call = attempt->call;
+	bool best = status_rank(status) <= status_rank(call->best_status);
+	struct td_writer headers = { 0 };
+
+	if (best) {
+		call->best_status = status;
+		call->best_cause = cause;
+	}
+	if (call->state >= CALL_ANSWERED || call_trying(call))
+		return;
+	if (failover_allowed(attempt, status) && call->next_target < call->n_targets) {
+		td_engine_count(call->engine, TD_C_CALL_FAILOVER);
+		call_next_target(call, NULL, NULL);
+		return;
+	}
+	if (best && msg)
+		headers = call_relayed(call, &attempt->b, &call->a, msg);
+	call_fail(call, msg ? TD_RELEASED_B : TD_RELEASED_SWITCH, call->best_status, call->best_cause,
+		call_written(&headers));
+}
+
+// --- what its transaction says ---------------------------------------------------------------------------------------
+
+// Nothing more will come: an orphan has waited for just that.
+static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
+{
+	if (attempt->ctx)
+		td_ctx_set_user(attempt->ctx, NULL, NULL);
+	attempt->ctx = NULL;
+	if (attempt->call)
+		return;
+	engine->calls->orphans--;
+	attempt_free(engine, attempt);
+}
+
+// A does not follow the B side's redirection, nor hear of its contacts.
+static uint16_t status_for_a(uint16_t status)
+{
+	return status < 400 ? 480 : status;
+}
+
+static void attempt_refused(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg)
+{
+	if (!attempt_running(attempt)) {
+		attempt_finish(engine, attempt);
+		return;
+	}
+	uint16_t reason = td_cause_of_reason(msg);
+	uint16_t cause = reason ? reason : td_cause_of_status(msg->status);
+	attempt->state = ATTEMPT_FAILED;
+	attempt_close(attempt, msg->status, cause);
+	attempt_finish(engine, attempt);
+	attempt_failed(attempt, status_for_a(msg->status), cause, msg);
+}
+
+static void ctx_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
+{
+	struct td_attempt *attempt = td_ctx_data(ctx);
+	struct td_call *call = attempt->call;
+
+	attempt->heard = true;
+	if (msg->status < 200)
+		attempt_provisional(attempt, msg, core);
+	else if (msg->status < 300)
+		attempt_answered(attempt, msg, core);
+	else
+		attempt_refused(engine, attempt, msg);
+	if (call)
+		call_settle(call);
+}
+
+static void ctx_timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport_error)
+{
+	struct td_attempt *attempt = td_ctx_data(ctx);
+	struct td_call *call = attempt->call;
+	uint16_t status = transport_error ? 503 : 408;
+	uint16_t cause = transport_error ? CAUSE_NETWORK_FAILURE : CAUSE_TIMER;
+
+	if (!attempt_running(attempt))
+		return;
+	attempt->state = ATTEMPT_FAILED;
+	attempt_close(attempt, status, cause);
+	attempt_finish(engine, attempt);
+	attempt_failed(attempt, status, cause, NULL);
+	call_settle(call);
+}
+
+static void ctx_ended(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_attempt *attempt = td_ctx_data(ctx);
+
+	attempt->ctx = NULL;
+	call_text_free(engine, &attempt->ack.body);
+	attempt_finish(engine, attempt);
+}
+
+const struct td_ctx_user attempt_user = { .response = ctx_response, .timeout = ctx_timeout, .ended = ctx_ended };

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a call leaves behind: its detail record, one row per attempt, one log line (contract: tables cdr, cdr_attempt).
+#include "sip/call_priv.h"
+
+static void put_hex(struct td_writer *out, uint32_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (int shift = 28; shift >= 0; shift -= 4)
+		td_put_char(out, hex[n >> shift & 15]);
+}
+
+// node-epoch-worker-sequence; a long node name is cut, what makes it unique is not.
+uint32_t call_id_text(const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
+{
+	char tail[TD_CDR_ID_LEN];
+	struct td_writer end = { tail, tail, tail + sizeof(tail), false };
+	struct td_writer out = { dst, dst, dst + TD_CDR_ID_LEN - 1, false };
+	struct td_span node = td_span_str(engine->conf.node_name);
+
+	td_put_char(&end, '-');
+	put_hex(&end, engine->conf.epoch);
+	td_put_char(&end, '-');
+	td_put_uint(&end, engine->conf.worker);
+	td_put_char(&end, '-');
+	td_put_uint(&end, sequence);
+	uint32_t room = TD_CDR_ID_LEN - 1 - td_writer_len(&end);
+	td_put(&out, node.ptr, node.len < room ? node.len : room);
+	td_put_span(&out, call_written(&end));
+	*out.pos = '\0';
+	return td_writer_len(&out);
+}
+
+// A number is shown to people and written to logs: what does not print is masked.
+uint32_t call_number(const struct td_uri *uri, char dst[static CALL_NUMBER_MAX + 1])
+{
+	char number[512];
+	int len = td_uri_number(uri, false, number, sizeof(number));
+	uint32_t n = 0;
+
+	for (; n < CALL_NUMBER_MAX && (int)n < len; n++)
+		dst[n] = number[n] > ' ' && number[n] < 0x7f ? number[n] : '?';
+	dst[n] = '\0';
+	return n;
+}
+
+static void cdr_common(struct td_call *call, struct td_cdr *cdr)
+{
+	const struct td_attempt *attempt = call->answered ? call->answered : call->attempts;
+
+	*cdr = (struct td_cdr){ 0 };
+	call_id_text(call->engine, call->sequence, cdr->id);
+	td_span_cstr(dialog_get(&call->a.dialog, DLG_CALL_ID), cdr->call_id_a, sizeof(cdr->call_id_a));
+	if (call->names) {
+		td_span_cstr(td_span(call->names, call->from_len), cdr->from_number, sizeof(cdr->from_number));
+		td_span_cstr(td_span(call->names + call->from_len, call->to_len), cdr->to_number, sizeof(cdr->to_number));
+	}
+	memcpy(cdr->trunk_in, call->a.trunk.name, sizeof(cdr->trunk_in));
+	memcpy(cdr->codec, call->codec, sizeof(cdr->codec));
+	if (attempt) {
+		td_span_cstr(dialog_get(&attempt->b.dialog, DLG_CALL_ID), cdr->call_id_b, sizeof(cdr->call_id_b));
+		memcpy(cdr->trunk_out, attempt->b.trunk.name, sizeof(cdr->trunk_out));
+	}
+	cdr->start_us = call->start_us;
+	cdr->ring_us = call->ring_us;
+	cdr->answer_us = call->answer_us;
+}
+
+void call_cdr_start(struct td_call *call)
+{
+	struct td_cdr cdr;
+
+	cdr_common(call, &cdr);
+	cdr.sip_code = 200;
+	call->engine->conf.ops->cdr_start(call->engine->conf.host, &cdr);
+}
+
+void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t cause)
+{
+	struct td_engine *engine = attempt->engine;
+	struct td_cdr_attempt row = {
+		.start_us = attempt->start_us,
+		.ring_us = attempt->ring_us,
+		.end_us = td_engine_wall_us(engine),
+		.n = attempt->number,
+		.sip_code = status,
+		.cause = cause,
+	};
+
+	call_id_text(engine, attempt->call->sequence, row.cdr_id);
+	memcpy(row.trunk, attempt->b.trunk.name, sizeof(row.trunk));
+	td_sockaddr_format(&attempt->peer, row.peer, sizeof(row.peer));
+	td_span_cstr(dialog_get(&attempt->b.dialog, DLG_CALL_ID), row.call_id, sizeof(row.call_id));
+	engine->conf.ops->cdr_attempt(engine->conf.host, &row);
+}
+
+static void put_pair(struct td_writer *out, const char *key, const char *value)
+{
+	td_put_char(out, ' ');
+	td_put_span(out, td_span_str(key));
+	td_put_char(out, '=');
+	td_put_span(out, td_span_str(value[0] ? value : "-"));
+}
+
+static void put_number(struct td_writer *out, const char *key, uint64_t value)
+{
+	td_put_char(out, ' ');
+	td_put_span(out, td_span_str(key));
+	td_put_char(out, '=');
+	td_put_uint(out, value);
+}
+
+static void cdr_emit(struct td_engine *engine, const struct td_cdr *cdr)
+{
+	static const char *const sides[] = {
+		[TD_RELEASED_SWITCH] = "switch", [TD_RELEASED_A] = "a", [TD_RELEASED_B] = "b",
+	};
+	char text[512];
+	struct td_writer out = { text, text, text + sizeof(text), false };
+
+	engine->conf.ops->cdr_end(engine->conf.host, cdr);
+	td_put_lit(&out, "event=call_end");
+	put_pair(&out, "id", cdr->id);
+	put_pair(&out, "from", cdr->from_number);
+	put_pair(&out, "to", cdr->to_number);
+	put_pair(&out, "trunk_in", cdr->trunk_in);
+	put_pair(&out, "trunk_out", cdr->trunk_out);
+	put_number(&out, "code", cdr->sip_code);
+	put_number(&out, "cause", cdr->cause);
+	put_pair(&out, "by", sides[cdr->released_by]);
+	put_number(&out, "duration_ms", cdr->duration_us / 1000);
+	put_pair(&out, "codec", cdr->codec);
+	put_number(&out, "rx_a", cdr->a.rtp_rx);
+	put_number(&out, "rx_b", cdr->b.rtp_rx);
+	engine->conf.ops->log(engine->conf.host, text, td_writer_len(&out));
+}
+
+void call_cdr_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause,
+	const struct td_cdr_side *a)
+{
+	struct td_cdr cdr;
+
+	cdr_common(call, &cdr);
+	cdr.end_us = td_engine_wall_us(call->engine);
+	if (call->answered)
+		cdr.duration_us = (call->engine->now_ns - call->answer_ns) / 1000;
+	cdr.sip_code = status;
+	cdr.cause = cause;
+	cdr.released_by = (uint8_t)by;
+	cdr.complete = 1;
+	cdr.a = *a;
+	cdr.b = call->b_stats;
+	cdr_emit(call->engine, &cdr);
+}
+
+void call_cdr_refused(struct td_engine *engine, const struct td_core *core, const char *trunk_in, uint16_t status)
+{
+	struct td_cdr cdr = {
+		.start_us = td_engine_wall_us(engine),
+		.end_us = td_engine_wall_us(engine),
+		.sip_code = status,
+		.cause = td_cause_of_status(status),
+		.released_by = TD_RELEASED_SWITCH,
+		.complete = 1,
+	};
+
+	call_id_text(engine, ++engine->calls->sequence, cdr.id);
+	td_span_cstr(core->call_id, cdr.call_id_a, sizeof(cdr.call_id_a));
+	call_number(&core->from.uri, cdr.from_number);
+	call_number(&core->uri, cdr.to_number);
+	td_span_cstr(td_span_str(trunk_in), cdr.trunk_in, sizeof(cdr.trunk_in));
+	cdr_emit(engine, &cdr);
+}

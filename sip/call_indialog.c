@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests with our tag: which call and side, may its sender say that, and who handles the method (§12.2.2).
+#include "sip/call_priv.h"
+
+struct method {
+	uint8_t id; // enum td_method
+	void (*handle)(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
+		const struct td_core *core);
+};
+
+static void rx_options(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	call_reply(call->engine, flow, msg, core, 200, TD_SPAN(CALL_ALLOW "Accept: application/sdp\r\n"));
+}
+
+static const struct method methods[] = {
+	{ TD_M_INVITE, call_rx_reinvite },
+	{ TD_M_BYE, call_rx_bye },
+	{ TD_M_INFO, call_rx_info },
+	{ TD_M_OPTIONS, rx_options },
+};
+
+static const struct method *method_find(uint8_t id)
+{
+	for (unsigned i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].id == id)
+			return &methods[i];
+	return NULL;
+}
+
+// The side that a tag of ours names; NULL: none, or an early dialog that lost.
+static struct td_side *side_of_tag(struct td_call *call, uint8_t branch)
+{
+	bool a = branch & TD_CALL_TAG_A;
+	unsigned number = branch & ~(unsigned)TD_CALL_TAG_A;
+
+	if (!a)
+		return call->answered && call->answered->number == number ? &call->answered->b : NULL;
+	if (call->answered)
+		return branch == call->a.dialog.branch ? &call->a : NULL;
+	return number >= 1 && number <= call->n_a_dialogs ? &call->a : NULL;
+}
+
+static bool sender_allowed(struct td_engine *engine, struct td_side *side, const struct td_flow *flow)
+{
+	return td_ip_eq(&flow->remote, &side->dialog.flow.remote) || trunk_ref_has(engine, &side->trunk, &flow->remote);
+}
+
+static void no_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_response response = { .status = 481 };
+
+	if (msg->method == TD_M_ACK) {
+		td_engine_count(engine, TD_C_SIP_STRAY_ACK);
+		return;
+	}
+	td_engine_count(engine, TD_C_SIP_NO_CALL);
+	td_respond_stateless(engine, flow, msg, core, &response);
+}
+
+static void stranger(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_response response = { .status = 403 };
+
+	td_engine_count(engine, TD_C_SIP_UNKNOWN_SOURCE);
+	if (msg->method != TD_M_ACK)
+		td_respond_stateless(engine, flow, msg, core, &response);
+}
+
+static void dispatch(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_engine *engine = call->engine;
+	struct td_dialog *dialog = &call_side(call, from)->dialog;
+	struct td_writer unsupported = call_writer(engine->calls, engine->calls->headers);
+	const struct method *method = method_find(msg->method);
+
+	// Out of order (§12.2.2); retransmissions never come this far.
+	if (dialog->remote_cseq_known && core->cseq.number <= dialog->remote_cseq) {
+		call_reply(engine, flow, msg, core, 500, (struct td_span){ 0 });
+		return;
+	}
+	dialog->remote_cseq = core->cseq.number;
+	dialog->remote_cseq_known = true;
+	if (!method)
+		call_reply(engine, flow, msg, core, 405, TD_SPAN(CALL_ALLOW));
+	else if (call_unsupported(msg, &unsupported))
+		call_reply(engine, flow, msg, core, 420, call_written(&unsupported));
+	else if (call->state == CALL_ENDING && msg->method != TD_M_BYE)
+		call_reply(engine, flow, msg, core, 481, (struct td_span){ 0 });
+	else
+		method->handle(call, from, flow, msg, core);
+}
+
+void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, const struct td_token *token)
+{
+	struct td_call *call = call_find(engine, token->slot, token->generation);
+	struct td_side *side = call ? side_of_tag(call, token->branch) : NULL;
+
+	if (!side || !dialog_matches(&side->dialog, flow, core)) {
+		no_dialog(engine, flow, msg, core);
+		return;
+	}
+	if (!sender_allowed(engine, side, flow)) {
+		stranger(engine, flow, msg, core);
+		return;
+	}
+	enum call_side_id from = side == &call->a ? SIDE_A : SIDE_B;
+	if (msg->method == TD_M_ACK)
+		call_ack(call, from, msg, core);
+	else
+		dispatch(call, from, flow, msg, core);
+	call_settle(call);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A's INVITE: may it in, and where to (architecture §5).
+#include "sip/call_priv.h"
+
+#include <errno.h>
+
+static void stx_cancelled(struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
+{
+	struct td_call *call = td_stx_data(stx);
+
+	call_cancelled(call, cancel);
+	call_settle(call);
+}
+
+static void stx_ended(struct td_engine *engine, struct td_stx *stx)
+{
+	struct td_call *call = td_stx_data(stx);
+
+	call->stx = NULL;
+	if (call->ack.stx == stx)
+		call->ack.stx = NULL;
+}
+
+const struct td_stx_user call_invite_user = { .cancelled = stx_cancelled, .ended = stx_ended };
+
+// --- refused before there is a call ----------------------------------------------------------------------------------
+
+struct verdict {
+	uint16_t status; // 0: accepted
+	enum td_counter counter;
+	const char *headers;
+};
+
+static struct verdict refuse(uint16_t status, enum td_counter counter, const char *headers)
+{
+	return (struct verdict){ status, counter, headers };
+}
+
+// What the message itself says, and whether the switch takes calls at all.
+static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core,
+	bool emergency)
+{
+	struct verdict ok = { 0 };
+
+	if (!engine->policy)
+		return refuse(503, TD_C_SIP_NO_POLICY, CALL_RETRY_AFTER);
+	if (engine->draining && !emergency)
+		return refuse(503, TD_C_SIP_DRAINING, CALL_RETRY_AFTER);
+	if (core->has_max_forwards && core->max_forwards == 0)
+		return refuse(483, TD_C_SIP_BAD_ANSWERED, "");
+	if (core->contact.whole.len == 0 || core->contact.star)
+		return refuse(400, TD_C_SIP_BAD_ANSWERED, "");
+	if (msg->body.len > 0 && !core->sdp)
+		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
+	if (engine->calls->active >= engine->calls->max_calls && !emergency)
+		return refuse(503, TD_C_SIP_NO_MEMORY, CALL_RETRY_AFTER);
+	return ok;
+}
+
+static void refuse_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, uint32_t trunk_in, struct verdict verdict)
+{
+	struct td_span headers = td_span_str(verdict.headers);
+
+	td_engine_count(engine, verdict.counter);
+	call_reply(engine, flow, msg, core, verdict.status, headers);
+	call_cdr_refused(engine, core, engine->policy ? td_policy_trunk(engine->policy, trunk_in)->conf.name : "",
+		verdict.status);
+}
+
+// --- the A side ------------------------------------------------------------------------------------------------------
+
+static int side_a_init(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_engine *engine = call->engine;
+	struct td_writer routes = call_writer(engine->calls, engine->calls->lines);
+	struct td_dialog *dialog = &call->a.dialog;
+	int rc = dialog_routes(msg, false, &routes);
+
+	if (rc != 0)
+		return rc;
+	struct td_span fields[DLG__COUNT] = {
+		[DLG_CALL_ID] = core->call_id,
+		[DLG_LOCAL] = name_without_params(&core->to),
+		[DLG_REMOTE] = name_without_params(&core->from),
+		[DLG_REMOTE_TAG] = core->from.tag,
+		[DLG_TARGET] = core->contact.uri.whole,
+		[DLG_ROUTES] = call_written(&routes),
+	};
+	dialog->flow = *flow;
+	dialog->remote_cseq = call->invite_cseq = core->cseq.number;
+	dialog->remote_cseq_known = true;
+	call->a.media = media_new(engine);
+	return call->a.media ? dialog_set(engine, dialog, fields) : -ENOBUFS;
+}
+
+static int call_keep_numbers(struct td_call *call, const struct td_core *core)
+{
+	char from[CALL_NUMBER_MAX + 1], to[CALL_NUMBER_MAX + 1];
+
+	call->from_len = (uint8_t)call_number(&core->from.uri, from);
+	call->to_len = (uint8_t)call_number(&core->uri, to);
+	call->names = td_slab_get(call->engine->slab, (uint32_t)call->from_len + call->to_len);
+	if (!call->names)
+		return -ENOBUFS;
+	memcpy(call->names, from, call->from_len);
+	memcpy(call->names + call->from_len, to, call->to_len);
+	return 0;
+}
+
+static int call_keep_invite(struct td_call *call, const struct td_msg *msg)
+{
+	call->invite = td_slab_dup(call->engine->slab, td_span(msg->buf, msg->len));
+	if (!call->invite.ptr)
+		return -ENOBUFS;
+	if (!td_msg_has(msg, TD_H_PRIVACY))
+		return 0;
+	call->privacy = td_slab_dup(call->engine->slab, td_msg_get(msg, TD_H_PRIVACY));
+	return call->privacy.ptr ? 0 : -ENOBUFS;
+}
+
+int call_invite_reload(struct td_call *call)
+{
+	struct td_calls *calls = call->engine->calls;
+
+	if (td_msg_parse(&calls->invite_msg, call->invite.ptr, call->invite.len) != 0 ||
+		td_core_decode(&calls->invite_msg, &calls->invite_core) != 0)
+		return -EBADMSG;
+	struct td_span body = calls->invite_msg.body;
+	return call->offered ? td_sdp_parse(&calls->sdp, body.ptr, body.len) : 0;
+}
+
+// --- routing ---------------------------------------------------------------------------------------------------------
+
+static int targets_keep(struct td_call *call, const struct td_route_answer *route)
+{
+	struct td_engine *engine = call->engine;
+	uint16_t n = route->n < TD_ATTEMPTS_MAX ? route->n : TD_ATTEMPTS_MAX;
+
+	call->targets = (struct td_call_target *)(void *)td_slab_get(engine->slab, n * (uint32_t)sizeof(*call->targets));
+	if (!call->targets)
+		return -ENOBUFS;
+	for (uint16_t i = 0; i < n; i++) {
+		const struct td_route_target *target = &route->targets[i];
+		if (!engine->policy || target->trunk >= td_policy_n_trunks(engine->policy))
+			continue;
+		const struct td_trunk *trunk = td_policy_trunk(engine->policy, target->trunk);
+		if (target->peer >= trunk->conf.n_peers)
+			continue;
+		struct td_call_target *kept = &call->targets[call->n_targets++];
+		trunk_ref_set(&kept->trunk, trunk, target->trunk);
+		kept->peer = trunk->conf.peers[target->peer].address;
+	}
+	return 0;
+}
+
+void call_routed(struct td_call *call, const struct td_route_answer *route, enum td_answer answer,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	const struct td_trunk *trunk = trunk_ref_find(call->engine, &call->a.trunk);
+
+	if (answer != TD_DONE) {
+		uint16_t status = route->sip_code >= 400 && route->sip_code < 700 ? route->sip_code : 404;
+		td_engine_count(call->engine, TD_C_SIP_NO_ROUTE);
+		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status), (struct td_span){ 0 });
+		return;
+	}
+	if (targets_keep(call, route) != 0) {
+		td_engine_count(call->engine, TD_C_SIP_NO_MEMORY);
+		call_fail(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION, (struct td_span){ 0 });
+		return;
+	}
+	call->state = CALL_CALLING;
+	call_timer_setup(call, trunk ? trunk->conf.ring_timeout_ms : 0);
+	call_next_target(call, msg, core);
+}
+
+static void call_route(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_engine *engine = call->engine;
+	struct td_route_answer route = { 0 };
+	char *number = engine->calls->lines;
+	int len = td_uri_number(&core->uri, trunk->conf.use_rn, number, engine->calls->text_cap);
+	struct td_route_query query = {
+		.trunk_in = call->a.trunk.index,
+		.number = td_span(number, len > 0 ? (size_t)len : 0),
+		.domain = core->uri.host,
+		.emergency = call->emergency,
+	};
+
+	engine->conf.ops->random(engine->conf.host, &query.random, sizeof(query.random));
+	enum td_answer answer = engine->conf.ops->route(engine->conf.host, &query, call_cookie(call), &route);
+	if (answer == TD_PENDING)
+		call_timer_route(call);
+	else
+		call_routed(call, &route, answer, msg, core);
+}
+
+// --- the call --------------------------------------------------------------------------------------------------------
+
+// Everything the call holds on to. 0, or the status that refuses it.
+static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	if (call_keep_numbers(call, core) != 0 || call_keep_invite(call, msg) != 0)
+		return 503;
+	int rc = side_a_init(call, flow, msg, core);
+	if (rc != 0)
+		return rc == -EBADMSG ? 400 : 503;
+	if (trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) != 0)
+		return 503;
+	call->offered = core->sdp;
+	return core->sdp ? media_receive(call, &call->a, msg->body, true) : 0;
+}
+
+static void call_start(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, uint32_t trunk_in)
+{
+	struct td_engine *engine = call->engine;
+	const struct td_trunk *trunk = td_policy_trunk(engine->policy, trunk_in);
+
+	trunk_ref_set(&call->a.trunk, trunk, trunk_in);
+	call->emergency = td_uri_emergency(&core->uri);
+	call->early_single = trunk->conf.early_single;
+	call->a.media_timeout_s = trunk->conf.media_timeout_s;
+	uint16_t status = call_hold(call, trunk, flow, msg, core);
+	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
+	if (!call->stx) {
+		struct td_response busy = { .status = 503, .headers = TD_SPAN(CALL_RETRY_AFTER) };
+		td_engine_count(engine, TD_C_SIP_NO_TRANSACTION);
+		td_respond_stateless(engine, flow, msg, core, &busy);
+		call_end(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION);
+	} else if (status != 0) {
+		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status),
+			status == 503 ? TD_SPAN(CALL_RETRY_AFTER) : (struct td_span){ 0 });
+	} else {
+		call_route(call, trunk, msg, core);
+	}
+}
+
+void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, uint32_t trunk_in)
+{
+	struct td_writer unsupported = call_writer(engine->calls, engine->calls->headers);
+	struct verdict verdict = judge(engine, msg, core, td_uri_emergency(&core->uri));
+
+	if (engine->conf.ops->cdr_reserve(engine->conf.host) != 0) {
+		td_engine_count(engine, TD_C_JOURNAL_FULL);
+		call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+		return;
+	}
+	if (verdict.status == 0 && call_unsupported(msg, &unsupported)) {
+		td_put_char(&unsupported, '\0');
+		verdict = refuse(420, TD_C_SIP_BAD_ANSWERED, unsupported.overflow ? "" : unsupported.start);
+	}
+	struct td_call *call = verdict.status == 0 ? call_new(engine) : NULL;
+	if (call) {
+		call_start(call, flow, msg, core, trunk_in);
+		call_settle(call);
+		return;
+	}
+	if (verdict.status == 0)
+		verdict = refuse(503, TD_C_SIP_NO_MEMORY, CALL_RETRY_AFTER);
+	refuse_invite(engine, flow, msg, core, trunk_in, verdict);
+}

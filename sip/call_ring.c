@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Provisional responses of B on their way to A, and the early dialogs that they make.
+#include "sip/call_priv.h"
+
+uint8_t call_a_branch(struct td_call *call)
+{
+	if (call->n_a_dialogs < TD_CALL_TAG_A - 1)
+		call->n_a_dialogs++;
+	return (uint8_t)(TD_CALL_TAG_A | call->n_a_dialogs);
+}
+
+struct td_fork *attempt_fork(struct td_attempt *attempt, struct td_span tag)
+{
+	struct td_engine *engine = attempt->call->engine;
+	unsigned n = 0;
+
+	for (struct td_fork *fork = attempt->forks; fork; fork = fork->next, n++)
+		if (td_span_eq(fork->tag, tag))
+			return fork;
+	struct td_fork *fork = n < CALL_FORKS_MAX ?
+		(struct td_fork *)(void *)td_slab_get(engine->slab, sizeof(*fork)) : NULL;
+	if (!fork)
+		return NULL;
+	*fork = (struct td_fork){ .tag = td_slab_dup(engine->slab, tag), .next = attempt->forks };
+	if (!fork->tag.ptr) {
+		td_slab_put(engine->slab, (char *)fork);
+		return NULL;
+	}
+	attempt->forks = fork;
+	return fork;
+}
+
+// A carrier that takes one early dialog only hears of the first.
+static bool fork_shown(struct td_call *call, struct td_fork *fork)
+{
+	if (fork->branch == 0 && !(call->early_single && call->n_a_dialogs > 0))
+		fork->branch = call_a_branch(call);
+	return fork->branch != 0;
+}
+
+// The SDP that goes up with a provisional. The first one under a tag stays (§13.2.1): later ones only move the media.
+static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_call *call = attempt->call;
+	struct td_writer body = call_writer(call->engine->calls, call->engine->calls->body);
+
+	if (!core->sdp || media_receive(call, &attempt->b, msg->body, !call->offered) != 0)
+		return (struct td_span){ 0 };
+	if (fork->sdp.len == 0) {
+		if (media_send(call, &attempt->b, &call->a, &body) != 0)
+			return (struct td_span){ 0 };
+		fork->sdp = td_slab_dup(call->engine->slab, call_written(&body));
+	}
+	media_connect(call, attempt, false);
+	return fork->sdp;
+}
+
+void attempt_provisional(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_call *call = attempt->call;
+
+	if (msg->status <= 100 || !attempt_running(attempt))
+		return;
+	if (attempt->state == ATTEMPT_CALLING) {
+		attempt->state = ATTEMPT_RINGING;
+		attempt->ring_us = td_engine_wall_us(call->engine);
+		attempt_timer_start(attempt, attempt->ring_timeout_ms);
+	}
+	struct td_fork *fork = attempt_fork(attempt, core->to.tag);
+	if (!fork || !fork_shown(call, fork))
+		return;
+	struct td_span sdp = early_sdp(attempt, fork, msg, core);
+	struct td_writer headers = call_relayed(call, &attempt->b, &call->a, msg);
+	if (call_respond_a(call, msg->status, fork->branch, call_written(&headers), sdp) != 0)
+		return;
+	call->state = CALL_RINGING;
+	if (call->ring_us == 0)
+		call->ring_us = td_engine_wall_us(call->engine);
+}

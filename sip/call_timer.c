@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Deadlines of calls and attempts. One timer of a call serves in turn for the route's answer, the set-up and the
+// duration, since they never run together.
+#include "sip/call_priv.h"
+
+static void route_late(void *arg, struct td_timer *timer)
+{
+	struct td_call *call = call_of(timer, struct td_call, timer);
+
+	call_fail(call, TD_RELEASED_SWITCH, 503, CAUSE_TIMER, TD_SPAN(CALL_RETRY_AFTER));
+	call_settle(call);
+}
+
+static void setup_late(void *arg, struct td_timer *timer)
+{
+	struct td_call *call = call_of(timer, struct td_call, timer);
+	bool rang = call->state == CALL_RINGING;
+
+	call_fail(call, TD_RELEASED_SWITCH, rang ? 480 : 408, rang ? CAUSE_NO_ANSWER : CAUSE_TIMER,
+		(struct td_span){ 0 });
+	call_settle(call);
+}
+
+static void duration_over(void *arg, struct td_timer *timer)
+{
+	struct td_call *call = call_of(timer, struct td_call, timer);
+
+	call_hangup(call, 200, CAUSE_TIMER);
+	call_settle(call);
+}
+
+static void attempt_late(void *arg, struct td_timer *timer)
+{
+	struct td_attempt *attempt = call_of(timer, struct td_attempt, timer);
+	struct td_call *call = attempt->call;
+	bool rang = attempt->state == ATTEMPT_RINGING;
+
+	attempt_give_up(attempt, rang ? 480 : 408, rang ? CAUSE_NO_ANSWER : CAUSE_TIMER, (struct td_span){ 0 });
+	if (rang)
+		attempt_failed(attempt, 480, CAUSE_NO_ANSWER, NULL);
+	else
+		attempt_failed(attempt, 408, CAUSE_TIMER, NULL);
+	call_settle(call);
+}
+
+static void timer_start(struct td_engine *engine, struct td_timer *timer, void (*expired)(void *, struct td_timer *),
+	uint64_t ms)
+{
+	td_timer_stop(&engine->wheel, timer);
+	timer->expired = expired;
+	td_timer_start(&engine->wheel, timer, td_engine_now_ms(engine) + ms);
+}
+
+void call_timer_route(struct td_call *call)
+{
+	timer_start(call->engine, &call->timer, route_late, CALL_ROUTE_WAIT_MS);
+}
+
+void call_timer_setup(struct td_call *call, uint32_t total_ms)
+{
+	if (total_ms > 0)
+		timer_start(call->engine, &call->timer, setup_late, total_ms);
+	else
+		td_timer_stop(&call->engine->wheel, &call->timer);
+}
+
+void call_timer_duration(struct td_call *call, uint32_t duration_s)
+{
+	if (duration_s > 0)
+		timer_start(call->engine, &call->timer, duration_over, (uint64_t)duration_s * 1000);
+	else
+		td_timer_stop(&call->engine->wheel, &call->timer);
+}
+
+void attempt_timer_start(struct td_attempt *attempt, uint32_t ms)
+{
+	struct td_engine *engine = attempt->call->engine;
+
+	if (ms > 0)
+		timer_start(engine, &attempt->timer, attempt_late, ms);
+	else
+		td_timer_stop(&engine->wheel, &attempt->timer);
+}
