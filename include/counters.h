@@ -98,7 +98,8 @@
 	X(CALL_FAILOVER,        "call.failover",           INFO) \
 	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \
 	X(JOURNAL_RECORDS,      "journal.records",         INFO) \
-	X(JOURNAL_FULL,         "journal.full",            INFO)
+	X(JOURNAL_FULL,         "journal.full",            INFO) \
+	X(LOG_FULL,             "log.full",                INFO)
 // clang-format on
 
 #define X(id, name, kind) TD_C_##id,

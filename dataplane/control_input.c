@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What main asks of a worker, seen once a turn. Runs before anything else touches the engine: after a sleep, in which the
+// worker was offline, its old policy may be gone.
+#include "dataplane/command.h"
+#include "dataplane/worker.h"
+
+static void gauges_publish(struct td_worker *w)
+{
+	atomic_store_explicit(&w->live_calls, td_engine_calls(w->engine), memory_order_relaxed);
+	atomic_store_explicit(&w->live_legs, td_engine_legs(w->engine), memory_order_relaxed);
+	atomic_store_explicit(&w->sip_busy, td_engine_busy(w->engine), memory_order_relaxed);
+}
+
+void td_control_input(struct td_worker *w)
+{
+	const struct td_policy *policy = atomic_load_explicit(&w->dp->policy, memory_order_acquire);
+	uint64_t wall = atomic_load_explicit(&w->dp->wall_offset_ns, memory_order_relaxed);
+	bool draining = atomic_load_explicit(&w->dp->draining, memory_order_relaxed);
+
+	if (policy != w->policy) {
+		w->policy = policy;
+		td_engine_set_policy(w->engine, policy);
+	}
+	if (wall != w->wall_offset_ns) {
+		w->wall_offset_ns = wall;
+		td_engine_set_wall(w->engine, wall);
+	}
+	if (draining != w->draining) {
+		w->draining = draining;
+		td_engine_drain(w->engine, draining);
+	}
+	td_command_run(w->commands, w->engine, w->now_ns);
+	gauges_publish(w);
+}

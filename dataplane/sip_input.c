@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SIP datagrams: the receiver peeks and hands over, the owner's engine parses (architecture §4).
+#include "dataplane/handoff.h"
+
+#define TIMERS_PER_LOOP 64
+
+// hash is uniform over 64 bits; a multiplication spreads it over the workers without a division.
+static uint16_t owner_by_hash(const struct td_worker *w, uint64_t hash)
+{
+	return (uint16_t)((hash >> 32) * w->dp->n_workers >> 32);
+}
+
+static uint16_t owner_of(const struct td_worker *w, const struct td_peek *peek)
+{
+	switch ((enum td_peek_kind)peek->kind) {
+	case TD_PEEK_TOKEN:
+		return peek->worker < w->dp->n_workers ? peek->worker : w->id;
+	case TD_PEEK_CALL_ID:
+	case TD_PEEK_AOR:
+		return owner_by_hash(w, peek->hash);
+	case TD_PEEK_GARBAGE:
+	case TD_PEEK_KEEPALIVE:
+		break;
+	}
+	return w->id;
+}
+
+static const char *payload_of(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod_offset(m, const char *, td_packet(m)->l4_off + sizeof(struct rte_udp_hdr));
+}
+
+void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
+{
+	struct td_peek peek;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct td_packet *p = td_packet(packets[i]);
+		td_peek(&w->dp->keys, p->realm, payload_of(packets[i]), p->payload_len, &peek);
+		if (peek.kind == TD_PEEK_KEEPALIVE) { // datagrams need no answer (RFC 5626 §4.4.1 is for streams)
+			td_worker_count(w, TD_C_SIP_KEEPALIVE, 1);
+			td_worker_count(w, TD_C_SIP_CONSUMED, 1);
+			rte_pktmbuf_free(packets[i]);
+			continue;
+		}
+		p->peek_kind = peek.kind;
+		p->owner = (uint8_t)owner_of(w, &peek);
+		td_handoff_sip(w, p->owner, packets[i]);
+	}
+}
+
+static void message_rx(struct td_worker *w, struct rte_mbuf *m)
+{
+	const struct td_packet *p = td_packet(m);
+	struct td_flow flow = { .local = p->dst, .remote = p->src, .realm = p->realm, .transport = TD_UDP };
+
+	td_engine_rx(w->engine, w->now_ns, &flow, payload_of(m), p->payload_len);
+	td_worker_count(w, TD_C_SIP_CONSUMED, 1);
+	rte_pktmbuf_free(m);
+}
+
+uint32_t td_sip_run(struct td_worker *w, uint32_t max)
+{
+	struct rte_mbuf *packets[TD_SIP_PER_LOOP];
+	uint32_t n = td_handoff_sip_in(w, packets, max < TD_SIP_PER_LOOP ? max : TD_SIP_PER_LOOP);
+
+	for (uint32_t i = 0; i < n; i++)
+		message_rx(w, packets[i]);
+	w->sip_due_ns = td_engine_tick(w->engine, w->now_ns, TIMERS_PER_LOOP);
+	return n;
+}
