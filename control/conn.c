@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/conn.h"
+
+#include "include/frame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FIRST_BUFFER 4096
+
+struct td_conn *td_conn_new(
+	uv_loop_t *loop, const struct td_conn_user *user, void *data, size_t in_max, size_t out_max)
+{
+	struct td_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->user = user;
+	conn->data = data;
+	conn->in_max = in_max < TD_FRAME_MAX ? in_max : TD_FRAME_MAX;
+	conn->out_max = out_max;
+	conn->in_cap = FIRST_BUFFER;
+	conn->in = malloc(conn->in_cap);
+	if (!conn->in || uv_pipe_init(loop, &conn->pipe, 0) != 0) {
+		free(conn->in);
+		free(conn);
+		return NULL;
+	}
+	conn->pipe.data = conn;
+	return conn;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct td_conn *conn = handle->data;
+
+	conn->user->closed(conn);
+	free(conn->in);
+	free(conn);
+}
+
+void td_conn_close(struct td_conn *conn)
+{
+	if (conn->closing)
+		return;
+	conn->closing = true;
+	uv_close((uv_handle_t *)&conn->pipe, on_closed);
+}
+
+// --- out ---
+
+struct output {
+	uv_write_t request;
+	uint8_t bytes[];
+};
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct td_conn *conn = request->handle->data;
+
+	free(request->data);
+	if (status < 0)
+		td_conn_close(conn);
+}
+
+int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
+{
+	size_t len = tandem__frame__get_packed_size(frame);
+
+	if (conn->closing)
+		return -EPIPE;
+	struct output *out = NULL;
+	if (len <= TD_FRAME_MAX && conn->pipe.write_queue_size + len <= conn->out_max)
+		out = malloc(sizeof(*out) + TD_FRAME_HEADER + len);
+	if (!out) {
+		td_conn_close(conn);
+		return -ENOBUFS;
+	}
+	out->request.data = out;
+	td_frame_header(out->bytes, (uint32_t)len);
+	tandem__frame__pack(frame, out->bytes + TD_FRAME_HEADER);
+	uv_buf_t buf = uv_buf_init((char *)out->bytes, (unsigned int)(TD_FRAME_HEADER + len));
+	if (uv_write(&out->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
+		free(out);
+		td_conn_close(conn);
+		return -EPIPE;
+	}
+	return 0;
+}
+
+int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Error error = TANDEM__ERROR__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_ERROR;
+	frame.error = &error;
+	error.code = code;
+	error.text = (char *)(uintptr_t)text; // only read by the packer
+	return td_conn_send(conn, &frame);
+}
+
+int td_conn_done(struct td_conn *conn, uint64_t id, uint64_t count, const char *text)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Done done = TANDEM__DONE__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_DONE;
+	frame.done = &done;
+	done.count = count;
+	done.text = (char *)(uintptr_t)text;
+	return td_conn_send(conn, &frame);
+}
+
+// --- in ---
+
+// A far end that sends what is no frame is told so if it listens, and left.
+static void refuse(struct td_conn *conn, uint64_t id, int code, const char *text)
+{
+	if (!conn->closing)
+		td_conn_error(conn, id, code, text);
+	td_conn_close(conn);
+}
+
+static void frame_take(struct td_conn *conn, const uint8_t *bytes, size_t len)
+{
+	Tandem__Frame *frame = tandem__frame__unpack(NULL, len, bytes);
+
+	if (!frame)
+		refuse(conn, 0, EBADMSG, "not a frame of this protocol");
+	else if (frame->version != 1)
+		refuse(conn, frame->id, EPROTONOSUPPORT, "protocol version 1 is spoken here");
+	else
+		conn->user->frame(conn, frame);
+	if (frame)
+		tandem__frame__free_unpacked(frame, NULL);
+}
+
+// Takes every whole frame of the buffer and moves the rest to its front. Returns bytes the next
+// frame needs in all.
+static size_t frames_take(struct td_conn *conn)
+{
+	size_t at = 0, need = FIRST_BUFFER;
+
+	while (!conn->closing) {
+		const uint8_t *bytes = conn->in + at;
+		size_t have = conn->in_len - at;
+		int64_t len = td_frame_length(bytes, have);
+		if (have >= TD_FRAME_HEADER)
+			need = TD_FRAME_HEADER +
+			       ((size_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
+		if (len == -2 || need > TD_FRAME_HEADER + conn->in_max) {
+			refuse(conn, 0, EMSGSIZE, "the frame is too long");
+			break;
+		}
+		if (len < 0)
+			break;
+		frame_take(conn, bytes + TD_FRAME_HEADER, (size_t)len);
+		at += TD_FRAME_HEADER + (size_t)len;
+		need = FIRST_BUFFER;
+	}
+	memmove(conn->in, conn->in + at, conn->in_len - at);
+	conn->in_len -= at;
+	return need;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct td_conn *conn = handle->data;
+
+	*buf = uv_buf_init(
+		(char *)conn->in + conn->in_len, (unsigned int)(conn->in_cap - conn->in_len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct td_conn *conn = stream->data;
+
+	if (n < 0) {
+		td_conn_close(conn);
+		return;
+	}
+	conn->in_len += (size_t)n;
+	size_t need = frames_take(conn);
+	if (conn->closing || need <= conn->in_cap)
+		return;
+	uint8_t *larger = realloc(conn->in, need);
+	if (!larger) {
+		refuse(conn, 0, ENOMEM, "no memory for the frame");
+		return;
+	}
+	conn->in = larger;
+	conn->in_cap = need;
+}
+
+int td_conn_start(struct td_conn *conn)
+{
+	return uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read);
+}

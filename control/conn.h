@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A stream of management frames (include/frame.h) on a libuv pipe: bounded in both directions,
+// never trusting.
+//
+// Owner: tandem-control's loop. A connection is freed by itself after closed() was called.
+#pragma once
+
+#include <tandem.pb-c.h>
+#include <uv.h>
+
+#include <stdbool.h>
+
+struct td_conn;
+
+struct td_conn_user {
+	// A whole frame of version 1; it is freed after the return. The callee may close the
+	// connection.
+	void (*frame)(struct td_conn *conn, const Tandem__Frame *frame);
+	// The last call: the far end went, something was not to be trusted, or td_conn_close() was
+	// called.
+	void (*closed)(struct td_conn *conn);
+};
+
+struct td_conn {
+	uv_pipe_t pipe;
+	const struct td_conn_user *user;
+	void *data; // the user's
+	uint8_t *in;
+	size_t in_len, in_cap, in_max; // in_max: longest frame that is taken
+	size_t out_max;                // bytes that may wait for the far end to read
+	bool closing;
+};
+
+// NULL: no memory. The pipe is ready for uv_accept() or uv_pipe_connect().
+struct td_conn *td_conn_new(uv_loop_t *loop, const struct td_conn_user *user, void *data,
+	size_t in_max, size_t out_max);
+int td_conn_start(struct td_conn *conn); // reads from now on; 0 or a libuv error
+// 0; -ENOBUFS: the far end does not read, and the connection is being closed; -EPIPE: it is closing
+// already.
+int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame);
+// Idempotent; closed() comes later, never from inside.
+void td_conn_close(struct td_conn *conn);
+// Sends an Error in answer to request id.
+int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text);
+int td_conn_done(struct td_conn *conn, uint64_t id, uint64_t count, const char *text);

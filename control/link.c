@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/link.h"
+
+#include "control/log.h"
+#include "control/policy_pb.h"
+#include "include/frame.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 1000
+#define WATCH_MS 500
+#define HELLO_MS 5000
+#define OUT_MAX (2u * TD_FRAME_MAX)
+
+static void connect_begin(struct td_link *link);
+
+static void on_retry(uv_timer_t *timer)
+{
+	connect_begin(timer->data);
+}
+
+// --- pending questions ---
+
+static void pending_end(struct td_link_pending *pending, const Tandem__Frame *frame, int error)
+{
+	struct td_link_pending ended = *pending;
+
+	pending->id = 0;
+	ended.answer(ended.user, frame, error);
+}
+
+static void pending_fail_all(struct td_link *link, int error)
+{
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
+		if (link->pending[i].id != 0)
+			pending_end(&link->pending[i], NULL, error);
+}
+
+static bool is_last(const Tandem__Frame *frame)
+{
+	return frame->body_case != TANDEM__FRAME__BODY_ITEM;
+}
+
+static void answer_take(struct td_link *link, const Tandem__Frame *frame)
+{
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++) {
+		struct td_link_pending *pending = &link->pending[i];
+		if (pending->id != frame->id)
+			continue;
+		if (is_last(frame)) {
+			pending_end(pending, frame, 0);
+		} else {
+			pending->deadline_ms = uv_now(link->loop) + TD_LINK_PATIENCE_MS;
+			pending->answer(pending->user, frame, 0);
+		}
+		return;
+	}
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+	struct td_link *link = timer->data;
+
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
+		if (link->pending[i].id != 0 && link->pending[i].deadline_ms <= uv_now(link->loop))
+			pending_end(&link->pending[i], NULL, -ETIMEDOUT);
+	if (link->conn && !link->connected && link->hello_ms <= uv_now(link->loop))
+		td_conn_close(link->conn);
+}
+
+int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user)
+{
+	if (!link->connected || link->conn->closing)
+		return -ENOTCONN;
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++) {
+		struct td_link_pending *pending = &link->pending[i];
+		if (pending->id != 0)
+			continue;
+		frame->version = 1;
+		frame->id = ++link->next_id;
+		int rc = td_conn_send(link->conn, frame);
+		if (rc == 0)
+			*pending = (struct td_link_pending){ .id = frame->id,
+				.deadline_ms = uv_now(link->loop) + TD_LINK_PATIENCE_MS,
+				.answer = answer,
+				.user = user };
+		return rc == -EPIPE ? -ENOTCONN : rc;
+	}
+	return -ENOBUFS;
+}
+
+// --- policy ---
+
+int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
+	void *user)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+
+	frame.body_case = TANDEM__FRAME__BODY_POLICY;
+	frame.policy = td_policy_to_pb(policy);
+	if (!frame.policy)
+		return -ENOMEM;
+	int rc = td_link_ask(link, &frame, answer, user);
+	tandem__policy__free_unpacked(frame.policy, NULL);
+	return rc;
+}
+
+static void on_pushed(void *user, const Tandem__Frame *frame, int error)
+{
+	struct td_link *link = user;
+
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE) {
+		link->in_sync = true;
+		link->refusal[0] = '\0';
+		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64,
+			link->policy->generation);
+		return;
+	}
+	const char *words = frame && frame->body_case == TANDEM__FRAME__BODY_ERROR
+				    ? frame->error->text
+				    : strerror(-error);
+	snprintf(link->refusal, sizeof(link->refusal), "%s", words);
+	td_log(TD_LOG_ERROR, "dataplane.refused_policy", "generation=%016" PRIx64 " reason=\"%s\"",
+		link->policy->generation, words);
+}
+
+void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force)
+{
+	link->policy = policy;
+	link->in_sync = in_force;
+	if (!in_force && link->connected)
+		td_link_push(link, policy, on_pushed, link);
+}
+
+static void hello_take(struct td_link *link, const Tandem__Hello *hello)
+{
+	td_log(TD_LOG_INFO, "dataplane.connected",
+		"epoch=%u software=\"%s\" generation=%016" PRIx64, hello->epoch, hello->software,
+		hello->policy_generation);
+	link->connected = true;
+	link->epoch = hello->epoch;
+	link->backoff_ms = BACKOFF_MIN_MS;
+	link->in_sync = hello->policy_generation == link->policy->generation;
+	if (link->in_sync)
+		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64 " pushed=no",
+			hello->policy_generation);
+	else
+		td_link_push(link, link->policy, on_pushed, link);
+}
+
+// --- connection ---
+
+static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
+{
+	struct td_link *link = conn->data;
+
+	if (frame->body_case == TANDEM__FRAME__BODY_HELLO && !link->connected)
+		hello_take(link, frame->hello);
+	else if (frame->id != 0)
+		answer_take(link, frame);
+}
+
+static void on_conn_closed(struct td_conn *conn)
+{
+	struct td_link *link = conn->data;
+
+	if (link->connected)
+		td_log(TD_LOG_WARNING, "dataplane.lost", "epoch=%u", link->epoch);
+	link->conn = NULL;
+	link->connected = false;
+	link->in_sync = false;
+	pending_fail_all(link, -ECONNRESET);
+	if (!uv_is_closing((uv_handle_t *)&link->retry))
+		uv_timer_start(&link->retry, on_retry, link->backoff_ms, 0);
+	link->backoff_ms =
+		2 * link->backoff_ms < BACKOFF_MAX_MS ? 2 * link->backoff_ms : BACKOFF_MAX_MS;
+}
+
+static const struct td_conn_user link_user = { .frame = on_frame, .closed = on_conn_closed };
+
+static void hello_send(struct td_link *link)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Hello hello = TANDEM__HELLO__INIT;
+	char role[] = "control", software[] = "tandem-control " TANDEM_VERSION;
+
+	frame.version = 1;
+	frame.body_case = TANDEM__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	hello.role = role;
+	hello.software = software;
+	hello.policy_generation = link->policy->generation;
+	td_conn_send(link->conn, &frame);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+	struct td_link *link = request->data;
+
+	if (status == 0 && td_conn_start(link->conn) == 0)
+		hello_send(link);
+	else if (status != UV_ECANCELED)
+		td_conn_close(link->conn);
+}
+
+static void connect_begin(struct td_link *link)
+{
+	link->conn = td_conn_new(link->loop, &link_user, link, TD_FRAME_MAX, OUT_MAX);
+	if (!link->conn) {
+		uv_timer_start(&link->retry, on_retry, BACKOFF_MAX_MS, 0);
+		return;
+	}
+	link->request.data = link;
+	link->hello_ms = uv_now(link->loop) + HELLO_MS;
+	uv_pipe_connect(&link->request, &link->conn->pipe, link->path, on_connected);
+}
+
+int td_link_start(struct td_link *link, uv_loop_t *loop, const char *path,
+	const struct td_policy_conf *policy)
+{
+	link->loop = loop;
+	link->policy = policy;
+	link->backoff_ms = BACKOFF_MIN_MS;
+	if ((size_t)snprintf(link->path, sizeof(link->path), "%s", path) >= sizeof(link->path))
+		return -ENAMETOOLONG;
+	uv_timer_init(loop, &link->retry);
+	uv_timer_init(loop, &link->watch);
+	link->retry.data = link;
+	link->watch.data = link;
+	uv_timer_start(&link->watch, on_watch, WATCH_MS, WATCH_MS);
+	connect_begin(link);
+	return 0;
+}
+
+void td_link_stop(struct td_link *link)
+{
+	uv_close((uv_handle_t *)&link->retry, NULL);
+	uv_close((uv_handle_t *)&link->watch, NULL);
+	if (link->conn)
+		td_conn_close(link->conn);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tandem-control's connection to the data plane: made again and again until it stands, brought into
+// sync, then asked.
+//
+// Owner: the loop. Resync is one comparison: the data plane says which policy generation it has in
+// force, and gets the whole policy when that is another than ours.
+#pragma once
+
+#include "control/conn.h"
+#include "include/policy_conf.h"
+
+#define TD_LINK_PENDING_MAX 256
+#define TD_LINK_PATIENCE_MS 10000 // between two frames of an answer
+
+// One frame of an answer, or frame NULL and error: -ETIMEDOUT, -ECONNRESET. Done, Error, Status and
+// NULL are the last.
+typedef void (*td_link_answer)(void *user, const Tandem__Frame *frame, int error);
+
+struct td_link_pending {
+	uint64_t id; // 0: free
+	uint64_t deadline_ms;
+	td_link_answer answer;
+	void *user;
+};
+
+struct td_link {
+	uv_loop_t *loop;
+	char path[108];
+	uv_timer_t retry, watch;
+	uint64_t backoff_ms, hello_ms; // hello_ms: by when the far end must have said who it is
+	uv_connect_t request;
+	struct td_conn *conn; // NULL: down
+	bool connected;       // the data plane's Hello came
+	bool in_sync;
+	uint32_t epoch;
+	uint64_t next_id;
+	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
+	char refusal[256]; // the data plane's words when it did not take the policy
+	struct td_link_pending pending[TD_LINK_PENDING_MAX];
+};
+
+// Begins to connect to path. policy: as td_link_set_policy().
+int td_link_start(struct td_link *link, uv_loop_t *loop, const char *path,
+	const struct td_policy_conf *policy);
+void td_link_stop(struct td_link
+		*link); // ends timers and connection; answers what is pending with -ECONNRESET
+
+// Gives the frame an id, sends it, and has answer called for each frame that comes back. 0;
+// -ENOTCONN; -ENOBUFS.
+int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user);
+// Sends a policy that is not ours yet (reload); the caller makes it ours when Done came.
+int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
+	void *user);
+// The policy to hold the data plane to from now on; in_force: it has it already.
+void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force);

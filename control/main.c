@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tandem-control: one loop that reads the configuration, keeps the data plane in sync with it,
+// stores call detail records and answers operators.
+#include "control/control.h"
+#include "control/journal_loop.h"
+#include "control/log.h"
+#include "control/policy_file.h"
+#include "control/policy_pb.h"
+#include "control/reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define SETS_MAX 256
+#define DEFAULT_CONFIG "/etc/tandem/tandem.conf"
+
+enum { EXIT_ENDED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+	const char *path;
+	const char *sets[SETS_MAX];
+	int n_sets;
+	bool check;
+};
+
+// --- command line ---
+
+static const char usage[] =
+	"usage: tandem-control [-c FILE] [--set PATH=VALUE]… [--check] [--version] [--help]\n"
+	"  -c, --config FILE   configuration (default " DEFAULT_CONFIG ")\n"
+	"  --set PATH=VALUE    override one setting, such as limits.calls=100; repeatable\n"
+	"  --check             say whether the configuration is right, and end\n"
+	"  --version, --help\n"
+	"Runs in the foreground. Exit status: 0 ended as asked, 1 failed while running,\n"
+	"2 wrong usage or configuration.\n";
+
+// Returns -1 to go on, or the exit status.
+static int options_read(struct options *options, int argc, char **argv)
+{
+	enum { OPT_SET = 256, OPT_CHECK, OPT_VERSION };
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "set", required_argument, NULL, OPT_SET },
+		{ "check", no_argument, NULL, OPT_CHECK },
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+
+	options->path = DEFAULT_CONFIG;
+	for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			options->path = optarg;
+			break;
+		case OPT_SET:
+			if (options->n_sets == SETS_MAX) {
+				fprintf(stderr, "tandem-control: more than %d --set\n", SETS_MAX);
+				return EXIT_USAGE;
+			}
+			options->sets[options->n_sets++] = optarg;
+			break;
+		case OPT_CHECK:
+			options->check = true;
+			break;
+		case OPT_VERSION:
+			puts("tandem-control " TANDEM_VERSION);
+			return EXIT_ENDED;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_ENDED;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "tandem-control: found \"%s\", expected options only\n%s",
+			argv[optind], usage);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+// --- start ---
+
+static int folder_make(const char *path)
+{
+	char part[PATH_MAX];
+
+	for (const char *slash = path + 1;; slash++) {
+		if (*slash != '/' && *slash != '\0')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+		if (mkdir(part, 0755) != 0 && errno != EEXIST) {
+			td_log(TD_LOG_ERROR, "start.folder", "path=%s error=\"%s\"", part,
+				strerror(errno));
+			return -errno;
+		}
+		if (*slash == '\0')
+			return 0;
+	}
+}
+
+// One tandem-control for each run_dir: the lock goes with the process, however it ends.
+static bool run_dir_lock(struct td_control *control)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/control.lock", control->conf->run_dir);
+	control->run_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (control->run_lock >= 0 && flock(control->run_lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	td_log(TD_LOG_ERROR, "start.locked",
+		"path=%s error=\"%s\" advice=\"is another tandem-control running?\"", path,
+		strerror(errno));
+	return false;
+}
+
+static bool stores_open(struct td_control *control)
+{
+	const char *state_dir = control->conf->state_dir;
+	char path[PATH_MAX], error[256] = "";
+
+	snprintf(path, sizeof(path), "%s/journal", state_dir);
+	if (folder_make(path) != 0)
+		return false;
+	control->journal = NULL;
+	snprintf(path, sizeof(path), "%s/tandem.db", state_dir);
+	control->store = td_store_open(path, error, sizeof(error));
+	if (!control->store) {
+		td_log(TD_LOG_ERROR, "store.failed", "path=%s error=\"%s\"", path, error);
+		return false;
+	}
+	snprintf(path, sizeof(path), "%s/journal", state_dir);
+	control->journal = td_journal_reader_new(path, control->store);
+	return control->journal != NULL;
+}
+
+static void policy_begin(struct td_control *control)
+{
+	struct td_policy_conf *policy = &control->conf->policy;
+	const char *state_dir = control->conf->state_dir;
+
+	policy->generation = td_policy_generation_of(policy);
+	uint64_t before = td_policy_file_generation(state_dir);
+	td_log(TD_LOG_INFO, "policy.read",
+		"generation=%016" PRIx64 " before=%016" PRIx64 " trunks=%u routes=%u",
+		policy->generation, before, policy->n_trunks, policy->n_routes);
+	int rc = before == policy->generation ? 0 : td_policy_file_write(state_dir, policy);
+	if (rc != 0)
+		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"", state_dir,
+			strerror(-rc));
+}
+
+// --- running ---
+
+static void on_reloaded(void *user, int code, const char *text)
+{
+	sd_notify(0, "READY=1");
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct td_control *control = handle->data;
+
+	if (number == SIGHUP) {
+		sd_notify(0, "RELOADING=1");
+		td_reload(control, false, on_reloaded, NULL);
+		return;
+	}
+	td_log(TD_LOG_INFO, "end.asked", "signal=%d", number);
+	sd_notify(0, "STOPPING=1");
+	td_server_stop(&control->server);
+	td_link_stop(&control->link);
+	td_journal_loop_stop(control);
+	uv_close((uv_handle_t *)&control->on_term, NULL);
+	uv_close((uv_handle_t *)&control->on_int, NULL);
+	uv_close((uv_handle_t *)&control->on_hup, NULL);
+}
+
+static void signals_take(struct td_control *control)
+{
+	signal(SIGPIPE, SIG_IGN);
+	uv_signal_init(&control->loop, &control->on_term);
+	uv_signal_init(&control->loop, &control->on_int);
+	uv_signal_init(&control->loop, &control->on_hup);
+	control->on_term.data = control;
+	control->on_int.data = control;
+	control->on_hup.data = control;
+	uv_signal_start(&control->on_term, on_signal, SIGTERM);
+	uv_signal_start(&control->on_int, on_signal, SIGINT);
+	uv_signal_start(&control->on_hup, on_signal, SIGHUP);
+}
+
+static bool services_start(struct td_control *control)
+{
+	char path[TD_PATH_LEN];
+
+	snprintf(path, sizeof(path), "%s/control.sock", control->conf->run_dir);
+	int rc = td_server_start(&control->server, &control->loop, path, control);
+	if (rc != 0) {
+		td_log(TD_LOG_ERROR, "start.socket", "path=%s error=\"%s\"", path, uv_strerror(rc));
+		return false;
+	}
+	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
+	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0 &&
+	       td_journal_loop_start(control) == 0;
+}
+
+static int control_run(struct td_control *control)
+{
+	if (folder_make(control->conf->run_dir) != 0 || !run_dir_lock(control) ||
+		!stores_open(control))
+		return EXIT_FAILED;
+	policy_begin(control);
+	uv_loop_init(&control->loop);
+	signals_take(control);
+	if (!services_start(control))
+		return EXIT_FAILED;
+	td_log(TD_LOG_INFO, "start.ready", "version=" TANDEM_VERSION " node=%s run_dir=%s",
+		control->conf->node, control->conf->run_dir);
+	sd_notify(0, "READY=1");
+	uv_run(&control->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&control->loop);
+	td_log(TD_LOG_INFO, "end.done", NULL);
+	return EXIT_ENDED;
+}
+
+int main(int argc, char **argv)
+{
+	static struct td_control control;
+	static struct options options;
+	struct td_faults faults = { 0 };
+	int status = options_read(&options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	control.path = options.path;
+	control.sets = options.sets;
+	control.n_sets = options.n_sets;
+	control.run_lock = -1;
+	if (td_config_load(options.path, options.sets, options.n_sets, &control.conf, &faults) !=
+		0) {
+		td_faults_print(&faults, STDERR_FILENO);
+		td_faults_free(&faults);
+		return EXIT_USAGE;
+	}
+	if (options.check) {
+		printf("%s is right: %u ports, %u realms, %u trunks, %u routes\n", options.path,
+			control.conf->n_ports, control.conf->n_realms,
+			control.conf->policy.n_trunks, control.conf->policy.n_routes);
+		status = EXIT_ENDED;
+	} else {
+		status = control_run(&control);
+	}
+	td_journal_reader_free(control.journal);
+	td_store_close(control.store);
+	td_config_free(control.conf);
+	if (control.run_lock >= 0)
+		close(control.run_lock);
+	return status;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The last committed policy in state_dir (architecture §1): what was in force, whatever the file
+// says by now.
+#pragma once
+
+#include "include/policy_conf.h"
+
+#define TD_POLICY_FILE "policy.pb"
+
+// Replaces it in one step, fsynced. 0, or negative errno.
+int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf);
+// Generation of what is there, 0 where nothing is.
+uint64_t td_policy_file_generation(const char *state_dir);

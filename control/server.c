@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/server.h"
+
+#include "control/control.h"
+#include "control/forward.h"
+#include "control/log.h"
+#include "control/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// --- requests ---
+
+struct reload_asker {
+	struct td_server *server;
+	uint64_t serial, id;
+};
+
+static void on_reloaded(void *user, int code, const char *text)
+{
+	struct reload_asker *asker = user;
+	struct td_conn *conn = td_server_client(asker->server, asker->serial);
+
+	if (conn && code == 0)
+		td_conn_done(conn, asker->id, 0, text);
+	else if (conn)
+		td_conn_error(conn, asker->id, -code, text);
+	free(asker);
+}
+
+static void reload_request(struct td_client *client, const Tandem__Frame *frame)
+{
+	struct reload_asker *asker = malloc(sizeof(*asker));
+
+	if (!asker) {
+		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
+		return;
+	}
+	*asker = (struct reload_asker){ client->server, client->serial, frame->id };
+	td_log(TD_LOG_INFO, "operator.reload", "uid=%u pid=%u dry_run=%d", client->uid, client->pid,
+		frame->reload->dry_run);
+	td_reload(client->server->control, frame->reload->dry_run, on_reloaded, asker);
+}
+
+static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
+{
+	struct td_client *client = conn->data;
+
+	switch (frame->body_case) {
+	case TANDEM__FRAME__BODY_RELOAD:
+		reload_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_HANGUP:
+		td_log(TD_LOG_INFO, "operator.hangup", "uid=%u pid=%u call=\"%s\"", client->uid,
+			client->pid, frame->hangup->call_id);
+		td_forward(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_DRAIN:
+		td_log(TD_LOG_INFO, "operator.drain", "uid=%u pid=%u off=%d", client->uid,
+			client->pid, frame->drain->off);
+		td_forward(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_SHOW:
+	case TANDEM__FRAME__BODY_STATUS_REQUEST:
+		td_forward(client, frame);
+		break;
+	default:
+		td_conn_error(conn, frame->id, EOPNOTSUPP, "this request is unknown here");
+	}
+}
+
+// --- connections ---
+
+static void on_closed(struct td_conn *conn)
+{
+	struct td_client *client = conn->data;
+
+	if (client)
+		client->conn = NULL;
+}
+
+static const struct td_conn_user client_user = { .frame = on_frame, .closed = on_closed };
+
+struct td_conn *td_server_client(struct td_server *server, uint64_t serial)
+{
+	for (int i = 0; i < TD_CLIENTS_MAX; i++) {
+		struct td_client *client = &server->clients[i];
+		if (client->conn && client->serial == serial)
+			return client->conn->closing ? NULL : client->conn;
+	}
+	return NULL;
+}
+
+static void peer_of(struct td_client *client)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&client->conn->pipe, &fd) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+		client->uid = peer.uid;
+		client->pid = (uint32_t)peer.pid;
+	}
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct td_server *server = listener->data;
+	struct td_client *client = NULL;
+
+	for (int i = 0; status == 0 && i < TD_CLIENTS_MAX && !client; i++)
+		if (!server->clients[i].conn)
+			client = &server->clients[i];
+	if (status != 0)
+		return;
+	struct td_conn *conn = td_conn_new(
+		listener->loop, &client_user, client, TD_CLIENT_FRAME_MAX, TD_CLIENT_OUT_MAX);
+	if (!conn)
+		return;
+	if (uv_accept(listener, (uv_stream_t *)&conn->pipe) != 0 || !client) {
+		td_conn_error(conn, 0, EUSERS, "too many clients");
+		td_conn_close(conn);
+		return;
+	}
+	*client = (struct td_client){
+		.server = server, .conn = conn, .serial = ++server->next_serial
+	};
+	peer_of(client);
+	if (td_conn_start(conn) != 0)
+		td_conn_close(conn);
+}
+
+int td_server_start(
+	struct td_server *server, uv_loop_t *loop, const char *path, struct td_control *control)
+{
+	server->control = control;
+	uv_pipe_init(loop, &server->listener, 0);
+	server->listener.data = server;
+	unlink(path); // run_dir is locked by us: whoever listened there is dead
+	mode_t before = umask(0117);
+	int rc = uv_pipe_bind(&server->listener, path);
+	umask(before);
+	return rc != 0 ? rc : uv_listen((uv_stream_t *)&server->listener, 16, on_connection);
+}
+
+void td_server_stop(struct td_server *server)
+{
+	uv_close((uv_handle_t *)&server->listener, NULL); // removes the socket
+	for (int i = 0; i < TD_CLIENTS_MAX; i++)
+		if (server->clients[i].conn)
+			td_conn_close(server->clients[i].conn);
+}
