@@ -13,9 +13,9 @@ struct td_path_conf {
 	int socket;          // NUMA socket of main's tables; SOCKET_ID_ANY where it does not matter
 };
 
-// After EAL and pools: clock, ports, realms, rings, neighbours, reassembly. dp->conf, n_workers,
-// workers[] (id, mbufs, big_mbufs) and main (id TD_MAIN_ID, mbufs) must be filled in; dp->qsbr may
-// be NULL. 0 or negative errno with one line in fault.
+// After EAL, clock and pools: ports, realms, rings, neighbours, reassembly. dp->conf, clock,
+// n_workers, workers[] (id, dp, mbufs, big_mbufs) and main (id TD_MAIN_ID, dp, mbufs) must be
+// filled in; dp->qsbr may be NULL. 0 or negative errno with one line in fault.
 int td_path_start(struct td_dataplane *dp, const struct td_path_conf *conf, char fault[TD_PORT_FAULT_LEN]);
 // After the workers have returned.
 void td_path_stop(struct td_dataplane *dp);

@@ -12,8 +12,8 @@ struct td_realm_entry {
 	uint64_t key[3]; // port, VLAN and family; the address
 	uint16_t realm;
 	uint8_t address; // index in the realm
-	bool media;
-	uint16_t media_min, media_max; // UDP ports; min > max where there are none
+	uint16_t media_min;  // UDP ports of RTP and RTCP
+	uint16_t media_span; // highest less lowest; where there is no media, the range is port 0 alone
 };
 
 #define TD_REALM_TABLE_SLOTS 2048 // > 2 × TD_REALMS_MAX × TD_REALM_ADDRS_MAX: always a free one, so probing ends

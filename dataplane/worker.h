@@ -37,6 +37,11 @@ struct td_tx_batch {
 	struct rte_mbuf *frames[TD_BURST];
 };
 
+struct td_rx_queue {
+	uint16_t port; // index in td_dataplane.ports
+	uint16_t ethdev, queue;
+};
+
 struct td_port {
 	struct td_port_conf conf;
 	uint16_t ethdev;
@@ -67,6 +72,8 @@ struct td_worker {
 	uint64_t now_ns;      // one clock read per burst
 	uint64_t busy_cycles, total_cycles; // of the life; main derives the last second's ratio
 	struct td_dataplane *dp;
+	struct td_rx_queue *rx; // the receive queues it polls
+	uint16_t n_rx;
 	uint32_t tx_dirty;    // ports whose batch is not empty
 	uint32_t icmp_tokens; // echo replies that may be sent now
 	uint64_t icmp_ns;     // when tokens were last added
