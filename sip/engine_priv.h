@@ -11,6 +11,9 @@
 #include "sip/token.h"
 #include "sip/wheel.h"
 
+// What the switch takes part in; in every 405 and OPTIONS answer.
+#define TD_ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO\r\n"
+
 struct td_engine {
 	struct td_engine_conf conf;
 	uint64_t now_ns;      // of the event being handled
@@ -46,3 +49,5 @@ static inline void td_engine_count(struct td_engine *e, enum td_counter counter)
 struct td_sockaddr td_engine_advertised(const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
 // A local SIP address of the realm for a family: the first listener's; family 0 when there is none.
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);
+// Answers the OPTIONS in msg (sip/options.c).
+void td_options_answer(struct td_engine *e, const struct td_flow *flow);

@@ -30,7 +30,8 @@ struct td_ctx_user {
 struct td_stx_user {
 	// CANCEL matched this INVITE transaction, still in Proceeding; the CANCEL itself is already answered 200.
 	void (*cancelled)(struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel);
-	// The ACK to a non-2xx final never came (Timer H) or did (false): nothing to do but to forget.
+	// The transaction is gone (its handle is dead after this), always the last call: the ACK to a non-2xx final came or
+	// never did (Timer H), Timer L ran out, a request other than INVITE was answered. Never from inside td_stx_respond().
 	void (*ended)(struct td_engine *engine, struct td_stx *stx);
 };
 
@@ -42,14 +43,19 @@ struct td_stx_user {
 struct td_stx *td_stx_new(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, const struct td_stx_user *user, void *user_data);
 void *td_stx_data(const struct td_stx *stx);
-void td_stx_set_user(struct td_stx *stx, const struct td_stx_user *user, void *user_data); // user NULL: nobody listens
+// user NULL: nobody listens. An INVITE that was answered 2xx then ends at the next tick: what had to be repeated until
+// the ACK is given back, later copies of the request are absorbed by a tombstone.
+void td_stx_set_user(struct td_stx *stx, const struct td_stx_user *user, void *user_data);
 const struct td_flow *td_stx_flow(const struct td_stx *stx);
+
+#define TD_TAG_MAX 36
 
 // What goes into a response beside the headers that the transaction copies itself.
 struct td_response {
 	uint16_t status;          // 100–699
 	struct td_span reason;    // empty: the RFC's phrase
-	struct td_span to_tag;    // added to To unless it has a tag; empty for 100
+	struct td_span to_tag;    // added to To unless it has a tag; empty: the last one, else a derived one; at most
+				  // TD_TAG_MAX bytes
 	struct td_span contact;   // whole "<sip:…>" value, or empty
 	bool record_route;        // copy Record-Route (dialog-creating 101–2xx, §12.1.1)
 	struct td_span headers;   // further complete header lines, each with its CRLF
@@ -57,7 +63,7 @@ struct td_response {
 };
 
 // Sends a response; a final one moves the state machine. 2xx to INVITE: RFC 6026 Accepted, retransmitting the 2xx is the
-// user's (td_stx_resend()). 0; -EALREADY: a final one was sent; -ENOBUFS.
+// user's (td_stx_resend()). 0; -EALREADY: a final one was sent; -ENOBUFS; -EMSGSIZE; -EINVAL: the tag is too long.
 int td_stx_respond(struct td_engine *engine, struct td_stx *stx, const struct td_response *response);
 // Repeats the last response as it was (a 2xx until its ACK). 0 or -ENOENT.
 int td_stx_resend(struct td_engine *engine, struct td_stx *stx);
@@ -95,11 +101,12 @@ void td_ctx_set_user(struct td_ctx *ctx, const struct td_ctx_user *user, void *u
 uint32_t td_ctx_cseq(const struct td_ctx *ctx);
 const struct td_flow *td_ctx_flow(const struct td_ctx *ctx);
 // CANCELs an INVITE: at once when a provisional came, else as soon as one does (§9.1); its own non-INVITE transaction
-// needs no user. After 64·T1 without a final the INVITE transaction ends with timeout(). Idempotent.
+// needs no user. After 64·T1 without a final the INVITE transaction ends with timeout(). Idempotent. reason_header: a
+// complete line or empty.
 void td_ctx_cancel(struct td_engine *engine, struct td_ctx *ctx, struct td_span reason_header);
-// Drops an INVITE that has seen no provisional (Timer A stops) – its late answers become stray: used when the peer is
-// given up before it said anything. The transaction stays as a tombstone that answers late responses (ACK, or ACK+BYE
-// through late_2xx below).
+// Gives up an INVITE that has seen no provisional: Timer A stops, and 64·T1 of lingering begin, as after Timer B. A late
+// provisional is answered with CANCEL, a late final with ACK, and a late 2xx still reaches the user: keep one until
+// ended(), who ACKs and sends BYE. With a provisional seen it is td_ctx_cancel().
 void td_ctx_abandon(struct td_engine *engine, struct td_ctx *ctx);
 
 // A request outside transactions: the ACK to a 2xx (§13.2.2.4). 0, -ENOBUFS, -EMSGSIZE.
@@ -110,11 +117,14 @@ int td_send_ack(struct td_engine *engine, const struct td_request *request);
 struct td_txn; // all tables and pools of one engine
 struct td_txn *td_txn_create(struct td_engine *engine, const struct td_engine_conf *conf); // NULL + errno
 void td_txn_destroy(struct td_txn *txn);
-// true: it was a retransmission, an ACK to a non-2xx or a CANCEL, and is dealt with. false: new, for the user.
-// A CANCEL without its INVITE is answered 481 here.
+// true: it was a retransmission, an ACK to a non-2xx or the CANCEL of a known INVITE, and is dealt with. false: new.
+// A CANCEL without its INVITE is new: whoever judges the source answers it (481).
 bool td_txn_rx_request(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core);
 // false: no transaction is or was ours (counted by the caller as sip.stray_response).
 bool td_txn_rx_response(struct td_engine *engine, const struct td_flow *flow, struct td_msg *msg,
 	const struct td_core *core);
+// Is a request without a To-tag, which td_txn_rx_request() just passed, a second copy of one in progress that came another
+// way (§8.2.2.2: 482)?
+bool td_txn_merged(struct td_engine *engine, const struct td_flow *flow, const struct td_core *core);
 uint32_t td_txn_busy(const struct td_engine *engine); // transactions and tombstones alive

@@ -298,6 +298,48 @@ const struct td_host_ops fake_host_ops = {
 	.random = fake_random,
 };
 
+static uint32_t slot_of(void *ctx, const char *trunk_name)
+{
+	return strcmp(trunk_name, "carrier-a") == 0 ? 0 : 1;
+}
+
+static int realm_of(void *ctx, const char *realm_name)
+{
+	return strcmp(realm_name, "west") == 0 ? FAKE_WEST : FAKE_EAST;
+}
+
+static void trunk_init(struct td_trunk_conf *trunk, const char *name, const char *realm, const char *peer0,
+	const char *peer1)
+{
+	td_span_cstr(td_span_str(name), trunk->name, sizeof(trunk->name));
+	td_span_cstr(td_span_str(realm), trunk->realm, sizeof(trunk->realm));
+	trunk->enabled = true;
+	trunk->attempt_timeout_ms = 5000;
+	trunk->ring_timeout_ms = 180000;
+	trunk->n_peers = 2;
+	td_ip_parse(td_span_str(peer0), &trunk->peers[0].address);
+	td_ip_parse(td_span_str(peer1), &trunk->peers[1].address);
+	trunk->peers[0].address.port = trunk->peers[1].address.port = 5060;
+	trunk->peers[1].priority = 1;
+}
+
+struct td_policy *fake_policy(void (*change)(struct td_policy_conf *conf))
+{
+	const struct td_policy_env env = { slot_of, realm_of, NULL };
+	struct td_trunk_conf *trunks = calloc(2, sizeof(*trunks));
+	struct td_policy_conf conf = { .generation = 1, .n_trunks = 2, .trunks = trunks, .max_calls = 64, .max_cps = 64 };
+	char error[128];
+
+	trunk_init(&trunks[0], "carrier-a", "west", "10.0.1.1", "fd00:1::1");
+	trunk_init(&trunks[1], "carrier-b", "east", "10.0.2.1", "10.0.2.2");
+	if (change)
+		change(&conf);
+	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
+	free(trunks);
+	assert(policy);
+	return policy;
+}
+
 struct td_flow fake_flow(const struct fake_host *host, uint16_t realm, const char *remote_ip, uint16_t remote_port)
 {
 	struct td_flow flow = { .realm = realm, .transport = TD_UDP };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sip/engine.h"
+#include "sip/policy.h"
 
 #define FAKE_SENT_MAX 4096  // messages kept; more fail the test
 #define FAKE_LEGS_MAX 1024
@@ -70,6 +71,11 @@ void fake_host_conf(struct fake_host *host, struct td_engine_conf *conf);
 uint32_t fake_host_fini(struct fake_host *host);
 
 extern const struct td_host_ops fake_host_ops;
+
+// Two carriers: trunk 0 "carrier-a" in west with peers 10.0.1.1 and fd00:1::1, trunk 1 "carrier-b" in east with peers
+// 10.0.2.1 and 10.0.2.2; no routes (the host answers those questions). change may alter it before it is compiled; NULL:
+// as it is. Freed with td_policy_free().
+struct td_policy *fake_policy(void (*change)(struct td_policy_conf *conf));
 
 // UDP from remote ("10.0.1.1", "fd00:1::1") to our listener of the realm.
 struct td_flow fake_flow(const struct fake_host *host, uint16_t realm, const char *remote_ip, uint16_t remote_port);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An engine's life and its clock. What becomes of a message is in engine_rx.c.
+#include "sip/engine_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	SOURCES = 16384,            // addresses told apart by the rate limit
+	CALL_TEXT_BYTES = 6 * 1024, // of a call that is being set up; an established one needs a third
+	SPARE_TEXT_BYTES = 4 << 20, // large messages, and a chunk of each block size
+	WORKERS_IN_TOKEN = 64,
+};
+
+static void *heap_alloc(void *ctx, size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void heap_free(void *ctx, void *ptr)
+{
+	free(ptr);
+}
+
+static bool conf_is_sane(const struct td_engine_conf *conf)
+{
+	return conf->ops && conf->counters && conf->max_calls > 0 && conf->sip_message_bytes >= 1024 &&
+	       conf->sip_message_bytes <= TD_SIP_MESSAGE_MAX && conf->t1_ms > 0 && conf->t1_ms <= conf->t2_ms &&
+	       conf->t4_ms > 0 && conf->worker < WORKERS_IN_TOKEN && !conf->alloc == !conf->free &&
+	       (conf->realms || conf->n_realms == 0);
+}
+
+static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
+{
+	size_t text_bytes = (size_t)conf->max_calls * CALL_TEXT_BYTES + SPARE_TEXT_BYTES;
+
+	td_token_keys_init(&e->keys, conf->token_key, conf->node, conf->epoch);
+	td_wheel_init(&e->wheel, 0, e);
+	e->slab = td_slab_new(&e->alloc, text_bytes);
+	e->source_rate = td_source_rate_new(&e->alloc, SOURCES, e->keys.hash);
+	if (!e->slab || !e->source_rate)
+		return -ENOMEM;
+	e->txn = td_txn_create(e, conf);
+	if (e->txn)
+		e->calls = td_calls_create(e, conf);
+	return e->calls ? 0 : -errno;
+}
+
+struct td_engine *td_engine_new(const struct td_engine_conf *conf)
+{
+	struct td_alloc alloc = { conf->alloc, conf->free, conf->alloc_ctx };
+	int rc = -ENOMEM;
+
+	if (!conf_is_sane(conf)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (!alloc.alloc)
+		alloc = (struct td_alloc){ heap_alloc, heap_free, NULL };
+	struct td_engine *e = alloc.alloc(alloc.ctx, sizeof(*e));
+	if (e) {
+		memset(e, 0, sizeof(*e));
+		e->conf = *conf;
+		e->alloc = alloc;
+		rc = engine_init(e, conf);
+	}
+	if (rc == 0)
+		return e;
+	td_engine_free(e);
+	errno = -rc;
+	return NULL;
+}
+
+void td_engine_free(struct td_engine *e)
+{
+	if (!e)
+		return;
+	const struct td_alloc alloc = e->alloc;
+
+	td_calls_destroy(e->calls);
+	td_txn_destroy(e->txn);
+	td_source_rate_free(e->source_rate, &alloc);
+	td_slab_free_all(e->slab, &alloc);
+	alloc.free(alloc.ctx, e);
+}
+
+void td_engine_set_policy(struct td_engine *e, const struct td_policy *policy)
+{
+	e->policy = policy;
+}
+
+void td_engine_set_wall(struct td_engine *e, uint64_t wall_offset_ns)
+{
+	e->conf.wall_offset_ns = wall_offset_ns;
+}
+
+uint64_t td_engine_tick(struct td_engine *e, uint64_t now_ns, uint32_t max)
+{
+	e->now_ns = now_ns;
+	td_wheel_run(&e->wheel, td_engine_now_ms(e), max);
+	uint64_t next_ms = td_wheel_next(&e->wheel);
+	return next_ms == UINT64_MAX ? UINT64_MAX : next_ms * 1000000;
+}
+
+void td_engine_drain(struct td_engine *e, bool draining)
+{
+	e->draining = draining;
+}
+
+uint32_t td_engine_busy(const struct td_engine *e)
+{
+	return td_calls_busy(e->calls) + td_txn_busy(e) + e->wheel.armed;
+}
+
+struct td_sockaddr td_engine_advertised(const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local)
+{
+	struct td_sockaddr seen = *local;
+
+	if (realm >= e->conf.n_realms)
+		return seen;
+	const struct td_engine_realm *r = &e->conf.realms[realm];
+	for (uint8_t i = 0; i < r->n_addresses; i++) {
+		const struct td_realm_address *a = &r->addresses[i];
+		if (a->advertise.family == 0 || !td_ip_eq(&a->ip, local))
+			continue;
+		seen = a->advertise;
+		seen.port = local->port;
+		break;
+	}
+	return seen;
+}
+
+struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family)
+{
+	struct td_sockaddr none = { 0 };
+
+	if (realm >= e->conf.n_realms || e->conf.realms[realm].n_listeners == 0)
+		return none;
+	const struct td_engine_realm *r = &e->conf.realms[realm];
+	for (uint8_t i = 0; i < r->n_addresses; i++) {
+		if (r->addresses[i].ip.family != family)
+			continue;
+		struct td_sockaddr local = r->addresses[i].ip;
+		local.port = r->listeners[0].port;
+		return local;
+	}
+	return none;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The judgement of a message that came in: whose it is, and what it is answered when it is nobody's (RFC 3261 §8.2).
+//
+//   keep-alive │ response → transaction │ request → transaction → dialog → source → rate → faults → method → call
+//
+// A stranger is told nothing before its source is known: whatever answers comes after that check.
+#include "sip/engine_priv.h"
+#include "sip/writer.h"
+
+#define RETRY_AFTER "Retry-After: 5\r\n"
+
+static void answer(struct td_engine *e, const struct td_flow *flow, uint16_t status, struct td_span headers)
+{
+	const struct td_response response = { .status = status, .headers = headers };
+
+	td_respond_stateless(e, flow, &e->msg, &e->core, &response);
+}
+
+// CRLF, CRLFCRLF and NULs keep a binding open in somebody's NAT (RFC 5626 §4.4.1).
+static bool is_keepalive(const char *data, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (data[i] != '\r' && data[i] != '\n' && data[i] != '\0')
+			return false;
+	return true;
+}
+
+// --- checks; each returns true when it has dealt with the request ----------------------------------------------------
+
+static bool is_stranger(struct td_engine *e, const struct td_flow *flow, int *trunk)
+{
+	if (!e->policy) {
+		td_engine_count(e, TD_C_SIP_NO_POLICY);
+		answer(e, flow, 503, TD_SPAN(RETRY_AFTER));
+		return true;
+	}
+	*trunk = td_policy_ingress(e->policy, flow, &e->core);
+	if (*trunk >= 0)
+		return false;
+	td_engine_count(e, TD_C_SIP_UNKNOWN_SOURCE);
+	if (flow->realm < e->conf.n_realms && e->conf.realms[flow->realm].unknown == TD_UNKNOWN_403)
+		answer(e, flow, 403, (struct td_span){ 0 });
+	return true;
+}
+
+static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
+{
+	uint32_t per_second = td_policy_limits(e->policy)->source_cps;
+
+	if (td_uri_emergency(&e->core.uri) ||
+		td_source_rate_pass(e->source_rate, e->now_ns, flow->realm, &flow->remote, per_second))
+		return false;
+	td_engine_count(e, TD_C_SIP_SOURCE_RATE);
+	return true;
+}
+
+static bool is_too_big(struct td_engine *e, const struct td_flow *flow, uint32_t len)
+{
+	if (len <= e->conf.sip_message_bytes)
+		return false;
+	td_engine_count(e, TD_C_SIP_TOO_BIG);
+	answer(e, flow, 513, (struct td_span){ 0 });
+	return true;
+}
+
+static bool is_faulty(struct td_engine *e, const struct td_flow *flow)
+{
+	enum td_fault fault = e->msg.fault;
+
+	if (fault == TD_FAULT_NONE)
+		return false;
+	struct td_response bad = { .status = 400, .reason = td_span_str(td_fault_text(fault)) };
+	if (fault == TD_FAULT_VERSION)
+		bad = (struct td_response){ .status = 505 };
+	bool answered = td_respond_stateless(e, flow, &e->msg, &e->core, &bad) == 0;
+	td_engine_count(e, answered ? TD_C_SIP_BAD_ANSWERED : TD_C_SIP_BAD_MESSAGE);
+	return true;
+}
+
+// A To-tag that names no dialog of ours: the token was forged, is older than this boot, or never was one.
+static bool is_out_of_any_dialog(struct td_engine *e, const struct td_flow *flow)
+{
+	if (e->msg.method != TD_M_CANCEL && e->core.to.tag.len == 0)
+		return false;
+	if (e->core.to.tag.len > 0)
+		td_engine_count(e, TD_C_SIP_BAD_TOKEN);
+	answer(e, flow, 481, (struct td_span){ 0 });
+	return true;
+}
+
+// No extension that could be required is known yet (§8.2.2.3).
+static bool requires_too_much(struct td_engine *e, const struct td_flow *flow)
+{
+	const struct td_msg *msg = &e->msg;
+	char text[1024];
+	struct td_writer w = { text, text, text + sizeof(text), false };
+
+	if (!td_msg_has(msg, TD_H_REQUIRE) || msg->method == TD_M_ACK || msg->method == TD_M_CANCEL)
+		return false;
+	for (uint8_t i = msg->first[TD_H_REQUIRE]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span tags = td_msg_value(msg, &msg->headers[i]);
+		if (tags.len + 16 > (size_t)(w.end - w.pos))
+			break; // what was told of suffices to refuse
+		td_put_lit(&w, "Unsupported: ");
+		td_put_span(&w, tags);
+		td_put_lit(&w, "\r\n");
+	}
+	answer(e, flow, 420, td_span(text, td_writer_len(&w)));
+	return true;
+}
+
+// The end of a call must get through whatever its hop count; the others go on to the next switch or are ours to answer.
+static bool has_no_hop_left(struct td_engine *e, const struct td_flow *flow)
+{
+	uint8_t method = e->msg.method;
+
+	if (!e->core.has_max_forwards || e->core.max_forwards > 0 || method == TD_M_OPTIONS || method == TD_M_ACK ||
+		method == TD_M_BYE)
+		return false;
+	answer(e, flow, 483, (struct td_span){ 0 });
+	return true;
+}
+
+static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow)
+{
+	const struct td_uri *uri = &e->core.uri;
+
+	if (uri->scheme != TD_SCHEME_OTHER && (uri->scheme != TD_SCHEME_URN || td_uri_emergency(uri)))
+		return false;
+	answer(e, flow, 416, (struct td_span){ 0 });
+	return true;
+}
+
+// --- requests --------------------------------------------------------------------------------------------------------
+
+static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
+{
+	if (td_txn_merged(e, flow, &e->core))
+		answer(e, flow, 482, (struct td_span){ 0 });
+	else
+		td_call_invite(e, flow, &e->msg, &e->core, trunk);
+}
+
+static void options(struct td_engine *e, const struct td_flow *flow)
+{
+	if (!e->draining) {
+		td_options_answer(e, flow);
+		return;
+	}
+	td_engine_count(e, TD_C_SIP_DRAINING);
+	answer(e, flow, 503, TD_SPAN(RETRY_AFTER));
+}
+
+// A request outside any dialog, of a known source (§8.2.1: the method is looked at first).
+static void out_of_dialog(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
+{
+	uint8_t method = e->msg.method;
+
+	if (method == TD_M_BYE) {
+		answer(e, flow, 481, (struct td_span){ 0 });
+		return;
+	}
+	if (method != TD_M_INVITE && method != TD_M_OPTIONS) {
+		answer(e, flow, 405, TD_SPAN(TD_ALLOW_LINE));
+		return;
+	}
+	if (has_unknown_scheme(e, flow) || requires_too_much(e, flow))
+		return;
+	if (method == TD_M_INVITE)
+		invite(e, flow, trunk);
+	else
+		options(e, flow);
+}
+
+// true: a dialog of ours was named.
+static bool in_dialog(struct td_engine *e, const struct td_flow *flow)
+{
+	struct td_token token;
+
+	if (e->msg.method == TD_M_CANCEL || e->core.to.tag.len == 0 ||
+		td_token_read(&e->keys, e->core.to.tag, &token) != 0 || token.kind != TD_TOKEN_DIALOG ||
+		token.worker != e->conf.worker)
+		return false;
+	if (!has_no_hop_left(e, flow) && !requires_too_much(e, flow))
+		td_call_in_dialog(e, flow, &e->msg, &e->core, &token);
+	return true;
+}
+
+static void request_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
+{
+	bool good = e->msg.fault == TD_FAULT_NONE && len <= e->conf.sip_message_bytes;
+	int trunk;
+
+	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
+	if (good && (td_txn_rx_request(e, flow, &e->msg, &e->core) || in_dialog(e, flow)))
+		return;
+	if (e->msg.method == TD_M_ACK) { // nobody ever answers an ACK
+		td_engine_count(e, good ? TD_C_SIP_STRAY_ACK : TD_C_SIP_BAD_MESSAGE);
+		if (good && e->core.to.tag.len > 0)
+			td_engine_count(e, TD_C_SIP_BAD_TOKEN);
+		return;
+	}
+	if (is_stranger(e, flow, &trunk) || is_too_fast(e, flow) || is_too_big(e, flow, len) || is_faulty(e, flow) ||
+		is_out_of_any_dialog(e, flow))
+		return;
+	out_of_dialog(e, flow, (uint32_t)trunk);
+}
+
+// --- responses -------------------------------------------------------------------------------------------------------
+
+static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
+{
+	td_engine_count(e, TD_C_SIP_RX_RESPONSES);
+	if (len > e->conf.sip_message_bytes)
+		td_engine_count(e, TD_C_SIP_TOO_BIG);
+	if (e->msg.fault != TD_FAULT_NONE || len > e->conf.sip_message_bytes)
+		td_engine_count(e, TD_C_SIP_BAD_MESSAGE);
+	else if (!td_txn_rx_response(e, flow, &e->msg, &e->core))
+		td_engine_count(e, TD_C_SIP_STRAY_RESPONSE);
+}
+
+void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow, const char *data, uint32_t len)
+{
+	e->now_ns = now_ns;
+	if (is_keepalive(data, len)) {
+		td_engine_count(e, TD_C_SIP_KEEPALIVE);
+		return;
+	}
+	td_msg_parse(&e->msg, data, len);
+	td_core_decode(&e->msg, &e->core);
+	if (e->msg.request)
+		request_rx(e, flow, len);
+	else
+		response_rx(e, flow, len);
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writing responses (RFC 3261 §8.2.6, RFC 3581): spans are copied, nothing is formatted but numbers.
+#include "sip/txn_priv.h"
+
+#include "sip/headers.h"
+
+#include <errno.h>
+
+// What a response takes beside the spans that it copies: status line, header names, received and rport, Content-Length.
+#define FIXED_BYTES 320u
+
+int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out)
+{
+	if (bytes > e->conf.sip_message_bytes)
+		return -EMSGSIZE;
+	if (e->conf.ops->buf_get(e->conf.host, (uint32_t)bytes, out) != 0) {
+		td_engine_count(e, TD_C_SIP_NO_MEMORY);
+		return -ENOBUFS;
+	}
+	return 0;
+}
+
+int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, bool request)
+{
+	int rc = e->conf.ops->send(e->conf.host, flow, buf);
+
+	if (rc != 0)
+		td_engine_count(e, TD_C_SIP_SEND_FAILED);
+	else
+		td_engine_count(e, request ? TD_C_SIP_TX_REQUESTS : TD_C_SIP_TX_RESPONSES);
+	return rc;
+}
+
+// Copies a Via entry without its received and rport, whose values are ours to say.
+static void put_via_filtered(struct td_writer *w, struct td_span whole)
+{
+	const char *end = whole.ptr + whole.len;
+	const char *part = whole.ptr;
+
+	while (part < end) {
+		const char *next = part + 1;
+		for (bool quoted = false; next < end && (quoted || *next != ';'); next++) {
+			if (*next == '"')
+				quoted = !quoted;
+			else if (quoted && *next == '\\' && next + 1 < end)
+				next++;
+		}
+		struct td_span text = td_span(part, (size_t)(next - part));
+		struct td_span name = text;
+		while (name.len > 0 && (*name.ptr == ';' || *name.ptr == ' ' || *name.ptr == '\t'))
+			name = td_span(name.ptr + 1, name.len - 1);
+		uint32_t len = 0;
+		while (len < name.len && name.ptr[len] != '=' && name.ptr[len] != ' ' && name.ptr[len] != '\t')
+			len++;
+		name.len = len;
+		if (!td_span_ieq(name, TD_SPAN("rport")) && !td_span_ieq(name, TD_SPAN("received")))
+			td_put_span(w, text);
+		part = next;
+	}
+}
+
+static bool via_tells_source(const struct td_via *via, const struct td_sockaddr *source)
+{
+	struct td_sockaddr sent_by = { 0 };
+
+	return td_ip_parse(via->host, &sent_by) == 0 && td_ip_eq(&sent_by, source);
+}
+
+// The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as they stand.
+static void put_vias(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg, const struct td_via *top)
+{
+	const struct td_header *h = &msg->headers[msg->first[TD_H_VIA]];
+	struct td_span value = td_msg_value(msg, h);
+
+	td_put_lit(w, "Via: ");
+	if (top->has_rport || top->received.len > 0)
+		put_via_filtered(w, top->whole);
+	else
+		td_put_span(w, top->whole);
+	if (top->has_rport || !via_tells_source(top, &flow->remote)) {
+		char ip[TD_ADDR_STRLEN];
+		td_put_lit(w, ";received=");
+		td_put(w, ip, td_ip_format(&flow->remote, false, ip, sizeof(ip)));
+	}
+	if (top->has_rport) {
+		td_put_lit(w, ";rport=");
+		td_put_uint(w, flow->remote.port);
+	}
+	const char *rest = top->whole.ptr + top->whole.len;
+	td_put(w, rest, (size_t)(value.ptr + value.len - rest));
+	td_put_lit(w, "\r\n");
+	while (h->next != 0xff) {
+		h = &msg->headers[h->next];
+		td_put_lit(w, "Via: ");
+		td_put_span(w, td_msg_value(msg, h));
+		td_put_lit(w, "\r\n");
+	}
+}
+
+static void put_until_to(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	put_vias(w, flow, msg, &core->via);
+	td_put_lit(w, "From: ");
+	td_put_span(w, td_msg_get(msg, TD_H_FROM));
+	td_put_lit(w, "\r\nTo: ");
+	td_put_span(w, td_msg_get(msg, TD_H_TO));
+}
+
+static void put_after_to(struct td_writer *w, const struct td_msg *msg)
+{
+	td_put_lit(w, "\r\nCall-ID: ");
+	td_put_span(w, td_msg_get(msg, TD_H_CALL_ID));
+	td_put_lit(w, "\r\nCSeq: ");
+	td_put_span(w, td_msg_get(msg, TD_H_CSEQ));
+	td_put_lit(w, "\r\n");
+}
+
+static void put_lines(struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span name)
+{
+	for (uint8_t i = msg->first[id]; i != 0xff; i = msg->headers[i].next) {
+		td_put_span(w, name);
+		td_put_lit(w, ": ");
+		td_put_span(w, td_msg_value(msg, &msg->headers[i]));
+		td_put_lit(w, "\r\n");
+	}
+}
+
+static size_t lines_bytes(const struct td_msg *msg, enum td_header_id id, size_t name_bytes)
+{
+	size_t bytes = 0;
+
+	for (uint8_t i = msg->first[id]; i != 0xff; i = msg->headers[i].next)
+		bytes += name_bytes + msg->headers[i].value_len;
+	return bytes;
+}
+
+static size_t head_bytes(const struct td_msg *msg)
+{
+	return FIXED_BYTES + lines_bytes(msg, TD_H_VIA, 7) + lines_bytes(msg, TD_H_RECORD_ROUTE, 16) +
+	       td_msg_get(msg, TD_H_FROM).len + td_msg_get(msg, TD_H_TO).len + td_msg_get(msg, TD_H_CALL_ID).len +
+	       td_msg_get(msg, TD_H_CSEQ).len;
+}
+
+int response_head_copy(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, struct response_head *out)
+{
+	size_t bytes = head_bytes(msg);
+	char *text = bytes <= TD_SLAB_BLOCK_MAX ? td_slab_get(e->slab, (uint32_t)bytes) : NULL;
+
+	if (!text)
+		return -ENOBUFS;
+	struct td_writer w = { text, text, text + bytes, false };
+	put_until_to(&w, flow, msg, core);
+	out->to_end = td_writer_len(&w);
+	put_after_to(&w, msg);
+	out->routes = td_writer_len(&w);
+	put_lines(&w, msg, TD_H_RECORD_ROUTE, TD_SPAN("Record-Route"));
+	out->len = td_writer_len(&w);
+	out->text = text;
+	return 0;
+}
+
+static void put_status_line(struct td_writer *w, const struct td_response *r)
+{
+	td_put_lit(w, "SIP/2.0 ");
+	td_put_uint(w, r->status);
+	td_put_char(w, ' ');
+	td_put_span(w, r->reason.len > 0 ? r->reason : td_status_reason(r->status));
+	td_put_lit(w, "\r\n");
+}
+
+static void put_tag(struct td_writer *w, struct td_span tag)
+{
+	if (tag.len == 0)
+		return;
+	td_put_lit(w, ";tag=");
+	td_put_span(w, tag);
+}
+
+static void put_tail(struct td_writer *w, const struct td_response *r)
+{
+	if (r->contact.len > 0) {
+		td_put_lit(w, "Contact: ");
+		td_put_span(w, r->contact);
+		td_put_lit(w, "\r\n");
+	}
+	td_put_span(w, r->headers);
+	if (r->body.len > 0) {
+		td_put_lit(w, "Content-Type: ");
+		td_put_span(w, r->content_type);
+		td_put_lit(w, "\r\n");
+	}
+	td_put_lit(w, "Content-Length: ");
+	td_put_uint(w, r->body.len);
+	td_put_lit(w, "\r\n\r\n");
+	td_put_span(w, r->body);
+}
+
+static size_t own_bytes(const struct td_response *r, struct td_span tag)
+{
+	return FIXED_BYTES + r->reason.len + tag.len + r->contact.len + r->headers.len + r->content_type.len + r->body.len;
+}
+
+static int finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf)
+{
+	if (w->overflow) {
+		e->conf.ops->buf_put(e->conf.host, buf);
+		return -EMSGSIZE;
+	}
+	buf->len = td_writer_len(w);
+	return 0;
+}
+
+int response_write(struct td_engine *e, const struct response_head *head, const struct td_response *r,
+	struct td_span tag, struct td_buf *out)
+{
+	int rc = message_buf(e, head->len + own_bytes(r, tag), out);
+
+	if (rc != 0)
+		return rc;
+	struct td_writer w = td_writer(out);
+	put_status_line(&w, r);
+	td_put(&w, head->text, head->to_end);
+	put_tag(&w, tag);
+	td_put(&w, head->text + head->to_end, head->routes - head->to_end);
+	if (r->record_route)
+		td_put(&w, head->text + head->routes, head->len - head->routes);
+	put_tail(&w, r);
+	return finish(e, &w, out);
+}
+
+void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN])
+{
+	uint64_t hash = td_siphash(e->keys.hash, seed.ptr, seed.len);
+
+	for (unsigned i = 0; i < DERIVED_TAG_LEN; i++, hash >>= 4)
+		tag[i] = "0123456789abcdef"[hash & 15];
+}
+
+// A To that could not be decoded is looked through for the bare name of the parameter.
+static bool to_has_tag(const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_span to = td_msg_get(msg, TD_H_TO);
+
+	if (core->to.whole.len > 0)
+		return core->to.tag.len > 0;
+	for (uint32_t i = 0; i + 5 <= to.len; i++)
+		if (td_span_ieq(td_span(to.ptr + i, 5), TD_SPAN(";tag=")))
+			return true;
+	return false;
+}
+
+int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, const struct td_response *r)
+{
+	char derived[DERIVED_TAG_LEN];
+	struct td_span tag = { 0 };
+	struct td_buf buf;
+
+	if (core->via.whole.len == 0 || !td_msg_has(msg, TD_H_FROM) || !td_msg_has(msg, TD_H_TO) ||
+		!td_msg_has(msg, TD_H_CALL_ID) || !td_msg_has(msg, TD_H_CSEQ))
+		return -EBADMSG;
+	if (r->status > 100 && !to_has_tag(msg, core)) {
+		tag = r->to_tag;
+		if (tag.len == 0) {
+			response_derive_tag(e, td_msg_get(msg, TD_H_CALL_ID), derived);
+			tag = td_span(derived, sizeof(derived));
+		}
+	}
+	int rc = message_buf(e, head_bytes(msg) + own_bytes(r, tag), &buf);
+	if (rc != 0)
+		return rc;
+	struct td_writer w = td_writer(&buf);
+	put_status_line(&w, r);
+	put_until_to(&w, flow, msg, core);
+	put_tag(&w, tag);
+	put_after_to(&w, msg);
+	if (r->record_route)
+		put_lines(&w, msg, TD_H_RECORD_ROUTE, TD_SPAN("Record-Route"));
+	put_tail(&w, r);
+	rc = finish(e, &w, &buf);
+	if (rc != 0)
+		return rc;
+	message_send(e, flow, &buf, false);
+	return 0;
+}

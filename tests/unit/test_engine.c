@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an engine answers to messages that belong to nobody yet, and its life.
+#include "tests/unit/fake_host.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+struct env {
+	struct fake_host host;
+	struct td_engine *engine;
+	struct td_policy *policy;
+	struct td_flow west, stranger;
+};
+
+static void slow_sources(struct td_policy_conf *conf)
+{
+	conf->source_cps = 5;
+}
+
+static int set_up(void **state)
+{
+	struct env *env = test_calloc(1, sizeof(*env));
+	struct td_engine_conf conf;
+
+	fake_host_init(&env->host, 1);
+	fake_host_conf(&env->host, &conf);
+	env->engine = td_engine_new(&conf);
+	assert_non_null(env->engine);
+	env->policy = fake_policy(NULL);
+	td_engine_set_policy(env->engine, env->policy);
+	env->west = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 5060);
+	env->stranger = fake_flow(&env->host, FAKE_WEST, "10.0.1.99", 5060);
+	*state = env;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct env *env = *state;
+
+	fake_advance(&env->host, env->engine, 40000);
+	assert_int_equal(td_engine_busy(env->engine), 0);
+	td_engine_free(env->engine);
+	td_policy_free(env->policy);
+	assert_int_equal(fake_host_fini(&env->host), 0);
+	test_free(env);
+	return 0;
+}
+
+#define CALL_ID "abc@10.0.1.1"
+
+// A request with exchangeable start, To-tag and further lines.
+static const char *request(const char *method, const char *uri, const char *to_params, const char *more)
+{
+	static char text[8192];
+
+	snprintf(text, sizeof(text),
+		"%s %s SIP/2.0\r\n"
+		"Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKone;rport\r\n"
+		"From: <sip:100@10.0.1.1>;tag=from1\r\n"
+		"To: <sip:200@10.0.1.254>%s\r\n"
+		"Call-ID: " CALL_ID "\r\n"
+		"CSeq: 1 %s\r\n"
+		"%s"
+		"Content-Length: 0\r\n\r\n",
+		method, uri, to_params, method, more);
+	return text;
+}
+
+static const struct fake_sent *ask(struct env *env, const struct td_flow *flow, const char *text)
+{
+	fake_rx(&env->host, env->engine, flow, text);
+	return fake_next(&env->host);
+}
+
+static uint64_t count(const struct env *env, enum td_counter counter)
+{
+	return env->host.counters[counter];
+}
+
+#define TO_US "sip:200@10.0.1.254"
+
+static void keepalives_are_counted(void **state)
+{
+	struct env *env = *state;
+
+	assert_null(ask(env, &env->west, "\r\n\r\n"));
+	assert_null(ask(env, &env->stranger, "\r\n"));
+	td_engine_rx(env->engine, env->host.now_ns, &env->west, "\0\0\0", 3);
+	td_engine_rx(env->engine, env->host.now_ns, &env->west, "", 0);
+	assert_int_equal(count(env, TD_C_SIP_KEEPALIVE), 4);
+	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 0);
+}
+
+static void options_are_answered(void **state)
+{
+	struct env *env = *state;
+	const struct fake_sent *sent = ask(env, &env->west, request("OPTIONS", TO_US, "", "Max-Forwards: 0\r\n"));
+
+	assert_true(fake_starts(sent, "SIP/2.0 200 OK\r\n"));
+	assert_string_equal(fake_header(sent, "Via"),
+		"SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKone;received=10.0.1.1;rport=5060");
+	assert_string_equal(fake_header(sent, "Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO");
+	assert_string_equal(fake_header(sent, "Accept"), "application/sdp");
+	assert_true(fake_has(sent, "\r\nSupported:\r\n"));
+	assert_true(td_sockaddr_eq(&sent->flow.remote, &env->west.remote));
+	assert_true(strncmp(fake_header(sent, "To"), "<sip:200@10.0.1.254>;tag=", 25) == 0);
+
+	td_engine_drain(env->engine, true);
+	sent = ask(env, &env->west, request("OPTIONS", TO_US, "", ""));
+	assert_true(fake_starts(sent, "SIP/2.0 503 "));
+	assert_string_not_equal(fake_header(sent, "Retry-After"), "");
+	assert_int_equal(count(env, TD_C_SIP_DRAINING), 1);
+}
+
+// RFC 3581: the response goes to the address and port it came from, whatever Via says; RFC 3261 §18.2.1 without rport.
+static void responses_go_back_on_the_flow(void **state)
+{
+	struct env *env = *state;
+	struct td_flow nat = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 40000);
+	const struct fake_sent *sent = ask(env, &nat,
+		"OPTIONS " TO_US " SIP/2.0\r\n"
+		"v: SIP/2.0/UDP 192.168.7.7;received=1.2.3.4;rport=9;branch=z9hG4bKx;q=\"a;rport\\\";b\", SIP/2.0/TCP "
+		"first.example:5\r\nVia: SIP/2.0/UDP zero\r\n"
+		"f: <sip:1@h>;tag=1\r\nt: <sip:2@h>\r\ni: 7\r\nCSeq: 5 OPTIONS\r\nl: 0\r\n\r\n");
+
+	assert_non_null(sent);
+	assert_true(fake_has(sent,
+		"\r\nVia: SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKx;q=\"a;rport\\\";b\";received=10.0.1.1;rport=40000, "
+		"SIP/2.0/TCP first.example:5\r\nVia: SIP/2.0/UDP zero\r\n"));
+	assert_true(td_sockaddr_eq(&sent->flow.remote, &nat.remote));
+
+	sent = ask(env, &nat,
+		"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKy\r\n"
+		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n");
+	assert_string_equal(fake_header(sent, "Via"), "SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKy;received=10.0.1.1");
+	sent = ask(env, &nat,
+		"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKz\r\n"
+		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n");
+	assert_string_equal(fake_header(sent, "Via"), "SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKz");
+}
+
+static void strangers_hear_nothing(void **state)
+{
+	static const char *const methods[] = { "OPTIONS", "INVITE", "CANCEL", "REGISTER", "BYE", "FOO" };
+	struct env *env = *state;
+
+	for (size_t i = 0; i < 6; i++) {
+		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, "", "")));
+		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, ";tag=x", "Require: y\r\n")));
+		assert_null(ask(env, &env->stranger, request(methods[i], "foo:bar", "", "Max-Forwards: 0\r\n")));
+		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, "", "Content-Length: 1\r\n")));
+	}
+	assert_int_equal(count(env, TD_C_SIP_UNKNOWN_SOURCE), 24);
+	env->host.realms[FAKE_WEST].unknown = TD_UNKNOWN_403;
+	assert_true(fake_starts(ask(env, &env->stranger, request("OPTIONS", TO_US, "", "")), "SIP/2.0 403 Forbidden"));
+	assert_null(ask(env, &env->stranger, request("ACK", TO_US, "", "")));
+}
+
+static void expect(struct env *env, const char *text, const char *status_line)
+{
+	const struct fake_sent *sent = ask(env, &env->west, text);
+
+	if (!fake_starts(sent, status_line))
+		print_error("expected %s\ngot %s\n", status_line, sent ? sent->data : "nothing");
+	assert_true(fake_starts(sent, status_line));
+	assert_null(fake_next(&env->host));
+}
+
+static void refusals(void **state)
+{
+	static const char *const not_allowed[] = { "REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "NOTIFY", "INFO",
+		"UPDATE", "PRACK", "FOO" };
+	struct env *env = *state;
+
+	assert_null(ask(env, &env->west, request("ACK", TO_US, "", "")));
+	assert_int_equal(count(env, TD_C_SIP_STRAY_ACK), 1);
+	for (size_t i = 0; i < sizeof(not_allowed) / sizeof(*not_allowed); i++) {
+		expect(env, request(not_allowed[i], TO_US, "", ""), "SIP/2.0 405 Method Not Allowed\r\n");
+		assert_string_not_equal(fake_header(&env->host.sent[env->host.n_sent - 1], "Allow"), "");
+	}
+	expect(env, request("BYE", TO_US, "", ""), "SIP/2.0 481 ");
+	expect(env, request("CANCEL", TO_US, "", ""), "SIP/2.0 481 ");
+	expect(env, request("INVITE", TO_US, "", "Require: 100rel\r\nRequire: timer, replaces\r\n"), "SIP/2.0 420 ");
+	assert_true(fake_has(&env->host.sent[env->host.n_sent - 1],
+		"Unsupported: 100rel\r\nUnsupported: timer, replaces\r\n"));
+	expect(env, request("OPTIONS", TO_US, "", "Require: replaces\r\n"), "SIP/2.0 420 ");
+	expect(env, request("INVITE", "nobody:knows", "", ""), "SIP/2.0 416 ");
+	expect(env, request("INVITE", "urn:service:other", "", ""), "SIP/2.0 416 ");
+	expect(env, request("INVITE", TO_US, "", "Max-Forwards: 0\r\nContact: <sip:1@10.0.1.1>\r\n"), "SIP/2.0 483 ");
+}
+
+static void foreign_tags_name_no_dialog(void **state)
+{
+	static const char *const tags[] = { ";tag=x", ";tag=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
+	struct env *env = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		expect(env, request("INVITE", TO_US, tags[i], ""), "SIP/2.0 481 ");
+		assert_string_equal(strstr(fake_header(&env->host.sent[env->host.n_sent - 1], "To"), ";tag"), tags[i]);
+		expect(env, request("BYE", TO_US, tags[i], "Require: x\r\n"), "SIP/2.0 481 ");
+	}
+	assert_int_equal(count(env, TD_C_SIP_BAD_TOKEN), 4);
+	assert_null(ask(env, &env->west, request("ACK", TO_US, tags[1], "")));
+	assert_int_equal(count(env, TD_C_SIP_BAD_TOKEN), 5);
+}
+
+static void faults_are_named(void **state)
+{
+	struct env *env = *state;
+
+	expect(env, request("INVITE", TO_US, "", "Content-Length: 1\r\n"), "SIP/2.0 400 ");
+	assert_true(strlen(env->host.sent[0].data) > 20 && env->host.sent[0].data[12] != '\r');
+	expect(env, request("OPTIONS", TO_US, "", "CSeq: 2 OPTIONS\r\n"), "SIP/2.0 400 ");
+	assert_int_equal(count(env, TD_C_SIP_BAD_ANSWERED), 2);
+	char *other = strdup(request("OPTIONS", TO_US, "", ""));
+	memcpy(strstr(other, "SIP/2.0"), "SIP/3.0", 7);
+	expect(env, other, "SIP/2.0 505 ");
+	free(other);
+	assert_null(ask(env, &env->west, request("ACK", TO_US, "", "Content-Length: 1\r\n")));
+	assert_null(ask(env, &env->west, "OPTIONS sip:x SIP/2.0\r\nCall-ID: 1\r\n\r\n"));
+	assert_null(ask(env, &env->west, "garbage"));
+	assert_null(ask(env, &env->west, "SIP/2.0 200 OK\r\n\r\n"));
+	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 4);
+	assert_null(ask(env, &env->west,
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.1.254;branch=z9hG4bKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
+		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>;tag=2\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n"));
+	assert_int_equal(count(env, TD_C_SIP_STRAY_RESPONSE), 1);
+}
+
+static void too_big_is_513(void **state)
+{
+	struct env *env = *state;
+	char *big = malloc(20000);
+	const char *text = request("OPTIONS", TO_US, "", "");
+	size_t head = (size_t)(strstr(text, "Content-Length") - text);
+
+	memcpy(big, text, head);
+	int n = snprintf(big + head, 40, "Content-Length: 17000\r\n\r\n");
+	memset(big + head + n, 'x', 17000);
+	big[head + (size_t)n + 17000] = '\0';
+	expect(env, big, "SIP/2.0 513 Message Too Large\r\n");
+	assert_int_equal(count(env, TD_C_SIP_TOO_BIG), 1);
+	free(big);
+}
+
+static void without_policy_503(void **state)
+{
+	struct env *env = *state;
+
+	td_engine_set_policy(env->engine, NULL);
+	expect(env, request("INVITE", TO_US, "", ""), "SIP/2.0 503 ");
+	expect(env, request("OPTIONS", TO_US, "", ""), "SIP/2.0 503 ");
+	assert_string_not_equal(fake_header(&env->host.sent[0], "Retry-After"), "");
+	assert_int_equal(count(env, TD_C_SIP_NO_POLICY), 2);
+}
+
+static void a_flood_touches_nobody_else(void **state)
+{
+	struct env *env = *state;
+	struct td_flow other = fake_flow(&env->host, FAKE_WEST, "fd00:1::1", 5060);
+	struct td_policy *policy = fake_policy(slow_sources);
+
+	td_engine_set_policy(env->engine, policy);
+	for (int i = 0; i < 50; i++)
+		fake_rx(&env->host, env->engine, &env->west, request("OPTIONS", TO_US, "", ""));
+	assert_int_equal(fake_pending(&env->host), 5);
+	assert_int_equal(count(env, TD_C_SIP_SOURCE_RATE), 45);
+	fake_rx(&env->host, env->engine, &other, request("OPTIONS", TO_US, "", ""));
+	assert_int_equal(fake_pending(&env->host), 6);
+	td_engine_set_policy(env->engine, env->policy);
+	td_policy_free(policy);
+}
+
+static void no_buffer_is_counted(void **state)
+{
+	struct env *env = *state;
+
+	env->host.no_buffer = true;
+	assert_null(ask(env, &env->west, request("OPTIONS", TO_US, "", "")));
+	assert_int_equal(count(env, TD_C_SIP_NO_MEMORY), 1);
+	env->host.no_buffer = false;
+	env->host.send_error = -ENOBUFS;
+	assert_null(ask(env, &env->west, request("OPTIONS", TO_US, "", "")));
+	assert_int_equal(count(env, TD_C_SIP_SEND_FAILED), 1);
+}
+
+// Every allocation of the start fails once: nothing is left behind.
+static void start_without_memory(void **state)
+{
+	uint32_t n = 0;
+
+	for (uint32_t at = 1; n == 0; at++) {
+		struct fake_host *host = test_malloc(sizeof(*host));
+		struct td_engine_conf conf;
+
+		fake_host_init(host, 1);
+		fake_host_conf(host, &conf);
+		host->fail_alloc_at = at;
+		errno = 0;
+		struct td_engine *engine = td_engine_new(&conf);
+		if (engine)
+			n = at;
+		else
+			assert_int_equal(errno, ENOMEM);
+		td_engine_free(engine);
+		assert_int_equal(fake_host_fini(host), 0);
+		test_free(host);
+		assert_true(at < 100);
+	}
+	assert_true(n > 5);
+}
+
+static void senseless_limits_are_refused(void **state)
+{
+	struct fake_host *host = test_malloc(sizeof(*host));
+	struct td_engine_conf good, bad;
+
+	fake_host_init(host, 1);
+	fake_host_conf(host, &good);
+	for (int i = 0; i < 6; i++) {
+		bad = good;
+		switch (i) {
+		case 0: bad.max_calls = 0; break;
+		case 1: bad.sip_message_bytes = 70000; break;
+		case 2: bad.t1_ms = 0; break;
+		case 3: bad.ops = NULL; break;
+		case 4: bad.worker = 64; break;
+		default: bad.free = NULL;
+		}
+		errno = 0;
+		assert_null(td_engine_new(&bad));
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_equal(fake_host_fini(host), 0);
+	test_free(host);
+}
+
+int main(void)
+{
+#define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		WITH_ENGINE(keepalives_are_counted),
+		WITH_ENGINE(options_are_answered),
+		WITH_ENGINE(responses_go_back_on_the_flow),
+		WITH_ENGINE(strangers_hear_nothing),
+		WITH_ENGINE(refusals),
+		WITH_ENGINE(foreign_tags_name_no_dialog),
+		WITH_ENGINE(faults_are_named),
+		WITH_ENGINE(too_big_is_513),
+		WITH_ENGINE(without_policy_503),
+		WITH_ENGINE(a_flood_touches_nobody_else),
+		WITH_ENGINE(no_buffer_is_counted),
+		cmocka_unit_test(start_without_memory),
+		cmocka_unit_test(senseless_limits_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
