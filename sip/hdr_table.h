@@ -5,7 +5,7 @@
 
 #include "sip/msg.h"
 
-enum { TD_HDR_WINDOW = 32, TD_HDR_NAME_MAX = 24, TD_HDR_SLOTS = 512 };
+enum { TD_HDR_WINDOW = 32, TD_HDR_NAME_MAX = 23, TD_HDR_SLOTS = 512 };
 
 struct td_hdr_words {
 	uint64_t w[3];
@@ -26,7 +26,8 @@ static inline unsigned td_hdr_hash(const struct td_hdr_words *n)
 	return (unsigned)(h >> 55);
 }
 
-// Folding maps CR onto '-': a name with a CR inside has failed the line scan already.
+// The length is the last byte: white space folds to zero, and so would look like a shorter name. Folding also maps CR onto
+// '-': a name with a CR inside has failed the line scan already.
 static inline struct td_hdr_words td_hdr_fold(const char window[TD_HDR_WINDOW], unsigned len)
 {
 	struct td_hdr_words n;
@@ -34,6 +35,7 @@ static inline struct td_hdr_words td_hdr_fold(const char window[TD_HDR_WINDOW], 
 	memcpy(&n, window, sizeof(n));
 	for (unsigned i = 0; i < 3; i++)
 		n.w[i] &= td_hdr_table.fold[len].w[i];
+	n.w[2] |= (uint64_t)len << 56;
 	return n;
 }
 
