@@ -101,6 +101,28 @@ int td_config_load_text(const char *text, const char *name, const char *const *s
 	return rc;
 }
 
+int td_config_run_dir(const char *path, char *dst, size_t cap, struct td_faults *faults)
+{
+	struct cfg_reader reader = { .name = path, .faults = faults };
+	const char *run_dir = "";
+	int rc = 0;
+
+	if (!readable(path, faults))
+		return -EINVAL;
+	config_init(&reader.config);
+	if (config_read_file(&reader.config, path) != CONFIG_TRUE) {
+		rc = syntax_fault(&reader);
+	} else {
+		for (const struct cfg_field *f = cfg_top; f->key; f++)
+			if (strcmp(f->key, "run_dir") == 0)
+				run_dir = f->text;
+		config_lookup_string(&reader.config, "run_dir", &run_dir);
+		td_span_cstr(td_span_str(run_dir), dst, cap);
+	}
+	config_destroy(&reader.config);
+	return rc;
+}
+
 void td_config_free(struct td_config *conf)
 {
 	if (!conf)

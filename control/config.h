@@ -19,4 +19,7 @@ int td_config_load(const char *path, const char *const *sets, int n_sets, struct
 // The same from text in memory; name stands for the file in faults.
 int td_config_load_text(const char *text, const char *name, const char *const *sets, int n_sets,
 	struct td_config **out, struct td_faults *faults);
+// Only run_dir, so that a command finds its daemon by a file that may be in the middle of an edit.
+// 0; -EINVAL as above.
+int td_config_run_dir(const char *path, char *dst, size_t cap, struct td_faults *faults);
 void td_config_free(struct td_config *conf); // NULL is fine

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +22,12 @@ void td_log(enum td_log_level level, const char *event, const char *format, ...)
 		vsnprintf(text, sizeof(text), format, ap);
 		va_end(ap);
 	}
-	td_text_clean(text, sizeof(text), clean, sizeof(clean));
+	// One event, one line.
+	for (char *end = text + strlen(text); end > text && end[-1] == '\n';)
+		*--end = '\0';
+	for (char *end = text; (end = strchr(end, '\n'));)
+		*end = ';';
+	td_text_clean(text, sizeof(text), false, clean, sizeof(clean));
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);

@@ -199,7 +199,7 @@ void td_store_rollback(struct td_store *store)
 static void bind_text(sqlite3_stmt *st, int at, const char *text, size_t cap)
 {
 	char clean[TD_CDR_CALL_ID_LEN + 1];
-	size_t n = td_text_clean(text, cap, clean, sizeof(clean));
+	size_t n = td_text_clean(text, cap, false, clean, sizeof(clean));
 
 	if (n > 0)
 		sqlite3_bind_text(st, at, clean, (int)n, SQLITE_TRANSIENT);
@@ -208,7 +208,7 @@ static void bind_text(sqlite3_stmt *st, int at, const char *text, size_t cap)
 static void bind_key(sqlite3_stmt *st, int at, const char *text, size_t cap)
 {
 	char clean[TD_CDR_CALL_ID_LEN + 1];
-	size_t n = td_text_clean(text, cap, clean, sizeof(clean));
+	size_t n = td_text_clean(text, cap, false, clean, sizeof(clean));
 
 	sqlite3_bind_text(st, at, clean, (int)n, SQLITE_TRANSIENT);
 }

@@ -26,7 +26,7 @@ static size_t utf8_len(const uint8_t *s, size_t have)
 	return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
 }
 
-size_t td_text_clean(const char *src, size_t src_cap, char *dst, size_t cap)
+size_t td_text_clean(const char *src, size_t src_cap, bool lines, char *dst, size_t cap)
 {
 	size_t len = strnlen(src, src_cap), out = 0;
 
@@ -36,7 +36,7 @@ size_t td_text_clean(const char *src, size_t src_cap, char *dst, size_t cap)
 		uint8_t c = (uint8_t)src[i];
 		if (out + take > cap - 1)
 			break;
-		if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f)))
+		if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f) && !(lines && c == '\n')))
 			dst[out] = '?';
 		else
 			memcpy(dst + out, src + i, take);
