@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// control/journal_reader.h over segments written by hand: each record once, whatever the writer
+// left behind.
+#include "control/journal_reader.h"
+#include "include/journal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char dir[64], db[80];
+
+struct bench {
+	struct td_store *store;
+	struct td_journal_reader *reader;
+};
+
+static struct bench bench;
+
+static void open_all(void)
+{
+	char error[128];
+
+	bench.store = td_store_open(db, error, sizeof(error));
+	assert_non_null(bench.store);
+	bench.reader = td_journal_reader_new(dir, bench.store);
+	assert_non_null(bench.reader);
+}
+
+static void close_all(void)
+{
+	td_journal_reader_free(bench.reader);
+	td_store_close(bench.store);
+}
+
+static int fresh(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/td_journal_%d", (int)getpid());
+	snprintf(db, sizeof(db), "%s/x.db", dir);
+	mkdir(dir, 0700);
+	open_all();
+	return 0;
+}
+
+static int clean(void **state)
+{
+	char path[400];
+
+	close_all();
+	DIR *d = opendir(dir);
+	for (struct dirent *e; (e = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		unlink(path);
+	}
+	closedir(d);
+	return rmdir(dir);
+}
+
+// --- the writer ---
+
+static void path_of(uint64_t n, char path[128])
+{
+	snprintf(path, 128, "%s/%016" PRIx64 ".tdj", dir, n);
+}
+
+static FILE *segment(uint64_t n)
+{
+	char path[128];
+	struct td_journal_segment header = { TD_JOURNAL_MAGIC, TD_JOURNAL_VERSION, n };
+
+	path_of(n, path);
+	FILE *f = fopen(path, "ab");
+	assert_non_null(f);
+	if (ftell(f) == 0)
+		fwrite(&header, sizeof(header), 1, f);
+	return f;
+}
+
+static void put(FILE *f, uint16_t type, uint32_t epoch, const void *payload, uint32_t length)
+{
+	static const uint8_t zero[8];
+	struct td_journal_record r = { .length = length, .type = type, .epoch = epoch };
+
+	r.crc = td_journal_crc(&r, payload);
+	fwrite(&r, sizeof(r), 1, f);
+	fwrite(payload, length, 1, f);
+	fwrite(zero, td_journal_padded(length) - length, 1, f);
+}
+
+static void put_cdr(FILE *f, uint16_t type, uint32_t epoch, int n)
+{
+	struct td_cdr cdr = { .trunk_in = "a",
+		.start_us = 1,
+		.answer_us = 2,
+		.sip_code = 200,
+		.complete = type == TD_JOURNAL_END };
+
+	snprintf(cdr.id, sizeof(cdr.id), "x-%u-0-%d", epoch, n);
+	put(f, type, epoch, &cdr, sizeof(cdr));
+}
+
+static void put_boot(FILE *f, uint32_t epoch)
+{
+	struct td_journal_boot boot = { .started_us = 1, .epoch = epoch };
+
+	put(f, TD_JOURNAL_BOOT, epoch, &boot, sizeof(boot));
+}
+
+static int rows(const char *what)
+{
+	char sql[128];
+	sqlite3 *other;
+	sqlite3_stmt *st;
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", what);
+	assert_int_equal(sqlite3_open_v2(db, &other, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(other, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int n = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(other);
+	return n;
+}
+
+static bool there(uint64_t n)
+{
+	char path[128];
+
+	path_of(n, path);
+	return access(path, F_OK) == 0;
+}
+
+static int run(uint32_t max)
+{
+	return td_journal_reader_run(bench.reader, max);
+}
+
+// --- tests ---
+
+static void records_become_rows_once(void **state)
+{
+	struct td_cdr_attempt attempt = { .cdr_id = "x-1-0-1", .n = 1, .trunk = "b" };
+
+	assert_int_equal(run(100), 0); // nothing there
+	FILE *f = segment(1);
+	put_boot(f, 1);
+	put_cdr(f, TD_JOURNAL_START, 1, 1);
+	put(f, TD_JOURNAL_ATTEMPT, 1, &attempt, sizeof(attempt));
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	assert_int_equal(run(100), 4);
+	assert_int_equal(run(100), 0);
+	assert_int_equal(rows("cdr"), 1);
+	assert_int_equal(rows("cdr_attempt"), 1);
+	assert_int_equal(rows("cdr_open"), 0);
+	assert_true(there(1)); // the newest stays
+}
+
+static void a_run_takes_no_more_than_it_may(void **state)
+{
+	FILE *f = segment(1);
+
+	for (int i = 0; i < 1000; i++) // several chunks of the reader's buffer
+		put_cdr(f, TD_JOURNAL_END, 1, i);
+	fclose(f);
+	assert_int_equal(run(3), 3);
+	assert_int_equal(rows("cdr"), 3);
+	assert_int_equal(run(5000), 997);
+	assert_int_equal(rows("cdr"), 1000);
+}
+
+static void reading_goes_on_after_a_restart_in_mid_file(void **state)
+{
+	FILE *f = segment(1);
+
+	for (int i = 0; i < 10; i++)
+		put_cdr(f, TD_JOURNAL_END, 1, i);
+	fclose(f);
+	assert_int_equal(run(4), 4);
+	close_all();
+	open_all();
+	assert_int_equal(run(100), 6);
+	assert_int_equal(rows("cdr"), 10);
+}
+
+static void an_uncommitted_run_is_read_again(void **state)
+{
+	FILE *f = segment(1);
+	sqlite3 *other;
+
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_true(run(100) < 0);
+	sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(other);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr"), 1);
+}
+
+static void a_torn_tail_waits_for_its_rest(void **state)
+{
+	char path[128];
+	FILE *f = segment(1);
+
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	fclose(f);
+	path_of(1, path);
+	size_t record = sizeof(struct td_journal_record) + td_journal_padded(sizeof(struct td_cdr));
+	size_t whole = sizeof(struct td_journal_segment) + 2 * record;
+	char *bytes = malloc(whole);
+	f = fopen(path, "rb");
+	assert_int_equal(fread(bytes, 1, whole, f), whole);
+	fclose(f);
+	// Every length that a writer may have got to so far, in steps.
+	for (size_t cut = 0; cut < whole; cut += 37) {
+		f = fopen(path, "wb");
+		fwrite(bytes, 1, cut, f);
+		fclose(f);
+		assert_true(run(100) >= 0);
+		int expected = cut >= whole - record ? 1 : 0;
+		assert_int_equal(rows("cdr"), expected);
+	}
+	f = fopen(path, "wb");
+	fwrite(bytes, 1, whole, f);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr"), 2);
+	free(bytes);
+}
+
+static void a_torn_tail_with_a_successor_is_left(void **state)
+{
+	struct td_journal_reader_stats stats;
+	FILE *f = segment(1);
+
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fwrite("torn torn", 9, 1, f);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(run(100), 0);
+	f = segment(2);
+	put_boot(f, 2);
+	put_cdr(f, TD_JOURNAL_END, 2, 1);
+	fclose(f);
+	assert_int_equal(run(100), 2);
+	assert_int_equal(rows("cdr"), 2);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.skipped_bytes, 9);
+	assert_false(there(1));
+	assert_true(there(2));
+}
+
+static void a_bad_crc_stops_the_segment(void **state)
+{
+	char path[128];
+	FILE *f = segment(1);
+
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	long second = ftell(f);
+	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	put_cdr(f, TD_JOURNAL_END, 1, 3);
+	fclose(f);
+	path_of(1, path);
+	f = fopen(path, "r+b");
+	fseek(f, second + 40, SEEK_SET);
+	fputc('!', f);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr"), 1);
+	fclose(segment(2));
+	assert_int_equal(run(100), 0);
+	f = segment(2);
+	put_cdr(f, TD_JOURNAL_END, 2, 1);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr"), 2);
+}
+
+static void boots_close_what_was_open_exactly_once(void **state)
+{
+	struct td_journal_reader_stats stats;
+	FILE *f = segment(1);
+
+	put_boot(f, 1);
+	put_cdr(f, TD_JOURNAL_START, 1, 1);
+	put_cdr(f, TD_JOURNAL_START, 1, 2);
+	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	fclose(f);
+	assert_int_equal(run(100), 4);
+	assert_int_equal(rows("cdr"), 1);
+	f = segment(2);
+	put_boot(f, 2);
+	put_cdr(f, TD_JOURNAL_START, 2, 1);
+	fclose(f);
+	assert_int_equal(run(1), 1); // stops right behind the boot
+	close_all();
+	open_all();
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr WHERE complete = 0"), 1);
+	assert_int_equal(rows("cdr"), 2);
+	assert_int_equal(rows("cdr_open"), 1);
+	f = segment(3);
+	put_boot(f, 3);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr WHERE complete = 0"), 2);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.incomplete, 1); // of this reader's life
+}
+
+static void gaps_and_strangers_are_passed_over(void **state)
+{
+	struct td_journal_reader_stats stats;
+	char path[128];
+	FILE *f = segment(7);
+
+	put(f, 99, 1, "later", 5);
+	put(f, TD_JOURNAL_END, 1, "short", 5);
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/README.tdj", dir);
+	fclose(fopen(path, "w"));
+	assert_int_equal(run(100), 3);
+	assert_int_equal(rows("cdr"), 1);
+	f = segment(12);
+	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.unknown, 2);
+	assert_false(there(7));
+}
+
+static void a_foreign_header_is_no_segment(void **state)
+{
+	char path[128];
+
+	path_of(1, path);
+	FILE *f = fopen(path, "wb");
+	fputs("this is a text that somebody put here", f);
+	fclose(f);
+	assert_int_equal(run(100), 0);
+	f = segment(2);
+	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(records_become_rows_once, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_run_takes_no_more_than_it_may, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			reading_goes_on_after_a_restart_in_mid_file, fresh, clean),
+		cmocka_unit_test_setup_teardown(an_uncommitted_run_is_read_again, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_torn_tail_waits_for_its_rest, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_torn_tail_with_a_successor_is_left, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_bad_crc_stops_the_segment, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			boots_close_what_was_open_exactly_once, fresh, clean),
+		cmocka_unit_test_setup_teardown(gaps_and_strangers_are_passed_over, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
