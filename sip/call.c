@@ -67,8 +67,6 @@ struct td_call *call_new(struct td_engine *engine)
 	struct td_calls *calls = engine->calls;
 	struct td_call *call = td_pool_get(&calls->pool);
 
-	if (!call)
-		return NULL;
 	call->engine = engine;
 	call->a.dialog.slot = td_pool_slot(&calls->pool, call);
 	call->a.dialog.generation = td_pool_generation(&calls->pool, call);

@@ -2,7 +2,7 @@
 // The 2xx to our INVITE: the call's answer, its repetition, or an answer that nobody wants any more.
 #include "sip/call_priv.h"
 
-// --- not wanted: late, of another fork, or unusable --------------------------------------------------------------------
+// --- not wanted: late, of another fork, or unusable --------------------------------------------------------
 
 void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg,
 	const struct td_core *core)
@@ -31,7 +31,7 @@ void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, cons
 	dialog_free(engine, &other.dialog);
 }
 
-// --- wanted ------------------------------------------------------------------------------------------------------------
+// --- wanted --------------------------------------------------------------------------------------------
 
 // The SDP for A's 200. Its first under a tag stays as it was (§13.2.1), and is repeated where B left it out.
 static uint16_t answer_sdp(struct td_attempt *attempt, const struct td_fork *fork, const struct td_msg *msg,
@@ -113,7 +113,7 @@ static void answer_first(struct td_attempt *attempt, const struct td_msg *msg, c
 		ack_send(engine, &attempt->b, &attempt->ack);
 	call->a.dialog.branch = fork && fork->branch ? fork->branch : call_a_branch(call);
 	struct td_writer headers = call_relayed(call, &attempt->b, &call->a, msg);
-	td_put_lit(&headers, CALL_ALLOW);
+	td_put_lit(&headers, TD_ALLOW_LINE);
 	if (call_respond_a(call, msg->status, call->a.dialog.branch, call_written(&headers), sdp) != 0) {
 		answer_useless(attempt, msg, core);
 		return;

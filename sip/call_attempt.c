@@ -34,7 +34,7 @@ void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
 	td_slab_put(engine->slab, (char *)attempt);
 }
 
-// --- its start -------------------------------------------------------------------------------------------------------
+// --- its start ---------------------------------------------------------------------------------------
 
 static void put_target_uri(struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
 {
@@ -171,7 +171,7 @@ static int attempt_invite(struct td_attempt *attempt, const struct td_msg *msg, 
 	if (call->offered && media_send(call, &call->a, &attempt->b, &body) != 0)
 		return -ENOSPC;
 	struct td_writer headers = call_relayed(call, &call->a, &attempt->b, msg);
-	td_put_lit(&headers, CALL_ALLOW);
+	td_put_lit(&headers, TD_ALLOW_LINE);
 	dialog_request(engine, &attempt->b, TD_M_INVITE, &request);
 	request.max_forwards = (uint8_t)(core->max_forwards - 1);
 	request.contact = call_contact(engine, &attempt->b.dialog.flow, contact);
@@ -227,7 +227,7 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
 }
 
-// --- its end ---------------------------------------------------------------------------------------------------------
+// --- its end -----------------------------------------------------------------------------------------
 
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 {
@@ -317,7 +317,7 @@ void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause,
 		call_written(&headers));
 }
 
-// --- what its transaction says ---------------------------------------------------------------------------------------
+// --- what its transaction says -----------------------------------------------------------------------
 
 // Nothing more will come: an orphan has waited for just that.
 static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
@@ -331,12 +331,6 @@ static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
 	attempt_free(engine, attempt);
 }
 
-// A does not follow the B side's redirection, nor hear of its contacts.
-static uint16_t status_for_a(uint16_t status)
-{
-	return status < 400 ? 480 : status;
-}
-
 static void attempt_refused(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg)
 {
 	if (!attempt_running(attempt)) {
@@ -348,7 +342,7 @@ static void attempt_refused(struct td_engine *engine, struct td_attempt *attempt
 	attempt->state = ATTEMPT_FAILED;
 	attempt_close(attempt, msg->status, cause);
 	attempt_finish(engine, attempt);
-	attempt_failed(attempt, status_for_a(msg->status), cause, msg);
+	attempt_failed(attempt, status_for_other(msg->status), cause, msg);
 }
 
 static void ctx_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
@@ -377,9 +371,8 @@ static void ctx_timeout(struct td_engine *engine, struct td_ctx *ctx, bool trans
 
 	if (!attempt_running(attempt))
 		return;
-	attempt->state = ATTEMPT_FAILED;
+	attempt->state = ATTEMPT_GIVEN_UP; // after Timer B a 2xx may still come
 	attempt_close(attempt, status, cause);
-	attempt_finish(engine, attempt);
 	attempt_failed(attempt, status, cause, NULL);
 	call_settle(call);
 }

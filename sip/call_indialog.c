@@ -11,7 +11,7 @@ struct method {
 static void rx_options(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	call_reply(call->engine, flow, msg, core, 200, TD_SPAN(CALL_ALLOW "Accept: application/sdp\r\n"));
+	call_reply(call->engine, flow, msg, core, 200, TD_SPAN(TD_ALLOW_LINE "Accept: application/sdp\r\n"));
 }
 
 static const struct method methods[] = {
@@ -75,7 +75,6 @@ static void dispatch(struct td_call *call, enum call_side_id from, const struct 
 {
 	struct td_engine *engine = call->engine;
 	struct td_dialog *dialog = &call_side(call, from)->dialog;
-	struct td_writer unsupported = call_writer(engine->calls, engine->calls->headers);
 	const struct method *method = method_find(msg->method);
 
 	// Out of order (§12.2.2); retransmissions never come this far.
@@ -86,9 +85,7 @@ static void dispatch(struct td_call *call, enum call_side_id from, const struct 
 	dialog->remote_cseq = core->cseq.number;
 	dialog->remote_cseq_known = true;
 	if (!method)
-		call_reply(engine, flow, msg, core, 405, TD_SPAN(CALL_ALLOW));
-	else if (call_unsupported(msg, &unsupported))
-		call_reply(engine, flow, msg, core, 420, call_written(&unsupported));
+		call_reply(engine, flow, msg, core, 405, TD_SPAN(TD_ALLOW_LINE));
 	else if (call->state == CALL_ENDING && msg->method != TD_M_BYE)
 		call_reply(engine, flow, msg, core, 481, (struct td_span){ 0 });
 	else

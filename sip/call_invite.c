@@ -23,7 +23,7 @@ static void stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 const struct td_stx_user call_invite_user = { .cancelled = stx_cancelled, .ended = stx_ended };
 
-// --- refused before there is a call ----------------------------------------------------------------------------------
+// --- refused before there is a call ------------------------------------------------------------------
 
 struct verdict {
 	uint16_t status; // 0: accepted
@@ -37,13 +37,11 @@ static struct verdict refuse(uint16_t status, enum td_counter counter, const cha
 }
 
 // What the message itself says, and whether the switch takes calls at all.
-static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core,
-	bool emergency)
+static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core)
 {
-	struct verdict ok = { 0 };
+	const struct td_calls *calls = engine->calls;
+	bool emergency = td_uri_emergency(&core->uri);
 
-	if (!engine->policy)
-		return refuse(503, TD_C_SIP_NO_POLICY, CALL_RETRY_AFTER);
 	if (engine->draining && !emergency)
 		return refuse(503, TD_C_SIP_DRAINING, CALL_RETRY_AFTER);
 	if (core->has_max_forwards && core->max_forwards == 0)
@@ -52,23 +50,32 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, 
 		return refuse(400, TD_C_SIP_BAD_ANSWERED, "");
 	if (msg->body.len > 0 && !core->sdp)
 		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
-	if (engine->calls->active >= engine->calls->max_calls && !emergency)
+	if ((calls->active >= calls->max_calls && !emergency) || calls->pool.n_free == 0)
 		return refuse(503, TD_C_SIP_NO_MEMORY, CALL_RETRY_AFTER);
-	return ok;
+	return (struct verdict){ 0 };
 }
 
-static void refuse_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in, struct verdict verdict)
+// Room for the record of this INVITE; without it the INVITE is turned away here.
+static bool row_reserved(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
 {
-	struct td_span headers = td_span_str(verdict.headers);
-
-	td_engine_count(engine, verdict.counter);
-	call_reply(engine, flow, msg, core, verdict.status, headers);
-	call_cdr_refused(engine, core, engine->policy ? td_policy_trunk(engine->policy, trunk_in)->conf.name : "",
-		verdict.status);
+	if (engine->conf.ops->cdr_reserve(engine->conf.host) == 0)
+		return true;
+	td_engine_count(engine, TD_C_JOURNAL_FULL);
+	call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+	return false;
 }
 
-// --- the A side ------------------------------------------------------------------------------------------------------
+void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, uint32_t trunk_in, uint16_t status, struct td_span headers)
+{
+	if (!row_reserved(engine, flow, msg, core))
+		return;
+	call_reply(engine, flow, msg, core, status, headers);
+	call_cdr_refused(engine, core, td_policy_trunk(engine->policy, trunk_in)->conf.name, status);
+}
+
+// --- the A side --------------------------------------------------------------------------------------
 
 static int side_a_init(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core)
@@ -131,7 +138,7 @@ int call_invite_reload(struct td_call *call)
 	return call->offered ? td_sdp_parse(&calls->sdp, body.ptr, body.len) : 0;
 }
 
-// --- routing ---------------------------------------------------------------------------------------------------------
+// --- routing -----------------------------------------------------------------------------------------
 
 static int targets_keep(struct td_call *call, const struct td_route_answer *route)
 {
@@ -198,7 +205,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 		call_routed(call, &route, answer, msg, core);
 }
 
-// --- the call --------------------------------------------------------------------------------------------------------
+// --- the call ----------------------------------------------------------------------------------------
 
 // Everything the call holds on to. 0, or the status that refuses it.
 static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk, const struct td_flow *flow,
@@ -229,7 +236,6 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
 	if (!call->stx) {
 		struct td_response busy = { .status = 503, .headers = TD_SPAN(CALL_RETRY_AFTER) };
-		td_engine_count(engine, TD_C_SIP_NO_TRANSACTION);
 		td_respond_stateless(engine, flow, msg, core, &busy);
 		call_end(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION);
 	} else if (status != 0) {
@@ -243,25 +249,16 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint32_t trunk_in)
 {
-	struct td_writer unsupported = call_writer(engine->calls, engine->calls->headers);
-	struct verdict verdict = judge(engine, msg, core, td_uri_emergency(&core->uri));
+	struct verdict verdict = judge(engine, msg, core);
 
-	if (engine->conf.ops->cdr_reserve(engine->conf.host) != 0) {
-		td_engine_count(engine, TD_C_JOURNAL_FULL);
-		call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+	if (verdict.status != 0) {
+		td_engine_count(engine, verdict.counter);
+		td_call_refuse(engine, flow, msg, core, trunk_in, verdict.status, td_span_str(verdict.headers));
 		return;
 	}
-	if (verdict.status == 0 && call_unsupported(msg, &unsupported)) {
-		td_put_char(&unsupported, '\0');
-		verdict = refuse(420, TD_C_SIP_BAD_ANSWERED, unsupported.overflow ? "" : unsupported.start);
-	}
-	struct td_call *call = verdict.status == 0 ? call_new(engine) : NULL;
-	if (call) {
-		call_start(call, flow, msg, core, trunk_in);
-		call_settle(call);
+	if (!row_reserved(engine, flow, msg, core))
 		return;
-	}
-	if (verdict.status == 0)
-		verdict = refuse(503, TD_C_SIP_NO_MEMORY, CALL_RETRY_AFTER);
-	refuse_invite(engine, flow, msg, core, trunk_in, verdict);
+	struct td_call *call = call_new(engine);
+	call_start(call, flow, msg, core, trunk_in);
+	call_settle(call);
 }

@@ -18,7 +18,6 @@
 #define CALL_ROUTE_WAIT_MS 5000 // a pending route question
 #define CALL_NUMBER_MAX (TD_CDR_TEXT_LEN - 1)
 
-#define CALL_ALLOW "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO\r\n"
 #define CALL_RETRY_AFTER "Retry-After: 5\r\n"
 #define CALL_SDP_TYPE TD_SPAN("application/sdp")
 
@@ -230,7 +229,7 @@ static inline enum call_side_id side_other(enum call_side_id id)
 }
 
 // --- call.c
-struct td_call *call_new(struct td_engine *engine); // NULL: pool empty
+struct td_call *call_new(struct td_engine *engine); // the caller has seen that the pool is not empty
 void call_settle(struct td_call *call);             // destroys it if it has ended; the last thing an entry point does
 struct td_call *call_find(struct td_engine *engine, uint32_t slot, uint32_t generation);
 uint64_t call_cookie(const struct td_call *call);
@@ -319,12 +318,12 @@ void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, ui
 // A final answer to a request that nobody else has to hear of, retransmissions absorbed.
 void call_reply(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint16_t status, struct td_span headers);
+// What one side's refusal is for the other: redirections and challenges are meant for the switch alone.
+uint16_t status_for_other(uint16_t status);
 // Headers that pass from one side to the other, into calls->headers.
 struct td_writer call_relayed(struct td_call *call, const struct td_side *from, const struct td_side *to,
 	const struct td_msg *msg);
 void call_put_reason(struct td_writer *out, uint16_t cause); // "Reason: Q.850;cause=16\r\n"
-// Writes the Unsupported line for what Require names. false: nothing required.
-bool call_unsupported(const struct td_msg *msg, struct td_writer *out);
 
 // --- call_bye.c
 // BYE to one side (held back while its ACK is due, §15). headers: complete lines.

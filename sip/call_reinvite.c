@@ -3,7 +3,7 @@
 // time; whoever comes meanwhile gets 491 and takes its own time by the rule of who owns the Call-ID.
 #include "sip/call_priv.h"
 
-// --- what a refused offer leaves behind ----------------------------------------------------------------------------------
+// --- what a refused offer leaves behind ------------------------------------------------------------------
 
 static int session_save(struct td_relay *relay)
 {
@@ -30,7 +30,7 @@ static void session_restore(struct td_relay *relay)
 	}
 }
 
-// --- the answer ----------------------------------------------------------------------------------------------------------
+// --- the answer ------------------------------------------------------------------------------------------
 
 static void reinvite_refuse(struct td_relay *relay, uint16_t status, struct td_span headers)
 {
@@ -72,7 +72,7 @@ static void reinvite_accepted(struct td_relay *relay, const struct td_msg *msg, 
 		return;
 	}
 	struct td_writer headers = call_relayed(call, from, to, msg);
-	td_put_lit(&headers, CALL_ALLOW);
+	td_put_lit(&headers, TD_ALLOW_LINE);
 	struct td_response response = {
 		.status = 200,
 		.contact = call_contact(engine, &to->dialog.flow, contact),
@@ -99,7 +99,7 @@ static void reinvite_refused(struct td_relay *relay, const struct td_msg *msg)
 	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 
-	reinvite_refuse(relay, msg->status < 400 ? 480 : msg->status, call_written(&headers));
+	reinvite_refuse(relay, status_for_other(msg->status), call_written(&headers));
 	// The dialog is gone at the far end, and with it the call (§12.2.1.2).
 	if (msg->status == 481 || msg->status == 408)
 		call_hangup(call, 200, td_cause_of_status(msg->status));
@@ -107,7 +107,7 @@ static void reinvite_refused(struct td_relay *relay, const struct td_msg *msg)
 		relay_drop(relay);
 }
 
-// --- its transactions ----------------------------------------------------------------------------------------------------
+// --- its transactions ------------------------------------------------------------------------------------
 
 static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
 	const struct td_core *core, const struct td_flow *flow)
@@ -173,7 +173,7 @@ static void reinvite_stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 static const struct td_stx_user reinvite_stx_user = { .cancelled = reinvite_cancelled, .ended = reinvite_stx_ended };
 
-// --- the request ---------------------------------------------------------------------------------------------------------
+// --- the request -----------------------------------------------------------------------------------------
 
 static int reinvite_send(struct td_relay *relay, const struct td_msg *msg, const struct td_core *core,
 	const struct td_writer *body)
@@ -185,7 +185,7 @@ static int reinvite_send(struct td_relay *relay, const struct td_msg *msg, const
 	struct td_request request;
 	char contact[80];
 
-	td_put_lit(&headers, CALL_ALLOW);
+	td_put_lit(&headers, TD_ALLOW_LINE);
 	if (headers.overflow)
 		return -1;
 	dialog_request(engine, to, TD_M_INVITE, &request);
@@ -227,8 +227,6 @@ static uint16_t reinvite_judge(const struct td_call *call, enum call_side_id fro
 {
 	const struct td_relay *open = call->reinvite;
 
-	if (core->max_forwards == 0)
-		return 483;
 	if (msg->body.len > 0 && !core->sdp)
 		return 415;
 	if (open)

@@ -95,7 +95,7 @@ void relay_abort(struct td_call *call)
 	}
 }
 
-// --- INFO --------------------------------------------------------------------------------------------------------------
+// --- INFO ----------------------------------------------------------------------------------------------
 
 static void info_stx_ended(struct td_engine *engine, struct td_stx *stx)
 {
@@ -157,8 +157,8 @@ void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_
 	struct td_response failed = { .status = 503 };
 	struct td_request request;
 
-	if (call->state != CALL_ANSWERED || core->max_forwards == 0) {
-		call_reply(engine, flow, msg, core, core->max_forwards == 0 ? 483 : 500, TD_SPAN(CALL_RETRY_AFTER));
+	if (call->state != CALL_ANSWERED) {
+		call_reply(engine, flow, msg, core, 500, TD_SPAN(CALL_RETRY_AFTER));
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &info_stx_user);

@@ -53,8 +53,14 @@ void call_reply(struct td_engine *engine, const struct td_flow *flow, const stru
 		td_stx_respond(engine, stx, &response);
 		return;
 	}
-	td_engine_count(engine, TD_C_SIP_NO_TRANSACTION);
 	td_respond_stateless(engine, flow, msg, core, &response);
+}
+
+uint16_t status_for_other(uint16_t status)
+{
+	if (status < 400)
+		return 480;
+	return status == 401 || status == 407 ? 403 : status;
 }
 
 struct td_writer call_relayed(struct td_call *call, const struct td_side *from, const struct td_side *to,
@@ -80,24 +86,4 @@ void call_put_reason(struct td_writer *out, uint16_t cause)
 	td_put_lit(out, "Reason: Q.850;cause=");
 	td_put_uint(out, cause);
 	td_put_lit(out, "\r\n");
-}
-
-bool call_unsupported(const struct td_msg *msg, struct td_writer *out)
-{
-	uint8_t i = msg->first[TD_H_REQUIRE];
-
-	if (i == 0xff)
-		return false;
-	td_put_lit(out, "Unsupported: ");
-	for (bool first = true; i != 0xff; i = msg->headers[i].next, first = false) {
-		struct td_span rest = td_msg_value(msg, &msg->headers[i]), option;
-		while (td_list_next(&rest, &option)) {
-			if (!first)
-				td_put_lit(out, ", ");
-			td_put_span(out, option);
-			first = false;
-		}
-	}
-	td_put_lit(out, "\r\n");
-	return true;
 }

@@ -25,6 +25,15 @@ static bool is_keepalive(const char *data, uint32_t len)
 	return true;
 }
 
+// Refuses a request outside any dialog. An INVITE that came as far as this leaves a detail record.
+static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, uint16_t status, struct td_span headers)
+{
+	if (trunk >= 0 && e->msg.method == TD_M_INVITE)
+		td_call_refuse(e, flow, &e->msg, &e->core, (uint32_t)trunk, status, headers);
+	else
+		answer(e, flow, status, headers);
+}
+
 // --- checks; each returns true when it has dealt with the request ----------------------------------------------------
 
 static bool is_stranger(struct td_engine *e, const struct td_flow *flow, int *trunk)
@@ -88,8 +97,8 @@ static bool is_out_of_any_dialog(struct td_engine *e, const struct td_flow *flow
 	return true;
 }
 
-// No extension that could be required is known yet (§8.2.2.3).
-static bool requires_too_much(struct td_engine *e, const struct td_flow *flow)
+// No extension that could be required is known yet (§8.2.2.3). trunk: -1 inside a dialog.
+static bool requires_too_much(struct td_engine *e, const struct td_flow *flow, int trunk)
 {
 	const struct td_msg *msg = &e->msg;
 	char text[1024];
@@ -105,7 +114,7 @@ static bool requires_too_much(struct td_engine *e, const struct td_flow *flow)
 		td_put_span(&w, tags);
 		td_put_lit(&w, "\r\n");
 	}
-	answer(e, flow, 420, td_span(text, td_writer_len(&w)));
+	refuse(e, flow, trunk, 420, td_span(text, td_writer_len(&w)));
 	return true;
 }
 
@@ -121,13 +130,13 @@ static bool has_no_hop_left(struct td_engine *e, const struct td_flow *flow)
 	return true;
 }
 
-static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow)
+static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow, int trunk)
 {
 	const struct td_uri *uri = &e->core.uri;
 
 	if (uri->scheme != TD_SCHEME_OTHER && (uri->scheme != TD_SCHEME_URN || td_uri_emergency(uri)))
 		return false;
-	answer(e, flow, 416, (struct td_span){ 0 });
+	refuse(e, flow, trunk, 416, (struct td_span){ 0 });
 	return true;
 }
 
@@ -164,7 +173,7 @@ static void out_of_dialog(struct td_engine *e, const struct td_flow *flow, uint3
 		answer(e, flow, 405, TD_SPAN(TD_ALLOW_LINE));
 		return;
 	}
-	if (has_unknown_scheme(e, flow) || requires_too_much(e, flow))
+	if (has_unknown_scheme(e, flow, (int)trunk) || requires_too_much(e, flow, (int)trunk))
 		return;
 	if (method == TD_M_INVITE)
 		invite(e, flow, trunk);
@@ -181,7 +190,7 @@ static bool in_dialog(struct td_engine *e, const struct td_flow *flow)
 		td_token_read(&e->keys, e->core.to.tag, &token) != 0 || token.kind != TD_TOKEN_DIALOG ||
 		token.worker != e->conf.worker)
 		return false;
-	if (!has_no_hop_left(e, flow) && !requires_too_much(e, flow))
+	if (!has_no_hop_left(e, flow) && !requires_too_much(e, flow, -1))
 		td_call_in_dialog(e, flow, &e->msg, &e->core, &token);
 	return true;
 }
