@@ -207,15 +207,21 @@ static void worker_unmake(struct td_worker *w)
 	td_log_ring_free(w->log);
 }
 
+void td_switch_stop(struct td_switch *s)
+{
+	atomic_store_explicit(&s->dp->stop, true, memory_order_release);
+	for (uint16_t i = 0; i < s->dp->n_workers && s->launched; i++)
+		rte_eal_wait_lcore(s->dp->workers[i]->lcore);
+	s->launched = false;
+}
+
 void td_switch_destroy(struct td_switch *s)
 {
 	struct td_dataplane *dp = s->dp;
 
 	if (!dp)
 		return;
-	atomic_store_explicit(&dp->stop, true, memory_order_release);
-	for (uint16_t i = 0; i < dp->n_workers && s->launched; i++)
-		rte_eal_wait_lcore(dp->workers[i]->lcore);
+	td_switch_stop(s);
 	td_journal_close(&s->journal);
 	for (uint16_t i = 0; i < dp->n_workers; i++)
 		worker_unmake(dp->workers[i]);

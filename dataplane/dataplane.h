@@ -25,5 +25,7 @@ struct td_switch {
 int td_switch_create(struct td_switch *s, const struct td_config *conf, char fault[TD_FAULT_LEN]);
 // Workers on their lcores, the journal thread on main's CPU. 0 or -errno.
 int td_switch_launch(struct td_switch *s);
-// Stops the workers and waits for them, then unmakes everything. Safe after a create that failed.
+// Stops the workers and waits until they have returned. Idempotent.
+void td_switch_stop(struct td_switch *s);
+// Stops them too, then unmakes everything. Safe after a create that failed.
 void td_switch_destroy(struct td_switch *s);

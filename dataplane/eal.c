@@ -79,13 +79,14 @@ int td_eal_args(const struct td_config *conf, uint32_t memory_mb, bool huge, str
 {
 	*out = (struct td_eal_args){ 0 };
 	arg_add(out, "tandem-dataplane");
-	arg_add(out, "--in-memory");
 	arg_add(out, "--iova-mode=va");
 	arg_add(out, "--no-telemetry");
 	arg_add(out, "--file-prefix=tandem-%016lx", run_dir_hash(conf));
 	arg_add(out, "--log-level=*:error");
+	// Nothing of ours is shared with other processes or left in hugetlbfs; EAL takes --in-memory with hugepages only.
+	arg_add(out, huge ? "--in-memory" : "--no-huge");
 	if (!huge)
-		arg_add(out, "--no-huge");
+		arg_add(out, "--no-shconf");
 	arg_add(out, "-m");
 	arg_add(out, "%u", memory_mb);
 	lcores_add(conf, out);

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/admin.h"
+
+#include "dataplane/log.h"
+#include "dataplane/port.h"
+#include "sip/policy.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static uint64_t generation_in_force(const struct td_admin *admin)
+{
+	return admin->policy->current ? td_policy_generation(admin->policy->current) : 0;
+}
+
+static void hello_send(void *ctx, struct td_mgmt_conn *conn)
+{
+	const struct td_admin *admin = ctx;
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Hello hello = TANDEM__HELLO__INIT;
+	char role[] = "dataplane", software[] = "tandem-dataplane " TANDEM_VERSION;
+
+	frame.version = 1;
+	frame.body_case = TANDEM__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	hello.role = role;
+	hello.software = software;
+	hello.epoch = admin->dp->epoch;
+	hello.policy_generation = generation_in_force(admin);
+	td_mgmt_send(conn, &frame);
+}
+
+static void status_send(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Status status = TANDEM__STATUS__INIT;
+	char no_policy[] = "no policy yet: is tandem-control running?", no_carrier[] = "a port has no carrier", well[] = "";
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_STATUS;
+	frame.status = &status;
+	status.dataplane_connected = true;
+	status.in_sync = admin->policy->current != NULL;
+	status.ports_ready = td_ports_up(admin->dp);
+	status.draining = atomic_load_explicit(&admin->dp->draining, memory_order_relaxed);
+	status.policy_generation = generation_in_force(admin);
+	status.text = !status.ports_ready ? no_carrier : !status.in_sync ? no_policy : well;
+	td_mgmt_send(conn, &frame);
+}
+
+static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Policy *policy)
+{
+	char error[256] = "";
+	int rc = td_policy_apply_push(admin->policy, policy, error, sizeof(error));
+
+	if (rc < 0) {
+		td_log(TD_LOG_ERROR, "policy.refused", "reason=\"%s\"", error);
+		td_mgmt_send_error(conn, id, -rc, error);
+		return;
+	}
+	td_log(TD_LOG_INFO, "policy.in_force", "generation=%016" PRIx64 " trunks=%u", generation_in_force(admin),
+		td_policy_n_trunks(admin->policy->current));
+	td_mgmt_send_done(conn, id, td_policy_n_trunks(admin->policy->current));
+}
+
+// --- hangup: the worker that has the call is asked last; none of the others knows it -------------------------------------
+
+static void hangup_ask(struct td_admin *admin, struct td_mgmt_conn *conn)
+{
+	struct td_mgmt_job *job = &conn->job;
+
+	if (job->asked)
+		return;
+	if (job->worker == admin->dp->n_workers) {
+		uint64_t id = job->id;
+		*job = (struct td_mgmt_job){ 0 };
+		td_mgmt_send_error(conn, id, ENOENT, "no call of that id is up");
+		return;
+	}
+	struct td_command_ring *ring = admin->dp->workers[job->worker]->commands;
+	struct td_command *c = td_command_next(ring);
+	if (!c)
+		return;
+	c->kind = TD_COMMAND_HANGUP;
+	c->tag = td_mgmt_tag(conn);
+	memcpy(c->id, job->key, sizeof(c->id));
+	td_command_ask(ring);
+	job->asked = true;
+}
+
+static void hangup_answered(struct td_mgmt_conn *conn, const struct td_command *c)
+{
+	if (c->result == 0) {
+		uint64_t id = conn->job.id;
+		conn->job = (struct td_mgmt_job){ 0 };
+		td_mgmt_send_done(conn, id, 1);
+		return;
+	}
+	conn->job.worker++;
+}
+
+static void hangup_begin(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *call_id)
+{
+	conn->job = (struct td_mgmt_job){ .kind = TD_JOB_HANGUP, .id = id };
+	snprintf(conn->job.key, sizeof(conn->job.key), "%s", call_id);
+	hangup_ask(admin, conn);
+}
+
+// --- frames --------------------------------------------------------------------------------------------------------------
+
+static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
+{
+	struct td_admin *admin = ctx;
+
+	switch (frame->body_case) {
+	case TANDEM__FRAME__BODY_HELLO: // says who it is; the file's permissions said what it may do
+		break;
+	case TANDEM__FRAME__BODY_POLICY:
+		policy_take(admin, conn, frame->id, frame->policy);
+		break;
+	case TANDEM__FRAME__BODY_SHOW:
+		td_mgmt_show(admin, conn, frame->id, frame->show);
+		break;
+	case TANDEM__FRAME__BODY_HANGUP:
+		hangup_begin(admin, conn, frame->id, frame->hangup->call_id);
+		break;
+	case TANDEM__FRAME__BODY_DRAIN:
+		td_drain_operator(admin->drain, !frame->drain->off);
+		td_mgmt_send_done(conn, frame->id, td_drain_calls(admin->dp));
+		break;
+	case TANDEM__FRAME__BODY_STATUS_REQUEST:
+		status_send(admin, conn, frame->id);
+		break;
+	default:
+		td_mgmt_send_error(conn, frame->id, EOPNOTSUPP, "the data plane has no such request");
+		break;
+	}
+}
+
+static void job_resume(void *ctx, struct td_mgmt_conn *conn)
+{
+	if (conn->job.kind == TD_JOB_HANGUP)
+		hangup_ask(ctx, conn);
+	else
+		td_mgmt_show_more(ctx, conn);
+}
+
+static void answer_take(struct td_admin *admin, const struct td_command *c, uint16_t worker)
+{
+	if (c->tag == TD_DRAIN_TAG) {
+		td_drain_answered(admin->drain, worker);
+		return;
+	}
+	struct td_mgmt_conn *conn = td_mgmt_tagged(&admin->mgmt, c->tag);
+	if (!conn)
+		return; // closed meanwhile
+	conn->job.asked = false;
+	if (c->kind == TD_COMMAND_HANGUP)
+		hangup_answered(conn, c);
+	else
+		td_mgmt_show_calls(conn, c);
+}
+
+uint32_t td_admin_collect(struct td_admin *admin)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < admin->dp->n_workers; i++) {
+		struct td_command_ring *ring = admin->dp->workers[i]->commands;
+		struct td_command *c;
+		for (; (c = td_command_collect(ring)); n++) {
+			answer_take(admin, c, i);
+			td_command_done(ring);
+		}
+	}
+	return n;
+}
+
+int td_admin_open(struct td_admin *admin)
+{
+	struct td_mgmt_handler handler = { hello_send, frame_take, job_resume, admin };
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/dataplane.sock", admin->dp->conf.run_dir);
+	return td_mgmt_open(&admin->mgmt, path, &handler);
+}

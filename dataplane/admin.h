@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the frames on the management socket mean: control's policy, operators' tables, hangup, drain. The tables are in
+// mgmt_show.c. Owner: main.
+#pragma once
+
+#include "dataplane/command.h"
+#include "dataplane/drain.h"
+#include "dataplane/mgmt.h"
+#include "dataplane/policy_apply.h"
+#include "dataplane/stats.h"
+
+enum td_admin_job { TD_JOB_NONE, TD_JOB_CALLS, TD_JOB_TRUNKS, TD_JOB_HANGUP };
+
+struct td_admin {
+	struct td_dataplane *dp;
+	struct td_mgmt mgmt;
+	struct td_policy_apply *policy;
+	struct td_drain *drain;
+	struct td_stats *stats;
+};
+
+// Opens run_dir/dataplane.sock. 0 or -errno.
+int td_admin_open(struct td_admin *admin);
+// Collects what workers answered; once a turn.
+uint32_t td_admin_collect(struct td_admin *admin);
+
+// --- mgmt_show.c -------------------------------------------------------------------------------------------------------
+
+void td_mgmt_show(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show);
+// The next piece of a table that takes more than one turn.
+void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn);
+void td_mgmt_show_calls(struct td_mgmt_conn *conn, const struct td_command *answer);

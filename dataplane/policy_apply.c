@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/policy_apply.h"
+
+#include "dataplane/log.h"
+#include "dataplane/state_file.h"
+#include "dataplane/trunk_state.h"
+#include "include/frame.h"
+#include "sip/policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp, const struct td_policy_codec *codec)
+{
+	*apply = (struct td_policy_apply){ .dp = dp, .codec = codec };
+	snprintf(apply->path, sizeof(apply->path), "%s/policy.bin", dp->conf.state_dir);
+}
+
+// --- names → slots and indices -------------------------------------------------------------------------------------------
+
+static uint32_t slot_of(void *ctx, const char *trunk_name)
+{
+	struct td_dataplane *dp = ctx;
+
+	return td_trunk_state_slot(dp->trunks, trunk_name);
+}
+
+static int realm_of(void *ctx, const char *realm_name)
+{
+	const struct td_dataplane *dp = ctx;
+
+	for (uint8_t i = 0; i < dp->conf.n_realms; i++)
+		if (strcmp(dp->conf.realms[i].name, realm_name) == 0)
+			return i;
+	return -1;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+struct name_list {
+	const char **names;
+	uint32_t n;
+};
+
+static bool name_listed(void *ctx, const char *name)
+{
+	const struct name_list *list = ctx;
+
+	return bsearch(&name, list->names, list->n, sizeof(*list->names), name_compare);
+}
+
+// Gives the slots of trunks that are gone to others. Only when no worker holds an older policy.
+static void slots_sweep(struct td_policy_apply *apply)
+{
+	struct name_list list = { .n = td_policy_n_trunks(apply->current) };
+
+	list.names = calloc(list.n + 1, sizeof(*list.names));
+	if (!list.names)
+		return;
+	for (uint32_t i = 0; i < list.n; i++)
+		list.names[i] = td_policy_trunk(apply->current, i)->conf.name;
+	qsort(list.names, list.n, sizeof(*list.names), name_compare);
+	td_trunk_state_sweep(apply->dp->trunks, name_listed, &list);
+	free(list.names);
+}
+
+// --- publish and retire --------------------------------------------------------------------------------------------------
+
+static int publish(struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
+{
+	struct td_policy_env env = { slot_of, realm_of, apply->dp };
+	struct td_policy *old = apply->current;
+
+	if (apply->n_retired == TD_POLICY_RETIRED_MAX) {
+		snprintf(error, cap, "workers have not taken the last policies yet");
+		return -EAGAIN;
+	}
+	struct td_policy *policy = td_policy_new(conf, &env, error, cap);
+	if (!policy)
+		return -EINVAL;
+	apply->current = policy;
+	atomic_store_explicit(&apply->dp->policy, policy, memory_order_release);
+	if (old)
+		apply->retired[apply->n_retired++] = (struct td_policy_retired){ old, rte_rcu_qsbr_start(apply->dp->qsbr) };
+	return 0;
+}
+
+void td_policy_apply_collect(struct td_policy_apply *apply)
+{
+	uint32_t done = 0;
+
+	// Grace periods end in the order in which they began.
+	while (done < apply->n_retired && rte_rcu_qsbr_check(apply->dp->qsbr, apply->retired[done].token, false) == 1)
+		td_policy_free(apply->retired[done++].policy);
+	if (done == 0)
+		return;
+	apply->n_retired -= done;
+	memmove(apply->retired, apply->retired + done, apply->n_retired * sizeof(apply->retired[0]));
+	if (apply->n_retired == 0)
+		slots_sweep(apply);
+}
+
+void td_policy_apply_fini(struct td_policy_apply *apply)
+{
+	for (uint32_t i = 0; i < apply->n_retired; i++)
+		td_policy_free(apply->retired[i].policy);
+	td_policy_free(apply->current);
+	apply->n_retired = 0;
+	apply->current = NULL;
+}
+
+// --- where policies come from --------------------------------------------------------------------------------------------
+
+int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap)
+{
+	const char *why = NULL;
+	void *bytes = NULL;
+	size_t len = 0;
+	int rc = td_state_file_read(apply->path, TD_FRAME_MAX, &bytes, &len);
+
+	if (rc < 0) {
+		snprintf(error, cap, "%s: %s", apply->path, strerror(-rc));
+		return rc;
+	}
+	struct td_policy_conf *conf = apply->codec->unpack(bytes, len, &why);
+	free(bytes);
+	if (!conf) {
+		snprintf(error, cap, "%s: %s", apply->path, why);
+		return -EINVAL;
+	}
+	rc = publish(apply, conf, error, cap);
+	apply->codec->free(conf);
+	return rc;
+}
+
+static void save(struct td_policy_apply *apply, const struct td_policy_conf *conf)
+{
+	size_t len = 0;
+	uint8_t *bytes = apply->codec->pack(conf, &len);
+	int rc = bytes ? td_state_file_write(apply->path, bytes, len) : -ENOMEM;
+
+	// The policy is in force all the same; control pushes it again after a restart.
+	if (rc < 0)
+		td_log(TD_LOG_WARNING, "policy.not_kept", "path=%s reason=\"%s\"", apply->path, strerror(-rc));
+	free(bytes);
+}
+
+int td_policy_apply_push(struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap)
+{
+	const char *why = NULL;
+	struct td_policy_conf *conf = apply->codec->from_pb(policy, &why);
+
+	if (!conf) {
+		snprintf(error, cap, "%s", why);
+		return -EINVAL;
+	}
+	int rc = publish(apply, conf, error, cap);
+	if (rc == 0)
+		save(apply, conf);
+	apply->codec->free(conf);
+	return rc;
+}
