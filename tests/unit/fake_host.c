@@ -88,11 +88,16 @@ void fake_host_conf(struct fake_host *host, struct td_engine_conf *conf)
 	};
 }
 
-uint32_t fake_host_fini(struct fake_host *host)
+void fake_forget(struct fake_host *host)
 {
 	for (uint32_t i = 0; i < host->n_sent; i++)
 		free(host->sent[i].data);
 	host->n_sent = host->n_read = 0;
+}
+
+uint32_t fake_host_fini(struct fake_host *host)
+{
+	fake_forget(host);
 	return host->bufs_out + host->legs_open + host->trunk_held + host->reserved + host->allocs_out;
 }
 

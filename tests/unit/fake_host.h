@@ -70,6 +70,8 @@ void fake_host_conf(struct fake_host *host, struct td_engine_conf *conf);
 // Frees the record. Returns what was not given back: buffers, legs, trunk holds, reservations, memory; 0 is clean.
 uint32_t fake_host_fini(struct fake_host *host);
 
+void fake_forget(struct fake_host *host); // the messages sent so far
+
 extern const struct td_host_ops fake_host_ops;
 
 // Two carriers: trunk 0 "carrier-a" in west with peers 10.0.1.1 and fd00:1::1, trunk 1 "carrier-b" in east with peers
