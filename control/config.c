@@ -27,6 +27,8 @@ static int config_take(
 	reader->conf->policy.max_cps = reader->conf->max_cps;
 	reader->conf->policy.source_cps = reader->conf->source_cps;
 	reader->conf->policy.drain_s = reader->conf->drain_s;
+	if (reader->faults->n == before)
+		cfg_policy_check(reader);
 	if (reader->faults->n > before) {
 		td_config_free(reader->conf);
 		return -EINVAL;

@@ -89,3 +89,5 @@ void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting,
 void cfg_apply_set(struct cfg_reader *reader, const char *set);
 // config_cross.c: what only the whole can tell.
 void cfg_cross_check(struct cfg_reader *reader);
+// config_policy.c: of a file that is right so far.
+void cfg_policy_check(struct cfg_reader *reader);

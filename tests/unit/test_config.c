@@ -317,6 +317,24 @@ static void ports_must_hold_the_calls(void **state)
 	refused(text, "expected 6 as limits.calls");
 }
 
+static void trunks_must_be_told_apart(void **state)
+{
+	struct outcome o;
+
+	refused(HEAD
+		"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; "
+		"} ); },\n"
+		"{ name = \"b\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); } );",
+		"x.conf:4: trunks: ");
+	o = load(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
+		      "\"10.0.1.1\"; } ); },\n"
+		      "{ name = \"b\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } );\n"
+		      "match = { tech_prefix = \"99\"; }; } );",
+		NULL, 0);
+	assert_int_equal(o.rc, 0);
+	release(&o);
+}
+
 static void overrides_come_before_checks(void **state)
 {
 	static const char *const sets[] = { "limits.calls=7", "trunks.a.max_calls=5",
@@ -397,6 +415,7 @@ int main(void)
 		cmocka_unit_test(names_that_exist_once_are_held_to_it),
 		cmocka_unit_test(cpus_must_be_there),
 		cmocka_unit_test(ports_must_hold_the_calls),
+		cmocka_unit_test(trunks_must_be_told_apart),
 		cmocka_unit_test(overrides_come_before_checks),
 		cmocka_unit_test(wrong_overrides_are_faults),
 		cmocka_unit_test(files_that_cannot_be_read),

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The last check: the policy is compiled as the data plane will compile it, so that what stays
+// ambiguous there is refused here, before it is pushed.
+#include "control/config_schema.h"
+
+#include "sip/policy.h"
+
+static uint32_t any_slot(void *ctx, const char *trunk_name)
+{
+	return 0; // slots are the data plane's; compiling needs only that there is one
+}
+
+static int realm_index(void *ctx, const char *realm_name)
+{
+	const struct td_config *conf = ctx;
+
+	for (uint8_t i = 0; i < conf->n_realms; i++)
+		if (strcmp(conf->realms[i].name, realm_name) == 0)
+			return i;
+	return -1;
+}
+
+void cfg_policy_check(struct cfg_reader *reader)
+{
+	struct td_policy_env env = {
+		.slot_of = any_slot, .realm_of = realm_index, .ctx = reader->conf
+	};
+	const config_setting_t *trunks = config_lookup(&reader->config, "trunks");
+	char words[256] = "";
+	struct td_policy *policy = td_policy_new(&reader->conf->policy, &env, words, sizeof(words));
+
+	if (!policy)
+		cfg_fault_text(reader, trunks ? trunks : config_root_setting(&reader->config), "%s",
+			words);
+	td_policy_free(policy);
+}
