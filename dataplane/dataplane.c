@@ -180,6 +180,8 @@ int td_switch_create(struct td_switch *s, const struct td_config *conf, char fau
 	if (!s->dp)
 		return fault_set(fault, -ENOMEM, "memory");
 	s->dp->conf = *conf;
+	s->dp->tsc_hz = rte_get_tsc_hz();
+	td_clock_init(&s->dp->clock, s->dp->tsc_hz, rte_rdtsc());
 	int rc = parts_make(s, fault);
 	if (rc < 0)
 		td_switch_destroy(s);
