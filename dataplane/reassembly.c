@@ -26,6 +26,7 @@ struct datagram {
 	struct rte_mbuf *m; // NULL: condemned, what still comes is dropped
 	uint32_t total;  // bytes of data, known from the last fragment; 0: not yet
 	uint32_t have;   // bytes that came
+	uint32_t reach;  // where the furthest of them ends
 	uint8_t protocol;
 	uint64_t units[UNITS_WORDS];
 };
@@ -187,7 +188,8 @@ static enum taken datagram_take(
 	uint32_t came = units_count(d, f->offset / 8, n);
 	if (came == n) // RFC 8200 §4.5 lets an exact repetition pass; what came first stays
 		return REPEATED;
-	if (came != 0 || (total != 0 && (end > total || d->have + f->data_len > total)))
+	uint32_t reach = RTE_MAX(d->reach, end);
+	if (came != 0 || (total != 0 && reach > total))
 		return CONDEMNED;
 	for (uint32_t u = f->offset / 8; u < f->offset / 8 + n; u++)
 		d->units[u / 64] |= 1ull << (u % 64);
@@ -202,6 +204,7 @@ static enum taken datagram_take(
 		*td_packet(d->m) = *p;
 	}
 	d->total = total;
+	d->reach = reach;
 	d->have += f->data_len;
 	return TAKEN;
 }
