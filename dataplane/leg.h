@@ -79,11 +79,16 @@ struct td_leg_address { // one local media address of a realm
 	struct td_leg_ports *ports;
 };
 
+struct td_leg_timed {
+	uint32_t leg;
+	uint32_t due_ms; // not before then can it be silent for too long; looked at anew when it comes
+};
+
 struct td_leg_table {
 	struct td_leg *legs; // [0] is no leg: every flag off
 	struct td_leg_cold *cold;
 	uint32_t capacity, n_open, free_head, free_tail;
-	uint32_t *timed;     // legs with a time-out
+	struct td_leg_timed *timed; // legs with a time-out
 	uint32_t n_timed, timed_cursor;
 	uint32_t timed_ms;   // of the last scan
 	uint32_t quarantine_ms; // in units of heard_ms
@@ -165,5 +170,5 @@ void td_rtcp_relay(struct td_worker *w, struct rte_mbuf *packet, uint32_t leg); 
 void td_rtp_emit(struct td_worker *w, struct rte_mbuf *packet, uint16_t realm, const struct td_sockaddr *src,
 	const struct td_sockaddr *dst, uint32_t adjacency);                       // rtp_emit.c
 
-// media_timeout.c: looks at a bounded share of the legs with a time-out; each is seen about once a second. Once a turn.
+// media_timeout.c: looks at a bounded share of the legs with a time-out, each about once a second. Once a turn.
 void td_media_timeout_run(struct td_worker *w);

@@ -31,7 +31,7 @@ size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint
 {
 	size_t bytes = sizeof(struct td_leg_table) +
 		(size_t)conf->n_realms * TD_REALM_ADDRS_MAX * sizeof(struct td_leg_address) +
-		(max_legs + 1ull) * (sizeof(struct td_leg) + sizeof(struct td_leg_cold) + sizeof(uint32_t));
+		(max_legs + 1ull) * (sizeof(struct td_leg) + sizeof(struct td_leg_cold) + sizeof(struct td_leg_timed));
 
 	for (uint32_t r = 0; r < conf->n_realms; r++) {
 		const struct td_realm_conf *realm = &conf->realms[r];
@@ -299,9 +299,9 @@ static void timed_remove(struct td_leg_table *t, struct td_leg_cold *leg)
 {
 	if (leg->timed == 0)
 		return;
-	uint32_t last = t->timed[--t->n_timed];
+	struct td_leg_timed last = t->timed[--t->n_timed];
 	t->timed[leg->timed - 1] = last;
-	t->cold[last].timed = leg->timed;
+	t->cold[last.leg].timed = leg->timed;
 	leg->timed = 0;
 }
 
@@ -321,10 +321,9 @@ static void timeout_arm(struct td_worker *w, uint32_t index, uint32_t timeout_s)
 		return;
 	leg->timeout_ms = timeout_ms;
 	leg->armed_ms = time_units(w->now_ns);
-	if (leg->timed)
-		return;
-	t->timed[t->n_timed++] = index;
-	leg->timed = t->n_timed;
+	if (!leg->timed)
+		leg->timed = ++t->n_timed;
+	t->timed[leg->timed - 1] = (struct td_leg_timed){ index, leg->armed_ms + timeout_ms };
 }
 
 static bool sockaddr_usable(const struct td_sockaddr *a)

@@ -67,12 +67,12 @@ static void decode_contact(const struct td_msg *msg, struct td_core *core, struc
 // callid = word ["@" word] (§25.1): every visible character that a word may have; never white space.
 static void decode_call_id(struct td_span value, struct td_core *core, struct verdict *v)
 {
-	const char *p = value.ptr, *end = value.ptr + value.len;
+	uint32_t i = 0;
 
 	core->call_id = value;
-	while (p < end && *p > ' ' && *p < 0x7f && *p != ',' && *p != ';')
-		p++;
-	if (value.len > 0 && p == end)
+	while (i < value.len && value.ptr[i] > ' ' && value.ptr[i] < 0x7f && value.ptr[i] != ',' && value.ptr[i] != ';')
+		i++;
+	if (i > 0 && i == value.len)
 		return;
 	verdict_set(v, TD_FAULT_CALL_ID, TD_H_CALL_ID);
 	core->call_id = (struct td_span){ 0 };

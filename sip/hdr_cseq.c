@@ -19,12 +19,12 @@ static const char *digits_parse(const char *p, const char *end, uint32_t max, ui
 
 int td_cseq_decode(struct td_span value, struct td_cseq *out)
 {
-	const char *end = value.ptr + value.len;
 	uint64_t number;
 
 	memset(out, 0, sizeof(*out));
 	if (value.len == 0)
 		return -EBADMSG;
+	const char *end = value.ptr + value.len;
 	const char *p = digits_parse(value.ptr, end, INT32_MAX, &number);
 	if (!p || number > INT32_MAX)
 		return -EBADMSG;

@@ -248,14 +248,22 @@ static bool pair_next(struct td_span *rest, char separator, struct td_span *name
 	return true;
 }
 
-static bool pair_find(struct td_span list, char separator, struct td_span name, struct td_span *value)
-{
-	struct td_span n;
+enum pair_match { PAIR_ABSENT, PAIR_DIFFERS, PAIR_EQUAL };
 
-	while (pair_next(&list, separator, &n, value))
-		if (text_equal(n, name, true))
-			return true;
-	return false;
+// A name may stand twice in hostile text: the pair is equal when any of its namesakes is.
+static enum pair_match pair_find(struct td_span list, char separator, struct td_span name, struct td_span value, bool fold)
+{
+	enum pair_match match = PAIR_ABSENT;
+	struct td_span n, v;
+
+	while (pair_next(&list, separator, &n, &v)) {
+		if (!text_equal(n, name, true))
+			continue;
+		if (text_equal(v, value, fold))
+			return PAIR_EQUAL;
+		match = PAIR_DIFFERS;
+	}
+	return match;
 }
 
 // Parameters that must not stand in one URI alone (§19.1.4; transport by its examples).
@@ -271,25 +279,22 @@ static bool must_match(struct td_span name)
 
 static bool params_match(struct td_span a, struct td_span b, bool all)
 {
-	struct td_span name, value, other;
+	struct td_span name, value;
 
 	while (pair_next(&a, ';', &name, &value)) {
-		if (pair_find(b, ';', name, &other)) {
-			if (!text_equal(value, other, true))
-				return false;
-		} else if (all || must_match(name)) {
+		enum pair_match match = pair_find(b, ';', name, value, true);
+		if (match == PAIR_DIFFERS || (match == PAIR_ABSENT && (all || must_match(name))))
 			return false;
-		}
 	}
 	return true;
 }
 
 static bool headers_match(struct td_span a, struct td_span b)
 {
-	struct td_span name, value, other;
+	struct td_span name, value;
 
 	while (pair_next(&a, '&', &name, &value))
-		if (!pair_find(b, '&', name, &other) || !text_equal(value, other, false))
+		if (pair_find(b, '&', name, value, false) != PAIR_EQUAL)
 			return false;
 	return true;
 }
@@ -330,11 +335,8 @@ bool td_uri_equal(const struct td_uri *a, const struct td_uri *b)
 	case TD_SCHEME_TEL:
 		return tel_equal(a->user, b->user) && params_match(a->params, b->params, true) &&
 		       params_match(b->params, a->params, true);
-	default: {
-		uint32_t skip = a->scheme_name.len;
-		return text_equal(td_span(a->whole.ptr + skip, a->whole.len - skip), td_span(b->whole.ptr + skip, b->whole.len - skip),
-			a->scheme == TD_SCHEME_URN);
-	}
+	default:
+		return text_equal(a->whole, b->whole, a->scheme == TD_SCHEME_URN);
 	}
 }
 

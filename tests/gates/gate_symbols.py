@@ -17,18 +17,22 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 # Pure computation of libc and the compiler.
 ALLOWED = {"memcpy", "memmove", "memset", "memcmp", "memchr", "memrchr", "strlen", "__assert_fail", "__stack_chk_fail",
            "__memcpy_chk", "__memset_chk", "__memmove_chk", "__errno_location", "__cpu_model", "__cpu_indicator_init",
-           "inet_pton", "inet_ntop", "_GLOBAL_OFFSET_TABLE_", "__popcountdi2", "bcmp", "qsort", "bsearch"}
+           "inet_pton", "inet_ntop", "_GLOBAL_OFFSET_TABLE_", "__popcountdi2", "bcmp", "qsort", "bsearch",
+           "strchr", "strrchr", "strncmp", "strncasecmp", "strnlen"}
 # Start-up code may allocate: constructors and what an operator's push compiles.
 START_UP = {"malloc", "calloc", "free", "realloc", "snprintf", "__snprintf_chk", "strcmp", "strncmp", "strchr", "strtoul",
-            "__isoc23_strtoul", "memmem", "qsort_r", "strnlen"}
-START_UP_FILES = {"engine.c", "pool.c", "slab.c", "policy.c", "policy_ingress.c", "policy_route.c"}
+            "__isoc23_strtoul", "memmem", "qsort_r", "vsnprintf",
+            "__vsnprintf_chk", "rte_zmalloc_socket", "rte_calloc_socket", "rte_free"}
+START_UP_FILES = {"engine.c", "pool.c", "slab.c", "policy.c", "policy_ingress.c", "policy_route.c",
+                  "handoff.c"}
 # Text of addresses and identifiers: bounded formatting without allocation.
 FORMATTING = {"snprintf", "__snprintf_chk"}
 # The stages of a packet's way and what DPDK gives them inside a burst.
 STAGES = {"port_rx.c", "eth_input.c", "ip_input.c", "rtp_input.c", "rtp_relay.c", "rtcp_relay.c", "ip_output.c", "port_tx.c",
           "checksum.c", "handoff.c", "sip_input.c"}
 DPDK_PREFIXES = ("rte_eth_", "rte_pktmbuf_", "rte_mempool_", "rte_ring_", "per_lcore_", "rte_ipv4_frag", "rte_ipv6_frag",
-                 "rte_ip_frag", "rte_hash_lookup", "rte_mbuf_")
+                 "rte_ip_frag", "rte_hash_lookup", "rte_mbuf_",
+                 "__rte_pktmbuf_", "__rte_panic")  # the last is DPDK's assertion
 
 
 def symbols(obj):

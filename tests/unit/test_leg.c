@@ -235,7 +235,7 @@ static void test_timeout_list(void **state)
 		td_leg_close(&host.worker, ids[i], NULL);
 	assert_int_equal(host.worker.legs->n_timed, td_leg_count(&host.worker));
 	for (uint32_t i = 0; i < host.worker.legs->n_timed; i++)
-		assert_int_equal(host.worker.legs->cold[host.worker.legs->timed[i]].timed, i + 1);
+		assert_int_equal(host.worker.legs->cold[host.worker.legs->timed[i].leg].timed, i + 1);
 	modify.timeout_s = 0;
 	for (int i = 0; i < 64; i++)
 		td_leg_modify(&host.worker, ids[i], &modify);

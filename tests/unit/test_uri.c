@@ -97,6 +97,8 @@ static void test_equality(void **state)
 	assert_false(equal("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
 	assert_false(equal("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"));
 	assert_false(equal("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
+	assert_true(equal("sip:a@b;x=1;x=2?h=1&h=2", "sip:a@b;x=1;x=2?h=2&h=1"));
+	assert_false(equal("sip:a@b;x=1;x=2", "sip:a@b;x=1;x=3"));
 	assert_false(equal("sip:a@b", "sips:a@b"));
 	assert_false(equal("sip:a@b;user=phone", "sip:a@b"));
 	assert_true(equal("tel:+1-201-555-0123", "tel:+12015550123"));
