@@ -16,6 +16,7 @@
 #define CALL_RELAYS_MAX 8       // in-dialog requests of one call under way at once
 #define CALL_ROUTES_MAX 32      // entries of a route set
 #define CALL_ROUTE_WAIT_MS 5000 // a pending route question
+#define CALL_TIMER_C_MS 180000  // an INVITE that rings without end (§16.6), where nothing else is configured
 #define CALL_NUMBER_MAX (TD_CDR_TEXT_LEN - 1)
 
 #define CALL_RETRY_AFTER "Retry-After: 5\r\n"
@@ -138,6 +139,7 @@ struct td_relay {
 	struct td_call *call;
 	struct td_stx *stx; // NULL: answered and forgotten
 	struct td_ctx *ctx; // NULL: gone
+	struct td_timer timer; // re-INVITE: its end
 	struct td_far_ack ack;
 	struct td_span contact;      // slab: the requester's new remote target, valid with the 2xx (§12.2)
 	struct td_sdp_side *saved;   // slab: both sides' SDP before a re-INVITE

@@ -161,6 +161,14 @@ static void reinvite_cancelled(struct td_engine *engine, struct td_stx *stx, con
 		td_ctx_cancel(engine, relay->ctx, (struct td_span){ 0 });
 }
 
+static void reinvite_late(void *arg, struct td_timer *timer)
+{
+	struct td_relay *relay = call_of(timer, struct td_relay, timer);
+
+	if (relay->ctx && !relay->done)
+		td_ctx_cancel(arg, relay->ctx, (struct td_span){ 0 });
+}
+
 static void reinvite_stx_ended(struct td_engine *engine, struct td_stx *stx)
 {
 	struct td_relay *relay = td_stx_data(stx);
@@ -254,6 +262,8 @@ void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct
 	status = reinvite_pass(relay, msg, core);
 	if (status == 0) {
 		call->reinvite = relay;
+		relay->timer.expired = reinvite_late;
+		td_timer_start(&call->engine->wheel, &relay->timer, call_now_ms(call) + CALL_TIMER_C_MS);
 		return;
 	}
 	reinvite_refuse(relay, status, (struct td_span){ 0 });

@@ -52,8 +52,11 @@ void relay_drop(struct td_relay *relay)
 	relay_unlink(relay);
 	if (relay->stx)
 		td_stx_set_user(relay->stx, NULL, NULL);
-	if (relay->ctx)
+	if (relay->ctx) {
+		td_ctx_cancel(engine, relay->ctx, (struct td_span){ 0 }); // without it a ringing one would never end
 		td_ctx_set_user(relay->ctx, NULL, NULL);
+	}
+	td_timer_stop(&engine->wheel, &relay->timer);
 	call_text_free(engine, &relay->contact);
 	call_text_free(engine, &relay->ack.body);
 	td_slab_put(engine->slab, (char *)relay->saved);

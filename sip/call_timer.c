@@ -58,10 +58,7 @@ void call_timer_route(struct td_call *call)
 
 void call_timer_setup(struct td_call *call, uint32_t total_ms)
 {
-	if (total_ms > 0)
-		timer_start(call->engine, &call->timer, setup_late, total_ms);
-	else
-		td_timer_stop(&call->engine->wheel, &call->timer);
+	timer_start(call->engine, &call->timer, setup_late, total_ms > 0 ? total_ms : CALL_TIMER_C_MS);
 }
 
 void call_timer_duration(struct td_call *call, uint32_t duration_s)
@@ -74,10 +71,8 @@ void call_timer_duration(struct td_call *call, uint32_t duration_s)
 
 void attempt_timer_start(struct td_attempt *attempt, uint32_t ms)
 {
-	struct td_engine *engine = attempt->call->engine;
-
 	if (ms > 0)
-		timer_start(engine, &attempt->timer, attempt_late, ms);
+		timer_start(attempt->engine, &attempt->timer, attempt_late, ms);
 	else
-		td_timer_stop(&engine->wheel, &attempt->timer);
+		td_timer_stop(&attempt->engine->wheel, &attempt->timer);
 }
