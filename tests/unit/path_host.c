@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "path_host.h"
 
+#include "dataplane/leg.h"
 #include "dataplane/neigh.h"
 #include "dataplane/realm_table.h"
 
