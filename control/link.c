@@ -120,12 +120,17 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 			link->policy->generation);
 		return;
 	}
-	const char *words = frame && frame->body_case == TANDEM__FRAME__BODY_ERROR
-				    ? frame->error->text
-				    : strerror(-error);
-	snprintf(link->refusal, sizeof(link->refusal), "%s", words);
-	td_log(TD_LOG_ERROR, "dataplane.refused_policy", "generation=%016" PRIx64 " reason=\"%s\"",
-		link->policy->generation, words);
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
+		snprintf(link->refusal, sizeof(link->refusal), "%s", frame->error->text);
+		td_log(TD_LOG_ERROR, "dataplane.refused_policy",
+			"generation=%016" PRIx64 " reason=\"%s\"", link->policy->generation,
+			link->refusal);
+		return;
+	}
+	// Whether it has the policy is unknown: its next Hello will say so.
+	td_log(TD_LOG_WARNING, "dataplane.silent", "reason=\"%s\"", strerror(-error));
+	if (link->conn)
+		td_conn_close(link->conn);
 }
 
 void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force)

@@ -123,8 +123,10 @@ static const char *homeless_trunk(const struct td_config *conf, const struct td_
 
 static void reload_end(struct reload *r, int code, const char *text)
 {
-	td_log(code == 0 ? TD_LOG_INFO : TD_LOG_ERROR, code == 0 ? "reload.done" : "reload.refused",
-		"%s", text);
+	if (code == 0)
+		td_log(TD_LOG_INFO, "reload.done", "text=\"%s\"", text);
+	else
+		td_log(TD_LOG_ERROR, "reload.refused", "text=\"%s\"", text);
 	r->control->reloading = false;
 	r->done(r->user, code, text);
 	td_config_free(r->next);

@@ -69,15 +69,12 @@ static const char *const sql[ST__COUNT] = {
 	// The end is the last word on a call, also where a boot had closed it before.
 	[ST_END] = "INSERT OR REPLACE INTO cdr (" CDR_COLUMNS ") VALUES (" CDR_VALUES ")",
 	[ST_CLOSE_OPEN] = "DELETE FROM cdr_open WHERE id = ?1",
-	[ST_ATTEMPT] = "INSERT OR REPLACE INTO cdr_attempt (cdr_id, n, trunk, peer, call_id, "
-		       "start_us, ring_us, end_us, "
-		       "sip_code, cause) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+	[ST_ATTEMPT] = "INSERT OR REPLACE INTO cdr_attempt VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
 	[ST_BOOT_ROWS] = "INSERT OR IGNORE INTO cdr (" CDR_COLUMNS ") SELECT " CDR_COLUMNS
 			 " FROM cdr_open WHERE epoch <> ?1",
 	[ST_BOOT_OPEN] = "DELETE FROM cdr_open WHERE epoch <> ?1",
 	[ST_POSITION_GET] = "SELECT sequence, position FROM journal_position",
-	[ST_POSITION_SET] = "INSERT OR REPLACE INTO journal_position (one, sequence, position) "
-			    "VALUES (1, ?1, ?2)",
+	[ST_POSITION_SET] = "INSERT OR REPLACE INTO journal_position VALUES (1, ?1, ?2)",
 };
 
 struct td_store {

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tandem-control's two sockets, driven by hand: an operator on one side, a data plane on the other,
+// and what neither should ever send.
+#include "control/control.h"
+#include "control/policy_pb.h"
+#include "control/reload.h"
+#include "include/frame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define CONFIG                                                                                     \
+	"run_dir = \"%s\"; state_dir = \"%s\";\n"                                                  \
+	"lcores = { workers = [ 0 ]; };\n"                                                         \
+	"ports = ( { name = \"p\"; device = \"net_null0\"; } );\n"                                 \
+	"realms = ( { name = \"west\"; port = \"p\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( "  \
+	"{ } ); } );\n"                                                                            \
+	"trunks = ( { name = \"a\"; realm = \"west\"; max_calls = %d; peers = ( { address = "      \
+	"\"10.0.1.1\"; } ); } );\n"
+
+static struct td_control control;
+static char dir[64], file[96];
+static int listener = -1, plane = -1;
+
+static void config_write(int max_calls, const char *more)
+{
+	FILE *f = fopen(file, "w");
+
+	fprintf(f, CONFIG "%s", dir, dir, max_calls, more);
+	fclose(f);
+}
+
+// Lets the loop work until it has nothing more to do at once.
+static void turn(void)
+{
+	for (int i = 0; i < 20; i++) {
+		uv_run(&control.loop, UV_RUN_NOWAIT);
+		usleep(500);
+	}
+}
+
+static int connect_to(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	turn();
+	return fd;
+}
+
+static int setup(void **state)
+{
+	struct td_faults faults = { 0 };
+	char path[128];
+
+	memset(&control, 0, sizeof(control));
+	snprintf(dir, sizeof(dir), "/tmp/td_server_%d", (int)getpid());
+	snprintf(file, sizeof(file), "%s/x.conf", dir);
+	mkdir(dir, 0700);
+	config_write(5, "");
+	control.path = file;
+	assert_int_equal(td_config_load(file, NULL, 0, &control.conf, &faults), 0);
+	control.conf->policy.generation = td_policy_generation_of(&control.conf->policy);
+	uv_loop_init(&control.loop);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/dataplane.sock", dir);
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	snprintf(path, sizeof(path), "%s/control.sock", dir);
+	assert_int_equal(td_server_start(&control.server, &control.loop, path, &control), 0);
+	assert_int_equal(td_link_start(&control.link, &control.loop, address.sun_path,
+				 &control.conf->policy),
+		0);
+	turn();
+	plane = -1;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	td_server_stop(&control.server);
+	td_link_stop(&control.link);
+	uv_run(&control.loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&control.loop), 0); // every handle was closed
+	td_config_free(control.conf);
+	close(listener);
+	if (plane >= 0)
+		close(plane);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+// --- frames by hand ---
+
+static void put(int fd, Tandem__Frame *frame)
+{
+	uint8_t bytes[8192];
+	size_t len = tandem__frame__get_packed_size(frame);
+
+	assert_true(len + TD_FRAME_HEADER <= sizeof(bytes));
+	td_frame_header(bytes, (uint32_t)len);
+	tandem__frame__pack(frame, bytes + TD_FRAME_HEADER);
+	assert_int_equal(write(fd, bytes, TD_FRAME_HEADER + len), TD_FRAME_HEADER + len);
+	turn();
+}
+
+static bool read_exactly(int fd, uint8_t *dst, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		uv_run(&control.loop, UV_RUN_NOWAIT);
+		if (poll(&pfd, 1, 2000) <= 0)
+			return false;
+		ssize_t got = read(fd, dst + at, n - at);
+		if (got <= 0)
+			return false;
+		at += (size_t)got;
+	}
+	return true;
+}
+
+// NULL: the connection is closed, or nothing came.
+static Tandem__Frame *get(int fd)
+{
+	uint8_t bytes[8192];
+
+	turn();
+	if (!read_exactly(fd, bytes, TD_FRAME_HEADER))
+		return NULL;
+	size_t len = (size_t)bytes[2] << 8 | bytes[3];
+	assert_true(len <= sizeof(bytes) && read_exactly(fd, bytes, len));
+	Tandem__Frame *frame = tandem__frame__unpack(NULL, len, bytes);
+	assert_non_null(frame);
+	return frame;
+}
+
+static uint64_t expect(int fd, Tandem__Frame__BodyCase body)
+{
+	Tandem__Frame *frame = get(fd);
+
+	assert_non_null(frame);
+	assert_int_equal(frame->body_case, body);
+	uint64_t id = frame->id;
+	tandem__frame__free_unpacked(frame, NULL);
+	return id;
+}
+
+static void expect_error(int fd, int code, const char *words)
+{
+	Tandem__Frame *frame = get(fd);
+
+	assert_non_null(frame);
+	assert_int_equal(frame->body_case, TANDEM__FRAME__BODY_ERROR);
+	assert_int_equal(frame->error->code, code);
+	assert_non_null(strstr(frame->error->text, words));
+	tandem__frame__free_unpacked(frame, NULL);
+}
+
+static void answer_done(int fd, uint64_t id)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Done done = TANDEM__DONE__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_DONE;
+	frame.done = &done;
+	put(fd, &frame);
+}
+
+// The data plane comes up with that generation in force.
+static void plane_up(uint64_t generation)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Hello hello = TANDEM__HELLO__INIT;
+
+	for (int i = 0; i < 40 && (fcntl(listener, F_SETFL, O_NONBLOCK),
+					  plane = accept(listener, NULL, NULL)) < 0;
+		i++)
+		turn();
+	assert_true(plane >= 0);
+	expect(plane, TANDEM__FRAME__BODY_HELLO);
+	frame.version = 1;
+	frame.body_case = TANDEM__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	hello.epoch = 1;
+	hello.policy_generation = generation;
+	put(plane, &frame);
+}
+
+static void ask_show(int fd, uint64_t id, Tandem__Table table)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Show show = TANDEM__SHOW__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_SHOW;
+	frame.show = &show;
+	show.table = table;
+	put(fd, &frame);
+}
+
+static void ask_status(int fd)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__StatusRequest request = TANDEM__STATUS_REQUEST__INIT;
+
+	frame.version = 1;
+	frame.id = 9;
+	frame.body_case = TANDEM__FRAME__BODY_STATUS_REQUEST;
+	frame.status_request = &request;
+	put(fd, &frame);
+}
+
+static void ask_reload(int fd, bool dry_run)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Reload reload = TANDEM__RELOAD__INIT;
+
+	frame.version = 1;
+	frame.id = 5;
+	frame.body_case = TANDEM__FRAME__BODY_RELOAD;
+	frame.reload = &reload;
+	reload.dry_run = dry_run;
+	put(fd, &frame);
+}
+
+static void expect_done(int fd, const char *words)
+{
+	Tandem__Frame *frame = get(fd);
+
+	assert_non_null(frame);
+	assert_int_equal(frame->body_case, TANDEM__FRAME__BODY_DONE);
+	assert_non_null(strstr(frame->done->text, words));
+	tandem__frame__free_unpacked(frame, NULL);
+}
+
+// --- tests ---
+
+static void resync_pushes_what_differs(void **state)
+{
+	plane_up(12345);
+	Tandem__Frame *frame = get(plane);
+	assert_int_equal(frame->body_case, TANDEM__FRAME__BODY_POLICY);
+	assert_int_equal(frame->policy->n_trunks, 1);
+	assert_int_equal(frame->policy->generation, control.conf->policy.generation);
+	assert_false(control.link.in_sync);
+	answer_done(plane, frame->id);
+	tandem__frame__free_unpacked(frame, NULL);
+	assert_true(control.link.in_sync);
+	// It goes and comes back with the same policy: nothing is pushed.
+	close(plane);
+	turn();
+	assert_false(control.link.connected);
+	plane_up(control.conf->policy.generation);
+	assert_true(control.link.in_sync);
+	struct pollfd pfd = { .fd = plane, .events = POLLIN };
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+}
+
+static void a_refused_policy_is_told(void **state)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Error error = TANDEM__ERROR__INIT;
+	char words[] = "trunk a is ambiguous";
+
+	plane_up(1);
+	frame.version = 1;
+	frame.id = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	frame.body_case = TANDEM__FRAME__BODY_ERROR;
+	frame.error = &error;
+	error.text = words;
+	put(plane, &frame);
+	int fd = connect_to("control.sock");
+	ask_status(fd);
+	uint64_t id = expect(plane, TANDEM__FRAME__BODY_STATUS_REQUEST);
+	Tandem__Status status = TANDEM__STATUS__INIT;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_STATUS;
+	frame.status = &status;
+	status.ports_ready = true;
+	put(plane, &frame);
+	Tandem__Frame *answer = get(fd);
+	assert_int_equal(answer->body_case, TANDEM__FRAME__BODY_STATUS);
+	assert_true(answer->status->dataplane_connected && answer->status->ports_ready);
+	assert_false(answer->status->in_sync);
+	assert_string_equal(answer->status->text, words);
+	assert_int_equal(answer->id, 9);
+	tandem__frame__free_unpacked(answer, NULL);
+	close(fd);
+}
+
+static void answers_reach_their_askers(void **state)
+{
+	plane_up(control.conf->policy.generation);
+	int one = connect_to("control.sock"), two = connect_to("control.sock");
+	ask_show(one, 7, TANDEM__TABLE__CORES);
+	ask_show(two, 7, TANDEM__TABLE__CALLS); // the same id, another asker
+	uint64_t first = expect(plane, TANDEM__FRAME__BODY_SHOW),
+		 second = expect(plane, TANDEM__FRAME__BODY_SHOW);
+	assert_int_not_equal(first, second);
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__Core core = TANDEM__CORE__INIT;
+	frame.version = 1;
+	frame.id = first;
+	frame.body_case = TANDEM__FRAME__BODY_ITEM;
+	frame.item = &item;
+	item.row_case = TANDEM__ITEM__ROW_CORE;
+	item.core = &core;
+	put(plane, &frame);
+	answer_done(plane, second);
+	answer_done(plane, first);
+	assert_int_equal(expect(one, TANDEM__FRAME__BODY_ITEM), 7);
+	assert_int_equal(expect(one, TANDEM__FRAME__BODY_DONE), 7);
+	assert_int_equal(expect(two, TANDEM__FRAME__BODY_DONE), 7);
+	close(one);
+	close(two);
+}
+
+static void an_asker_may_leave_before_the_answer(void **state)
+{
+	plane_up(control.conf->policy.generation);
+	int one = connect_to("control.sock");
+	ask_show(one, 7, TANDEM__TABLE__CORES);
+	uint64_t id = expect(plane, TANDEM__FRAME__BODY_SHOW);
+	close(one);
+	turn();
+	answer_done(plane, id);
+	answer_done(plane, id); // nobody asked twice
+	int two = connect_to("control.sock");
+	ask_show(two, 8, TANDEM__TABLE__CORES);
+	id = expect(plane, TANDEM__FRAME__BODY_SHOW);
+	close(plane); // breaks in the middle
+	plane = -1;
+	expect_error(two, ENOTCONN, "not connected");
+	ask_show(two, 9, TANDEM__TABLE__VERSION); // control's own, without a data plane
+	assert_int_equal(expect(two, TANDEM__FRAME__BODY_ITEM), 9);
+	assert_int_equal(expect(two, TANDEM__FRAME__BODY_DONE), 9);
+	close(two);
+}
+
+static void what_is_no_frame_ends_the_connection(void **state)
+{
+	static const uint8_t garbage[] = { 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff };
+	static const uint8_t oversize[] = { 0, 1, 0, 1 }; // one byte more than a request may have
+	int fd = connect_to("control.sock");
+
+	assert_int_equal(write(fd, garbage, sizeof(garbage)), sizeof(garbage));
+	expect_error(fd, EBADMSG, "not a frame");
+	assert_null(get(fd));
+	close(fd);
+	fd = connect_to("control.sock");
+	assert_int_equal(write(fd, oversize, sizeof(oversize)), sizeof(oversize));
+	expect_error(fd, EMSGSIZE, "too long");
+	assert_null(get(fd));
+	close(fd);
+	fd = connect_to("control.sock");
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	frame.version = 2;
+	put(fd, &frame);
+	expect_error(fd, EPROTONOSUPPORT, "version 1");
+	close(fd);
+	fd = connect_to("control.sock");
+	frame.version = 1;
+	put(fd, &frame); // no body at all
+	expect_error(fd, EOPNOTSUPP, "unknown");
+	ask_show(fd, 3, TANDEM__TABLE__CORES); // which is no reason to close
+	expect_error(fd, ENOTCONN, "not connected");
+	close(fd);
+}
+
+static void a_frame_may_come_byte_by_byte(void **state)
+{
+	uint8_t bytes[64];
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	int fd = connect_to("control.sock");
+
+	frame.version = 1;
+	frame.id = 300;
+	size_t len = tandem__frame__pack(&frame, bytes + TD_FRAME_HEADER);
+	td_frame_header(bytes, (uint32_t)len);
+	for (size_t i = 0; i < len + TD_FRAME_HEADER; i++) {
+		assert_int_equal(write(fd, bytes + i, 1), 1);
+		turn();
+	}
+	expect_error(fd, EOPNOTSUPP, "unknown");
+	close(fd);
+}
+
+static void too_many_clients_are_sent_away(void **state)
+{
+	int fds[TD_CLIENTS_MAX + 1];
+
+	for (int i = 0; i < TD_CLIENTS_MAX; i++)
+		fds[i] = connect_to("control.sock");
+	fds[TD_CLIENTS_MAX] = connect_to("control.sock");
+	expect_error(fds[TD_CLIENTS_MAX], EUSERS, "too many clients");
+	close(fds[0]);
+	turn();
+	close(fds[TD_CLIENTS_MAX]);
+	fds[0] = connect_to("control.sock");
+	ask_show(fds[0], 1, TANDEM__TABLE__CORES);
+	expect_error(fds[0], ENOTCONN, "not connected");
+	for (int i = 0; i < TD_CLIENTS_MAX; i++)
+		close(fds[i]);
+	turn();
+}
+
+static void who_does_not_read_is_closed(void **state)
+{
+	static char words[60000];
+	int fd = connect_to("control.sock"), other = connect_to("control.sock");
+	struct td_conn *conn = control.server.clients[0].conn;
+	int sent = 0;
+
+	memset(words, 'x', sizeof(words) - 1);
+	while (td_conn_send(conn, &(Tandem__Frame)TANDEM__FRAME__INIT) == 0 &&
+		td_conn_done(conn, 1, 0, words) == 0)
+		assert_true(++sent < 10000);
+	assert_true((size_t)sent * sizeof(words) >= TD_CLIENT_OUT_MAX / 2);
+	turn();
+	assert_null(control.server.clients[0].conn);
+	ask_show(other, 1, TANDEM__TABLE__CORES); // nobody else feels it
+	expect_error(other, ENOTCONN, "not connected");
+	close(fd);
+	close(other);
+}
+
+static void reload_is_all_or_nothing(void **state)
+{
+	uint64_t before = control.conf->policy.generation;
+	int fd = connect_to("control.sock");
+
+	plane_up(before);
+	ask_reload(fd, false);
+	expect_done(fd, "nothing changed");
+	config_write(6, "limits = { calls = 0; };");
+	ask_reload(fd, false);
+	expect_error(fd, EINVAL, "limits.calls: found 0");
+	config_write(6, "routes = ( { from = [ \"a\" ]; to = ( { trunk = \"a\"; } ); } ); limits = "
+			"{ quarantine_ms = 5; };");
+	ask_reload(fd, true);
+	expect_done(fd, "trunks: 0 added, 0 removed, 1 changed");
+	assert_int_equal(control.conf->policy.generation, before);
+	ask_reload(fd, false);
+	uint64_t id = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	assert_int_equal(
+		control.conf->policy.generation, before); // not before the data plane has it
+	int other = connect_to("control.sock");
+	ask_reload(other, false);
+	expect_error(other, EBUSY, "another reload");
+	answer_done(plane, id);
+	expect_done(fd, "needs a restart: limits.quarantine_ms");
+	assert_int_not_equal(control.conf->policy.generation, before);
+	assert_int_equal(control.conf->policy.trunks[0].max_calls, 6);
+	assert_true(control.link.in_sync);
+	close(fd);
+	close(other);
+}
+
+static void reload_refused_by_the_data_plane_changes_nothing(void **state)
+{
+	uint64_t before = control.conf->policy.generation;
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Error error = TANDEM__ERROR__INIT;
+	char words[] = "no memory";
+	int fd = connect_to("control.sock");
+
+	plane_up(before);
+	config_write(7, "");
+	ask_reload(fd, false);
+	frame.version = 1;
+	frame.id = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	frame.body_case = TANDEM__FRAME__BODY_ERROR;
+	frame.error = &error;
+	error.text = words;
+	put(plane, &frame);
+	expect_error(fd, EINVAL, "no memory");
+	assert_int_equal(control.conf->policy.generation, before);
+	assert_true(control.link.in_sync);
+	close(fd);
+}
+
+static void reload_without_a_data_plane_waits_for_it(void **state)
+{
+	uint64_t before = control.conf->policy.generation;
+	int fd = connect_to("control.sock");
+
+	config_write(8, "");
+	ask_reload(fd, false);
+	expect_done(fd, "1 changed");
+	plane_up(before);
+	expect(plane, TANDEM__FRAME__BODY_POLICY);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(resync_pushes_what_differs, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refused_policy_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(answers_reach_their_askers, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_asker_may_leave_before_the_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_no_frame_ends_the_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_frame_may_come_byte_by_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_clients_are_sent_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_does_not_read_is_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(reload_is_all_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			reload_refused_by_the_data_plane_changes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			reload_without_a_data_plane_waits_for_it, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
