@@ -46,8 +46,10 @@ static void ctx_send(struct td_engine *e, struct td_ctx *ctx, struct td_buf *buf
 	td_timer_start(&e->wheel, &ctx->end, td_engine_now_ms(e));
 }
 
-static void ctx_init(struct td_ctx *ctx, const struct td_flow *flow, uint8_t method, const struct request_marks *marks)
+static void ctx_init(struct td_engine *e, struct td_ctx *ctx, const struct td_flow *flow, uint8_t method,
+	const struct request_marks *marks)
 {
+	ctx->engine = e;
 	ctx->retransmit.expired = ctx_retransmit_expired;
 	ctx->end.expired = ctx_end_expired;
 	ctx->flow = *flow;
@@ -95,7 +97,7 @@ struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
 		rc = request_write(e, request, &token, &buf, &marks);
 	}
 	if (rc == 0) {
-		ctx_init(ctx, &request->flow, request->method, &marks);
+		ctx_init(e, ctx, &request->flow, request->method, &marks);
 		ctx->user = user;
 		ctx->user_data = user_data;
 		ctx->cseq = request->cseq;
@@ -119,7 +121,7 @@ int ctx_start_cancel(struct td_engine *e, struct td_ctx *invite, struct td_span 
 		return -ENOBUFS;
 	int rc = request_write_cancel(e, invite, reason_header, &buf, &marks);
 	if (rc == 0) {
-		ctx_init(ctx, &invite->flow, TD_M_CANCEL, &marks);
+		ctx_init(e, ctx, &invite->flow, TD_M_CANCEL, &marks);
 		ctx->cseq = invite->cseq;
 		rc = ctx_start(e, ctx, &buf);
 	}
@@ -174,6 +176,9 @@ void td_ctx_set_user(struct td_ctx *ctx, const struct td_ctx_user *user, void *u
 {
 	ctx->user = user;
 	ctx->user_data = user_data;
+	// Nobody would ACK its 2xx, nor end a ringing that has no timer of its own.
+	if (!user && ctx->state <= CTX_PROCEEDING)
+		td_ctx_abandon(ctx->engine, ctx);
 }
 
 uint32_t td_ctx_cseq(const struct td_ctx *ctx)

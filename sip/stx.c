@@ -9,10 +9,25 @@ static void stx_retransmit_expired(void *engine, struct td_timer *timer)
 	ist_retransmit_due(engine, txn_of(timer, struct td_stx, retransmit));
 }
 
+// Left without a user before its final answer: the far end is told, and nothing waits for ever.
+static void stx_orphan_due(struct td_engine *e, struct td_stx *stx)
+{
+	const struct td_response failed = { .status = 500 };
+
+	if (stx->user)
+		return;
+	if (td_stx_respond(e, stx, &failed) != 0)
+		stx_end(e, stx);
+}
+
 static void stx_end_expired(void *engine, struct td_timer *timer)
 {
 	struct td_stx *stx = txn_of(timer, struct td_stx, end);
 
+	if (stx->state == STX_PROCEEDING) {
+		stx_orphan_due(engine, stx);
+		return;
+	}
 	if (stx->invite)
 		ist_end_due(engine, stx);
 	else
@@ -59,9 +74,13 @@ void td_stx_set_user(struct td_stx *stx, const struct td_stx_user *user, void *u
 {
 	stx->user = user;
 	stx->user_data = user_data;
-	// Not at once: the caller may still hold the handle.
-	if (!user && stx->state == STX_ACCEPTED)
+	if (user)
+		return;
+	// Never at once: the caller may still hold the handle.
+	if (stx->state == STX_ACCEPTED)
 		td_timer_start(&stx->engine->wheel, &stx->end, td_engine_now_ms(stx->engine));
+	else if (stx->state == STX_PROCEEDING)
+		td_timer_start(&stx->engine->wheel, &stx->end, txn_after(stx->engine, stx->engine->txn->t1_ms));
 }
 
 const struct td_flow *td_stx_flow(const struct td_stx *stx)

@@ -44,7 +44,8 @@ struct td_stx *td_stx_new(struct td_engine *engine, const struct td_flow *flow, 
 	const struct td_core *core, const struct td_stx_user *user, void *user_data);
 void *td_stx_data(const struct td_stx *stx);
 // user NULL: nobody listens. An INVITE that was answered 2xx then ends at the next tick: what had to be repeated until
-// the ACK is given back, later copies of the request are absorbed by a tombstone.
+// the ACK is given back, later copies of the request are absorbed by a tombstone. One that had no final answer yet is
+// answered 500 after T1.
 void td_stx_set_user(struct td_stx *stx, const struct td_stx_user *user, void *user_data);
 const struct td_flow *td_stx_flow(const struct td_stx *stx);
 
@@ -97,6 +98,7 @@ struct td_request {
 struct td_ctx *td_ctx_new(struct td_engine *engine, const struct td_request *request, const struct td_ctx_user *user,
 	void *user_data);
 void *td_ctx_data(const struct td_ctx *ctx);
+// user NULL: nobody listens; an INVITE without a final answer is given up (td_ctx_abandon()).
 void td_ctx_set_user(struct td_ctx *ctx, const struct td_ctx_user *user, void *user_data);
 uint32_t td_ctx_cseq(const struct td_ctx *ctx);
 const struct td_flow *td_ctx_flow(const struct td_ctx *ctx);

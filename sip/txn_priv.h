@@ -89,7 +89,7 @@ struct td_stx {
 	char tag[TD_TAG_MAX];
 };
 
-static_assert(sizeof(struct td_stx) <= 320, "pools follow limits.calls");
+static_assert(sizeof(struct td_stx) <= 256, "four cache lines");
 
 void stx_end(struct td_engine *e, struct td_stx *stx);                                  // frees it
 void stx_end_with_tombstone(struct td_engine *e, struct td_stx *stx, bool silent);      // frees it
@@ -134,6 +134,7 @@ struct request_marks {
 struct td_ctx {
 	struct td_timer retransmit; // A, E
 	struct td_timer end;        // B, D, F, K, M, the wait after CANCEL, or at once
+	struct td_engine *engine;
 	const struct td_ctx_user *user; // NULL: nobody listens
 	void *user_data;
 	struct td_ctx *other;   // an INVITE's CANCEL, a CANCEL's INVITE; NULL: none

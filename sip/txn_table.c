@@ -96,9 +96,10 @@ static uint64_t request_key(const struct td_engine *e, const struct td_flow *flo
 	const struct td_core *core, enum td_method method)
 {
 	const struct td_via *via = &core->via;
-	struct key_text k = { 0 };
+	struct key_text k;
 	bool cookie = via->branch.len > 7 && td_span_ieq(td_span(via->branch.ptr, 7), TD_SPAN(TD_BRANCH_COOKIE));
 
+	k.len = 0; // the bytes are not cleared: they are written before they are hashed
 	key_number(&k, (uint32_t)flow->realm << 16 | (uint32_t)cookie << 8 | method);
 	if (cookie) {
 		key_number(&k, via->port);
@@ -117,8 +118,9 @@ static uint64_t request_key(const struct td_engine *e, const struct td_flow *flo
 
 bool td_txn_merged(struct td_engine *e, const struct td_flow *flow, const struct td_core *core)
 {
-	struct key_text k = { 0 };
+	struct key_text k;
 
+	k.len = 0;
 	// Method 255 is none: these keys never meet those of requests.
 	key_number(&k, (uint32_t)flow->realm << 16 | 255);
 	key_number(&k, core->cseq.number);

@@ -252,6 +252,21 @@ static void an_abandoned_invite_answers_what_is_late(void **state)
 	assert_int_equal(env->timeouts, 0);
 }
 
+static void an_invite_without_a_user_is_cancelled(void **state)
+{
+	struct txn_env *env = *state;
+	struct td_ctx *ctx = start(env, TD_M_INVITE);
+
+	assert_true(answered(env, "180 Ringing", ";tag=b"));
+	td_ctx_set_user(ctx, NULL, NULL);
+	assert_true(fake_starts(&env->host.sent[1], "CANCEL "));
+	assert_true(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", ";tag=b", "")));
+	assert_true(answered(env, "200 OK", ";tag=b"));
+	assert_int_equal(env->responses, 1);
+	txn_env_advance(env, 32000);
+	assert_int_equal(td_txn_busy(env->engine), 0);
+}
+
 static void timer_e_doubles_until_timer_f(void **state)
 {
 	static const uint64_t at[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
@@ -454,6 +469,7 @@ int main(void)
 		TEST(cancel_at_once_after_a_provisional),
 		TEST(a_cancelled_invite_ends_after_64_t1),
 		TEST(an_abandoned_invite_answers_what_is_late),
+		TEST(an_invite_without_a_user_is_cancelled),
 		TEST(timer_e_doubles_until_timer_f),
 		TEST(a_provisional_slows_timer_e_down),
 		TEST(responses_from_elsewhere_are_not_believed),

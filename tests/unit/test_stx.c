@@ -236,6 +236,30 @@ static void cancel_that_nobody_hears_is_answered_487(void **state)
 	assert_true(txn_env_rx(env, &env->west, ACK));
 }
 
+static void a_request_that_nobody_answers_is_answered_500(void **state)
+{
+	struct txn_env *env = *state;
+
+	td_stx_set_user(txn_env_serve(env, &env->west, BYE), NULL, NULL);
+	td_stx_set_user(txn_env_serve(env, &env->east, INVITE), NULL, NULL);
+	struct td_stx *taken_up = txn_env_serve(env, &env->east, BYE);
+	td_stx_set_user(taken_up, NULL, NULL);
+	td_stx_set_user(taken_up, &txn_env_stx_user, env);
+	txn_env_advance(env, 499);
+	assert_int_equal(env->host.n_sent, 1); // 100 Trying
+	txn_env_advance(env, 1);
+	assert_int_equal(env->host.n_sent, 3);
+	assert_true(fake_starts(&env->host.sent[1], "SIP/2.0 500 Server Internal Error\r\n"));
+	assert_true(fake_starts(&env->host.sent[2], "SIP/2.0 500 Server Internal Error\r\n"));
+	assert_true(txn_env_rx(env, &env->east, request_by("ACK", VIA, ";tag=x", 1)));
+	td_stx_respond(env->engine, taken_up, &ok);
+	// Not even a buffer for that: it ends all the same.
+	env->host.no_buffer = true;
+	td_stx_set_user(txn_env_serve(env, &env->west, INVITE), NULL, NULL);
+	txn_env_advance(env, 500);
+	env->host.no_buffer = false;
+}
+
 static void a_plain_answer_lives_in_a_tombstone(void **state)
 {
 	const struct td_response plain = { .status = 200 };
@@ -458,6 +482,7 @@ int main(void)
 		TEST(cancel_after_the_answer_has_no_effect),
 		TEST(cancel_of_nothing_is_not_ours),
 		TEST(cancel_that_nobody_hears_is_answered_487),
+		TEST(a_request_that_nobody_answers_is_answered_500),
 		TEST(a_plain_answer_lives_in_a_tombstone),
 		TEST(a_tombstone_keeps_the_tag),
 		TEST(a_rich_answer_waits_for_timer_j),
