@@ -75,10 +75,17 @@ static bool is_too_big(struct td_engine *e, const struct td_flow *flow, uint32_t
 static bool is_faulty(struct td_engine *e, const struct td_flow *flow)
 {
 	enum td_fault fault = e->msg.fault;
+	char text[96];
+	struct td_writer w = { text, text, text + sizeof(text), false };
 
 	if (fault == TD_FAULT_NONE)
 		return false;
-	struct td_response bad = { .status = 400, .reason = td_span_str(td_fault_text(fault)) };
+	td_put_span(&w, td_span_str(td_fault_text(fault)));
+	if (fault == TD_FAULT_MISSING || fault == TD_FAULT_TWICE) {
+		td_put_lit(&w, ": ");
+		td_put_span(&w, td_header_name(e->msg.fault_header));
+	}
+	struct td_response bad = { .status = 400, .reason = td_span(text, td_writer_len(&w)) };
 	if (fault == TD_FAULT_VERSION)
 		bad = (struct td_response){ .status = 505 };
 	bool answered = td_respond_stateless(e, flow, &e->msg, &e->core, &bad) == 0;

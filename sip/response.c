@@ -78,7 +78,8 @@ static void put_ip_bare(struct td_writer *w, const struct td_sockaddr *a)
 	memmove(start, start + 1, (size_t)(w->pos - start));
 }
 
-// The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as they stand.
+// The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as they stand;
+// without the last line's end.
 static void put_vias(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg, const struct td_via *top)
 {
 	const struct td_header *h = &msg->headers[msg->first[TD_H_VIA]];
@@ -99,31 +100,34 @@ static void put_vias(struct td_writer *w, const struct td_flow *flow, const stru
 	}
 	const char *rest = top->whole.ptr + top->whole.len;
 	td_put(w, rest, (size_t)(value.ptr + value.len - rest));
-	td_put_lit(w, "\r\n");
 	while (h->next != 0xff) {
 		h = &msg->headers[h->next];
-		td_put_lit(w, "Via: ");
+		td_put_lit(w, "\r\nVia: ");
 		td_put_span(w, td_msg_value(msg, h));
-		td_put_lit(w, "\r\n");
 	}
+}
+
+// A header that a faulty request lacks is lacking in the answer too.
+static void put_value(struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span start)
+{
+	if (!td_msg_has(msg, id))
+		return;
+	td_put_span(w, start);
+	td_put_span(w, td_msg_get(msg, id));
 }
 
 static void put_until_to(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core)
 {
 	put_vias(w, flow, msg, &core->via);
-	td_put_lit(w, "From: ");
-	td_put_span(w, td_msg_get(msg, TD_H_FROM));
-	td_put_lit(w, "\r\nTo: ");
-	td_put_span(w, td_msg_get(msg, TD_H_TO));
+	put_value(w, msg, TD_H_FROM, TD_SPAN("\r\nFrom: "));
+	put_value(w, msg, TD_H_TO, TD_SPAN("\r\nTo: "));
 }
 
 static void put_after_to(struct td_writer *w, const struct td_msg *msg)
 {
-	td_put_lit(w, "\r\nCall-ID: ");
-	td_put_span(w, td_msg_get(msg, TD_H_CALL_ID));
-	td_put_lit(w, "\r\nCSeq: ");
-	td_put_span(w, td_msg_get(msg, TD_H_CSEQ));
+	put_value(w, msg, TD_H_CALL_ID, TD_SPAN("\r\nCall-ID: "));
+	put_value(w, msg, TD_H_CSEQ, TD_SPAN("\r\nCSeq: "));
 	td_put_lit(w, "\r\n");
 }
 
@@ -269,10 +273,9 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 	struct td_span tag = { 0 };
 	struct td_buf buf;
 
-	if (core->via.whole.len == 0 || !td_msg_has(msg, TD_H_FROM) || !td_msg_has(msg, TD_H_TO) ||
-		!td_msg_has(msg, TD_H_CALL_ID) || !td_msg_has(msg, TD_H_CSEQ))
+	if (core->via.whole.len == 0)
 		return -EBADMSG;
-	if (r->status > 100 && !to_has_tag(msg, core)) {
+	if (r->status > 100 && td_msg_has(msg, TD_H_TO) && !to_has_tag(msg, core)) {
 		tag = r->to_tag;
 		if (tag.len == 0) {
 			response_derive_tag(e, td_msg_get(msg, TD_H_CALL_ID), derived);

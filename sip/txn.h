@@ -69,8 +69,8 @@ int td_stx_respond(struct td_engine *engine, struct td_stx *stx, const struct td
 // Repeats the last response as it was (a 2xx until its ACK). 0 or -ENOENT.
 int td_stx_resend(struct td_engine *engine, struct td_stx *stx);
 // Answers without keeping state (§8.2.7): bad messages, overload, OPTIONS of strangers. The To-tag is derived, so that
-// repetitions get the same. core may be partly decoded; nothing is sent (-EBADMSG) where Via, From, To, Call-ID or CSeq
-// is not there to be copied.
+// repetitions get the same. core may be partly decoded: what the request lacks is lacking in the answer. Nothing is sent
+// (-EBADMSG) where there is no readable Via.
 int td_respond_stateless(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, const struct td_response *response);
 

@@ -227,9 +227,9 @@ static void faults_are_named(void **state)
 {
 	struct env *env = *state;
 
-	expect(env, request("INVITE", TO_US, "", "Content-Length: 1\r\n"), "SIP/2.0 400 ");
+	expect(env, request("INVITE", TO_US, "", "Content-Length: 1\r\n"), "SIP/2.0 400 Content-Length Twice\r\n");
 	assert_true(strlen(env->host.sent[0].data) > 20 && env->host.sent[0].data[12] != '\r');
-	expect(env, request("OPTIONS", TO_US, "", "CSeq: 2 OPTIONS\r\n"), "SIP/2.0 400 ");
+	expect(env, request("OPTIONS", TO_US, "", "CSeq: 2 OPTIONS\r\n"), "SIP/2.0 400 Header Given Twice: CSeq\r\n");
 	assert_int_equal(count(env, TD_C_SIP_BAD_ANSWERED), 2);
 	char *other = strdup(request("OPTIONS", TO_US, "", ""));
 	memcpy(strstr(other, "SIP/2.0"), "SIP/3.0", 7);
@@ -237,6 +237,10 @@ static void faults_are_named(void **state)
 	free(other);
 	assert_null(ask(env, &env->west, request("ACK", TO_US, "", "Content-Length: 1\r\n")));
 	assert_null(ask(env, &env->west, "OPTIONS sip:x SIP/2.0\r\nCall-ID: 1\r\n\r\n"));
+	const struct fake_sent *sent = ask(env, &env->west,
+		"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\n\r\n");
+	assert_true(fake_starts(sent, "SIP/2.0 400 Header Missing: From\r\n"));
+	assert_true(fake_has(sent, "\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"));
 	assert_null(ask(env, &env->west, "garbage"));
 	assert_null(ask(env, &env->west, "SIP/2.0 200 OK\r\n\r\n"));
 	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 4);
