@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define IDLE_MS 1                   // errands from workers come without notice
+#define IDLE_MS 5 // errands from workers come without notice, and wait no longer
 #define CLOCK_NS 100000000ull       // how often the wall clock is looked at
 #define CLOCK_STEP_NS 1000000       // less is drift, followed with the next step
 #define LOG_LINES_PER_TURN 64
