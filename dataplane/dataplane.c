@@ -130,17 +130,22 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 	return w->engine ? 0 : -errno;
 }
 
-static int worker_furnish(struct td_switch *s, struct td_worker *w)
+static int worker_furnish(struct td_switch *s, struct td_worker *w, char fault[TD_FAULT_LEN])
 {
 	w->journal = &s->journal.rings[w->id];
 	w->commands = td_command_ring_new();
 	w->log = td_log_ring_new();
-	if (!w->commands || !w->log)
-		return -ENOMEM;
-	int rc = td_sip_host_create(w);
-	if (rc == 0)
-		rc = td_leg_table_create(w, s->plan.worker_legs);
-	return rc < 0 ? rc : engine_make(s, w);
+	int rc = w->commands && w->log ? td_sip_host_create(w) : -ENOMEM;
+	if (rc < 0)
+		return fault_set(fault, rc, "worker %u", w->id);
+	rc = td_leg_table_create(w, s->plan.worker_legs);
+	if (rc < 0)
+		return fault_set(fault, rc, "%u media legs of worker %u (memory.huge_mb)", s->plan.worker_legs, w->id);
+	rc = engine_make(s, w);
+	if (rc < 0)
+		return fault_set(fault, rc, "%u calls of worker %u, after %lu MiB", s->plan.worker_calls, w->id,
+			s->engine_memory.bytes >> 20);
+	return 0;
 }
 
 static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
@@ -166,10 +171,12 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 	if (rc < 0)
 		return fault_set(fault, rc, "%s", what);
 	rc = keys_make(s);
+	if (rc < 0)
+		return fault_set(fault, rc, "random bytes");
 	dp->wall_offset_ns = td_clock_wall_offset(td_clock_now(&dp->clock));
 	for (uint16_t i = 0; i < dp->n_workers && rc == 0; i++)
-		rc = worker_furnish(s, dp->workers[i]);
-	return rc < 0 ? fault_set(fault, rc, "a worker's tables (limits)") : 0;
+		rc = worker_furnish(s, dp->workers[i], fault);
+	return rc;
 }
 
 int td_switch_create(struct td_switch *s, const struct td_config *conf, char fault[TD_FAULT_LEN])

@@ -137,13 +137,12 @@ static int eal_begin(const struct td_config *conf)
 	struct td_pool_plan plan;
 
 	td_pools_plan(conf, &plan);
-	uint32_t needed = td_pools_eal_mb(&plan);
 	uint64_t huge_mb = td_eal_huge_free_mb();
 	bool huge = conf->huge_mb > 0 && huge_mb >= conf->huge_mb;
 	if (conf->huge_mb > 0 && !huge)
 		td_log(TD_LOG_WARNING, "memory.no_hugepages",
 			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\"", conf->huge_mb, huge_mb);
-	int rc = td_eal_args(conf, huge ? conf->huge_mb : needed, huge, &args);
+	int rc = td_eal_args(conf, huge ? conf->huge_mb : td_pools_eal_mb(&plan, false), huge, &args);
 	return rc < 0 ? rc : td_eal_start(&args);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define SMALL_PAGE 4096
 #define MIB (1024ull * 1024)
 #define FRAME_ROOM (2048 + RTE_PKTMBUF_HEADROOM)
 #define QUEUE_DEPTH 1024       // descriptors of a queue, receive or transmit
@@ -85,6 +86,8 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	plan->big_mbuf_room = big_room(conf->sip_message_bytes);
 	plan->mbufs = frames_needed(conf);
 	plan->big_mbufs = n * (TD_REASSEMBLY_MAX + BIG_IN_FLIGHT + POOL_CACHE);
+	plan->small_page_bytes = plan->mbufs * (SMALL_PAGE - (MBUF_OVERHEAD + plan->mbuf_room) % SMALL_PAGE) +
+		plan->big_mbufs * (uint64_t)SMALL_PAGE;
 	media_count(conf, plan);
 
 	row_add(plan, "frames", plan->mbufs, plan->mbufs * (MBUF_OVERHEAD + plan->mbuf_room), true);
@@ -95,9 +98,11 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	row_add(plan, "journal rings", n, n * plan->journal_ring_bytes, false);
 }
 
-uint32_t td_pools_eal_mb(const struct td_pool_plan *plan)
+uint32_t td_pools_eal_mb(const struct td_pool_plan *plan, bool huge)
 {
-	return (uint32_t)((plan->eal_bytes + plan->eal_bytes / 16) / MIB) + EAL_OWN_MB;
+	uint64_t bytes = plan->eal_bytes + plan->eal_bytes / 16 + (huge ? 0 : plan->small_page_bytes);
+
+	return (uint32_t)(bytes / MIB) + EAL_OWN_MB;
 }
 
 static void print_line(int fd, const char *name, uint64_t needed, uint64_t available, const char *unit)
@@ -127,15 +132,16 @@ static uint64_t run_dir_bytes(const struct td_config *conf)
 
 int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf, int fd)
 {
-	uint64_t huge_mb = conf->huge_mb ? conf->huge_mb : td_pools_eal_mb(plan);
+	uint32_t needed_mb = td_pools_eal_mb(plan, conf->huge_mb > 0);
+	uint64_t huge_mb = conf->huge_mb ? conf->huge_mb : needed_mb;
 	uint64_t rings = (conf->n_workers * plan->journal_ring_bytes + MIB - 1) / MIB, run_mb = run_dir_bytes(conf) / MIB;
 
 	for (uint32_t i = 0; i < plan->n_rows && fd >= 0; i++)
 		dprintf(fd, "  %-28s %10lu in %8lu KiB\n", plan->rows[i].name, plan->rows[i].count, plan->rows[i].bytes / 1024);
-	print_line(fd, "memory.huge_mb", td_pools_eal_mb(plan), huge_mb, "MiB");
+	print_line(fd, "memory.huge_mb", needed_mb, huge_mb, "MiB");
 	print_line(fd, "media port pairs", plan->media_pairs_needed, plan->media_pairs, "pairs");
 	print_line(fd, "journal rings in run_dir", rings, run_mb, "MiB");
-	bool holds = td_pools_eal_mb(plan) <= huge_mb && plan->media_pairs_needed <= plan->media_pairs && rings <= run_mb;
+	bool holds = needed_mb <= huge_mb && plan->media_pairs_needed <= plan->media_pairs && rings <= run_mb;
 	return holds ? 0 : -ENOSPC;
 }
 

@@ -27,13 +27,14 @@ struct td_pool_plan {
 	uint16_t mbuf_room, big_mbuf_room; // data room, headroom included
 	uint64_t media_pairs, media_pairs_needed; // RTP/RTCP port pairs of all realms
 	uint64_t eal_bytes;                // of the rows that are in EAL's memory
+	uint64_t small_page_bytes;         // beside them without hugepages: no frame crosses the end of a page
 	uint32_t n_rows;
 	struct td_pool_row rows[TD_POOL_ROWS];
 };
 
 void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan);
-// Megabytes that EAL must have, its own needs included.
-uint32_t td_pools_eal_mb(const struct td_pool_plan *plan);
+// Megabytes that EAL must have, its own needs included; huge: from hugepages.
+uint32_t td_pools_eal_mb(const struct td_pool_plan *plan, bool huge);
 // Prints needed and available on fd where fd >= 0. 0, or -ENOSPC where huge_mb, the port ranges or run_dir cannot hold it.
 int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf, int fd);
 

@@ -143,7 +143,7 @@ static void eal_start(struct bed *bed, const struct td_config *conf, uint32_t ma
 	struct td_pool_plan plan;
 
 	td_pools_plan(conf, &plan);
-	uint32_t mb = td_pools_eal_mb(&plan) + (uint32_t)(td_leg_table_bytes(conf, 1, max_legs) >> 20) + 64;
+	uint32_t mb = td_pools_eal_mb(&plan, false) + (uint32_t)(td_leg_table_bytes(conf, 1, max_legs) >> 20) + 64;
 	bed->huge = hugepages_take(bed, mb);
 	if (td_eal_args(conf, mb, bed->huge, &args) < 0 || td_eal_start(&args) < 0)
 		bed_fail("EAL does not start");

@@ -81,7 +81,7 @@ static void test_more_of_everything_takes_more(void **state)
 	conf->max_calls = 1000;
 	conf->n_workers = 3;
 	td_pools_plan(conf, &workers);
-	assert_true(td_pools_eal_mb(&calls) > td_pools_eal_mb(&small));
+	assert_true(td_pools_eal_mb(&calls, true) > td_pools_eal_mb(&small, true));
 	assert_true(workers.mbufs > small.mbufs);
 	assert_true(calls.journal_ring_bytes > small.journal_ring_bytes);
 }
@@ -91,10 +91,11 @@ static void test_too_little_memory_is_refused(void **state)
 	struct td_pool_plan plan;
 
 	td_pools_plan(conf, &plan);
-	conf->huge_mb = td_pools_eal_mb(&plan);
+	conf->huge_mb = td_pools_eal_mb(&plan, true);
 	assert_int_equal(td_pools_check(&plan, conf, -1), 0);
 	conf->huge_mb--;
 	assert_int_equal(td_pools_check(&plan, conf, -1), -ENOSPC);
+	assert_true(td_pools_eal_mb(&plan, false) > td_pools_eal_mb(&plan, true));
 	conf->huge_mb = 0;
 	assert_int_equal(td_pools_check(&plan, conf, -1), 0);
 }
