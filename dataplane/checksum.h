@@ -10,6 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 static inline uint64_t td_sum_add(uint64_t a, uint64_t b)
 {
 	uint64_t s = a + b;
@@ -34,27 +38,68 @@ static inline uint16_t td_sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-// Sum of len bytes; an odd last byte counts as if a zero followed. Four chains, because an add with
-// carry waits for the one before it.
+#if defined(__SSE2__)
+
+// Words of 32 bits in lanes of 64: the lanes cannot overflow before 2^32 words.
+static inline __m128i td_sum_lanes(__m128i sum, const uint8_t *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)p);
+
+	sum = _mm_add_epi64(sum, _mm_srli_epi64(v, 32));
+	return _mm_add_epi64(sum, _mm_and_si128(v, _mm_set1_epi64x(0xffffffff)));
+}
+
+// The whole blocks of 32 bytes.
+static inline uint64_t td_sum_blocks(const uint8_t **data, size_t *len)
+{
+	const uint8_t *p = *data, *end = p + (*len & ~(size_t)31);
+	__m128i a = _mm_setzero_si128(), b = a;
+
+	for (; p != end; p += 32) {
+		a = td_sum_lanes(a, p);
+		b = td_sum_lanes(b, p + 16);
+	}
+	a = _mm_add_epi64(a, b);
+	*data = p;
+	*len &= 31;
+	return (uint64_t)_mm_cvtsi128_si64(a) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(a, a));
+}
+
+#else
+
+static inline uint64_t td_sum_blocks(const uint8_t **data, size_t *len)
+{
+	uint64_t sum = 0;
+
+	for (; *len >= 8; *data += 8, *len -= 8)
+		sum = td_sum_add(sum, td_sum_load(*data));
+	return sum;
+}
+
+#endif
+
+// Sum of len bytes; an odd last byte counts as if a zero followed.
 static inline uint64_t td_sum_bytes(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t a = 0, b = 0, c = 0, d = 0;
+	uint64_t sum = td_sum_blocks(&p, &len);
 
-	for (; len >= 32; p += 32, len -= 32) {
-		a = td_sum_add(a, td_sum_load(p));
-		b = td_sum_add(b, td_sum_load(p + 8));
-		c = td_sum_add(c, td_sum_load(p + 16));
-		d = td_sum_add(d, td_sum_load(p + 24));
-	}
 	for (; len >= 8; p += 8, len -= 8)
-		a = td_sum_add(a, td_sum_load(p));
-	if (len > 0) {
-		uint64_t tail = 0;
-		memcpy(&tail, p, len);
-		b = td_sum_add(b, tail);
+		sum = td_sum_add(sum, td_sum_load(p));
+	// By size and not by memcpy: a word put together from bytes would be waited for.
+	if (len & 4) {
+		uint32_t word;
+		memcpy(&word, p, sizeof(word));
+		sum = td_sum_add(sum, word);
+		p += sizeof(word);
 	}
-	return td_sum_add(td_sum_add(a, b), td_sum_add(c, d));
+	if (len & 2) {
+		uint16_t word;
+		memcpy(&word, p, sizeof(word));
+		sum = td_sum_add(sum, word);
+		p += sizeof(word);
+	}
+	return len & 1 ? td_sum_add(sum, *p) : sum;
 }
 
 // The checksum over words that sum up to that; in the order of the wire.

@@ -34,9 +34,9 @@ struct td_leg {
 	// Transmit line: what the peer sends to its far end.
 	uint8_t header[TD_LEG_HEADER_LEN]; // IPv4 or IPv6 header and UDP ports, network order; lengths and checksums zero
 	uint32_t adjacency;
-	uint32_t udp_sum;          // of pseudo-header (without length) and ports; ones' complement, not folded
-	uint32_t ip_sum;           // of the IPv4 header
-	uint8_t pad[8];
+	uint16_t udp_sum;          // of addresses and ports; ones' complement
+	uint16_t ip_sum;           // of the IPv4 header
+	uint8_t pad[12];
 } __attribute__((aligned(64)));
 
 static_assert(sizeof(struct td_leg) == 128, "two cache lines");

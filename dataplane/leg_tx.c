@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The transmit line of a leg: the headers its packets leave with, made once for each change of signalling instead of
 // once for each packet.
+#include "dataplane/checksum.h"
 #include "dataplane/leg.h"
 
 #include <rte_ip.h>
@@ -9,18 +10,6 @@
 const struct td_sockaddr *td_leg_destination(const struct td_leg_cold *leg)
 {
 	return leg->learned.family ? &leg->learned : &leg->remote;
-}
-
-static uint32_t words_sum(const void *data, uint32_t bytes)
-{
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; i < bytes; i += 2) {
-		uint16_t word;
-		memcpy(&word, (const char *)data + i, 2);
-		sum += word;
-	}
-	return sum;
 }
 
 static uint16_t header_ipv4(uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
@@ -82,8 +71,8 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 	bool v6 = dst->family == TD_IPV6;
 	uint16_t ip_len = td_leg_header(hot->header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
 	uint16_t addresses = v6 ? 8 : 12; // they and the ports behind them are all that the UDP checksum covers of this
-	hot->ip_sum = v6 ? 0 : words_sum(hot->header, ip_len);
-	hot->udp_sum = words_sum(hot->header + addresses, ip_len + 4u - addresses) + rte_cpu_to_be_16(IPPROTO_UDP);
+	hot->ip_sum = v6 ? 0 : td_sum_fold(td_sum_bytes(hot->header, ip_len));
+	hot->udp_sum = td_sum_fold(td_sum_bytes(hot->header + addresses, ip_len + 4u - addresses));
 	hot->adjacency = td_adjacency_find(w, peer->realm, dst);
 	hot->flags |= v6 ? TD_LEG_RELAY | TD_LEG_TX_V6 : TD_LEG_RELAY;
 }

@@ -48,6 +48,22 @@ void td_port_tx(struct td_worker *w, uint16_t port, struct rte_mbuf *frame)
 		batch_send(w, port, b);
 }
 
+void td_port_tx_burst(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n)
+{
+	struct td_tx_batch *b = &w->tx[port];
+
+	while (n > 0) {
+		uint16_t room = (uint16_t)(TD_BURST - b->n), take = n < room ? n : room;
+		memcpy(&b->frames[b->n], frames, take * sizeof(*frames));
+		w->tx_dirty |= 1u << port;
+		b->n = (uint16_t)(b->n + take);
+		frames += take;
+		n = (uint16_t)(n - take);
+		if (b->n == TD_BURST)
+			batch_send(w, port, b);
+	}
+}
+
 void td_port_tx_flush(struct td_worker *w)
 {
 	static_assert(TD_PORTS_MAX <= 32, "tx_dirty has a bit for each");

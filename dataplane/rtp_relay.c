@@ -15,6 +15,12 @@
 #define UDP_LEN 8
 #define VLAN_LEN 4
 
+// Written for the port that most of a burst leaves by.
+struct outgoing {
+	uint16_t port, n;
+	struct rte_mbuf *frames[TD_BURST];
+};
+
 static inline uint32_t load32(const void *at)
 {
 	uint32_t v;
@@ -34,15 +40,18 @@ static inline void store16(void *at, uint16_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
-static inline bool source_good(const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp)
+// DPDK's own swap is inline assembly, which the compiler cannot look into.
+static inline uint16_t be16(uint16_t v)
 {
-	uint64_t differs;
+	return __builtin_bswap16(v);
+}
 
-	if (leg->flags & TD_LEG_V6)
-		differs = (load64(ip + 8) ^ load64(leg->source)) | (load64(ip + 16) ^ load64(leg->source + 8));
-	else
-		differs = load32(ip + 12) ^ load32(leg->source);
-	if (leg->flags & TD_LEG_SOURCE_PORT)
+static inline bool source_good(const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp, bool v6)
+{
+	uint64_t differs = v6 ? (load64(ip + 8) ^ load64(leg->source)) | (load64(ip + 16) ^ load64(leg->source + 8)) :
+				load32(ip + 12) ^ load32(leg->source);
+
+	if (unlikely(leg->flags & TD_LEG_SOURCE_PORT))
 		differs |= (uint64_t)(udp->src_port ^ leg->source_port_be);
 	return differs == 0 && leg->flags & TD_LEG_SOURCE;
 }
@@ -100,14 +109,14 @@ static void packet_bad(struct td_worker *w, struct rte_mbuf *m, uint32_t index, 
 // Layer 2 ends at l3. Returns where the frame begins.
 static inline uint8_t *ethernet_write(uint8_t *l3, const struct td_adjacency *adjacency, uint64_t mac, uint16_t type)
 {
-	uint64_t src = load64(&adjacency->src) & 0xffffffffffff;
+	uint64_t src = load64(&adjacency->src);
 	uint64_t first = (mac & 0xffffffffffff) | src << 48;
 	uint32_t second = (uint32_t)(src >> 16);
 
-	store16(l3 - 2, rte_cpu_to_be_16(type));
+	store16(l3 - 2, be16(type));
 	if (unlikely(adjacency->vlan != 0)) {
-		store16(l3 - 4, rte_cpu_to_be_16(adjacency->vlan));
-		store16(l3 - 6, rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN));
+		store16(l3 - 4, be16(adjacency->vlan));
+		store16(l3 - 6, be16(RTE_ETHER_TYPE_VLAN));
 		l3 -= VLAN_LEN;
 	}
 	memcpy(l3 - 14, &first, sizeof(first));
@@ -117,43 +126,64 @@ static inline uint8_t *ethernet_write(uint8_t *l3, const struct td_adjacency *ad
 
 static inline void ipv4_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
 {
-	uint16_t total_be = rte_cpu_to_be_16((uint16_t)(udp_len + IPV4_LEN));
-	uint16_t checksum = td_checksum_of((uint64_t)leg->ip_sum + total_be);
+	uint16_t total_be = be16((uint16_t)(udp_len + IPV4_LEN));
+	uint32_t sum = leg->ip_sum + total_be;
 
 	memcpy(l3, leg->header, IPV4_LEN + 4);
 	store16(l3 + 2, total_be);
-	store16(l3 + 10, checksum);
+	store16(l3 + 10, (uint16_t)~(sum + (sum >> 16))); // ip_sum is folded: one carry at most
 }
 
 static inline void ipv6_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
 {
 	memcpy(l3, leg->header, IPV6_LEN + 4);
-	store16(l3 + 4, rte_cpu_to_be_16(udp_len));
+	store16(l3 + 4, be16(udp_len));
+}
+
+// What the received datagram's addresses and ports are worth in its checksum, taken away: each word complemented.
+static inline uint64_t received_complement(const uint8_t *ip, const void *udp, bool v6)
+{
+	const uint8_t *addresses = ip + (v6 ? 8 : 12);
+	uint64_t sum = (uint32_t)~load32(udp);
+
+	for (int i = 0; i < (v6 ? 32 : 8); i += 4)
+		sum += (uint32_t)~load32(addresses + i);
+	return sum;
 }
 
 // The UDP checksum that the datagram leaves with. Where the received one was verified only the change is folded in;
 // elsewhere it may be unfinished, as on veth, and is made from the payload.
-static inline uint16_t udp_checksum(const struct td_packet *p, const struct td_leg *leg, const uint8_t *ip,
-	const struct rte_udp_hdr *udp, uint16_t udp_len)
+static inline uint16_t udp_checksum(bool verified, const struct td_leg *leg, const uint8_t *ip,
+	const struct rte_udp_hdr *udp, uint16_t udp_len, bool v6)
 {
-	if (p->flags & TD_PACKET_L4_VERIFIED && udp->dgram_cksum != 0) {
-		uint64_t before = leg->flags & TD_LEG_V6 ? td_sum_pseudo6(ip, IPPROTO_UDP, 0) :
-							   td_sum_pseudo4(ip, IPPROTO_UDP, 0);
-		before = td_sum_add(before, load32(udp));
-		return td_checksum_udp_of(td_checksum_change(udp->dgram_cksum, before, leg->udp_sum));
-	}
-	uint64_t lengths = 2ull * rte_cpu_to_be_16(udp_len); // in the pseudo-header and in the header
-	return td_checksum_udp_of(td_sum_add(td_sum_bytes(udp + 1, p->payload_len), leg->udp_sum + lengths));
+	if (likely(verified && udp->dgram_cksum != 0))
+		return td_checksum_udp_of(leg->udp_sum + received_complement(ip, udp, v6) + (uint16_t)~udp->dgram_cksum);
+	uint64_t rest = (uint64_t)be16(IPPROTO_UDP) + 2ull * be16(udp_len); // the length counts in both headers
+	return td_checksum_udp_of(td_sum_add(td_sum_bytes(udp + 1, udp_len - UDP_LEN), leg->udp_sum + rest));
 }
 
-// Rewrites the packet for the peer's far end and queues it. False: it must go by the slow way, nothing was changed.
-static inline bool packet_send(struct td_worker *w, struct rte_mbuf *m, const struct td_leg *leg, uint8_t *ip,
-	struct rte_udp_hdr *udp)
+static void outgoing_flush(struct td_worker *w, struct outgoing *out)
+{
+	td_port_tx_burst(w, out->port, out->frames, out->n);
+	out->n = 0;
+}
+
+static inline void outgoing_add(struct td_worker *w, struct outgoing *out, uint16_t port, struct rte_mbuf *m)
+{
+	if (unlikely(port != out->port)) {
+		outgoing_flush(w, out);
+		out->port = port;
+	}
+	out->frames[out->n++] = m;
+}
+
+// Rewrites the packet for the peer's far end. False: it must go by the slow way, nothing was changed.
+static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf *m, const struct td_leg *leg, uint8_t *ip,
+	struct rte_udp_hdr *udp, struct outgoing *out, const bool v6, const bool tx_v6)
 {
 	const struct td_packet *p = td_packet(m);
-	bool v6 = leg->flags & TD_LEG_TX_V6;
-	uint16_t ip_len = v6 ? IPV6_LEN : IPV4_LEN;
-	uint16_t udp_len = (uint16_t)(p->payload_len + UDP_LEN);
+	const uint16_t ip_len = tx_v6 ? IPV6_LEN : IPV4_LEN;
+	const uint16_t udp_len = (uint16_t)(p->payload_len + UDP_LEN);
 
 	if (unlikely(leg->adjacency == TD_ADJACENCY_NONE))
 		return false;
@@ -163,54 +193,67 @@ static inline bool packet_send(struct td_worker *w, struct rte_mbuf *m, const st
 			m->data_off + p->l4_off < IPV6_LEN + RTE_ETHER_HDR_LEN + VLAN_LEN))
 		return false;
 
-	uint16_t checksum = udp_checksum(p, leg, ip, udp, udp_len);
+	uint16_t port = adjacency->port;
+	uint16_t checksum = udp_checksum(p->flags & TD_PACKET_L4_VERIFIED, leg, ip, udp, udp_len, v6);
 	uint8_t *l3 = (uint8_t *)udp - ip_len;
-	if (v6)
+	if (tx_v6)
 		ipv6_write(l3, leg, udp_len);
 	else
 		ipv4_write(l3, leg, udp_len);
-	udp->dgram_len = rte_cpu_to_be_16(udp_len);
+	udp->dgram_len = be16(udp_len);
 	udp->dgram_cksum = checksum;
-	uint8_t *frame = ethernet_write(l3, adjacency, mac, v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+	uint8_t *frame = ethernet_write(l3, adjacency, mac, tx_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+	uint16_t len = (uint16_t)(l3 - frame + ip_len + udp_len);
 	m->data_off = (uint16_t)(frame - (uint8_t *)m->buf_addr);
-	m->data_len = (uint16_t)(l3 - frame + ip_len + udp_len);
-	m->pkt_len = m->data_len;
-	td_port_tx(w, adjacency->port, m);
+	m->data_len = len;
+	m->pkt_len = len;
+	outgoing_add(w, out, port, m);
 	return true;
 }
 
-static inline void packet_relay(struct td_worker *w, struct rte_mbuf *m, uint32_t index, uint32_t *relayed)
+// RTP, valid in itself, on a leg: whose it is, what it counts, where it goes.
+static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbuf *m, struct td_leg *leg, uint32_t index,
+	struct outgoing *out, const bool v6, const bool tx_v6)
 {
-	struct td_leg *leg = &w->legs->legs[index];
 	const struct td_packet *p = td_packet(m);
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	uint8_t *ip = frame + p->l3_off;
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(frame + p->l4_off);
-	const uint8_t *rtp = (const uint8_t *)(udp + 1);
 
-	if (unlikely(udp->dst_port & rte_cpu_to_be_16(1))) {
-		td_rtcp_relay(w, m, index);
-		return;
-	}
-	enum td_rtp_verdict verdict = td_rtp_check(rtp, p->payload_len, leg->flags & TD_LEG_MUX);
-	if (unlikely(verdict != TD_RTP_OK)) {
-		packet_bad(w, m, index, verdict);
-		return;
-	}
-	if (unlikely(!source_good(leg, ip, udp)) && !source_good_rare(w, index, ip, udp)) {
+	if (unlikely(!source_good(leg, ip, udp, v6)) && !source_good_rare(w, index, ip, udp)) {
 		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
 		return;
 	}
-	struct td_rtp header = td_rtp_read(rtp);
+	struct td_rtp header = td_rtp_read((const uint8_t *)(udp + 1));
 	td_rtp_stats_update(&leg->stats, &w->legs->cold[index].past, &header, p->payload_len, w->now_ns);
 	leg->heard_ms = (uint32_t)(w->now_ns >> 20);
 	if (unlikely(!(leg->flags & TD_LEG_RELAY))) {
 		packet_withhold(w, m, index);
 		return;
 	}
-	(*relayed)++;
-	if (unlikely(!packet_send(w, m, leg, ip, udp)))
+	td_worker_count(w, TD_C_RTP_RELAYED, 1);
+	if (unlikely(!packet_send(w, m, leg, ip, udp, out, v6, tx_v6)))
 		packet_emit(w, m, index);
+}
+
+static inline void packet_input(struct td_worker *w, struct rte_mbuf *m, uint32_t index, struct outgoing *out)
+{
+	const struct td_packet *p = td_packet(m);
+	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	struct td_leg *leg = &w->legs->legs[index];
+	uint8_t flags = leg->flags;
+
+	if (unlikely(udp->dst_port & be16(1))) {
+		td_rtcp_relay(w, m, index);
+		return;
+	}
+	enum td_rtp_verdict verdict = td_rtp_check((const uint8_t *)(udp + 1), p->payload_len, flags & TD_LEG_MUX);
+	if (unlikely(verdict != TD_RTP_OK))
+		packet_bad(w, m, index, verdict);
+	else if (likely(!(flags & (TD_LEG_V6 | TD_LEG_TX_V6)))) // a copy of the code of its own for nearly all there is
+		packet_relay(w, m, leg, index, out, false, false);
+	else
+		packet_relay(w, m, leg, index, out, flags & TD_LEG_V6, flags & TD_LEG_TX_V6);
 }
 
 // A reassembled packet is a chain; the stages want it in one piece.
@@ -226,13 +269,16 @@ static void burst_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t
 {
 	const struct td_leg_table *t = w->legs;
 	const uint32_t *slots[TD_BURST];
-	uint32_t legs[TD_BURST], relayed = 0;
+	uint32_t legs[TD_BURST];
+	struct outgoing out;
+
+	out.port = out.n = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		const struct td_packet *p = td_packet(packets[i]);
 		const struct rte_udp_hdr *udp =
 			rte_pktmbuf_mtod_offset(packets[i], const struct rte_udp_hdr *, p->l4_off);
-		slots[i] = td_leg_slot(t, p->realm, p->address, rte_be_to_cpu_16(udp->dst_port));
+		slots[i] = td_leg_slot(t, p->realm, p->address, be16(udp->dst_port));
 		rte_prefetch0(slots[i]);
 	}
 	for (uint16_t i = 0; i < n; i++) {
@@ -244,9 +290,9 @@ static void burst_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t
 		if (unlikely(legs[i] == 0))
 			td_worker_drop(w, packets[i], TD_C_RTP_NO_LEG);
 		else if (packet_linear(w, packets[i]))
-			packet_relay(w, packets[i], legs[i], &relayed);
+			packet_input(w, packets[i], legs[i], &out);
 	}
-	td_worker_count(w, TD_C_RTP_RELAYED, relayed);
+	outgoing_flush(w, &out);
 }
 
 void td_rtp_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)

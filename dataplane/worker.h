@@ -191,4 +191,6 @@ void td_fragment(struct td_worker *w, const struct td_adjacency *a, uint64_t mac
 // port_tx.c: the frame is complete; to the batch of its port, or to the queue's owner. Takes the
 // mbuf.
 void td_port_tx(struct td_worker *w, uint16_t port, struct rte_mbuf *frame);
+// The same for n frames of one port, n <= TD_BURST.
+void td_port_tx_burst(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n);
 void td_port_tx_flush(struct td_worker *w);

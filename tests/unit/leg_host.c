@@ -109,6 +109,12 @@ void td_port_tx(struct td_worker *w, uint16_t port, struct rte_mbuf *frame)
 	host.sent[host.n_sent++] = frame;
 }
 
+void td_port_tx_burst(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		td_port_tx(w, port, frames[i]);
+}
+
 void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *packet)
 {
 	host.slow_adjacency[host.n_slow] = adjacency;
