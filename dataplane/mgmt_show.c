@@ -2,7 +2,7 @@
 // The tables of `show`: each row a frame, then Done with their number. Short tables go out at once; calls and trunks in
 // pieces, as fast as they are read.
 #include "dataplane/admin.h"
-#include "dataplane/log.h"
+#include "dataplane/port.h"
 #include "dataplane/trunk_state.h"
 #include "sip/policy.h"
 
@@ -79,10 +79,8 @@ static void port_send(struct td_mgmt_conn *conn, uint64_t id, const struct td_po
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__Port row = TANDEM__PORT__INIT;
 	struct rte_eth_stats stats = { 0 };
-	struct rte_eth_link link = { 0 };
 
 	rte_eth_stats_get(port->ethdev, &stats);
-	rte_eth_link_get_nowait(port->ethdev, &link);
 	item.row_case = TANDEM__ITEM__ROW_PORT;
 	item.port = &row;
 	row.name = (char *)port->conf.name;
@@ -93,7 +91,7 @@ static void port_send(struct td_mgmt_conn *conn, uint64_t id, const struct td_po
 	row.rx_packets = stats.ipackets;
 	row.tx_packets = stats.opackets;
 	row.rx_missed = stats.imissed + stats.rx_nombuf;
-	row.up = link.link_status == RTE_ETH_LINK_UP;
+	row.up = td_port_up(port);
 	item_send(conn, id, &item);
 }
 

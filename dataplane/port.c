@@ -309,13 +309,21 @@ size_t td_port_describe(const struct td_port *p, char *dst, size_t cap)
 	return n < 0 ? 0 : RTE_MIN((size_t)n, cap - 1);
 }
 
+// A tap has no carrier of its own, and once its kernel end lies in another network namespace the driver
+// finds no interface of that name to ask.
+bool td_port_up(const struct td_port *port)
+{
+	struct rte_eth_link link = { 0 };
+
+	if (strncmp(port->conf.device, "net_tap", 7) == 0)
+		return true;
+	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
 bool td_ports_up(const struct td_dataplane *dp)
 {
-	for (uint16_t i = 0; i < dp->n_ports; i++) {
-		struct rte_eth_link link = { 0 };
-		if (rte_eth_link_get_nowait(dp->ports[i].ethdev, &link) != 0 ||
-			link.link_status != RTE_ETH_LINK_UP)
+	for (uint16_t i = 0; i < dp->n_ports; i++)
+		if (!td_port_up(&dp->ports[i]))
 			return false;
-	}
 	return dp->n_ports > 0;
 }

@@ -23,6 +23,7 @@ void td_ports_stop(struct td_dataplane *dp);
 size_t td_port_describe(const struct td_port *port, char *dst, size_t cap);
 
 // Carrier on every port: it can send and receive.
+bool td_port_up(const struct td_port *port);
 bool td_ports_up(const struct td_dataplane *dp);
 
 // Queues that a device of that kind will get, for pool sizes before EAL knows it: never fewer than
