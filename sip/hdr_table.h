@@ -21,7 +21,7 @@ extern struct td_hdr_table td_hdr_table; // written before main() only
 
 static inline unsigned td_hdr_hash(const struct td_hdr_words *n)
 {
-	uint64_t h = n->w[0] * 0x9e3779b97f4a7c15u + n->w[1] * 0xc2b2ae3d27d4eb4fu + n->w[2] * 0x165667b19e3779f9u;
+	uint64_t h = n->w[0] * 0x9e3779b97f4a7c15u + (n->w[1] ^ n->w[2]) * 0xc2b2ae3d27d4eb4fu;
 
 	return (unsigned)(h >> 55);
 }

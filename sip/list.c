@@ -46,7 +46,7 @@ bool td_list_next(struct td_span *rest, struct td_span *entry)
 	if (rest->len == 0)
 		return false;
 	const char *end = rest->ptr + rest->len;
-	const char *comma = entry_end(rest->ptr, end);
+	const char *comma = memchr(rest->ptr, ',', rest->len) ? entry_end(rest->ptr, end) : end;
 	*entry = td_trim(rest->ptr, comma);
 	*rest = comma < end ? td_span(comma + 1, (size_t)(end - comma - 1)) : td_span(end, 0);
 	return entry->len > 0 || rest->len > 0 || comma < end;

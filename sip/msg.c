@@ -35,12 +35,29 @@ struct td_span td_method_text(enum td_method method)
 	return methods[method];
 }
 
+#define IS(literal, id) (memcmp(name.ptr, literal, sizeof(literal) - 1) == 0 ? (id) : TD_M_OTHER)
+
 enum td_method td_method_id(struct td_span name)
 {
-	for (unsigned i = 1; i < TD_M__COUNT; i++)
-		if (td_span_eq(name, methods[i]))
-			return (enum td_method)i;
-	return TD_M_OTHER;
+	switch (name.len) {
+	case 3:
+		return IS("ACK", TD_M_ACK) | IS("BYE", TD_M_BYE);
+	case 4:
+		return IS("INFO", TD_M_INFO);
+	case 5:
+		return IS("PRACK", TD_M_PRACK) | IS("REFER", TD_M_REFER);
+	case 6:
+		return IS("INVITE", TD_M_INVITE) | IS("CANCEL", TD_M_CANCEL) | IS("UPDATE", TD_M_UPDATE) |
+		       IS("NOTIFY", TD_M_NOTIFY);
+	case 7:
+		return IS("OPTIONS", TD_M_OPTIONS) | IS("MESSAGE", TD_M_MESSAGE) | IS("PUBLISH", TD_M_PUBLISH);
+	case 8:
+		return IS("REGISTER", TD_M_REGISTER);
+	case 9:
+		return IS("SUBSCRIBE", TD_M_SUBSCRIBE);
+	default:
+		return TD_M_OTHER;
+	}
 }
 
 const char *td_fault_text(enum td_fault fault)
@@ -193,51 +210,55 @@ static const char *name_slowly(const char *p, const char *end, const char **name
 	return colon;
 }
 
-static void header_link(struct td_msg *msg, struct td_header *h)
+// Appends header number `index` to the chain of its id.
+static inline void header_link(struct td_msg *msg, unsigned index, uint8_t id)
 {
-	uint8_t index = (uint8_t)msg->n_headers++;
-	uint8_t before = msg->last[h->id];
+	uint8_t before = msg->last[id];
 
-	h->next = 0xff;
+	msg->last[id] = (uint8_t)index;
 	if (before == 0xff)
-		msg->first[h->id] = index;
+		msg->first[id] = (uint8_t)index;
 	else
-		msg->headers[before].next = index;
-	msg->last[h->id] = index;
+		msg->headers[before].next = (uint8_t)index;
 }
 
 // One header: its first physical line is [p, line_end), with its folds it is [p, end); neither has its line end.
-static void header_add(struct td_msg *msg, const char *p, const char *line_end, const char *end, uint32_t safe)
+// room: bytes from p that may be read. false: not a header.
+static inline bool header_read(struct td_header *h, const char *buf, const char *p, const char *line_end, const char *end,
+	size_t room)
 {
 	char copy[TD_HDR_WINDOW];
 	const char *window = p;
 
-	if (msg->n_headers == TD_MSG_HEADERS_MAX) {
-		fault_set(msg, TD_FAULT_TOO_MANY_HEADERS, 0);
-		return;
-	}
-	if (safe < TD_HDR_WINDOW) {
+	if (room < TD_HDR_WINDOW) {
 		memset(copy, 0, sizeof(copy));
-		memcpy(copy, p, safe);
+		memcpy(copy, p, room);
 		window = copy;
 	}
-	struct td_header *h = &msg->headers[msg->n_headers];
 	unsigned colon_at = window_colon(window);
 	const char *name_end = p + colon_at;
 	const char *colon = name_end;
-	h->id = td_hdr_lookup(window, colon_at);
-	if (h->id == TD_H_OTHER || colon >= line_end)
-		colon = name_slowly(p, line_end, &name_end, &h->id);
-	if (!colon) {
-		fault_set(msg, TD_FAULT_HEADER, 0);
-		return;
+	uint8_t id = td_hdr_lookup(window, colon_at);
+	if (id == TD_H_OTHER || colon >= line_end) {
+		colon = name_slowly(p, line_end, &name_end, &id);
+		if (!colon)
+			return false;
 	}
-	struct td_span value = td_trim(colon + 1, end);
-	h->name_off = (uint16_t)(p - msg->buf);
+	const char *value = colon + 1;
+	value += value < end && *value == ' ';
+	// Whatever is at most a space at either end may be more white space to trim: rare, but for empty values.
+	if (value >= end || *value <= ' ' || end[-1] <= ' ') {
+		struct td_span trimmed = td_trim(value, end);
+		value = trimmed.ptr;
+		end = value + trimmed.len;
+	}
+	h->name_off = (uint16_t)(p - buf);
 	h->name_len = (uint16_t)(name_end - p);
-	h->value_off = (uint16_t)(value.ptr - msg->buf);
-	h->value_len = (uint16_t)value.len;
-	header_link(msg, h);
+	h->value_off = (uint16_t)(value - buf);
+	h->value_len = (uint16_t)(end - value);
+	h->id = id;
+	h->next = 0xff;
+	return true;
 }
 
 static inline const char *without_cr(const char *p, const char *lf)
@@ -258,21 +279,35 @@ static bool fold_empty(const char *p, const char *lf)
 
 static void index_headers(struct td_msg *msg, const struct td_lines *lines)
 {
-	unsigned n = lines->blank ? lines->n - 1u : lines->n; // n lines before the empty one, the start line included
-	const char *limit = msg->buf + msg->len;
+	unsigned n = lines->blank ? lines->n - 1u : lines->n; // lines before the empty one, the start line included
+	const uint16_t *line = lines->end + 1, *last = lines->end + n;
+	const char *buf = msg->buf, *limit = buf + msg->len;
+	const char *p = buf + lines->end[0] + 1;
+	unsigned count = 0;
 
-	for (unsigned i = 1; i < n; i++) {
-		const char *p = msg->buf + lines->end[i - 1] + 1;
-		const char *line_end = without_cr(p, msg->buf + lines->end[i]);
+	while (line < last) {
+		const char *lf = buf + *line++;
+		const char *line_end = without_cr(p, lf);
 		const char *end = line_end;
-		while (i + 1 < n && is_fold(msg->buf[lines->end[i] + 1])) {
-			const char *fold = msg->buf + lines->end[i++] + 1;
-			end = without_cr(fold, msg->buf + lines->end[i]);
+		while (line < last && is_fold(lf[1])) {
+			const char *fold = lf + 1;
+			lf = buf + *line++;
+			end = without_cr(fold, lf);
 			if (fold_empty(fold, end))
 				fault_set(msg, TD_FAULT_HEADER, 0);
 		}
-		header_add(msg, p, line_end, end, (uint32_t)(limit - p));
+		if (count == TD_MSG_HEADERS_MAX) {
+			fault_set(msg, TD_FAULT_TOO_MANY_HEADERS, 0);
+			break;
+		}
+		struct td_header *h = &msg->headers[count];
+		if (header_read(h, buf, p, line_end, end, (size_t)(limit - p)))
+			header_link(msg, count++, h->id);
+		else
+			fault_set(msg, TD_FAULT_HEADER, 0);
+		p = lf + 1;
 	}
+	msg->n_headers = (uint16_t)count;
 }
 
 // Content-Length decides where the body ends; every doubt about it is a fault (§18.3, RFC 4475 §3.3.9).

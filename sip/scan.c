@@ -5,54 +5,136 @@
 #include <immintrin.h>
 #endif
 
-enum { BLOCK = 64, BATCH = 8 };
+enum { BLOCK = 64 };
 
-static void scan_scalar(const char *bytes, unsigned blocks, struct td_scan_bits *bits)
+struct bits {
+	uint64_t lf, cr; // bit i: byte i of the block
+};
+
+// What one block leaves to the next. Kept apart from struct td_lines, so that it stays in registers.
+struct state {
+	uint64_t lf2, cr1; // LF in the last two bytes, CR in the last
+	uint64_t bare_cr, bare_lf;
+	unsigned n;
+	bool blank;
+};
+
+// Stores the offsets of the bits. Most blocks have at most four lines, stored without a branch per line.
+static inline __attribute__((always_inline)) void store_lines(uint16_t *end, uint64_t lf, unsigned count, uint32_t base)
 {
-	for (unsigned b = 0; b < blocks; b++) {
-		bits[b] = (struct td_scan_bits){ 0 };
-		for (unsigned i = 0; i < BLOCK; i++) {
-			bits[b].lf |= (uint64_t)(bytes[b * BLOCK + i] == '\n') << i;
-			bits[b].cr |= (uint64_t)(bytes[b * BLOCK + i] == '\r') << i;
-		}
+	for (unsigned i = 0; i < 4; i++) {
+		end[i] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf | 1ull << 63));
+		lf &= lf - 1;
+	}
+	for (unsigned i = 4; i < count; i++) {
+		end[i] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf));
+		lf &= lf - 1;
 	}
 }
 
+static inline __attribute__((always_inline)) void take_block(struct state *s, uint16_t *ends, struct bits bits, uint32_t base,
+	bool to_blank)
+{
+	uint64_t cr1 = bits.cr << 1 | s->cr1;
+	uint64_t blank = bits.lf & (bits.lf << 2 | s->lf2) & cr1;
+
+	if (to_blank && blank) {
+		uint64_t keep = blank ^ (blank - 1); // up to the first
+		bits.lf &= keep;
+		cr1 &= keep;
+		s->blank = true;
+	}
+	s->bare_cr |= cr1 & ~bits.lf;
+	s->bare_lf |= bits.lf & ~cr1;
+	unsigned count = (unsigned)__builtin_popcountll(bits.lf);
+	store_lines(ends + s->n, bits.lf, count, base);
+	s->n += count;
+	s->lf2 = bits.lf >> 62;
+	s->cr1 = bits.cr >> 63;
+}
+
+typedef struct bits block_fn(const char *block);
+
+// One body for every kernel: what differs is how a block becomes bits, and what the compiler may use around it.
+static inline __attribute__((always_inline)) void scan_blocks(block_fn *block, struct td_lines *lines, const char *buf,
+	uint32_t from, uint32_t len, bool to_blank)
+{
+	struct state s = { 0 };
+
+	while (from + BLOCK <= len && !s.blank && s.n <= TD_LINES_MAX) {
+		take_block(&s, lines->end, block(buf + from), from, to_blank);
+		from += BLOCK;
+	}
+	if (from < len && !s.blank && s.n <= TD_LINES_MAX) {
+		char tail[BLOCK] = { 0 };
+		memcpy(tail, buf + from, len - from);
+		take_block(&s, lines->end, block(tail), from, to_blank);
+	}
+	lines->n = (uint16_t)s.n;
+	lines->blank = s.blank;
+	lines->bare_cr = s.bare_cr != 0;
+	lines->bare_lf = s.bare_lf != 0;
+	lines->full = s.n > TD_LINES_MAX;
+}
+
+static struct bits block_scalar(const char *block)
+{
+	struct bits bits = { 0 };
+
+	for (unsigned i = 0; i < BLOCK; i++) {
+		bits.lf |= (uint64_t)(block[i] == '\n') << i;
+		bits.cr |= (uint64_t)(block[i] == '\r') << i;
+	}
+	return bits;
+}
+
+static void scan_scalar(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
+{
+	scan_blocks(block_scalar, lines, buf, from, len, to_blank);
+}
+
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint64_t match_sse42(const char *p, __m128i c)
+#define SSE42 __attribute__((target("sse4.2,popcnt")))
+#define AVX2 __attribute__((target("avx2,bmi,popcnt")))
+
+SSE42 static uint64_t match_sse42(const char *p, char c)
 {
 	uint64_t m = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i * 16));
-		m |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, c)) << (i * 16);
+		m |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c))) << (i * 16);
 	}
 	return m;
 }
 
-__attribute__((target("sse4.2"))) static void scan_sse42(const char *bytes, unsigned blocks, struct td_scan_bits *bits)
+SSE42 static struct bits block_sse42(const char *block)
 {
-	for (unsigned b = 0; b < blocks; b++) {
-		bits[b].lf = match_sse42(bytes + b * BLOCK, _mm_set1_epi8('\n'));
-		bits[b].cr = match_sse42(bytes + b * BLOCK, _mm_set1_epi8('\r'));
-	}
+	return (struct bits){ match_sse42(block, '\n'), match_sse42(block, '\r') };
 }
 
-__attribute__((target("avx2"))) static uint64_t match_avx2(__m256i low, __m256i high, __m256i c)
+SSE42 static void scan_sse42(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
 {
-	uint64_t m = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, c));
-
-	return m << 32 | (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, c));
+	scan_blocks(block_sse42, lines, buf, from, len, to_blank);
 }
 
-__attribute__((target("avx2"))) static void scan_avx2(const char *bytes, unsigned blocks, struct td_scan_bits *bits)
+AVX2 static uint64_t match_avx2(const char *p, char c)
 {
-	for (unsigned b = 0; b < blocks; b++) {
-		__m256i low = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + b * BLOCK));
-		__m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + b * BLOCK + 32));
-		bits[b].lf = match_avx2(low, high, _mm256_set1_epi8('\n'));
-		bits[b].cr = match_avx2(low, high, _mm256_set1_epi8('\r'));
-	}
+	__m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	__m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
+	uint64_t m = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, _mm256_set1_epi8(c)));
+
+	return m << 32 | (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, _mm256_set1_epi8(c)));
+}
+
+AVX2 static struct bits block_avx2(const char *block)
+{
+	return (struct bits){ match_avx2(block, '\n'), match_avx2(block, '\r') };
+}
+
+AVX2 static void scan_avx2(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
+{
+	scan_blocks(block_avx2, lines, buf, from, len, to_blank);
 }
 #endif
 
@@ -71,8 +153,8 @@ __attribute__((constructor)) static void choose_kernel(void)
 {
 #if defined(__x86_64__)
 	__builtin_cpu_init();
-	kernels[1].usable = __builtin_cpu_supports("sse4.2");
-	kernels[2].usable = __builtin_cpu_supports("avx2");
+	kernels[1].usable = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+	kernels[2].usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && kernels[1].usable;
 #endif
 	for (unsigned i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
 		if (kernels[i].usable)
@@ -85,64 +167,7 @@ const struct td_scan_kernel *td_scan_kernels(unsigned *n)
 	return kernels;
 }
 
-// What the end of one block means to the next: the last two bytes' bits.
-struct carry {
-	uint64_t lf1, lf2, cr1; // LF in the last byte, LF in the last two, CR in the last
-};
-
-// Stores the offsets of the bits. Most blocks have at most four lines, stored without a branch per line.
-static void store_lines(struct td_lines *lines, uint64_t lf, uint32_t base)
-{
-	unsigned n = lines->n;
-
-	for (unsigned i = 0; i < 4; i++) {
-		lines->end[n] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf | 1ull << 63));
-		n += lf != 0;
-		lf &= lf - 1;
-	}
-	for (; lf; lf &= lf - 1)
-		lines->end[n++] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf));
-	lines->full = n > TD_LINES_MAX;
-	lines->n = (uint16_t)n;
-}
-
-// true: an empty line ended the search.
-static bool take_block(struct td_lines *lines, struct carry *carry, struct td_scan_bits bits, uint32_t base, bool to_blank)
-{
-	uint64_t lf1 = bits.lf << 1 | carry->lf1;
-	uint64_t lf2 = bits.lf << 2 | carry->lf2;
-	uint64_t cr1 = bits.cr << 1 | carry->cr1;
-	uint64_t blank = to_blank ? bits.lf & (lf1 | (lf2 & cr1)) : 0;
-	uint64_t keep = blank ? (blank & -blank) | ((blank & -blank) - 1) : ~0ull;
-
-	lines->bare_cr |= (cr1 & ~bits.lf & keep) != 0;
-	lines->bare_lf |= (bits.lf & ~cr1 & keep) != 0;
-	store_lines(lines, bits.lf & keep, base);
-	carry->lf1 = bits.lf >> 63;
-	carry->lf2 = bits.lf >> 62;
-	carry->cr1 = bits.cr >> 63;
-	lines->blank = blank != 0;
-	return blank || lines->full;
-}
-
 void td_scan_lines(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
 {
-	struct td_scan_bits bits[BATCH];
-	struct carry carry = { 0 };
-
-	lines->n = 0;
-	lines->blank = lines->bare_cr = lines->bare_lf = lines->full = false;
-	while (from + BLOCK <= len) {
-		unsigned blocks = (len - from) / BLOCK < BATCH ? (len - from) / BLOCK : BATCH;
-		scan(buf + from, blocks, bits);
-		for (unsigned b = 0; b < blocks; b++, from += BLOCK)
-			if (take_block(lines, &carry, bits[b], from, to_blank))
-				return;
-	}
-	if (from < len) {
-		char tail[BLOCK] = { 0 };
-		memcpy(tail, buf + from, len - from);
-		scan(tail, 1, bits);
-		take_block(lines, &carry, bits[0], from, to_blank);
-	}
+	scan(lines, buf, from, len, to_blank);
 }

@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Finds line ends 64 bytes at a time: bitmaps of LF and CR, and from them the lines of a header block or an SDP body.
+// Finds the lines of a header block or an SDP body, 64 bytes at a time, through bitmaps of LF and CR.
 // The kernel is chosen once, before main(), by what the processor can do. Pure; any thread; never allocates.
 #pragma once
 
 #include "include/span.h"
 
 #define TD_LINES_MAX 512 // physical lines of one header block or one body
-
-struct td_scan_bits {
-	uint64_t lf, cr; // bit i: byte i of the block
-};
-
-// Fills bits[0, blocks) from exactly blocks * 64 bytes.
-typedef void td_scan_fn(const char *bytes, unsigned blocks, struct td_scan_bits *bits);
-
-struct td_scan_kernel {
-	const char *name;
-	td_scan_fn *fn;
-	bool usable; // on this processor
-};
-
-// All kernels, the scalar reference first; the last usable one is the one in use.
-const struct td_scan_kernel *td_scan_kernels(unsigned *n);
 
 struct td_lines {
 	uint16_t n;
@@ -33,4 +17,15 @@ struct td_lines {
 };
 
 // Lines of buf[from, len), len <= 65535. to_blank stops after the first empty line; what follows is not judged.
-void td_scan_lines(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank);
+typedef void td_scan_fn(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank);
+
+td_scan_fn td_scan_lines;
+
+struct td_scan_kernel {
+	const char *name;
+	td_scan_fn *fn;
+	bool usable; // on this processor
+};
+
+// All kernels, the scalar reference first; the last usable one is the one in use.
+const struct td_scan_kernel *td_scan_kernels(unsigned *n);
