@@ -60,7 +60,7 @@ const char *td_skip_quoted(const char *p, const char *end)
 const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
 {
 	for (;;) {
-		p = td_skip(p, end, classes);
+		p = td_skip(td_skip_word(p, end), end, classes);
 		if (p == end || *p != '%')
 			return p;
 		if (end - p < 3 || !td_char_is(p[1], TD_CH_HEX) || !td_char_is(p[2], TD_CH_HEX))
@@ -72,7 +72,7 @@ const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
 const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value)
 {
 	p = td_skip_space(p, end);
-	const char *q = td_skip(p, end, TD_CH_TOKEN);
+	const char *q = td_skip_token(p, end);
 	if (q == p)
 		return NULL;
 	*name = td_span(p, (size_t)(q - p));
@@ -80,13 +80,13 @@ const char *td_param_next(const char *p, const char *end, struct td_span *name, 
 	p = td_skip_space(q, end);
 	if (p < end && *p == '=') {
 		p = td_skip_space(p + 1, end);
-		q = p < end && *p == '"' ? td_skip_quoted(p, end) : td_skip(p, end, TD_CH_VALUE);
+		q = p < end && *p == '"' ? td_skip_quoted(p, end) : td_skip(td_skip_word(p, end), end, TD_CH_VALUE);
 		if (!q || q == p)
 			return NULL;
 		*value = td_span(p, (size_t)(q - p));
 		p = td_skip_space(q, end);
 	}
-	return p == end || *p == ';' ? p : NULL;
+	return p == end || *p == ';' || *p == ',' ? p : NULL;
 }
 
 const char *td_skip_host(const char *p, const char *end)
@@ -94,7 +94,7 @@ const char *td_skip_host(const char *p, const char *end)
 	const char *q = p;
 
 	if (p == end || *p != '[') {
-		q = td_skip(p, end, TD_CH_HOST);
+		q = td_skip(td_skip_word(p, end), end, TD_CH_HOST);
 		return q == p ? NULL : q;
 	}
 	for (q++; q < end && (td_char_is(*q, TD_CH_HEX) || *q == ':' || *q == '.'); q++)
@@ -107,9 +107,15 @@ const char *td_skip_port(const char *p, const char *end, uint16_t *port)
 	const char *q = p;
 	uint32_t n = 0;
 
-	for (; q < end && td_char_is(*q, TD_CH_DIGIT) && n <= UINT16_MAX; q++)
-		n = n * 10 + (uint32_t)(*q - '0');
-	if (q == p || n == 0 || n > UINT16_MAX)
+	for (; q < end; q++) {
+		unsigned digit = (unsigned)(uint8_t)*q - '0';
+		if (digit > 9)
+			break;
+		n = n * 10 + digit;
+		if (n > UINT16_MAX)
+			return NULL;
+	}
+	if (n == 0)
 		return NULL;
 	*port = (uint16_t)n;
 	return q;

@@ -2,6 +2,7 @@
 #include "sip/core.h"
 
 #include "sip/chars.h"
+#include "sip/entry.h"
 #include "sip/hdr_date.h"
 
 #include <errno.h>
@@ -34,14 +35,18 @@ static struct td_span single(const struct td_msg *msg, enum td_header_id id, str
 	return td_msg_value(msg, &msg->headers[first]);
 }
 
+// Via and Contact are lists: only the first entry is decoded here.
 static void decode_via(const struct td_msg *msg, struct td_core *core, struct verdict *v)
 {
-	struct td_span rest = td_msg_get(msg, TD_H_VIA), entry;
+	struct td_span value = td_msg_get(msg, TD_H_VIA);
 
-	if (!td_msg_has(msg, TD_H_VIA))
+	memset(&core->via, 0, sizeof(core->via));
+	if (!td_msg_has(msg, TD_H_VIA)) {
 		verdict_set(v, TD_FAULT_MISSING, TD_H_VIA);
-	else if (!td_list_next(&rest, &entry) || td_via_decode(entry, &core->via) != 0)
+	} else if (!td_via_scan(value.ptr, value.ptr + value.len, &core->via)) {
 		verdict_set(v, TD_FAULT_VIA, TD_H_VIA);
+		memset(&core->via, 0, sizeof(core->via));
+	}
 }
 
 static void decode_party(struct td_span value, enum td_fault fault, enum td_header_id id, struct td_name_addr *out,
@@ -55,19 +60,19 @@ static void decode_party(struct td_span value, enum td_fault fault, enum td_head
 
 static void decode_contact(const struct td_msg *msg, struct td_core *core, struct verdict *v)
 {
-	struct td_span rest = td_msg_get(msg, TD_H_CONTACT), entry;
+	struct td_span value = td_msg_get(msg, TD_H_CONTACT);
 
 	memset(&core->contact, 0, sizeof(core->contact));
-	if (!td_msg_has(msg, TD_H_CONTACT))
+	if (!td_msg_has(msg, TD_H_CONTACT) || td_name_addr_scan(value.ptr, value.ptr + value.len, &core->contact))
 		return;
-	if (!td_list_next(&rest, &entry) || td_name_addr_decode(entry, &core->contact) != 0)
-		verdict_set(v, TD_FAULT_CONTACT, TD_H_CONTACT);
+	verdict_set(v, TD_FAULT_CONTACT, TD_H_CONTACT);
+	memset(&core->contact, 0, sizeof(core->contact));
 }
 
 // callid = word ["@" word] (§25.1): every visible character that a word may have; never white space.
 static void decode_call_id(struct td_span value, struct td_core *core, struct verdict *v)
 {
-	uint32_t i = 0;
+	uint32_t i = value.len > 0 ? (uint32_t)(td_skip_word(value.ptr, value.ptr + value.len) - value.ptr) : 0;
 
 	core->call_id = value;
 	while (i < value.len && value.ptr[i] > ' ' && value.ptr[i] < 0x7f && value.ptr[i] != ',' && value.ptr[i] != ';')
@@ -107,6 +112,11 @@ static void decode_content_type(const struct td_msg *msg, struct td_core *core, 
 	if (!td_msg_has(msg, TD_H_CONTENT_TYPE))
 		return;
 	struct td_span value = single(msg, TD_H_CONTENT_TYPE, v);
+	if (td_span_eq(value, TD_SPAN("application/sdp"))) {
+		core->content_type = value;
+		core->sdp = msg->body.len > 0;
+		return;
+	}
 	const char *p = value.ptr, *end = value.ptr + value.len;
 	const char *type_end = td_skip(p, end, TD_CH_TOKEN);
 	const char *slash = td_skip_space(type_end, end);
@@ -139,7 +149,6 @@ int td_core_decode(struct td_msg *msg, struct td_core *core)
 {
 	struct verdict v = { msg->fault, msg->fault_header };
 
-	memset(&core->via, 0, sizeof(core->via));
 	decode_uri(msg, core, &v);
 	decode_via(msg, core, &v);
 	decode_party(single(msg, TD_H_FROM, &v), TD_FAULT_FROM, TD_H_FROM, &core->from, &v);

@@ -2,7 +2,7 @@
 // Via (RFC 3261 §20.42, RFC 3581).
 #include "include/flow.h"
 #include "sip/chars.h"
-#include "sip/core.h"
+#include "sip/entry.h"
 
 #include <errno.h>
 
@@ -78,34 +78,35 @@ static struct td_span *param_slot(struct td_via *out, struct td_span name)
 	}
 }
 
-static bool via_parse(struct td_span entry, struct td_via *out)
+const char *td_via_scan(const char *p, const char *end, struct td_via *out)
 {
-	const char *end = entry.ptr + entry.len;
-	const char *p = protocol_parse(entry.ptr, end, out);
+	const char *start = p;
 	struct td_span name, value;
 
+	p = protocol_parse(p, end, out);
 	if (p)
 		p = sent_by_parse(p, end, out);
-	while (p && p < end) {
+	while (p && p < end && *p != ',') {
 		if (*p != ';')
-			return false;
+			return NULL;
 		p = td_param_next(p + 1, end, &name, &value);
 		struct td_span *slot = p ? param_slot(out, name) : NULL;
 		if (!slot)
 			continue;
 		if (slot->ptr)
-			return false; // given twice: two receivers could read two answers
+			return NULL; // given twice: two receivers could read two answers
 		*slot = value;
 		out->has_rport |= slot == &out->rport;
 	}
-	out->whole = entry;
-	return p != NULL;
+	if (p)
+		out->whole = td_trim(start, p);
+	return p;
 }
 
 int td_via_decode(struct td_span entry, struct td_via *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (entry.len > 0 && via_parse(entry, out))
+	if (entry.len > 0 && td_via_scan(entry.ptr, entry.ptr + entry.len, out) == entry.ptr + entry.len)
 		return 0;
 	memset(out, 0, sizeof(*out));
 	return -EBADMSG;

@@ -32,13 +32,12 @@ static bool number_parse(struct td_span text, uint64_t max, uint64_t *out)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < text.len; i++) {
-		uint64_t digit = (uint64_t)(uint8_t)text.ptr[i] - '0';
-		if (digit > 9 || n > (max - digit) / 10)
+		unsigned digit = (unsigned)(uint8_t)text.ptr[i] - '0';
+		if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
 			return false;
-		n = n * 10 + digit;
 	}
 	*out = n;
-	return text.len > 0;
+	return text.len > 0 && n <= max;
 }
 
 static bool literal_at(struct td_span s, const char *literal, uint32_t len)
@@ -49,36 +48,39 @@ static bool literal_at(struct td_span s, const char *literal, uint32_t len)
 #define STARTS(s, literal) literal_at((s), (literal), sizeof(literal) - 1)
 #define EQUALS(s, literal) ((s).len == sizeof(literal) - 1 && STARTS(s, literal))
 
-// nettype addrtype address, what c=, o= and a=rtcp end with. A host name leaves the address unset. false: malformed.
-static bool address_parse(struct td_span rest, struct td_sockaddr *out, struct td_span *text)
+// nettype addrtype address, what c=, o= and a=rtcp end with. false: malformed.
+static bool address_fields(struct td_span rest, struct td_span *net, struct td_span *type, struct td_span *address)
 {
-	struct td_span net = field_next(&rest), type = field_next(&rest), address = field_next(&rest);
+	*net = field_next(&rest);
+	*type = field_next(&rest);
+	*address = field_next(&rest);
+	return net->len > 0 && type->len > 0 && address->len > 0 && rest.len == 0;
+}
+
+// The same as an address. A host name, or a network that is not IN, leaves it unset. false: malformed.
+static bool address_parse(struct td_span value, struct td_sockaddr *out)
+{
+	struct td_span net, type, address;
 	struct td_sockaddr ip = { 0 };
 
-	if (net.len == 0 || type.len == 0 || address.len == 0 || rest.len > 0)
+	if (!address_fields(value, &net, &type, &address))
 		return false;
-	if (text)
-		*text = address;
 	const char *slash = memchr(address.ptr, '/', address.len); // the TTL or count of a multicast group
 	if (slash)
 		address.len = (uint32_t)(slash - address.ptr);
 	memset(out, 0, sizeof(*out));
 	if (!EQUALS(net, "IN") || td_ip_parse(address, &ip) != 0)
 		return true;
-	if (ip.family == TD_IPV4 ? !EQUALS(type, "IP4") : !EQUALS(type, "IP6"))
-		return false;
-	memcpy(out->ip, ip.ip, sizeof(out->ip));
-	out->family = ip.family;
-	return true;
+	*out = ip;
+	return ip.family == TD_IPV4 ? EQUALS(type, "IP4") : EQUALS(type, "IP6");
 }
 
 // o=<user> <sess-id> <sess-version> <nettype> <addrtype> <address> (RFC 8866 §5.2).
 static bool origin_parse(struct td_sdp *sdp, struct td_span value)
 {
-	struct td_span user = field_next(&value), id = field_next(&value), version = field_next(&value);
-	struct td_sockaddr ignored;
+	struct td_span user = field_next(&value), id = field_next(&value), version = field_next(&value), net, type;
 
-	if (user.len == 0 || id.len == 0 || version.len == 0 || !address_parse(value, &ignored, &sdp->origin_address))
+	if (user.len == 0 || id.len == 0 || version.len == 0 || !address_fields(value, &net, &type, &sdp->origin_address))
 		return false;
 	sdp->origin_user = user;
 	if (!number_parse(id, UINT64_MAX, &sdp->session_id))
@@ -125,7 +127,7 @@ static bool rtcp_parse(struct td_sdp_media *m, struct td_span value)
 
 	if (!number_parse(port_text, UINT16_MAX, &port) || port == 0)
 		return false;
-	if (value.len > 0 && !address_parse(value, &m->rtcp, NULL))
+	if (value.len > 0 && !address_parse(value, &m->rtcp))
 		return false;
 	m->rtcp.port = (uint16_t)port;
 	return true;
@@ -185,21 +187,21 @@ static bool session_line(struct td_sdp *sdp, struct session *s, unsigned index)
 	const struct td_sdp_line *line = &sdp->lines[index];
 	struct td_span value = line_value(sdp, line);
 
-	if (index < 3 ? line->type != order[index] : strchr(order, line->type) != NULL)
+	if (index < 3 && line->type != order[index])
 		return false;
 	switch (line->type) {
 	case 'v':
-		return EQUALS(value, "0");
+		return index == 0 && EQUALS(value, "0");
 	case 'o':
-		return origin_parse(sdp, value);
+		return index == 1 && origin_parse(sdp, value);
 	case 's':
 		sdp->session_name = value;
-		return true;
+		return index == 2;
 	case 'c':
 		if (s->connection)
 			return false;
 		s->connection = true;
-		return address_parse(value, &s->address, NULL);
+		return address_parse(value, &s->address);
 	case 't':
 		s->timing = true;
 		return true;
@@ -235,11 +237,16 @@ static bool media_line(struct td_sdp *sdp, unsigned index, bool *connection)
 		if (*connection)
 			return true;
 		*connection = true;
-		return address_parse(line_value(sdp, line), &m->address, NULL);
+		return address_parse(line_value(sdp, line), &m->address);
 	case 'a':
 		return media_attribute(m, line_value(sdp, line));
+	case 'v':
+	case 'o':
+	case 's':
+	case 't':
+		return false;
 	default:
-		return strchr("vost", line->type) == NULL;
+		return true;
 	}
 }
 

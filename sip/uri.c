@@ -2,6 +2,7 @@
 #include "sip/uri.h"
 
 #include "sip/chars.h"
+#include "sip/entry.h"
 
 #include <errno.h>
 
@@ -48,7 +49,9 @@ static const char *uri_headers_parse(const char *p, const char *end, struct td_u
 static const char *userinfo_parse(const char *p, const char *end, struct td_uri *out)
 {
 	const char *colon = NULL;
-	const char *q = td_skip_escaped(p, end, TD_CH_USER);
+	const char *q = p + (p < end && *p == '+'); // of a number: the rest may then be skipped as one word
+
+	q = td_skip_escaped(q, end, TD_CH_USER);
 
 	if (q && q < end && *q == ':') {
 		colon = q++;
@@ -68,7 +71,8 @@ static const char *userinfo_parse(const char *p, const char *end, struct td_uri 
 	return q + 1;
 }
 
-static bool sip_parse(const char *p, const char *end, struct td_uri *out)
+// These three stop where the URI ends: at end, or at a character that no URI of that scheme holds. NULL: malformed.
+static const char *sip_scan(const char *p, const char *end, struct td_uri *out)
 {
 	p = userinfo_parse(p, end, out);
 	if (p)
@@ -77,39 +81,39 @@ static bool sip_parse(const char *p, const char *end, struct td_uri *out)
 		p = params_parse(p, end, out);
 	if (p && p < end && *p == '?')
 		p = uri_headers_parse(p, end, out);
-	return p == end;
+	return p;
 }
 
 // RFC 3966 §3: digits, visual separators, and what local numbers add to them.
-static bool tel_parse(const char *p, const char *end, struct td_uri *out)
+static const char *tel_scan(const char *p, const char *end, struct td_uri *out)
 {
 	const char *q = p;
 
 	while (q < end && (td_char_is(*q, TD_CH_HEX) || memchr("+-.()*#", *q, 7)))
 		q++;
 	if (q == p)
-		return false;
+		return NULL;
 	out->user = td_span(p, (size_t)(q - p));
-	if (q < end && *q == ';')
-		q = params_parse(q, end, out);
-	return q == end;
+	return q < end && *q == ';' ? params_parse(q, end, out) : q;
 }
 
-static bool opaque_parse(const char *p, const char *end, struct td_uri *out)
+static const char *opaque_scan(const char *p, const char *end, struct td_uri *out)
 {
-	if (p == end)
-		return false;
-	if (out->scheme == TD_SCHEME_URN)
-		out->user = td_span(p, (size_t)(end - p));
-	while (p && p < end) {
-		if (*p == '%')
-			p = td_skip_escaped(p, end, 0);
-		else if (td_char_is(*p, TD_CH_VALUE | TD_CH_USER))
-			p++;
+	const char *q = p;
+
+	while (q && q < end) {
+		if (*q == '%')
+			q = td_skip_escaped(q, end, 0);
+		else if (td_char_is(*q, TD_CH_VALUE | TD_CH_USER))
+			q++;
 		else
-			return false;
+			break;
 	}
-	return p == end;
+	if (!q || q == p)
+		return NULL;
+	if (out->scheme == TD_SCHEME_URN)
+		out->user = td_span(p, (size_t)(q - p));
+	return q;
 }
 
 static enum td_scheme scheme_id(struct td_span name)
@@ -129,40 +133,47 @@ static bool scheme_char(char c)
 					      c == '+' || c == '-' || c == '.');
 }
 
-static bool uri_parse(struct td_span text, struct td_uri *out)
+static const char *scheme_scan(const char *text, const char *end, struct td_uri *out)
 {
-	const char *end = text.ptr + text.len;
-	const char *p = text.ptr + 4;
+	const char *p = text;
 
-	out->whole = text;
-	if (text.len > 4 && memcmp(text.ptr, "sip:", 4) == 0) {
-		out->scheme = TD_SCHEME_SIP;
-		out->scheme_name = td_span(text.ptr, 3);
-		return sip_parse(p, end, out);
-	}
-	for (p = text.ptr; p < end && scheme_char(*p);)
+	while (p < end && scheme_char(*p))
 		p++;
-	if (p == text.ptr || p == end || *p != ':' || !td_char_is(text.ptr[0], TD_CH_HOST) ||
-		td_char_is(text.ptr[0], TD_CH_DIGIT))
-		return false;
-	out->scheme_name = td_span(text.ptr, (size_t)(p - text.ptr));
+	if (p == text || p == end || *p != ':' || !td_char_is(*text, TD_CH_HOST) || td_char_is(*text, TD_CH_DIGIT))
+		return NULL;
+	out->scheme_name = td_span(text, (size_t)(p - text));
 	out->scheme = (uint8_t)scheme_id(out->scheme_name);
-	p++;
 	switch (out->scheme) {
 	case TD_SCHEME_SIP:
 	case TD_SCHEME_SIPS:
-		return sip_parse(p, end, out);
+		return sip_scan(p + 1, end, out);
 	case TD_SCHEME_TEL:
-		return tel_parse(p, end, out);
+		return tel_scan(p + 1, end, out);
 	default:
-		return opaque_parse(p, end, out);
+		return opaque_scan(p + 1, end, out);
 	}
+}
+
+const char *td_uri_scan(const char *p, const char *end, struct td_uri *out)
+{
+	const char *stop;
+
+	if (end - p > 4 && memcmp(p, "sip:", 4) == 0) {
+		out->scheme = TD_SCHEME_SIP;
+		out->scheme_name = td_span(p, 3);
+		stop = sip_scan(p + 4, end, out);
+	} else {
+		stop = scheme_scan(p, end, out);
+	}
+	if (stop)
+		out->whole = td_span(p, (size_t)(stop - p));
+	return stop;
 }
 
 int td_uri_parse(struct td_span text, struct td_uri *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (text.len > 0 && uri_parse(text, out))
+	if (text.len > 0 && td_uri_scan(text.ptr, text.ptr + text.len, out) == text.ptr + text.len)
 		return 0;
 	memset(out, 0, sizeof(*out));
 	return -EBADMSG;
@@ -180,7 +191,7 @@ bool td_param_get(struct td_span params, struct td_span name, struct td_span *va
 			*value = v;
 			return true;
 		}
-		if (p++ == end)
+		if (p == end || *p++ != ';')
 			break;
 	}
 	return false;

@@ -110,7 +110,7 @@ static void test_faults(void **state)
 		"v=0\r\ns=-\r\no=bob 1 2 IN IP4 192.0.2.1\r\nt=0 0\r\n",
 		"v=0\r\no=bob 1 2 IN IP4\r\ns=-\r\nt=0 0\r\n",
 		"v=0\r\no=bob 1 2 IN IP4 192.0.2.1 more\r\ns=-\r\nt=0 0\r\n",
-		"v=0\r\no=bob 1 2 IN IP6 192.0.2.1\r\ns=-\r\nt=0 0\r\n",
+		HEAD "c=IN IP6 192.0.2.1\r\nt=0 0\r\n",
 		HEAD "m=audio 1 RTP/AVP 0\r\nt=0 0\r\n", // t= behind m=
 		SESSION "c=IN IP4 192.0.2.8\r\n",        // two session addresses
 		SESSION "v=0\r\n",
