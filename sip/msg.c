@@ -244,11 +244,10 @@ static inline bool header_read(struct td_header *h, const char *buf, const char 
 		if (!colon)
 			return false;
 	}
-	const char *value = colon + 1;
-	value += value < end && *value == ' ';
-	// Whatever is at most a space at either end may be more white space to trim: rare, but for empty values.
-	if (value >= end || *value <= ' ' || end[-1] <= ' ') {
-		struct td_span trimmed = td_trim(value, end);
+	const char *value = colon + 2;
+	// One space before the value and none behind it: the usual. Everything else is trimmed.
+	if (value >= end || colon[1] != ' ' || *value <= ' ' || end[-1] <= ' ') {
+		struct td_span trimmed = td_trim(colon + 1, end);
 		value = trimmed.ptr;
 		end = value + trimmed.len;
 	}
@@ -261,9 +260,10 @@ static inline bool header_read(struct td_header *h, const char *buf, const char 
 	return true;
 }
 
-static inline const char *without_cr(const char *p, const char *lf)
+// Not for the first line of a buffer: something must stand before the LF. Before that of an empty line stands another LF.
+static inline const char *without_cr(const char *lf)
 {
-	return lf > p && lf[-1] == '\r' ? lf - 1 : lf;
+	return lf - (lf[-1] == '\r');
 }
 
 static inline bool is_fold(char c)
@@ -287,12 +287,12 @@ static void index_headers(struct td_msg *msg, const struct td_lines *lines)
 
 	while (line < last) {
 		const char *lf = buf + *line++;
-		const char *line_end = without_cr(p, lf);
+		const char *line_end = without_cr(lf);
 		const char *end = line_end;
 		while (line < last && is_fold(lf[1])) {
 			const char *fold = lf + 1;
 			lf = buf + *line++;
-			end = without_cr(fold, lf);
+			end = without_cr(lf);
 			if (fold_empty(fold, end))
 				fault_set(msg, TD_FAULT_HEADER, 0);
 		}
@@ -357,7 +357,7 @@ int td_msg_parse(struct td_msg *msg, const char *buf, uint32_t len)
 		fault_set(msg, TD_FAULT_START_LINE, 0);
 		return -EBADMSG;
 	}
-	start_line(msg, buf + from, without_cr(buf + from, buf + lines.end[0]));
+	start_line(msg, buf + from, lines.end[0] > from ? without_cr(buf + lines.end[0]) : buf + from);
 	index_headers(msg, &lines);
 	if (lines.bare_cr || lines.bare_lf)
 		fault_set(msg, TD_FAULT_HEADER, 0);

@@ -16,7 +16,7 @@ struct state {
 	uint64_t lf2, cr1; // LF in the last two bytes, CR in the last
 	uint64_t bare_cr, bare_lf;
 	unsigned n;
-	bool blank;
+	bool blank, stop;
 };
 
 // Stores the offsets of the bits. Most blocks have at most four lines, stored without a branch per line.
@@ -51,6 +51,7 @@ static inline __attribute__((always_inline)) void take_block(struct state *s, ui
 	s->n += count;
 	s->lf2 = bits.lf >> 62;
 	s->cr1 = bits.cr >> 63;
+	s->stop = s->blank || s->n > TD_LINES_MAX;
 }
 
 typedef struct bits block_fn(const char *block);
@@ -61,11 +62,9 @@ static inline __attribute__((always_inline)) void scan_blocks(block_fn *block, s
 {
 	struct state s = { 0 };
 
-	while (from + BLOCK <= len && !s.blank && s.n <= TD_LINES_MAX) {
+	for (; from + BLOCK <= len && !s.stop; from += BLOCK)
 		take_block(&s, lines->end, block(buf + from), from, to_blank);
-		from += BLOCK;
-	}
-	if (from < len && !s.blank && s.n <= TD_LINES_MAX) {
+	if (from < len && !s.stop) {
 		char tail[BLOCK] = { 0 };
 		memcpy(tail, buf + from, len - from);
 		take_block(&s, lines->end, block(tail), from, to_blank);

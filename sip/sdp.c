@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static_assert(TD_LINES_MAX >= TD_SDP_LINES_MAX, "one scan finds them all");
+static_assert(TD_LINES_MAX == TD_SDP_LINES_MAX, "one scan finds them all and no more");
 
 static struct td_span line_value(const struct td_sdp *sdp, const struct td_sdp_line *line)
 {
@@ -16,7 +16,8 @@ static struct td_span line_value(const struct td_sdp *sdp, const struct td_sdp_l
 // Cuts what stands before the next space off *rest; empty at the end and where two spaces meet.
 static struct td_span field_next(struct td_span *rest)
 {
-	const char *p = rest->ptr, *end = rest->ptr + rest->len;
+	const char *end = rest->ptr + rest->len;
+	const char *p = td_skip_word(rest->ptr, end);
 
 	while (p < end && *p != ' ')
 		p++;
@@ -33,7 +34,11 @@ static bool number_parse(struct td_span text, uint64_t max, uint64_t *out)
 
 	for (uint32_t i = 0; i < text.len; i++) {
 		unsigned digit = (unsigned)(uint8_t)text.ptr[i] - '0';
-		if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
+		if (digit > 9)
+			return false;
+		if (i < 18)
+			n = n * 10 + digit; // cannot overflow
+		else if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
 			return false;
 	}
 	*out = n;
@@ -275,15 +280,15 @@ static bool decode_lines(struct td_sdp *sdp)
 	return session.timing && sdp->n_lines > 3;
 }
 
-static bool line_add(struct td_sdp *sdp, uint32_t from, uint32_t to)
+// [from, to) without its LF: "x=value", with or without a CR.
+static inline bool line_read(struct td_sdp_line *line, const char *buf, uint32_t from, uint32_t to)
 {
-	const char *p = sdp->buf + from;
+	const char *p = buf + from;
 
-	if (to > from && sdp->buf[to - 1] == '\r')
-		to--;
-	if (to - from < 2 || p[0] < 'a' || p[0] > 'z' || p[1] != '=' || sdp->n_lines == TD_SDP_LINES_MAX)
+	to -= to > from && buf[to - 1] == '\r';
+	if (to < from + 2 || p[1] != '=' || (uint8_t)(p[0] - 'a') > 'z' - 'a')
 		return false;
-	sdp->lines[sdp->n_lines++] = (struct td_sdp_line){ (uint16_t)(from + 2), (uint16_t)(to - from - 2), p[0] };
+	*line = (struct td_sdp_line){ (uint16_t)(from + 2), (uint16_t)(to - from - 2), p[0] };
 	return true;
 }
 
@@ -292,14 +297,18 @@ static bool index_lines(struct td_sdp *sdp)
 {
 	struct td_lines lines;
 	uint32_t from = 0;
+	unsigned n = 0;
 
 	td_scan_lines(&lines, sdp->buf, 0, sdp->len, false);
 	if (lines.full || lines.bare_cr || memchr(sdp->buf, '\0', sdp->len))
 		return false;
-	for (unsigned i = 0; i < lines.n; from = lines.end[i++] + 1u)
-		if (!line_add(sdp, from, lines.end[i]))
+	for (; n < lines.n; from = lines.end[n++] + 1u)
+		if (!line_read(&sdp->lines[n], sdp->buf, from, lines.end[n]))
 			return false;
-	return from == sdp->len || line_add(sdp, from, sdp->len);
+	if (from < sdp->len && (n == TD_SDP_LINES_MAX || !line_read(&sdp->lines[n++], sdp->buf, from, sdp->len)))
+		return false;
+	sdp->n_lines = (uint16_t)n;
+	return true;
 }
 
 int td_sdp_parse(struct td_sdp *sdp, const char *buf, uint32_t len)
