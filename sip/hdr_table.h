@@ -7,14 +7,16 @@
 
 enum { TD_HDR_WINDOW = 32, TD_HDR_NAME_MAX = 23, TD_HDR_SLOTS = 512 };
 
+// 32 bytes each, so that an index is a shift.
 struct td_hdr_words {
 	uint64_t w[3];
+	uint64_t id; // of a name; of a mask unused
 };
 
 struct td_hdr_table {
 	struct td_hdr_words fold[TD_HDR_NAME_MAX + 1]; // by length: keeps the name's bytes and drops the case bit
-	struct td_hdr_words name[TD_H__COUNT * 2];     // folded; TD_H__COUNT + id: the compact form
-	uint8_t slot[TD_HDR_SLOTS];                    // index into name, 0 empty; linear probing
+	struct td_hdr_words name[TD_H__COUNT * 2];     // folded; TD_H__COUNT + id: the compact form; 0: none
+	uint8_t slot[TD_HDR_SLOTS];                    // index into name; linear probing
 };
 
 extern struct td_hdr_table td_hdr_table; // written before main() only
@@ -30,13 +32,13 @@ static inline unsigned td_hdr_hash(const struct td_hdr_words *n)
 // '-': a name with a CR inside has failed the line scan already.
 static inline struct td_hdr_words td_hdr_fold(const char window[TD_HDR_WINDOW], unsigned len)
 {
-	struct td_hdr_words n;
+	const struct td_hdr_words *fold = &td_hdr_table.fold[len];
+	uint64_t a, b, c;
 
-	memcpy(&n, window, sizeof(n));
-	for (unsigned i = 0; i < 3; i++)
-		n.w[i] &= td_hdr_table.fold[len].w[i];
-	n.w[2] |= (uint64_t)len << 56;
-	return n;
+	memcpy(&a, window, 8);
+	memcpy(&b, window + 8, 8);
+	memcpy(&c, window + 16, 8);
+	return (struct td_hdr_words){ { a & fold->w[0], b & fold->w[1], (c & fold->w[2]) | (uint64_t)len << 56 }, 0 };
 }
 
 // Id of the name window[0, len), TD_H_OTHER where it is none of the table's.
@@ -46,9 +48,8 @@ static inline uint8_t td_hdr_lookup(const char window[TD_HDR_WINDOW], unsigned l
 		return TD_H_OTHER;
 	struct td_hdr_words n = td_hdr_fold(window, len);
 	for (unsigned at = td_hdr_hash(&n);; at = (at + 1) % TD_HDR_SLOTS) {
-		uint8_t i = td_hdr_table.slot[at];
-		const struct td_hdr_words *e = &td_hdr_table.name[i];
-		if (((n.w[0] ^ e->w[0]) | (n.w[1] ^ e->w[1]) | (n.w[2] ^ e->w[2])) == 0 || i == 0)
-			return i < TD_H__COUNT ? i : (uint8_t)(i - TD_H__COUNT);
+		const struct td_hdr_words *e = &td_hdr_table.name[td_hdr_table.slot[at]];
+		if (((n.w[0] ^ e->w[0]) | (n.w[1] ^ e->w[1]) | (n.w[2] ^ e->w[2])) == 0 || e->id == TD_H_OTHER)
+			return (uint8_t)e->id;
 	}
 }

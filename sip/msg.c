@@ -223,16 +223,16 @@ static inline void header_link(struct td_msg *msg, unsigned index, uint8_t id)
 }
 
 // One header: its first physical line is [p, line_end), with its folds it is [p, end); neither has its line end.
-// room: bytes from p that may be read. false: not a header.
+// Nothing at or behind limit may be read. false: not a header.
 static inline bool header_read(struct td_header *h, const char *buf, const char *p, const char *line_end, const char *end,
-	size_t room)
+	const char *limit)
 {
 	char copy[TD_HDR_WINDOW];
 	const char *window = p;
 
-	if (room < TD_HDR_WINDOW) {
+	if (limit - p < TD_HDR_WINDOW) {
 		memset(copy, 0, sizeof(copy));
-		memcpy(copy, p, room);
+		memcpy(copy, p, (size_t)(limit - p));
 		window = copy;
 	}
 	unsigned colon_at = window_colon(window);
@@ -277,7 +277,8 @@ static bool fold_empty(const char *p, const char *lf)
 	return td_skip_space(p, lf) == lf;
 }
 
-static void index_headers(struct td_msg *msg, const struct td_lines *lines)
+// Not inlined: the loop needs all registers for itself.
+static __attribute__((noinline)) void index_headers(struct td_msg *msg, const struct td_lines *lines)
 {
 	unsigned n = lines->blank ? lines->n - 1u : lines->n; // lines before the empty one, the start line included
 	const uint16_t *line = lines->end + 1, *last = lines->end + n;
@@ -301,7 +302,7 @@ static void index_headers(struct td_msg *msg, const struct td_lines *lines)
 			break;
 		}
 		struct td_header *h = &msg->headers[count];
-		if (header_read(h, buf, p, line_end, end, (size_t)(limit - p)))
+		if (header_read(h, buf, p, line_end, end, limit))
 			header_link(msg, count++, h->id);
 		else
 			fault_set(msg, TD_FAULT_HEADER, 0);

@@ -19,16 +19,15 @@ struct state {
 	bool blank, stop;
 };
 
-// Stores the offsets of the bits. Most blocks have at most four lines, stored without a branch per line.
+// Stores the offsets of the bits. Most blocks have one or two lines: these are stored without a branch per line.
 static inline __attribute__((always_inline)) void store_lines(uint16_t *end, uint64_t lf, unsigned count, uint32_t base)
 {
-	for (unsigned i = 0; i < 4; i++) {
+	end[0] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf | 1ull << 63));
+	lf &= lf - 1;
+	end[1] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf | 1ull << 63));
+	for (unsigned i = 2; i < count; i++) {
+		lf &= lf - 1;
 		end[i] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf | 1ull << 63));
-		lf &= lf - 1;
-	}
-	for (unsigned i = 4; i < count; i++) {
-		end[i] = (uint16_t)(base + (unsigned)__builtin_ctzll(lf));
-		lf &= lf - 1;
 	}
 }
 

@@ -4,7 +4,7 @@
 
 #include "include/span.h"
 
-enum { SIP_MESSAGES_MAX = 4096, SIP_VARIANTS = 512 };
+enum { SIP_MESSAGES_MAX = 4096, SIP_VARIANTS = 256 };
 
 struct sip_messages {
 	struct td_span message[SIP_MESSAGES_MAX];
