@@ -42,7 +42,7 @@ static void ack_lost(struct td_call *call)
 	struct td_far_ack *far = call->ack.far;
 	bool bye = call->ack.bye;
 
-	if (far && !far->sent)
+	if (far && !far->sent && call->state != CALL_ENDING)
 		ack_send(call->engine, call_side(call, side_other(side)), far);
 	ack_wait_stop(call);
 	if (bye)
@@ -115,7 +115,7 @@ void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg 
 		td_engine_count(call->engine, wait.waiting ? TD_C_SIP_STRAY_ACK : TD_C_SIP_RETRANSMISSION);
 		return;
 	}
-	if (wait.far && !wait.far->sent) {
+	if (wait.far && !wait.far->sent && call->state != CALL_ENDING) {
 		// Over before the answer is passed on, so that a BYE of it goes out at once; the relay outlives it.
 		call->ack.waiting = false;
 		ack_answer(call, from, msg, core, wait.far);

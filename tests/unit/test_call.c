@@ -193,6 +193,26 @@ static void delayed_offer(void **state)
 	rig_free(rig);
 }
 
+// B hangs up while its offer waits for the answer: what A's ACK brings is nobody's any more.
+static void delayed_offer_and_bye(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_dialog a, b;
+
+	rig_invite(rig, "", "");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:b@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 200 "), &a);
+	rig_dialog_b(rig, invite, "btag", &b);
+	rig_send(rig, &b, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_silence(rig);
+	rig_send(rig, &a, "ACK", "", RIG_SDP_A);
+	rig_reply(rig, rig_expect(rig, "BYE sip:secretwest@"), "200 OK", "", "", "");
+	rig_silence(rig);
+	rig_free(rig);
+}
+
 static void delayed_offer_without_answer(void **state)
 {
 	struct rig *rig = rig_new();
@@ -413,6 +433,7 @@ int main(void)
 		cmocka_unit_test(early_media),
 		cmocka_unit_test(delayed_offer),
 		cmocka_unit_test(delayed_offer_without_answer),
+		cmocka_unit_test(delayed_offer_and_bye),
 		cmocka_unit_test(lost_ack),
 		cmocka_unit_test(bye_waits_for_ack),
 		cmocka_unit_test(record_routes),
