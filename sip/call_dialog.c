@@ -16,9 +16,14 @@ struct td_span dialog_get(const struct td_dialog *dialog, enum dialog_text text)
 // A header value may be folded; what we keep is one line.
 static char *text_append(char *dst, struct td_span text)
 {
-	for (uint32_t i = 0; i < text.len; i++)
-		*dst++ = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : text.ptr[i];
-	return dst;
+	if (text.len == 0)
+		return dst;
+	memcpy(dst, text.ptr, text.len);
+	if (memchr(text.ptr, '\n', text.len) || memchr(text.ptr, '\r', text.len))
+		for (uint32_t i = 0; i < text.len; i++)
+			if (dst[i] == '\r' || dst[i] == '\n')
+				dst[i] = ' ';
+	return dst + text.len;
 }
 
 int dialog_set(struct td_engine *engine, struct td_dialog *dialog, const struct td_span fields[DLG__COUNT])

@@ -126,11 +126,8 @@ static struct td_sockaddr connection_of(const struct rewrite *r)
 // "IN IP4 192.0.2.1"
 static void address_put(struct td_writer *out, const struct td_sockaddr *a)
 {
-	char text[TD_ADDR_STRLEN];
-	size_t n = td_ip_format(a, false, text, sizeof(text));
-
 	td_put(out, a->family == TD_IPV6 ? "IN IP6 " : "IN IP4 ", 7);
-	td_put(out, text, n);
+	td_put_address(out, a);
 }
 
 static void line_put(struct td_writer *out, const struct td_sdp *sdp, const struct td_sdp_line *line)

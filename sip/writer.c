@@ -74,6 +74,14 @@ void td_put_ip(struct td_writer *w, const struct td_sockaddr *a)
 	}
 }
 
+void td_put_address(struct td_writer *w, const struct td_sockaddr *a)
+{
+	if (a->family == TD_IPV4)
+		put_ipv4(w, a->ip);
+	else if (a->family == TD_IPV6)
+		put_ipv6(w, a->ip);
+}
+
 void td_put_hostport(struct td_writer *w, const struct td_sockaddr *a)
 {
 	td_put_ip(w, a);

@@ -57,5 +57,7 @@ static inline void td_put_uint(struct td_writer *w, uint64_t n)
 
 // "10.0.0.1" or "[fd00::1]".
 void td_put_ip(struct td_writer *w, const struct td_sockaddr *a);
+// "10.0.0.1" or "fd00::1", as SDP and Via's received have it.
+void td_put_address(struct td_writer *w, const struct td_sockaddr *a);
 // "10.0.0.1:5060"; the port is left out where it is 0.
 void td_put_hostport(struct td_writer *w, const struct td_sockaddr *a);
