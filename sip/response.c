@@ -66,18 +66,6 @@ static bool via_tells_source(const struct td_via *via, const struct td_sockaddr 
 	return td_ip_parse(via->host, &sent_by) == 0 && td_ip_eq(&sent_by, source);
 }
 
-// via-received has no brackets around an IPv6 address (§25.1).
-static void put_ip_bare(struct td_writer *w, const struct td_sockaddr *a)
-{
-	char *start = w->pos;
-
-	td_put_ip(w, a);
-	if (a->family != TD_IPV6 || w->overflow)
-		return;
-	w->pos -= 2;
-	memmove(start, start + 1, (size_t)(w->pos - start));
-}
-
 // The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as they stand;
 // without the last line's end.
 static void put_vias(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg, const struct td_via *top)
@@ -91,8 +79,8 @@ static void put_vias(struct td_writer *w, const struct td_flow *flow, const stru
 	else
 		td_put_span(w, top->whole);
 	if (top->has_rport || !via_tells_source(top, &flow->remote)) {
-		td_put_lit(w, ";received=");
-		put_ip_bare(w, &flow->remote);
+		td_put_lit(w, ";received="); // an IPv6 address without its brackets (§25.1)
+		td_put_address(w, &flow->remote);
 	}
 	if (top->has_rport) {
 		td_put_lit(w, ";rport=");

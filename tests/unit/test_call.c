@@ -331,6 +331,40 @@ static void strict_route(void **state)
 	rig_free(rig);
 }
 
+// IPv6 on A's side, IPv4 on B's; nothing of one family is seen on the other side.
+static void two_families(void **state)
+{
+	struct rig *rig = rig_new();
+	struct td_flow west = fake_flow(&rig->host, FAKE_WEST, "fd00:1::1", 5060);
+	struct rig_dialog a;
+
+	td_ip_parse(td_span_str("fd00:1::1"), &rig->trunks[0].peers[0].address);
+	rig_policy(rig);
+	rig_rx(rig, &west,
+		"INVITE sip:+49301234@[fd00:1::fe] SIP/2.0\r\nVia: SIP/2.0/UDP [fd00:1::1]:5060;branch=z9hG4bK6\r\n"
+		"From: <sip:1@[fd00:1::1]>;tag=a6\r\nTo: <sip:+49301234@[fd00:1::fe]>\r\nCall-ID: six\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:1@[fd00:1::1]:5066>\r\nContent-Type: application/sdp\r\nContent-Length: 89\r\n\r\n"
+		"v=0\r\no=- 1 1 IN IP6 fd00:1::7\r\ns=-\r\nc=IN IP6 fd00:1::7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\n");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
+	RIG_HAS(invite, "c=IN IP4 10.0.2.254\r\n");
+	RIG_LACKS(invite, "fd00:");
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:b@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK ");
+	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
+	RIG_HAS(ok, "c=IN IP6 fd00:1::fe\r\n");
+	RIG_HAS(ok, "Contact: <sip:[fd00:1::fe]:5060>\r\n");
+	RIG_LACKS(ok, "10.0.");
+	rig_dialog_a(rig, ok, &a);
+	a.flow = west;
+	rig_send(rig, &a, "ACK", "", "");
+	assert_int_equal(td_engine_hangup_all(rig->engine, rig->host.now_ns, 1), 0);
+	const struct fake_sent *bye = rig_expect(rig, "BYE sip:1@[fd00:1::1]:5066 ");
+	assert_int_equal(bye->flow.remote.port, 5066);
+	rig_reply(rig, bye, "200 OK", "", "", "");
+	rig_reply(rig, rig_expect(rig, "BYE sip:b@"), "200 OK", "", "", "");
+	rig_free(rig);
+}
+
 static void hangup_and_list(void **state)
 {
 	struct rig *rig = rig_new();
@@ -438,6 +472,7 @@ int main(void)
 		cmocka_unit_test(bye_waits_for_ack),
 		cmocka_unit_test(record_routes),
 		cmocka_unit_test(strict_route),
+		cmocka_unit_test(two_families),
 		cmocka_unit_test(hangup_and_list),
 		cmocka_unit_test(hangup_all_while_ringing),
 		cmocka_unit_test(media_timeout_and_stats),
