@@ -108,6 +108,8 @@ void td_eth_input(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, 
 	const struct td_port *p = &w->dp->ports[port];
 	uint16_t n_ip = 0;
 
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(frames[i]);
 	for (uint16_t i = 0; i < n && i < AHEAD; i++)
 		frame_prefetch(frames[i]);
 	for (uint16_t i = 0; i < n; i++) {

@@ -10,6 +10,10 @@ void td_rtp_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
 	uint16_t own = 0;
 
+	if (w->dp->n_workers == 1) {
+		td_rtp_relay(w, packets, n);
+		return;
+	}
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = packets[i];
 		const struct rte_udp_hdr *udp =
