@@ -192,8 +192,9 @@ static const struct cfg_field route[] = {
 
 // --- the file ---
 
-static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX, .element_bytes = sizeof(struct td_port_conf),
-	.offset = offsetof(struct td_config, ports), .count_offset = offsetof(struct td_config, n_ports), .count_bytes = 1 };
+static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX,
+	.element_bytes = sizeof(struct td_port_conf), .offset = offsetof(struct td_config, ports),
+	.count_offset = offsetof(struct td_config, n_ports), .count_bytes = 1 };
 static const struct cfg_list realms = { .group = realm, .max = TD_REALMS_MAX,
 	.element_bytes = sizeof(struct td_realm_conf), .offset = offsetof(struct td_config, realms),
 	.count_offset = offsetof(struct td_config, n_realms), .count_bytes = 1 };

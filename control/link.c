@@ -173,13 +173,15 @@ static void on_conn_closed(struct td_conn *conn)
 {
 	struct td_link *link = conn->data;
 
-	if (link->connected)
+	bool ending = uv_is_closing((uv_handle_t *)&link->retry);
+
+	if (link->connected && !ending)
 		td_log(TD_LOG_WARNING, "dataplane.lost", "epoch=%u", link->epoch);
 	link->conn = NULL;
 	link->connected = false;
 	link->in_sync = false;
 	pending_fail_all(link, -ECONNRESET);
-	if (!uv_is_closing((uv_handle_t *)&link->retry))
+	if (!ending)
 		uv_timer_start(&link->retry, on_retry, link->backoff_ms, 0);
 	link->backoff_ms =
 		2 * link->backoff_ms < BACKOFF_MAX_MS ? 2 * link->backoff_ms : BACKOFF_MAX_MS;

@@ -23,10 +23,12 @@ void td_log(enum td_log_level level, const char *event, const char *format, ...)
 		va_end(ap);
 	}
 	// One event, one line.
-	for (char *end = text + strlen(text); end > text && end[-1] == '\n';)
-		*--end = '\0';
-	for (char *end = text; (end = strchr(end, '\n'));)
-		*end = ';';
+	for (char *end = text; (end = strchr(end, '\n'));) {
+		if (end[1] == '"' || end[1] == '\0')
+			memmove(end, end + 1, strlen(end));
+		else
+			*end = ';';
+	}
 	td_text_clean(text, sizeof(text), false, clean, sizeof(clean));
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);

@@ -212,7 +212,7 @@ static bool reload_read(struct reload *r, char **words)
 	const char *homeless = homeless_trunk(control->conf, &r->next->policy);
 	if (homeless &&
 		asprintf(words,
-			"trunk \"%s\" is in a realm that the running switch lacks: needs a restart",
+			"trunk %s is in a realm that the running switch lacks: needs a restart",
 			homeless) < 0)
 		*words = NULL;
 	if (homeless)
