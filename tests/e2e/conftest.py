@@ -25,6 +25,17 @@ def lab(request):
         yield running
 
 
+@pytest.fixture(autouse=True)
+def peers_end_with_their_test(request):
+    """A peer that a failed test left behind must not answer the next one's calls."""
+    yield
+    for name in ("lab", "any_lab"):
+        if name in request.fixturenames:
+            running = request.getfixturevalue(name)
+            while running.children:
+                running.children.pop().kill()
+
+
 @pytest.fixture
 def fresh():
     """A factory of switches with a configuration of their own."""

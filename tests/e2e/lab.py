@@ -81,10 +81,13 @@ class Process:
 
 
 class Lab:
-    def __init__(self, device="af_packet", workers=(1,), config="", edit=None, extra_ips=()):
+    made = 0
+
+    def __init__(self, device="af_packet", workers=(1,), edit=None):
         """edit: function(text) → text over configs/two-carriers.conf."""
         self.device, self.workers, self.edit = device, workers, edit
-        self.tag = f"td{os.getpid()}"
+        Lab.made += 1
+        self.tag = f"td{os.getpid()}n{Lab.made}"
         self.ns = {n: f"{self.tag}{n}" for n in "abx"}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tandem-e2e-"))
         self.run_dir, self.state_dir = self.folder / "run", self.folder / "state"
@@ -220,7 +223,7 @@ class Lab:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
             db.row_factory = sqlite3.Row
             try:
-                return [dict(r) for r in db.execute(f"select * from {table} order by rowid")]
+                return [dict(r) for r in db.execute(f"select * from {table} order by start_us")]
             except sqlite3.OperationalError:
                 return []
 

@@ -149,11 +149,12 @@ REMEMBER = """<action>
 
 # --- both -----------------------------------------------------------------------------------------------------------------
 
-def recv(what, optional=False, timeout=None, action="", crlf=False, rrs=True, next_label=None, test=None):
+def recv(what, optional=False, timeout=None, action="", rrs=True, next_label=None, test=None):
     key = "request" if isinstance(what, str) else "response"
     more = ' optional="true"' if optional else ""
     more += f' timeout="{timeout}"' if timeout else ""
-    more += ' rrs="true"' if rrs else ""
+    # SIPp takes target and route set only from a response with a Contact.
+    more += ' rrs="true"' if rrs and what in ("INVITE", 200) else ""
     more += f' next="{next_label}"' if next_label else ""
     return f'<recv {key}="{what}"{more}>{action}</recv>'
 

@@ -77,7 +77,7 @@ def test_cancel_while_ringing(lab):
                  # The INVITE's 487 carries the INVITE's CSeq.
                  reply(487, headers="").replace("[last_CSeq:]", "CSeq: 1 INVITE").replace("[last_Via:]", "[last_Via:]"),
                  recv("ACK"))
-    caller = uac(invite(), recv(100, optional=True), recv(180), cancel(), recv(200), recv(487), ack_failure())
+    caller = uac(invite(), recv(100, optional=True), recv(180), cancel(3), recv(200), recv(487), ack_failure())
     client = lab.sipp("b", callee)
     lab.wait_listening("b")
     a = lab.sipp("a", caller, *TO_B)
@@ -136,18 +136,16 @@ def test_failover_to_the_next_peer(fresh):
 
 def test_failover_when_a_peer_is_silent(fresh):
     lab = fresh(edit=lambda t: t.replace('max_cps = 5000;\n    peers = ( { address = "10.0.2.1"; port = 5060; } )',
-                                         'max_cps = 5000; attempt_timeout = 1000;\n    peers = ( { address = "10.0.2.3"; port = 5060; }, { address = "10.0.2.1"; port = 5060; } )'))
+                                         'max_cps = 5000; attempt_timeout = 1;\n    peers = ( { address = "10.0.2.3"; port = 5060; }, { address = "10.0.2.1"; port = 5060; } )'))
     lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
     assert [a["sip_code"] for a in lab.rows("cdr_attempt")][1] == 200
     lab.settle()
 
 
 def test_large_invite_arrives_whole(lab):
-    filler = "\n".join(f"X-Filler-{i}: {'x' * 180}" for i in range(30))
     lab.run_pair(uac(invite(headers="Subject: " + "s" * 5800), PROVISIONALS, recv(200), ack(), bye(), recv(200)),
                  uas(recv("INVITE", action=expect("Subject", "s{5800}")), reply(200, body=sdp(), retrans=500), recv("ACK"), recv("BYE"), reply_again(200)),
                  uac_args=TO_B)
-    assert len(filler) > 5000
     lab.settle()
 
 
