@@ -4,6 +4,7 @@
 #include "dataplane/journal_ring.h"
 #include "dataplane/leg.h"
 #include "dataplane/path.h"
+#include "dataplane/port.h"
 #include "dataplane/reassembly.h"
 
 #include <rte_lcore.h>
@@ -33,11 +34,17 @@ static uint32_t worker_share(uint32_t total, uint16_t n)
 	return share < total ? (uint32_t)share : total;
 }
 
-// A whole datagram with its headers, which the parser may find one byte too long; a message that is sent.
-static uint16_t big_room(uint32_t sip_message_bytes)
+// A whole datagram with its headers, which the parser may find one byte too long; a message that is sent; the frame of a
+// port whose kernel joins fragments.
+static uint16_t big_room(const struct td_config *conf)
 {
-	uint32_t room = sip_message_bytes + RTE_PKTMBUF_HEADROOM + 128;
+	uint32_t room = conf->sip_message_bytes + RTE_PKTMBUF_HEADROOM + 128;
 
+	for (uint8_t i = 0; i < conf->n_ports; i++) {
+		uint32_t frame = td_port_frame_bytes(&conf->ports[i], conf->sip_message_bytes);
+		if (frame + RTE_PKTMBUF_HEADROOM > room)
+			room = frame + RTE_PKTMBUF_HEADROOM;
+	}
 	return room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
 }
 
@@ -58,6 +65,16 @@ static uint32_t frames_needed(const struct td_config *conf)
 		frames += 2ull * QUEUE_DEPTH * (td_port_queues_max(&conf->ports[i], conf->n_workers) + 1u);
 	frames += 8 * 1024; // packets that wait for a neighbour
 	return (uint32_t)frames;
+}
+
+static uint32_t big_needed(const struct td_config *conf)
+{
+	uint32_t n = conf->n_workers * (TD_REASSEMBLY_MAX + BIG_IN_FLIGHT + POOL_CACHE);
+
+	for (uint8_t i = 0; i < conf->n_ports; i++)
+		if (td_port_frame_bytes(&conf->ports[i], conf->sip_message_bytes) != 0)
+			n += QUEUE_DEPTH;
+	return n;
 }
 
 static void media_count(const struct td_config *conf, struct td_pool_plan *plan)
@@ -83,9 +100,9 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	plan->worker_legs = 2 * plan->worker_calls + plan->worker_calls / 8 + 64; // attempts in parallel, further streams
 	plan->journal_ring_bytes = td_journal_ring_bytes(plan->worker_calls, plan->worker_cps);
 	plan->mbuf_room = FRAME_ROOM;
-	plan->big_mbuf_room = big_room(conf->sip_message_bytes);
+	plan->big_mbuf_room = big_room(conf);
 	plan->mbufs = frames_needed(conf);
-	plan->big_mbufs = n * (TD_REASSEMBLY_MAX + BIG_IN_FLIGHT + POOL_CACHE);
+	plan->big_mbufs = big_needed(conf);
 	plan->small_page_bytes = plan->mbufs * (SMALL_PAGE - (MBUF_OVERHEAD + plan->mbuf_room) % SMALL_PAGE) +
 		plan->big_mbufs * (uint64_t)SMALL_PAGE;
 	media_count(conf, plan);

@@ -14,6 +14,8 @@
 #define RX_RING 1024
 #define TX_RING 1024
 #define MTU_DEFAULT 1500
+#define RING_PAGE 4096u     // AF_PACKET blocks are whole pages
+#define FRAME_OVERHEAD 256u // Ethernet, IP and UDP headers and the ring's own
 #define FRAME_OVER (RTE_ETHER_HDR_LEN + 4) // around an IP packet
 
 // What is decided about a port before it is configured.
@@ -55,15 +57,29 @@ uint16_t td_port_queues_max(const struct td_port_conf *conf, uint16_t n_workers)
 	return (uint16_t)(n_workers + 1);
 }
 
-// Finds the device or has its driver make it.
-static int device_probe(struct td_port *p)
+uint32_t td_port_frame_bytes(const struct td_port_conf *conf, uint32_t sip_message_bytes)
 {
-	char name[RTE_ETH_NAME_MAX_LEN], full[sizeof(p->conf.device) + 8];
+	static const char af_packet[] = "net_af_packet";
+
+	if (strncmp(conf->device, af_packet, sizeof(af_packet) - 1) != 0 || strstr(conf->device, "framesz="))
+		return 0;
+	uint32_t bytes = RTE_ALIGN_CEIL(sip_message_bytes + FRAME_OVERHEAD, RING_PAGE);
+	return RTE_MIN(bytes, (uint32_t)RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RING_PAGE));
+}
+
+// Finds the device or has its driver make it.
+static int device_probe(const struct td_dataplane *dp, struct td_port *p)
+{
+	char name[RTE_ETH_NAME_MAX_LEN], full[sizeof(p->conf.device) + 64];
+	uint32_t frame = td_port_frame_bytes(&p->conf, dp->conf.sip_message_bytes);
 	size_t n = strcspn(p->conf.device, ",");
 	// EAL knows PCI devices by their whole address.
 	const char *domain = td_port_is_pci(p->conf.device) && n < 10 ? "0000:" : "";
 
-	snprintf(full, sizeof(full), "%s%s", domain, p->conf.device);
+	if (frame != 0)
+		snprintf(full, sizeof(full), "%s,framesz=%u,blocksz=%u", p->conf.device, frame, frame);
+	else
+		snprintf(full, sizeof(full), "%s%s", domain, p->conf.device);
 	snprintf(name, sizeof(name), "%.*s", (int)(n + strlen(domain)), full);
 	if (rte_eth_dev_get_port_by_name(name, &p->ethdev) == 0)
 		return 0;
@@ -116,7 +132,7 @@ static int port_plan(
 	memset(p, 0, sizeof(*p));
 	memset(plan, 0, sizeof(*plan));
 	p->conf = *conf;
-	int err = device_probe(p);
+	int err = device_probe(dp, p);
 	if (err != 0)
 		return fault_say(fault, p, "cannot be opened; is the interface there, or the NIC bound to vfio-pci?", err);
 	err = rte_eth_dev_info_get(p->ethdev, &plan->info);
@@ -159,7 +175,9 @@ static int queues_setup(const struct td_dataplane *dp, struct td_port *p, const 
 	rx.offloads = plan->conf.rxmode.offloads;
 	tx.offloads = plan->conf.txmode.offloads;
 	for (uint16_t q = 0; q < p->n_rxq; q++) {
-		struct rte_mempool *pool = dp->workers[p->rx_owner[q]]->mbufs;
+		const struct td_worker *owner = dp->workers[p->rx_owner[q]];
+		struct rte_mempool *pool =
+			td_port_frame_bytes(&p->conf, dp->conf.sip_message_bytes) ? owner->big_mbufs : owner->mbufs;
 		err = rte_eth_rx_queue_setup(p->ethdev, q, n_rx, (unsigned int)socket, &rx, pool);
 		if (err != 0)
 			return err;

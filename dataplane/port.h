@@ -29,3 +29,8 @@ bool td_ports_up(const struct td_dataplane *dp);
 // Queues that a device of that kind will get, for pool sizes before EAL knows it: never fewer than
 // it really gets.
 uint16_t td_port_queues_max(const struct td_port_conf *conf, uint16_t n_workers);
+
+// Bytes of a ring frame that the device must be given, 0 where its own are right. The kernel joins
+// IPv4 fragments before an AF_PACKET port sees them, whatever the MTU, and cuts what does not fit:
+// such a port receives into big mbufs, whose room this decides too.
+uint32_t td_port_frame_bytes(const struct td_port_conf *conf, uint32_t sip_message_bytes);
