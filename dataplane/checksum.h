@@ -6,6 +6,7 @@
 // needs the 16.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -100,6 +101,13 @@ static inline uint64_t td_sum_bytes(const void *data, size_t len)
 		p += sizeof(word);
 	}
 	return len & 1 ? td_sum_add(sum, *p) : sum;
+}
+
+// Is a sum over data and their checksum what it must be? It folds to 0xffff when it is a multiple of it, which the
+// compiler asks with one multiplication.
+static inline bool td_sum_good(uint64_t sum)
+{
+	return sum % 0xffff == 0 && sum != 0;
 }
 
 // The checksum over words that sum up to that; in the order of the wire.

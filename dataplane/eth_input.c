@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/handoff.h"
 #include "dataplane/l2.h"
+#include "dataplane/path.h"
 #include "dataplane/realm_table.h"
 
 #include <rte_prefetch.h>
 
-#define AHEAD 4 // frames whose headers are fetched before they are looked at
+#define AHEAD 4 // frames that are fetched before they are looked at
+#define LINES 4 // of a G.711 frame of 20 ms
 
 // Stages read headers and payload as one piece; a frame that a NIC scattered is copied once.
 static struct rte_mbuf *frame_linear(struct td_worker *w, struct rte_mbuf *m)
@@ -92,29 +94,34 @@ static inline bool frame_input(struct td_worker *w, const struct td_port *port, 
 	return false;
 }
 
-// The payload too: ip_input sums it, and the relay writes in front of it.
-static inline void frame_prefetch(const struct rte_mbuf *m)
+// All that will be read of a frame, from where it lies in every buffer of ours: asking the mbuf for
+// the place would already wait for it. A wrong guess costs nothing but the guess. whole: a sum over
+// the payload will be made here.
+static inline void frame_fetch(struct rte_mbuf *m, bool whole)
 {
-	const char *data = rte_pktmbuf_mtod(m, const char *);
+	const uint8_t *data = (const uint8_t *)m + sizeof(*m) + TD_MBUF_PRIV + RTE_PKTMBUF_HEADROOM;
 
+	rte_prefetch0(m);
+	rte_prefetch0(td_packet(m));
 	rte_prefetch0(data);
-	rte_prefetch0(data + 64);
-	rte_prefetch0(data + 128);
-	rte_prefetch0(data + 192);
+	if (whole)
+		for (int line = 1; line < LINES; line++)
+			rte_prefetch0(data + line * RTE_CACHE_LINE_SIZE);
 }
 
 void td_eth_input(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n)
 {
 	const struct td_port *p = &w->dp->ports[port];
+	bool whole = !p->hw_rx_cksum;
 	uint16_t n_ip = 0;
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(frames[i]);
 	for (uint16_t i = 0; i < n && i < AHEAD; i++)
-		frame_prefetch(frames[i]);
+		frame_fetch(frames[i], whole);
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + AHEAD < n)
-			frame_prefetch(frames[i + AHEAD]);
+			frame_fetch(frames[i + AHEAD], whole);
 		struct rte_mbuf *m = frames[i];
 		if (frame_input(w, p, (uint8_t)port, &m))
 			frames[n_ip++] = m;

@@ -67,7 +67,7 @@ void td_icmp_input(struct td_worker *w, struct rte_mbuf *m, uint16_t len)
 	struct td_packet *p = td_packet(m);
 	uint8_t *icmp = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
 
-	if (len < 8 || td_sum_fold(td_sum_bytes(icmp, len)) != 0xffff) {
+	if (len < 8 || !td_sum_good(td_sum_bytes(icmp, len))) {
 		td_worker_drop(w, m, TD_C_ICMP_BAD);
 		return;
 	}
@@ -95,7 +95,7 @@ void td_icmp6_input(struct td_worker *w, struct rte_mbuf *m, uint16_t len)
 	uint8_t *icmp = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
 	uint64_t pseudo = td_sum_pseudo6((const uint8_t *)ip, IPPROTO_ICMPV6, len);
 
-	if (len < 8 || td_sum_fold(td_sum_add(pseudo, td_sum_bytes(icmp, len))) != 0xffff) {
+	if (len < 8 || !td_sum_good(td_sum_add(pseudo, td_sum_bytes(icmp, len)))) {
 		td_worker_drop(w, m, TD_C_ICMP_BAD);
 		return;
 	}

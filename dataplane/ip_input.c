@@ -5,9 +5,6 @@
 
 #include <rte_icmp.h>
 #include <rte_ip.h>
-#include <rte_prefetch.h>
-
-#define AHEAD 4
 
 // One burst, sorted by where its packets go next.
 struct sorted {
@@ -126,7 +123,7 @@ static inline const struct td_realm_entry *ip4_check(
 	// Header checksums are never left to a NIC by those who send, so that trust does not go
 	// this far.
 	uint64_t sum = header == 20 ? td_sum_ip4_header(ip) : td_sum_bytes(ip, header);
-	if (unlikely(td_sum_fold(sum) != 0xffff)) {
+	if (unlikely(!td_sum_good(sum))) {
 		td_worker_drop(w, m, TD_C_IP_BAD_CHECKSUM);
 		return NULL;
 	}
@@ -292,8 +289,6 @@ void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 
 	s.n_rtp = s.n_sip = 0;
 	for (uint16_t i = 0; i < n; i++) {
-		if (i + AHEAD < n)
-			rte_prefetch0(td_packet(packets[i + AHEAD]));
 		struct rte_mbuf *m = packets[i];
 		uint16_t l3_off = td_packet(m)->l3_off;
 		const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3_off);

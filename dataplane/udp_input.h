@@ -44,7 +44,7 @@ static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf
 			return TD_UDP_DROP;
 		if (hw != RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
 			uint64_t sum = v6 ? td_sum_pseudo6(l3, 17, len) : td_sum_pseudo4(l3, 17, len);
-			if (td_sum_fold(td_sum_add(sum, td_sum_bytes(udp, len))) != 0xffff)
+			if (!td_sum_good(td_sum_add(sum, td_sum_bytes(udp, len))))
 				return TD_UDP_DROP;
 		}
 		p->flags |= TD_PACKET_L4_VERIFIED;

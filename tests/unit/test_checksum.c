@@ -39,6 +39,7 @@ static void every_length_and_alignment(void **state)
 				uint8_t *p = malloc(shift + len + 1); // ends where the data end
 				fill(p + shift, len, kind);
 				assert_int_equal(norm(td_sum_fold(td_sum_bytes(p + shift, len))), norm(slow(p + shift, len)));
+				assert_int_equal(td_sum_good(td_sum_bytes(p + shift, len)), slow(p + shift, len) == 0xffff);
 				free(p);
 			}
 		}
@@ -59,6 +60,18 @@ static void a_change_is_folded_in(void **state)
 		uint16_t changed = td_checksum_of(td_checksum_change(checksum, before, after));
 		assert_int_equal(norm(changed), norm((uint16_t)~slow(p, 40)));
 	}
+}
+
+static void good_is_what_folds_to_ones(void **state)
+{
+	srand(4);
+	for (int i = 0; i < 100000; i++) {
+		uint64_t sum = ((uint64_t)rand() << 33) ^ (uint64_t)rand();
+		sum -= i % 2 ? sum % 0xffff : 0;
+		assert_int_equal(td_sum_good(sum), td_sum_fold(sum) == 0xffff);
+	}
+	assert_true(td_sum_good(UINT64_MAX));
+	assert_false(td_sum_good(0));
 }
 
 static void zero_is_never_sent_for_udp(void **state)
@@ -92,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_length_and_alignment),
 		cmocka_unit_test(a_change_is_folded_in),
+		cmocka_unit_test(good_is_what_folds_to_ones),
 		cmocka_unit_test(zero_is_never_sent_for_udp),
 		cmocka_unit_test(headers_and_pseudo_headers),
 	};
