@@ -97,6 +97,20 @@ static void realm_conf(struct td_realm_conf *realm, uint16_t index)
 	realm->dscp_rtp = 46;
 }
 
+// However the run ends, the machine is as it was.
+static struct bed *running;
+
+static void machine_restore(void)
+{
+	char command[64];
+
+	if (running->huge_before != UINT32_MAX)
+		hugepages_write(running->huge_before);
+	snprintf(command, sizeof(command), "rm -rf %s", running->folder);
+	if (system(command) != 0)
+		fprintf(stderr, "rtp_relay: %s stays\n", running->folder);
+}
+
 static void switch_conf(const struct bed *bed, struct td_config *conf)
 {
 	snprintf(conf->node, sizeof(conf->node), "bench");
@@ -158,6 +172,9 @@ void bed_start(struct bed *bed, uint32_t max_legs)
 	snprintf(bed->folder, sizeof(bed->folder), "/tmp/rtp_relay-XXXXXX");
 	if (!mkdtemp(bed->folder))
 		bed_fail("no temporary folder");
+	bed->huge_before = UINT32_MAX;
+	running = bed;
+	atexit(machine_restore);
 	switch_conf(bed, &conf);
 	eal_start(bed, &conf, max_legs);
 	rings_make(bed);
@@ -176,15 +193,8 @@ void bed_start(struct bed *bed, uint32_t max_legs)
 
 void bed_stop(struct bed *bed)
 {
-	char command[64];
-
 	td_switch_destroy(&bed->s);
 	free(bed->legs);
-	if (bed->huge_before != UINT32_MAX)
-		hugepages_write(bed->huge_before);
-	snprintf(command, sizeof(command), "rm -r %s", bed->folder);
-	if (system(command) != 0)
-		fprintf(stderr, "rtp_relay: %s stays\n", bed->folder);
 }
 
 // --- legs --------------------------------------------------------------------------------------------------------------
