@@ -8,6 +8,8 @@ struct td_span dialog_get(const struct td_dialog *dialog, enum dialog_text text)
 {
 	uint32_t off = 0;
 
+	if (!dialog->text)
+		return (struct td_span){ 0 };
 	for (unsigned i = 0; i < text; i++)
 		off += dialog->len[i];
 	return td_span(dialog->text + off, dialog->len[text]);
