@@ -37,13 +37,16 @@ static struct verdict refuse(uint16_t status, enum td_counter counter, const cha
 }
 
 // What the message itself says, and whether the switch takes calls at all.
-static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core)
+static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core,
+	uint32_t trunk_in)
 {
 	const struct td_calls *calls = engine->calls;
 	bool emergency = td_uri_emergency(&core->uri);
 
 	if (engine->draining && !emergency)
 		return refuse(503, TD_C_SIP_DRAINING, CALL_RETRY_AFTER);
+	if (!td_policy_trunk(engine->policy, trunk_in)->conf.enabled)
+		return refuse(503, TD_C_SIP_TRUNK_DISABLED, CALL_RETRY_AFTER);
 	if (core->has_max_forwards && core->max_forwards == 0)
 		return refuse(483, TD_C_SIP_BAD_ANSWERED, "");
 	if (core->contact.whole.len == 0 || core->contact.star)
@@ -249,7 +252,7 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint32_t trunk_in)
 {
-	struct verdict verdict = judge(engine, msg, core);
+	struct verdict verdict = judge(engine, msg, core, trunk_in);
 
 	if (verdict.status != 0) {
 		td_engine_count(engine, verdict.counter);

@@ -34,13 +34,14 @@ uint32_t td_policy_n_trunks(const struct td_policy *policy);
 const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t index);
 const struct td_policy_conf *td_policy_limits(const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 
-// Ingress trunk of a request that came in on flow (sources, then match; the most specific wins). Index or -1.
+// Ingress trunk of a request that came in on flow: the longest source prefix of the realm, then the most specific match.
+// A disabled trunk is found too, for its calls that stand; new ones are refused by the call layer. Index or -1.
 int td_policy_ingress(const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core);
 // Is that address one of the trunk's peers or sources? (in-dialog targets, responses' sources)
 bool td_policy_trunk_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
 // May media come from that address beside the SDP's? (trunk media.sources)
 bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
-// Longest prefix, then priority, then weight at random, peers in their order (contract). TD_DONE or TD_REFUSED with 404.
-// Disabled trunks are passed over; when only such were found: 503.
+// Longest prefix, then priority, then weight at random, peers in their order (contract); shorter prefixes follow as
+// fallbacks. TD_DONE or TD_REFUSED with 404. Disabled trunks are passed over; when only such were found: 503.
 enum td_answer td_policy_route(const struct td_policy *policy, const struct td_route_query *query,
 	struct td_route_answer *out);

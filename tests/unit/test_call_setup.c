@@ -374,6 +374,18 @@ static void draining(void **state)
 	refused(rig, "SIP/2.0 503 ", 503);
 }
 
+static void disabled_trunk(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[0].enabled = false;
+	rig_policy(rig);
+	rig_invite(rig, "", RIG_SDP_A);
+	assert_true(fake_has(&rig->host.sent[0], "Retry-After: "));
+	assert_int_equal(rig->host.counters[TD_C_SIP_TRUNK_DISABLED], 1);
+	refused(rig, "SIP/2.0 503 ", 503);
+}
+
 static void bad_sdp(void **state)
 {
 	struct rig *rig = rig_new();
@@ -566,6 +578,7 @@ int main(void)
 		cmocka_unit_test(ingress_limit),
 		cmocka_unit_test(no_port),
 		cmocka_unit_test(draining),
+		cmocka_unit_test(disabled_trunk),
 		cmocka_unit_test(bad_sdp),
 		cmocka_unit_test(required_extension),
 		cmocka_unit_test(journal_full),
