@@ -159,23 +159,35 @@ static int stx_keep_copy(struct td_engine *e, struct td_stx *stx, const struct t
 	return 0;
 }
 
+// Without a buffer a final answer is as lost on the way: what repeats it then writes it anew, in its plain form. A 2xx to
+// an INVITE has none.
+static bool may_be_lost(const struct td_stx *stx, const struct td_response *r)
+{
+	return r->status >= 300 || (r->status >= 200 && !stx->invite);
+}
+
 int td_stx_respond(struct td_engine *e, struct td_stx *stx, const struct td_response *r)
 {
-	struct td_buf buf;
+	struct td_buf buf = { 0 };
 
 	if (stx->state != STX_PROCEEDING)
 		return -EALREADY;
 	if (r->to_tag.len > TD_TAG_MAX)
 		return -EINVAL;
 	int rc = response_write(e, &stx->head, r, stx_choose_tag(e, stx, r), &buf);
-	if (rc != 0)
+	if (rc != 0 && !may_be_lost(stx, r))
 		return rc;
-	rc = stx_keep_copy(e, stx, r, &buf);
-	if (rc != 0) {
-		e->conf.ops->buf_put(e->conf.host, &buf);
-		return rc;
+	if (rc == 0) {
+		rc = stx_keep_copy(e, stx, r, &buf);
+		if (rc != 0) {
+			e->conf.ops->buf_put(e->conf.host, &buf);
+			return rc;
+		}
+		message_send(e, &stx->flow, &buf, false);
+	} else {
+		td_slab_put(e->slab, stx->copy);
+		stx->copy = NULL;
 	}
-	message_send(e, &stx->flow, &buf, false);
 	stx->status = r->status;
 	if (stx->invite)
 		ist_responded(e, stx);

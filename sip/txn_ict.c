@@ -17,8 +17,15 @@ void ict_start(struct td_engine *e, struct td_ctx *ctx)
 	td_timer_start(&e->wheel, &ctx->retransmit, txn_after(e, ctx->interval_ms)); // A
 }
 
+static void cancel_send(struct td_engine *e, struct td_ctx *ctx);
+
+// A, or another try at a CANCEL for which there was no memory.
 void ict_retransmit_due(struct td_engine *e, struct td_ctx *ctx)
 {
+	if (ctx->cancelled) {
+		cancel_send(e, ctx);
+		return;
+	}
 	ctx->interval_ms *= 2;
 	td_timer_start(&e->wheel, &ctx->retransmit, txn_after(e, ctx->interval_ms));
 	ctx_repeat(e, ctx);
@@ -67,12 +74,16 @@ static void text_to_target(struct td_engine *e, struct td_ctx *ctx)
 // After 64·T1 without a final answer the INVITE is over (§9.1); one that was given up has that wait already.
 static void cancel_send(struct td_engine *e, struct td_ctx *ctx)
 {
+	if (!ctx->cancelled)
+		td_timer_start(&e->wheel, &ctx->end, txn_after(e, e->txn->timeout_ms));
 	ctx->cancelled = true;
-	ctx_start_cancel(e, ctx, td_span(ctx->cancel_reason, ctx->cancel_reason_len));
+	if (ctx_start_cancel(e, ctx, td_span(ctx->cancel_reason, ctx->cancel_reason_len)) != 0) {
+		td_timer_start(&e->wheel, &ctx->retransmit, txn_after(e, e->txn->t1_ms));
+		return;
+	}
 	td_slab_put(e->slab, ctx->cancel_reason);
 	ctx->cancel_reason = NULL;
 	ctx->cancel_reason_len = 0;
-	td_timer_start(&e->wheel, &ctx->end, txn_after(e, e->txn->timeout_ms));
 }
 
 void td_ctx_cancel(struct td_engine *e, struct td_ctx *ctx, struct td_span reason_header)

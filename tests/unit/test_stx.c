@@ -260,6 +260,29 @@ static void a_request_that_nobody_answers_is_answered_500(void **state)
 	env->host.no_buffer = false;
 }
 
+static void a_final_answer_without_a_buffer_is_repeated(void **state)
+{
+	struct txn_env *env = *state;
+	struct td_stx *stx = txn_env_serve(env, &env->west, INVITE);
+
+	// As after a refusal: nobody ever listened to this transaction, so nobody would end it.
+	td_stx_set_user(stx, NULL, NULL);
+	env->host.no_buffer = true;
+	assert_int_equal(td_stx_respond(env->engine, stx, &busy), 0);
+	env->host.no_buffer = false;
+	txn_env_advance(env, 500);
+	assert_int_equal(env->host.n_sent, 1);
+	assert_true(fake_starts(&env->host.sent[0], "SIP/2.0 486 Busy Here\r\n"));
+	assert_true(txn_env_rx(env, &env->west, ACK));
+	// A 2xx has no plain form: its user is told.
+	struct td_stx *other = txn_env_serve(env, &env->east, INVITE);
+	env->host.no_buffer = true;
+	assert_int_equal(td_stx_respond(env->engine, other, &ok), -ENOBUFS);
+	env->host.no_buffer = false;
+	assert_int_equal(td_stx_respond(env->engine, other, &busy), 0);
+	assert_true(txn_env_rx(env, &env->east, ACK));
+}
+
 static void a_plain_answer_lives_in_a_tombstone(void **state)
 {
 	const struct td_response plain = { .status = 200 };
@@ -483,6 +506,7 @@ int main(void)
 		TEST(cancel_of_nothing_is_not_ours),
 		TEST(cancel_that_nobody_hears_is_answered_487),
 		TEST(a_request_that_nobody_answers_is_answered_500),
+		TEST(a_final_answer_without_a_buffer_is_repeated),
 		TEST(a_plain_answer_lives_in_a_tombstone),
 		TEST(a_tombstone_keeps_the_tag),
 		TEST(a_rich_answer_waits_for_timer_j),

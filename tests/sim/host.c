@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an owner's engine stands on: buffers, ports with quarantine, trunk counts, CDRs, answers that may come late.
+#include "tests/sim/sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PORT_MIN 16384
+#define PORT_MAX 65534
+#define QUARANTINE (1 * SECOND)
+
+int host_up(struct owner *o)
+{
+	struct sim *sim = o->sim;
+
+	if (!sim->legs) {
+		sim->n_legs = REALMS * (PORT_MAX - PORT_MIN) / 2 + REALMS;
+		sim->legs = calloc(sim->n_legs, sizeof(*sim->legs));
+		for (uint32_t r = 0; r < REALMS; r++)
+			sim->leg_at[r] = calloc(65536, sizeof(uint32_t));
+	}
+	if (!sim->legs || !sim->leg_at[WEST] || !sim->leg_at[EAST])
+		return -1;
+	for (uint32_t r = 0; r < REALMS; r++) {
+		o->ports[r].cap = (PORT_MAX - PORT_MIN) / 2 + 1;
+		o->ports[r].ring = calloc(o->ports[r].cap, sizeof(uint16_t));
+		o->ports[r].free_at = calloc(o->ports[r].cap, sizeof(uint64_t));
+		if (!o->ports[r].ring || !o->ports[r].free_at)
+			return -1;
+		for (uint32_t port = PORT_MIN; port <= PORT_MAX; port += 2)
+			if ((port >> 1) % sim->opt.owners == o->index)
+				o->ports[r].ring[o->ports[r].n++] = (uint16_t)port;
+	}
+	return 0;
+}
+
+void host_down(struct owner *o)
+{
+	for (uint32_t r = 0; r < REALMS; r++) {
+		free(o->ports[r].ring);
+		free(o->ports[r].free_at);
+	}
+	if (o->index == 0) {
+		free(o->sim->legs);
+		for (uint32_t r = 0; r < REALMS; r++)
+			free(o->sim->leg_at[r]);
+	}
+}
+
+static bool scarce(struct owner *o)
+{
+	return rng_chance(&o->rng_scarce, o->sim->opt.scarce);
+}
+
+static int buf_get(void *host, uint32_t bytes, struct td_buf *out)
+{
+	struct owner *o = host;
+
+	if (scarce(o))
+		return -ENOBUFS;
+	// Exactly what was asked for, so that one byte more is seen by the sanitizer.
+	*out = (struct td_buf){ .data = malloc(bytes > 0 ? bytes : 1), .cap = bytes };
+	if (!out->data)
+		return -ENOBUFS;
+	o->bufs_out++;
+	return 0;
+}
+
+static void buf_put(void *host, struct td_buf *buf)
+{
+	struct owner *o = host;
+
+	free(buf->data);
+	o->bufs_out--;
+}
+
+static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
+{
+	struct owner *o = host;
+	const struct td_sockaddr *ours = &o->sim->realms[flow->realm].addresses[0].ip;
+
+	if (!td_ip_eq(ours, &flow->local) || flow->local.port != 5060)
+		breach(o->sim, BREACH_ASTRAY, "sent from an address that is not the realm's");
+	bool full = scarce(o);
+	if (!full)
+		net_to_agent(o->sim, flow, buf->data, buf->len);
+	buf_put(host, buf);
+	return full ? -ENOBUFS : 0;
+}
+
+// A question on its way to somebody slow.
+struct question {
+	struct owner *owner;
+	uint32_t call;
+	struct td_late_answer answer;
+};
+
+static void answer_late(struct sim *sim, void *what, uint64_t arg)
+{
+	struct question *q = what;
+
+	sim->context = q->call;
+	td_engine_answer(q->owner->engine, sim->now, &q->answer);
+	sim->context = UINT32_MAX;
+	owner_run(q->owner);
+	free(q);
+}
+
+static enum td_answer host_route(void *host, const struct td_route_query *query, uint64_t cookie,
+	struct td_route_answer *out)
+{
+	struct owner *o = host;
+	uint64_t rng = query->random ^ o->sim->opt.seed;
+	enum td_answer answer = td_policy_route(o->sim->policy, query, out);
+
+	if (rng_chance(&rng, 600000))
+		return answer;
+	struct question *q = malloc(sizeof(*q));
+	if (!q)
+		abort();
+	*q = (struct question){ o, o->sim->context, { .cookie = cookie, .answer = answer, .route = *out } };
+	at(o->sim, o->sim->now + rng_below(&rng, 400) * MS, answer_late, q, 0);
+	return TD_PENDING;
+}
+
+static int trunk_acquire(void *host, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+{
+	struct owner *o = host;
+
+	if (scarce(o))
+		return -EDQUOT;
+	if (max_calls > 0 && o->sim->trunk_calls[slot] >= max_calls)
+		return -EDQUOT;
+	o->sim->trunk_calls[slot]++;
+	return 0;
+}
+
+static void trunk_release(void *host, uint32_t slot)
+{
+	struct owner *o = host;
+
+	if (o->sim->trunk_calls[slot]-- == 0)
+		breach(o->sim, BREACH_RESOURCE_LEFT, "trunk %u released more often than acquired", slot);
+}
+
+// --- media legs --------------------------------------------------------------------------------------------------------
+
+struct leg *host_leg_at(struct sim *sim, uint32_t realm, uint16_t port)
+{
+	uint32_t index = sim->leg_at[realm][port];
+
+	return index > 0 && sim->legs[index - 1].open ? &sim->legs[index - 1] : NULL;
+}
+
+static struct leg *leg_find(struct owner *o, td_leg_id id, const char *what)
+{
+	uint32_t index = (uint32_t)id - 1;
+
+	if (id != 0 && index < o->sim->n_legs) {
+		struct leg *leg = &o->sim->legs[index];
+		if (leg->open && leg->generation == (uint32_t)(id >> 32))
+			return leg;
+	}
+	breach(o->sim, BREACH_RESOURCE_LEFT, "%s of a leg that is not open", what);
+	return NULL;
+}
+
+static int leg_open(void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
+{
+	struct owner *o = host;
+	struct sim *sim = o->sim;
+
+	if (scarce(o) || o->ports[open->realm].n == 0 || o->ports[open->realm].free_at[o->ports[open->realm].head] > sim->now)
+		return -ENOSPC;
+	uint16_t port = o->ports[open->realm].ring[o->ports[open->realm].head];
+	o->ports[open->realm].head = (o->ports[open->realm].head + 1) % o->ports[open->realm].cap;
+	o->ports[open->realm].n--;
+	uint32_t index = (uint32_t)(port - PORT_MIN) / 2 + open->realm * ((PORT_MAX - PORT_MIN) / 2 + 1u);
+	struct leg *leg = &sim->legs[index];
+	*leg = (struct leg){ .open = true, .generation = leg->generation + 1, .opened = *open };
+	leg->local.rtp = leg->local.rtcp = sim->realms[open->realm].addresses[0].ip;
+	leg->local.rtp.port = port;
+	leg->local.rtcp.port = (uint16_t)(port + 1);
+	sim->leg_at[open->realm][port] = index + 1;
+	sim->legs_open++;
+	*out = (uint64_t)leg->generation << 32 | (index + 1);
+	*local = leg->local;
+	return 0;
+}
+
+static void leg_modify(void *host, td_leg_id id, const struct td_leg_modify *modify)
+{
+	struct leg *leg = leg_find(host, id, "modify");
+
+	if (leg)
+		leg->now = *modify;
+}
+
+static void leg_stats(void *host, td_leg_id id, struct td_leg_stats *stats)
+{
+	if (leg_find(host, id, "stats"))
+		*stats = (struct td_leg_stats){ .rx_packets = 1, .tx_packets = 1 };
+}
+
+static void leg_close(void *host, td_leg_id id, struct td_leg_stats *stats)
+{
+	struct owner *o = host;
+	struct leg *leg = leg_find(o, id, "close");
+
+	if (!leg)
+		return;
+	if (stats)
+		leg_stats(host, id, stats);
+	uint32_t r = leg->opened.realm;
+	uint32_t tail = (o->ports[r].head + o->ports[r].n++) % o->ports[r].cap;
+	o->ports[r].ring[tail] = leg->local.rtp.port;
+	o->ports[r].free_at[tail] = o->sim->now + QUARANTINE;
+	leg->open = false;
+	o->sim->legs_open--;
+}
+
+static struct ua *ua_at(struct sim *sim, const struct td_sockaddr *rtp)
+{
+	uint32_t call = (uint32_t)rtp->ip[2] << 8 | rtp->ip[3];
+
+	if (rtp->ip[0] != 10 || call >= sim->opt.calls)
+		return NULL;
+	struct call *c = &sim->calls[call];
+	if (td_sockaddr_eq(&c->caller.rtp, rtp))
+		return &c->caller;
+	for (uint32_t i = 0; i < c->n_callees; i++)
+		if (td_sockaddr_eq(&c->callees[i]->rtp, rtp))
+			return c->callees[i];
+	return NULL;
+}
+
+// One packet by the way that the data plane would take it, source policy "strict" included.
+void host_rtp(struct sim *sim, struct ua *from)
+{
+	struct leg *in = host_leg_at(sim, from->realm, from->media.port);
+	struct leg *out = NULL;
+
+	sim->n_rtp++;
+	if (in && td_ip_eq(&in->now.rtp, &from->rtp) && (in->now.direction & TD_LEG_RECV) && in->now.peer != 0) {
+		struct leg *peer = &sim->legs[(uint32_t)in->now.peer - 1];
+		if (peer->open && peer->generation == (uint32_t)(in->now.peer >> 32) && (peer->now.direction & TD_LEG_SEND))
+			out = peer;
+	}
+	if (!out || out->now.rtp.family == 0) {
+		sim->n_rtp_dropped++;
+		return;
+	}
+	struct ua *to = ua_at(sim, &out->now.rtp);
+	if (!to || to->call != from->call || to->side == from->side)
+		breach(sim, BREACH_HEARD, "call %u side %u was heard by call %d", from->call, from->side,
+			to ? (int)to->call : -1);
+	else
+		to->heard++;
+}
+
+// --- records -----------------------------------------------------------------------------------------------------------
+
+static int cdr_reserve(void *host)
+{
+	struct owner *o = host;
+
+	if (scarce(o))
+		return -ENOSPC;
+	o->reserved++;
+	return 0;
+}
+
+static struct call *call_of(struct sim *sim, const char *call_id)
+{
+	struct ua *ua = ua_find(sim, td_span_str(call_id));
+
+	return ua && ua->side == 0 ? &sim->calls[ua->call] : NULL;
+}
+
+static void cdr_start(void *host, const struct td_cdr *cdr)
+{
+	struct owner *o = host;
+	struct call *call = call_of(o->sim, cdr->call_id_a);
+
+	if (!call)
+		return;
+	call->n_started++;
+	call->cdr = *cdr;
+}
+
+static void cdr_attempt(void *host, const struct td_cdr_attempt *attempt)
+{
+	struct owner *o = host;
+
+	if (attempt->n == 0 || attempt->cdr_id[0] == '\0' || attempt->end_us < attempt->start_us)
+		breach(o->sim, BREACH_CDR, "attempt %u of %s", attempt->n, attempt->cdr_id);
+}
+
+static void cdr_end(void *host, const struct td_cdr *cdr)
+{
+	struct owner *o = host;
+	struct call *call = call_of(o->sim, cdr->call_id_a);
+
+	if (o->reserved-- == 0)
+		breach(o->sim, BREACH_CDR, "%s ended without a reservation", cdr->id);
+	check_cdr(o->sim, cdr);
+	if (!call)
+		return;
+	call->n_ended++;
+	call->cdr = *cdr;
+}
+
+static void host_log(void *host, const char *text, uint32_t len)
+{
+	static const char *wanted = (const char *)-1;
+
+	if (wanted == (const char *)-1)
+		wanted = getenv("SIM_LOG");
+	if (wanted)
+		fprintf(stderr, "%.*s\n", (int)len, text);
+}
+
+// In the context of a call its own stream, so that its tokens do not hang on what other calls do.
+static void host_random(void *host, void *dst, uint32_t len)
+{
+	struct owner *o = host;
+	uint64_t *rng = o->sim->context < o->sim->opt.calls ? &o->sim->calls[o->sim->context].random : &o->rng;
+	uint64_t own = *rng ^ 0x5bd1e995;
+
+	for (uint32_t i = 0; i < len; i++)
+		((uint8_t *)dst)[i] = (uint8_t)(rng_next(&own) >> 24);
+	*rng = rng_seed(*rng, 1, len);
+}
+
+const struct td_host_ops sim_host_ops = {
+	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .trunk_acquire = trunk_acquire,
+	.trunk_release = trunk_release, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
+	.leg_stats = leg_stats, .cdr_reserve = cdr_reserve, .cdr_start = cdr_start, .cdr_attempt = cdr_attempt,
+	.cdr_end = cdr_end, .log = host_log, .random = host_random,
+};
