@@ -128,7 +128,7 @@ static void test_every_length(void **state)
 	for (uint32_t len = 0; len <= file.len; len++) {
 		const char *at = guard_page_put(file.ptr, len);
 		td_peek(&keys, REALM, at, len, &out);
-		bool whole = memmem(file.ptr, len, "@sipgen\r\n", 9) != NULL;
+		bool whole = file.ptr && memmem(file.ptr, len, "@sipgen\r\n", 9) != NULL;
 		assert_int_equal(out.kind, len == 0 ? TD_PEEK_KEEPALIVE : whole ? TD_PEEK_CALL_ID : TD_PEEK_GARBAGE);
 	}
 	assert_int_equal(out.kind, TD_PEEK_CALL_ID);
