@@ -35,7 +35,8 @@ static void status_send(const struct td_admin *admin, struct td_mgmt_conn *conn,
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Status status = TANDEM__STATUS__INIT;
-	char no_policy[] = "no policy yet: is tandem-control running?", no_carrier[] = "a port has no carrier", well[] = "";
+	char no_policy[] = "no policy yet: is tandem-control running?",
+	     no_carrier[] = "a port has no carrier", well[] = "";
 
 	frame.version = 1;
 	frame.id = id;
@@ -50,7 +51,8 @@ static void status_send(const struct td_admin *admin, struct td_mgmt_conn *conn,
 	td_mgmt_send(conn, &frame);
 }
 
-static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Policy *policy)
+static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__Policy *policy)
 {
 	char error[256] = "";
 	int rc = td_policy_apply_push(admin->policy, policy, error, sizeof(error));
@@ -60,12 +62,13 @@ static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint6
 		td_mgmt_send_error(conn, id, -rc, error);
 		return;
 	}
-	td_log(TD_LOG_INFO, "policy.in_force", "generation=%016" PRIx64 " trunks=%u", generation_in_force(admin),
-		td_policy_n_trunks(admin->policy->current));
+	td_log(TD_LOG_INFO, "policy.in_force", "generation=%016" PRIx64 " trunks=%u",
+		generation_in_force(admin), td_policy_n_trunks(admin->policy->current));
 	td_mgmt_send_done(conn, id, td_policy_n_trunks(admin->policy->current));
 }
 
-// --- hangup: the worker that has the call is asked last; none of the others knows it -------------------------------------
+// --- hangup: the worker that has the call is asked last; none of the others knows it
+// -------------------------------------
 
 static void hangup_ask(struct td_admin *admin, struct td_mgmt_conn *conn)
 {
@@ -101,21 +104,24 @@ static void hangup_answered(struct td_mgmt_conn *conn, const struct td_command *
 	conn->job.worker++;
 }
 
-static void hangup_begin(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *call_id)
+static void hangup_begin(
+	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *call_id)
 {
 	conn->job = (struct td_mgmt_job){ .kind = TD_JOB_HANGUP, .id = id };
 	snprintf(conn->job.key, sizeof(conn->job.key), "%s", call_id);
 	hangup_ask(admin, conn);
 }
 
-// --- frames --------------------------------------------------------------------------------------------------------------
+// --- frames
+// --------------------------------------------------------------------------------------------------------------
 
 static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
 {
 	struct td_admin *admin = ctx;
 
 	switch (frame->body_case) {
-	case TANDEM__FRAME__BODY_HELLO: // says who it is; the file's permissions said what it may do
+	case TANDEM__FRAME__BODY_HELLO: // says who it is; the file's permissions said what it may
+					// do
 		break;
 	case TANDEM__FRAME__BODY_POLICY:
 		policy_take(admin, conn, frame->id, frame->policy);
@@ -134,7 +140,8 @@ static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame
 		status_send(admin, conn, frame->id);
 		break;
 	default:
-		td_mgmt_send_error(conn, frame->id, EOPNOTSUPP, "the data plane has no such request");
+		td_mgmt_send_error(
+			conn, frame->id, EOPNOTSUPP, "the data plane has no such request");
 		break;
 	}
 }

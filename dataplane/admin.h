@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the frames on the management socket mean: control's policy, operators' tables, hangup, drain. The tables are in
-// mgmt_show.c. Owner: main.
+// What the frames on the management socket mean: control's policy, operators' tables, hangup,
+// drain. The tables are in mgmt_show.c. Owner: main.
 #pragma once
 
 #include "dataplane/command.h"
@@ -24,9 +24,11 @@ int td_admin_open(struct td_admin *admin);
 // Collects what workers answered; once a turn.
 uint32_t td_admin_collect(struct td_admin *admin);
 
-// --- mgmt_show.c -------------------------------------------------------------------------------------------------------
+// --- mgmt_show.c
+// -------------------------------------------------------------------------------------------------------
 
-void td_mgmt_show(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show);
+void td_mgmt_show(
+	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show);
 // The next piece of a table that takes more than one turn.
 void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn);
 void td_mgmt_show_calls(struct td_mgmt_conn *conn, const struct td_command *answer);

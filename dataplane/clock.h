@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Monotonic nanoseconds from the TSC, without a system call, and the wall clock as an offset to them.
+// Monotonic nanoseconds from the TSC, without a system call, and the wall clock as an offset to
+// them.
 //
-// Calibrated once by main; read by every core. The engine's time is now_ns; wall time is now_ns + wall_offset_ns, which
-// main follows, so that a step of the system's clock moves dates and no duration.
+// Calibrated once by main; read by every core. The engine's time is now_ns; wall time is now_ns +
+// wall_offset_ns, which main follows, so that a step of the system's clock moves dates and no
+// duration.
 #pragma once
 
 #include <rte_cycles.h>
@@ -12,7 +14,6 @@ struct td_clock {
 	uint64_t tsc_base;
 	uint64_t ns_per_tick; // 32.32 fixed point
 };
-
 
 void td_clock_init(struct td_clock *clock, uint64_t tsc_hz, uint64_t tsc_now);
 

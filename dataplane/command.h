@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What operators want of a worker, as commands on a ring (architecture §4): nobody reads another core's calls.
+// What operators want of a worker, as commands on a ring (architecture §4): nobody reads another
+// core's calls.
 //
-// Main asks and collects, the worker answers in between, one command a turn and at most TD_COMMAND_ITEMS calls in it. The
-// commands lie in the ring itself: nothing is allocated, and no pointer changes hands.
+// Main asks and collects, the worker answers in between, one command a turn and at most
+// TD_COMMAND_ITEMS calls in it. The commands lie in the ring itself: nothing is allocated, and no
+// pointer changes hands.
 #pragma once
 
 #include "sip/engine.h"
@@ -30,23 +32,26 @@ struct td_command {
 };
 
 struct td_command_ring {
-	_Atomic uint32_t asked __attribute__((aligned(64)));     // main: wo
-	_Atomic uint32_t answered __attribute__((aligned(64)));  // worker: wo
-	uint32_t collected;                                      // main
+	_Atomic uint32_t asked __attribute__((aligned(64)));    // main: wo
+	_Atomic uint32_t answered __attribute__((aligned(64))); // worker: wo
+	uint32_t collected;                                     // main
 	struct td_command slots[TD_COMMAND_SLOTS];
 };
 
 struct td_command_ring *td_command_ring_new(void); // NULL: ENOMEM
 void td_command_ring_free(struct td_command_ring *ring);
 
-// --- main: fill what td_command_next() gives, then td_command_ask() --------------------------------------------------
+// --- main: fill what td_command_next() gives, then td_command_ask()
+// --------------------------------------------------
 
 struct td_command *td_command_next(struct td_command_ring *ring); // NULL: full
 void td_command_ask(struct td_command_ring *ring);
-struct td_command *td_command_collect(struct td_command_ring *ring); // the oldest answered one, or NULL
-void td_command_done(struct td_command_ring *ring);                 // of the collected one
+struct td_command *td_command_collect(
+	struct td_command_ring *ring);              // the oldest answered one, or NULL
+void td_command_done(struct td_command_ring *ring); // of the collected one
 
-// --- worker ----------------------------------------------------------------------------------------------------------
+// --- worker
+// ----------------------------------------------------------------------------------------------------------
 
 // Answers at most one command. true: there was one.
 bool td_command_run(struct td_command_ring *ring, struct td_engine *engine, uint64_t now_ns);

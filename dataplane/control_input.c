@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What main asks of a worker, seen once a turn. Runs before anything else touches the engine: after a sleep, in which the
-// worker was offline, its old policy may be gone.
+// What main asks of a worker, seen once a turn. Runs before anything else touches the engine: after
+// a sleep, in which the worker was offline, its old policy may be gone.
 #include "dataplane/command.h"
 #include "dataplane/worker.h"
 

@@ -18,7 +18,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-static int fault_set(char fault[TD_FAULT_LEN], int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fault_set(char fault[TD_FAULT_LEN], int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static int fault_set(char fault[TD_FAULT_LEN], int rc, const char *format, ...)
 {
@@ -32,9 +33,11 @@ static int fault_set(char fault[TD_FAULT_LEN], int rc, const char *format, ...)
 	return rc;
 }
 
-static struct td_worker *worker_new(struct td_dataplane *dp, uint16_t id, int cpu, unsigned int lcore)
+static struct td_worker *worker_new(
+	struct td_dataplane *dp, uint16_t id, int cpu, unsigned int lcore)
 {
-	struct td_worker *w = rte_zmalloc_socket("worker", sizeof(*w), 64, (int)rte_lcore_to_socket_id(lcore));
+	struct td_worker *w =
+		rte_zmalloc_socket("worker", sizeof(*w), 64, (int)rte_lcore_to_socket_id(lcore));
 
 	if (!w)
 		return NULL;
@@ -140,11 +143,12 @@ static int worker_furnish(struct td_switch *s, struct td_worker *w, char fault[T
 		return fault_set(fault, rc, "worker %u", w->id);
 	rc = td_leg_table_create(w, s->plan.worker_legs);
 	if (rc < 0)
-		return fault_set(fault, rc, "%u media legs of worker %u (memory.huge_mb)", s->plan.worker_legs, w->id);
+		return fault_set(fault, rc, "%u media legs of worker %u (memory.huge_mb)",
+			s->plan.worker_legs, w->id);
 	rc = engine_make(s, w);
 	if (rc < 0)
-		return fault_set(fault, rc, "%u calls of worker %u, after %lu MiB", s->plan.worker_calls, w->id,
-			s->engine_memory.bytes >> 20);
+		return fault_set(fault, rc, "%u calls of worker %u, after %lu MiB",
+			s->plan.worker_calls, w->id, s->engine_memory.bytes >> 20);
 	return 0;
 }
 
@@ -165,9 +169,10 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 	rc = td_path_start(dp, &path, fault);
 	if (rc < 0)
 		return rc;
-	uint64_t wall_us = (td_clock_now(&dp->clock) + td_clock_wall_offset(td_clock_now(&dp->clock))) / 1000;
-	rc = td_journal_open(&s->journal, dp->conf.run_dir, dp->conf.state_dir, dp->n_workers, s->plan.journal_ring_bytes,
-		wall_us, &what);
+	uint64_t wall_us =
+		(td_clock_now(&dp->clock) + td_clock_wall_offset(td_clock_now(&dp->clock))) / 1000;
+	rc = td_journal_open(&s->journal, dp->conf.run_dir, dp->conf.state_dir, dp->n_workers,
+		s->plan.journal_ring_bytes, wall_us, &what);
 	if (rc < 0)
 		return fault_set(fault, rc, "%s", what);
 	rc = keys_make(s);
@@ -200,7 +205,8 @@ int td_switch_launch(struct td_switch *s)
 	int rc = td_journal_start(&s->journal);
 
 	for (uint16_t i = 0; i < s->dp->n_workers && rc == 0; i++)
-		rc = rte_eal_remote_launch(td_worker_main, s->dp->workers[i], s->dp->workers[i]->lcore);
+		rc = rte_eal_remote_launch(
+			td_worker_main, s->dp->workers[i], s->dp->workers[i]->lcore);
 	s->launched = true;
 	return rc;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The whole data plane, put together from its configuration: workers, pools, ports, legs, engines, journal.
+// The whole data plane, put together from its configuration: workers, pools, ports, legs, engines,
+// journal.
 //
 // Main lcore. Everything is made before "ready" and unmade after the workers have returned.
 #pragma once

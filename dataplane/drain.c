@@ -5,8 +5,8 @@
 #include "dataplane/log.h"
 #include "sip/policy.h"
 
-#define SETTLE_NS 50000000ull       // until every worker has seen that we drain and said what it holds
-#define HANGUP_NS 8000000000ull     // for the answers to our BYEs
+#define SETTLE_NS 50000000ull   // until every worker has seen that we drain and said what it holds
+#define HANGUP_NS 8000000000ull // for the answers to our BYEs
 
 uint32_t td_drain_calls(const struct td_dataplane *dp)
 {
@@ -19,7 +19,8 @@ uint32_t td_drain_calls(const struct td_dataplane *dp)
 
 static void draining_publish(struct td_drain *drain)
 {
-	atomic_store_explicit(&drain->dp->draining, drain->by_operator || drain->state != TD_DRAIN_OFF, memory_order_relaxed);
+	atomic_store_explicit(&drain->dp->draining,
+		drain->by_operator || drain->state != TD_DRAIN_OFF, memory_order_relaxed);
 }
 
 void td_drain_operator(struct td_drain *drain, bool on)
@@ -46,7 +47,8 @@ void td_drain_end(struct td_drain *drain, uint64_t now_ns)
 	drain->since_ns = now_ns;
 	drain->deadline_ns = now_ns + drain_s(drain->dp) * 1000000000ull;
 	draining_publish(drain);
-	td_log(TD_LOG_INFO, "drain.end", "calls=%u drain_s=%u", td_drain_calls(drain->dp), drain_s(drain->dp));
+	td_log(TD_LOG_INFO, "drain.end", "calls=%u drain_s=%u", td_drain_calls(drain->dp),
+		drain_s(drain->dp));
 }
 
 void td_drain_answered(struct td_drain *drain, uint16_t worker)
@@ -58,7 +60,8 @@ static void hang_up(struct td_drain *drain)
 {
 	for (uint16_t i = 0; i < drain->dp->n_workers; i++) {
 		struct td_worker *w = drain->dp->workers[i];
-		if (drain->asked[i] || atomic_load_explicit(&w->live_calls, memory_order_relaxed) == 0)
+		if (drain->asked[i] ||
+			atomic_load_explicit(&w->live_calls, memory_order_relaxed) == 0)
 			continue;
 		struct td_command *c = td_command_next(w->commands);
 		if (!c)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How the switch ends: new calls get 503, those in progress limits.drain_s, what is left a BYE. An operator's drain does
-// the first part and can be taken back. Owner: main.
+// How the switch ends: new calls get 503, those in progress limits.drain_s, what is left a BYE. An
+// operator's drain does the first part and can be taken back. Owner: main.
 #pragma once
 
 #include "dataplane/worker.h"

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void arg_add(struct td_eal_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void arg_add(struct td_eal_args *args, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 // One argument too many, or too long, makes argc negative, and it stays so.
 static void arg_add(struct td_eal_args *args, const char *format, ...)
@@ -41,9 +42,11 @@ static void lcores_add(const struct td_config *conf, struct td_eal_args *args)
 	unsigned int id = 1;
 
 	for (uint16_t i = 0; i < conf->n_workers; i++)
-		at += (size_t)snprintf(map + at, sizeof(map) - at, ",%u@%d", id++, conf->worker_cpus[i]);
+		at += (size_t)snprintf(
+			map + at, sizeof(map) - at, ",%u@%d", id++, conf->worker_cpus[i]);
 	for (uint16_t i = 0; i < conf->n_dsp; i++)
-		at += (size_t)snprintf(map + at, sizeof(map) - at, ",%u@%d", id++, conf->dsp_cpus[i]);
+		at += (size_t)snprintf(
+			map + at, sizeof(map) - at, ",%u@%d", id++, conf->dsp_cpus[i]);
 	arg_add(args, "--lcores");
 	arg_add(args, "%s", map);
 	arg_add(args, "--main-lcore");
@@ -75,7 +78,8 @@ static uint64_t run_dir_hash(const struct td_config *conf)
 	return h;
 }
 
-int td_eal_args(const struct td_config *conf, uint32_t memory_mb, bool huge, struct td_eal_args *out)
+int td_eal_args(
+	const struct td_config *conf, uint32_t memory_mb, bool huge, struct td_eal_args *out)
 {
 	*out = (struct td_eal_args){ 0 };
 	arg_add(out, "tandem-dataplane");
@@ -83,7 +87,8 @@ int td_eal_args(const struct td_config *conf, uint32_t memory_mb, bool huge, str
 	arg_add(out, "--no-telemetry");
 	arg_add(out, "--file-prefix=tandem-%016lx", run_dir_hash(conf));
 	arg_add(out, "--log-level=*:error");
-	// Nothing of ours is shared with other processes or left in hugetlbfs; EAL takes --in-memory with hugepages only.
+	// Nothing of ours is shared with other processes or left in hugetlbfs; EAL takes
+	// --in-memory with hugepages only.
 	arg_add(out, huge ? "--in-memory" : "--no-huge");
 	if (!huge)
 		arg_add(out, "--no-shconf");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EAL's command line, built from the configuration: nobody writes one by hand (architecture §7). Start-up only.
+// EAL's command line, built from the configuration: nobody writes one by hand (architecture §7).
+// Start-up only.
 #pragma once
 
 #include "include/config.h"
@@ -13,9 +14,10 @@ struct td_eal_args {
 	char text[8192];
 };
 
-// Lcore ids are ours: 0 is main, 1 + i is worker i, then the DSP lcores; several may share a CPU. memory_mb: what EAL must
-// have; huge: from hugepages. 0 or -E2BIG.
-int td_eal_args(const struct td_config *conf, uint32_t memory_mb, bool huge, struct td_eal_args *out);
+// Lcore ids are ours: 0 is main, 1 + i is worker i, then the DSP lcores; several may share a CPU.
+// memory_mb: what EAL must have; huge: from hugepages. 0 or -E2BIG.
+int td_eal_args(
+	const struct td_config *conf, uint32_t memory_mb, bool huge, struct td_eal_args *out);
 // Megabytes in free hugepages of all sizes.
 uint64_t td_eal_huge_free_mb(void);
 // rte_eal_init() with args. 0 or -errno.

@@ -15,7 +15,8 @@
 #define SKIP_LENGTH UINT32_MAX // where a record's length stands: the rest of the ring is empty
 // The end of the ring may be skipped once on the way, by less than the largest record.
 #define WRAP_BYTES TD_JOURNAL_RECORD_BYTES(struct td_cdr)
-#define EARLY_SECONDS 4 // of new calls that may all be unanswered with the whole of their attempts ahead
+#define EARLY_SECONDS                                                                              \
+	4 // of new calls that may all be unanswered with the whole of their attempts ahead
 #define EARLY_MIN 1024
 
 static_assert(sizeof(struct td_journal_ring_head) <= PAGE_BYTES, "one page in front of the ring");
@@ -26,7 +27,7 @@ uint64_t td_journal_ring_bytes(uint32_t max_calls, uint32_t max_cps)
 	if (early > max_calls)
 		early = max_calls;
 	uint64_t need = (uint64_t)max_calls * TD_JOURNAL_ANSWERED_BYTES +
-		early * (TD_JOURNAL_EARLY_BYTES - TD_JOURNAL_ANSWERED_BYTES) + MIN_CAPACITY;
+			early * (TD_JOURNAL_EARLY_BYTES - TD_JOURNAL_ANSWERED_BYTES) + MIN_CAPACITY;
 	uint64_t capacity = MIN_CAPACITY;
 	while (capacity < need)
 		capacity *= 2;
@@ -45,8 +46,8 @@ static int ring_map(struct td_journal_ring *ring, int fd, size_t bytes, int flag
 	return 0;
 }
 
-int td_journal_ring_create(struct td_journal_ring *ring, const char *path, uint64_t capacity, uint16_t worker,
-	uint32_t epoch)
+int td_journal_ring_create(struct td_journal_ring *ring, const char *path, uint64_t capacity,
+	uint16_t worker, uint32_t epoch)
 {
 	if (capacity < MIN_CAPACITY || (capacity & (capacity - 1)) != 0)
 		return -EINVAL;
@@ -91,8 +92,9 @@ int td_journal_ring_open(struct td_journal_ring *ring, const char *path)
 		return rc;
 	const struct td_journal_ring_head *head = ring->shared;
 	uint64_t capacity = head->capacity, used = head->head - head->tail;
-	if (head->magic != RING_MAGIC || head->version != RING_VERSION || (capacity & (capacity - 1)) != 0 ||
-		capacity != (uint64_t)st.st_size - PAGE_BYTES || used > capacity || head->tail % 8 != 0) {
+	if (head->magic != RING_MAGIC || head->version != RING_VERSION ||
+		(capacity & (capacity - 1)) != 0 || capacity != (uint64_t)st.st_size - PAGE_BYTES ||
+		used > capacity || head->tail % 8 != 0) {
 		td_journal_ring_close(ring);
 		return -EBADMSG;
 	}
@@ -123,7 +125,7 @@ static uint64_t ring_free(struct td_journal_ring *ring, uint64_t wanted)
 int td_journal_reserve(struct td_journal_ring *ring)
 {
 	uint64_t wanted = (uint64_t)(ring->early + 1) * TD_JOURNAL_EARLY_BYTES +
-		(uint64_t)ring->answered * TD_JOURNAL_ANSWERED_BYTES + WRAP_BYTES;
+			  (uint64_t)ring->answered * TD_JOURNAL_ANSWERED_BYTES + WRAP_BYTES;
 
 	if (ring_free(ring, wanted) < wanted)
 		return -ENOSPC;
@@ -139,10 +141,14 @@ void td_journal_release(struct td_journal_ring *ring, bool was_answered)
 		(*held)--;
 }
 
-int td_journal_append(struct td_journal_ring *ring, enum td_journal_type type, const void *payload, uint32_t length)
+int td_journal_append(struct td_journal_ring *ring, enum td_journal_type type, const void *payload,
+	uint32_t length)
 {
 	struct td_journal_record record = {
-		.length = length, .type = (uint16_t)type, .worker = (uint16_t)ring->shared->worker, .epoch = ring->shared->epoch,
+		.length = length,
+		.type = (uint16_t)type,
+		.worker = (uint16_t)ring->shared->worker,
+		.epoch = ring->shared->epoch,
 	};
 	uint64_t bytes = sizeof(record) + td_journal_padded(length);
 	uint64_t at = ring->head & ring->mask;

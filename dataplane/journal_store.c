@@ -14,7 +14,9 @@
 int td_journal_store_open(struct td_journal_store *store, const char *state_dir, uint32_t epoch)
 {
 	*store = (struct td_journal_store){
-		.fd = -1, .sequence = (uint64_t)epoch << 32, .quota = TD_JOURNAL_QUOTA_BYTES,
+		.fd = -1,
+		.sequence = (uint64_t)epoch << 32,
+		.quota = TD_JOURNAL_QUOTA_BYTES,
 	};
 	snprintf(store->dir, sizeof(store->dir), "%s/journal", state_dir);
 	return td_state_dir_make(store->dir);
@@ -42,7 +44,8 @@ static uint64_t dir_bytes(const struct td_journal_store *store)
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir)))
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode))
 			bytes += (uint64_t)st.st_size;
 	closedir(dir);
 	return bytes;
@@ -131,7 +134,8 @@ int td_journal_store_boot(struct td_journal_store *store, const struct td_journa
 	struct {
 		struct td_journal_record record;
 		struct td_journal_boot boot;
-	} whole = { { .length = sizeof(*boot), .type = TD_JOURNAL_BOOT, .epoch = boot->epoch }, *boot };
+	} whole = { { .length = sizeof(*boot), .type = TD_JOURNAL_BOOT, .epoch = boot->epoch },
+		*boot };
 
 	whole.record.crc = td_journal_crc(&whole.record, boot);
 	int rc = td_journal_store_append(store, &whole, sizeof(whole));

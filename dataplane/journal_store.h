@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The segment files in state_dir/journal: written by the data plane, read and removed by control (include/journal.h).
+// The segment files in state_dir/journal: written by the data plane, read and removed by control
+// (include/journal.h).
 //
 // Owner: the journal thread. Every function may block on the disk.
 #pragma once
@@ -21,7 +22,8 @@ struct td_journal_store {
 	bool unsynced;
 };
 
-// The directory is made where it is missing. Segments of epoch begin behind all older ones. 0 or -errno.
+// The directory is made where it is missing. Segments of epoch begin behind all older ones. 0 or
+// -errno.
 int td_journal_store_open(struct td_journal_store *store, const char *state_dir, uint32_t epoch);
 void td_journal_store_close(struct td_journal_store *store); // synced
 // Appends whole records: all of them or, with -errno, none. -EDQUOT: the quota is spent.

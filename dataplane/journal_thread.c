@@ -18,7 +18,8 @@ static void ring_path(const struct td_journal *journal, uint16_t worker, char *p
 	snprintf(path, cap, "%s/journal.%u.ring", journal->run_dir, worker);
 }
 
-// Moves what is there now. A producer that never stops cannot hold the round: the head is read once.
+// Moves what is there now. A producer that never stops cannot hold the round: the head is read
+// once.
 static int ring_drain(struct td_journal *journal, struct td_journal_ring *ring)
 {
 	uint64_t end = atomic_load_explicit(&ring->shared->head, memory_order_acquire);
@@ -30,7 +31,8 @@ static int ring_drain(struct td_journal *journal, struct td_journal_ring *ring)
 		int rc = td_journal_store_append(&journal->store, records, n);
 		if (rc < 0)
 			return rc;
-		// A kill loses nothing that was written; only a power loss needs the sync, and it takes the ring as well.
+		// A kill loses nothing that was written; only a power loss needs the sync, and it
+		// takes the ring as well.
 		td_journal_consume(ring, n);
 		atomic_fetch_add_explicit(&journal->bytes, n, memory_order_relaxed);
 	}
@@ -61,7 +63,8 @@ static int predecessor_drain(struct td_journal *journal)
 	for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) {
 		struct td_journal_ring ring;
 		rc = td_journal_ring_open(&ring, found.gl_pathv[i]);
-		if (rc == -EBADMSG) { // killed while it was being made: nothing was written to it yet
+		if (rc ==
+			-EBADMSG) { // killed while it was being made: nothing was written to it yet
 			unlink(found.gl_pathv[i]);
 			rc = 0;
 			continue;
@@ -85,7 +88,8 @@ static int rings_create(struct td_journal *journal, uint16_t n, uint64_t ring_by
 
 	for (uint16_t i = 0; i < n; i++) {
 		ring_path(journal, i, path, sizeof(path));
-		int rc = td_journal_ring_create(&journal->rings[i], path, ring_bytes, i, journal->epoch);
+		int rc = td_journal_ring_create(
+			&journal->rings[i], path, ring_bytes, i, journal->epoch);
 		if (rc < 0)
 			return rc;
 		journal->n_rings++;
@@ -93,8 +97,8 @@ static int rings_create(struct td_journal *journal, uint16_t n, uint64_t ring_by
 	return 0;
 }
 
-int td_journal_open(struct td_journal *journal, const char *run_dir, const char *state_dir, uint16_t n,
-	uint64_t ring_bytes, uint64_t started_us, const char **what)
+int td_journal_open(struct td_journal *journal, const char *run_dir, const char *state_dir,
+	uint16_t n, uint64_t ring_bytes, uint64_t started_us, const char **what)
 {
 	memset(journal, 0, sizeof(*journal));
 	journal->store.fd = -1;
@@ -127,13 +131,15 @@ static void *thread_main(void *arg)
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	while (!atomic_load_explicit(&journal->stop, memory_order_acquire)) {
-		atomic_store_explicit(&journal->error, td_journal_round(journal), memory_order_relaxed);
+		atomic_store_explicit(
+			&journal->error, td_journal_round(journal), memory_order_relaxed);
 		next.tv_nsec += ROUND_NS;
 		if (next.tv_nsec >= 1000000000) {
 			next.tv_sec++;
 			next.tv_nsec -= 1000000000;
 		}
-		// Absolute, and repeated after EINTR: a virtual port's signals would shorten a relative sleep.
+		// Absolute, and repeated after EINTR: a virtual port's signals would shorten a
+		// relative sleep.
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) == EINTR)
 			;
 	}

@@ -8,7 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-// One write, so that lines of two processes on one terminal stay whole; a lost log line is nobody's failure.
+// One write, so that lines of two processes on one terminal stay whole; a lost log line is nobody's
+// failure.
 static void line_write(const char *level, const char *text, int len)
 {
 	char stamp[32], line[2200];
@@ -18,8 +19,10 @@ static void line_write(const char *level, const char *text, int len)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	int n = snprintf(line, sizeof(line), "%s.%03ldZ %s %.*s\n", stamp, now.tv_nsec / 1000000, level, len, text);
-	if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
+	int n = snprintf(line, sizeof(line), "%s.%03ldZ %s %.*s\n", stamp, now.tv_nsec / 1000000,
+		level, len, text);
+	if (n > 0 && write(STDERR_FILENO, line,
+			     (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
 		return;
 }
 

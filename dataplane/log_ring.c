@@ -36,7 +36,9 @@ const struct td_log_line *td_log_ring_peek(struct td_log_ring *ring)
 {
 	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-	return tail == atomic_load_explicit(&ring->head, memory_order_acquire) ? NULL : &ring->lines[tail % TD_LOG_LINES];
+	return tail == atomic_load_explicit(&ring->head, memory_order_acquire)
+		       ? NULL
+		       : &ring->lines[tail % TD_LOG_LINES];
 }
 
 void td_log_ring_next(struct td_log_ring *ring)

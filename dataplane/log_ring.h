@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker's lines on their way to standard error. Bounded: a line that finds no room is dropped and counted.
+// A worker's lines on their way to standard error. Bounded: a line that finds no room is dropped
+// and counted.
 //
 // Producer: the worker. Consumer: main, which alone enters the kernel.
 #pragma once

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// tandem-dataplane: command line, configuration, EAL, signals. Everything else is main_loop.c and what it calls.
+// tandem-dataplane: command line, configuration, EAL, signals. Everything else is main_loop.c and
+// what it calls.
 #include "control/config.h"
 #include "control/policy_pb.h"
 #include "dataplane/eal.h"
@@ -38,7 +39,8 @@ static const char usage[] =
 	"  --set PATH=VALUE    override one setting, such as limits.calls=100; repeatable\n"
 	"  --check             say what the configuration needs and whether it is there, and end\n"
 	"  --version, --help\n"
-	"Runs in the foreground. SIGTERM drains and ends, a second one ends at once. Exit status: 0 ended as asked, 1 failed\n"
+	"Runs in the foreground. SIGTERM drains and ends, a second one ends at once. Exit status: "
+	"0 ended as asked, 1 failed\n"
 	"while running, 2 wrong usage or configuration.\n";
 
 static int words_write(int fd, const char *words, int status)
@@ -54,14 +56,16 @@ static int option_take(struct options *options, int c)
 		return -1;
 	case 's':
 		if (options->n_sets == SETS_MAX)
-			return words_write(STDERR_FILENO, "tandem-dataplane: more than 256 --set\n", EXIT_USAGE);
+			return words_write(STDERR_FILENO, "tandem-dataplane: more than 256 --set\n",
+				EXIT_USAGE);
 		options->sets[options->n_sets++] = optarg;
 		return -1;
 	case 'k':
 		options->check = true;
 		return -1;
 	case 'v':
-		return words_write(STDOUT_FILENO, "tandem-dataplane " TANDEM_VERSION "\n", EXIT_ENDED);
+		return words_write(
+			STDOUT_FILENO, "tandem-dataplane " TANDEM_VERSION "\n", EXIT_ENDED);
 	case 'h':
 		return words_write(STDOUT_FILENO, usage, EXIT_ENDED);
 	default:
@@ -96,12 +100,14 @@ static int check(const struct options *options, const struct td_config *conf)
 	struct td_pool_plan plan;
 
 	td_pools_plan(conf, &plan);
-	dprintf(STDOUT_FILENO, "%s: %u workers, %u ports, %u realms, %u calls, %u calls/s\n", options->path,
-		conf->n_workers, conf->n_ports, conf->n_realms, conf->max_calls, conf->max_cps);
+	dprintf(STDOUT_FILENO, "%s: %u workers, %u ports, %u realms, %u calls, %u calls/s\n",
+		options->path, conf->n_workers, conf->n_ports, conf->n_realms, conf->max_calls,
+		conf->max_cps);
 	return td_pools_check(&plan, conf, STDOUT_FILENO) < 0 ? EXIT_USAGE : EXIT_ENDED;
 }
 
-// --- running -------------------------------------------------------------------------------------------------------------
+// --- running
+// -------------------------------------------------------------------------------------------------------------
 
 static void on_end(int number)
 {
@@ -118,7 +124,8 @@ static void signals_take(void)
 	sigaction(SIGHUP, &ignore, NULL); // reloads are control's
 }
 
-// One data plane for each run_dir: the lock goes with the process, however it ends. The descriptor is never closed.
+// One data plane for each run_dir: the lock goes with the process, however it ends. The descriptor
+// is never closed.
 static int run_dir_lock(const struct td_config *conf)
 {
 	char path[TD_PATH_LEN];
@@ -141,8 +148,10 @@ static int eal_begin(const struct td_config *conf)
 	bool huge = conf->huge_mb > 0 && huge_mb >= conf->huge_mb;
 	if (conf->huge_mb > 0 && !huge)
 		td_log(TD_LOG_WARNING, "memory.no_hugepages",
-			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\"", conf->huge_mb, huge_mb);
-	int rc = td_eal_args(conf, huge ? conf->huge_mb : td_pools_eal_mb(&plan, false), huge, &args);
+			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\"",
+			conf->huge_mb, huge_mb);
+	int rc = td_eal_args(
+		conf, huge ? conf->huge_mb : td_pools_eal_mb(&plan, false), huge, &args);
 	return rc < 0 ? rc : td_eal_start(&args);
 }
 
@@ -155,7 +164,10 @@ static int fail(const char *event, const char *fault)
 static int run(const struct td_config *conf)
 {
 	static const struct td_policy_codec codec = {
-		.from_pb = td_policy_from_pb, .unpack = td_policy_unpack, .pack = td_policy_pack, .free = td_policy_conf_free,
+		.from_pb = td_policy_from_pb,
+		.unpack = td_policy_unpack,
+		.pack = td_policy_pack,
+		.free = td_policy_conf_free,
 	};
 	static struct td_switch s;
 	char fault[TD_FAULT_LEN] = "";

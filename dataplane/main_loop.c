@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define IDLE_MS 5 // errands from workers come without notice, and wait no longer
-#define CLOCK_NS 100000000ull       // how often the wall clock is looked at
-#define CLOCK_STEP_NS 1000000       // less is drift, followed with the next step
+#define IDLE_MS 5             // errands from workers come without notice, and wait no longer
+#define CLOCK_NS 100000000ull // how often the wall clock is looked at
+#define CLOCK_STEP_NS 1000000 // less is drift, followed with the next step
 #define LOG_LINES_PER_TURN 64
 
 struct main_state {
@@ -26,10 +26,10 @@ struct main_state {
 	struct td_drain drain;
 	struct td_stats stats;
 	struct td_admin admin;
-	uint64_t clock_ns; // when the wall clock is due
+	uint64_t clock_ns;  // when the wall clock is due
 	uint64_t ended_tsc; // of the last turn
-	unsigned int ends; // requests to end that were followed
-	int journal_error; // that was last told
+	unsigned int ends;  // requests to end that were followed
+	int journal_error;  // that was last told
 };
 
 // A step of the system's clock moves the dates of calls and nothing else.
@@ -62,7 +62,8 @@ static void journal_watch(struct main_state *m)
 		return;
 	m->journal_error = error;
 	if (error < 0)
-		td_log(TD_LOG_ERROR, "journal.stopped", "reason=\"%s\" effect=\"new calls get 503 when the rings are full\"",
+		td_log(TD_LOG_ERROR, "journal.stopped",
+			"reason=\"%s\" effect=\"new calls get 503 when the rings are full\"",
 			strerror(-error));
 	else
 		td_log(TD_LOG_INFO, "journal.goes_on", NULL);
@@ -104,9 +105,11 @@ static void policy_start(struct main_state *m)
 	int rc = td_policy_apply_saved(&m->policy, error, sizeof(error));
 
 	if (rc == 0)
-		td_log(TD_LOG_INFO, "policy.kept", "generation=%016" PRIx64, td_policy_generation(m->policy.current));
+		td_log(TD_LOG_INFO, "policy.kept", "generation=%016" PRIx64,
+			td_policy_generation(m->policy.current));
 	else if (rc == -ENOENT)
-		td_log(TD_LOG_INFO, "policy.none", "effect=\"new calls get 503 until control pushes one\"");
+		td_log(TD_LOG_INFO, "policy.none",
+			"effect=\"new calls get 503 until control pushes one\"");
 	else
 		td_log(TD_LOG_WARNING, "policy.not_taken", "reason=\"%s\"", error);
 }
@@ -117,21 +120,25 @@ static void ports_tell(const struct td_dataplane *dp)
 
 	for (uint16_t i = 0; i < dp->n_ports; i++) {
 		td_port_describe(&dp->ports[i], text, sizeof(text));
-		td_log(TD_LOG_INFO, "port.up", "name=%s device=\"%s\" text=\"%s\"", dp->ports[i].conf.name,
-			dp->ports[i].conf.device, text);
+		td_log(TD_LOG_INFO, "port.up", "name=%s device=\"%s\" text=\"%s\"",
+			dp->ports[i].conf.name, dp->ports[i].conf.device, text);
 	}
 }
 
-static int main_start(struct main_state *m, const struct td_policy_codec *codec, char fault[TD_FAULT_LEN])
+static int main_start(
+	struct main_state *m, const struct td_policy_codec *codec, char fault[TD_FAULT_LEN])
 {
 	td_policy_apply_init(&m->policy, m->dp, codec);
 	m->drain.dp = m->dp;
-	m->admin = (struct td_admin){ .dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats };
+	m->admin = (struct td_admin){
+		.dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats
+	};
 	int rc = td_stats_init(&m->stats, m->dp);
 	if (rc == 0)
 		rc = td_admin_open(&m->admin);
 	if (rc < 0) {
-		snprintf(fault, TD_FAULT_LEN, "%s/dataplane.sock: %s", m->dp->conf.run_dir, strerror(-rc));
+		snprintf(fault, TD_FAULT_LEN, "%s/dataplane.sock: %s", m->dp->conf.run_dir,
+			strerror(-rc));
 		return rc;
 	}
 	policy_start(m);
@@ -142,14 +149,15 @@ static int main_start(struct main_state *m, const struct td_policy_codec *codec,
 	}
 	ports_tell(m->dp);
 	td_neigh_announce(m->dp);
-	td_log(TD_LOG_INFO, "start.ready", "version=" TANDEM_VERSION " node=%s epoch=%u workers=%u run_dir=%s",
+	td_log(TD_LOG_INFO, "start.ready",
+		"version=" TANDEM_VERSION " node=%s epoch=%u workers=%u run_dir=%s",
 		m->dp->conf.node, m->dp->epoch, m->dp->n_workers, m->dp->conf.run_dir);
 	sd_notify(0, "READY=1");
 	return 0;
 }
 
-int td_main_loop(struct td_switch *s, const struct td_policy_codec *codec, _Atomic unsigned int *ends,
-	char fault[TD_FAULT_LEN])
+int td_main_loop(struct td_switch *s, const struct td_policy_codec *codec,
+	_Atomic unsigned int *ends, char fault[TD_FAULT_LEN])
 {
 	struct main_state *m = calloc(1, sizeof(*m));
 

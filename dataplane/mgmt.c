@@ -23,14 +23,17 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-// --- connections -------------------------------------------------------------------------------------------------------
+// --- connections
+// -------------------------------------------------------------------------------------------------------
 
 static void conn_free(struct td_mgmt_conn *conn)
 {
 	close(conn->fd); // leaves epoll by itself
 	free(conn->in);
 	free(conn->out);
-	*conn = (struct td_mgmt_conn){ .fd = -1, .index = conn->index, .generation = conn->generation + 1 };
+	*conn = (struct td_mgmt_conn){
+		.fd = -1, .index = conn->index, .generation = conn->generation + 1
+	};
 }
 
 static struct td_mgmt_conn *conn_new(struct td_mgmt *mgmt, int fd)
@@ -70,12 +73,14 @@ struct td_mgmt_conn *td_mgmt_tagged(struct td_mgmt *mgmt, uint64_t tag)
 {
 	uint32_t index = (uint32_t)tag - 1;
 
-	if (index >= TD_MGMT_CONNS || mgmt->conns[index].fd < 0 || mgmt->conns[index].generation != tag >> 32)
+	if (index >= TD_MGMT_CONNS || mgmt->conns[index].fd < 0 ||
+		mgmt->conns[index].generation != tag >> 32)
 		return NULL;
 	return &mgmt->conns[index];
 }
 
-// --- output ------------------------------------------------------------------------------------------------------------
+// --- output
+// ------------------------------------------------------------------------------------------------------------
 
 static bool out_room(struct td_mgmt_conn *conn, size_t bytes)
 {
@@ -146,7 +151,8 @@ void td_mgmt_send_done(struct td_mgmt_conn *conn, uint64_t id, uint64_t count)
 static void conn_flush(struct td_mgmt *mgmt, struct td_mgmt_conn *conn)
 {
 	while (conn->out_sent < conn->out_len) {
-		ssize_t n = send(conn->fd, conn->out + conn->out_sent, conn->out_len - conn->out_sent, MSG_NOSIGNAL);
+		ssize_t n = send(conn->fd, conn->out + conn->out_sent,
+			conn->out_len - conn->out_sent, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN)
@@ -155,21 +161,25 @@ static void conn_flush(struct td_mgmt *mgmt, struct td_mgmt_conn *conn)
 			break;
 		conn->out_sent += (size_t)n;
 	}
-	if (conn->closing) { // what the kernel did not take at once is lost: nobody may hold a slot by not reading
+	if (conn->closing) { // what the kernel did not take at once is lost: nobody may hold a slot
+			     // by not reading
 		conn_free(conn);
 		return;
 	}
 	bool owed = conn->out_sent < conn->out_len;
 	if (owed == conn->writable_wanted)
 		return;
-	struct epoll_event event = { .events = EPOLLIN | (owed ? EPOLLOUT : 0), .data.u32 = conn->index };
+	struct epoll_event event = { .events = EPOLLIN | (owed ? EPOLLOUT : 0),
+		.data.u32 = conn->index };
 	epoll_ctl(mgmt->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
 	conn->writable_wanted = owed;
 }
 
-// --- input -------------------------------------------------------------------------------------------------------------
+// --- input
+// -------------------------------------------------------------------------------------------------------------
 
-static void frame_take(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *bytes, size_t len)
+static void frame_take(
+	struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *bytes, size_t len)
 {
 	Tandem__Frame *frame = tandem__frame__unpack(&mgmt->arena.allocator, len, bytes);
 
@@ -177,7 +187,8 @@ static void frame_take(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const ui
 		td_mgmt_send_error(conn, 0, EBADMSG, "this is no frame of tandem.proto");
 		conn->closing = true;
 	} else if (frame->version != 1) {
-		td_mgmt_send_error(conn, frame->id, EPROTONOSUPPORT, "only version 1 of the protocol is spoken here");
+		td_mgmt_send_error(conn, frame->id, EPROTONOSUPPORT,
+			"only version 1 of the protocol is spoken here");
 		conn->closing = true;
 	} else {
 		mgmt->handler.frame(mgmt->handler.ctx, conn, frame);
@@ -190,8 +201,10 @@ uint32_t td_mgmt_input(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, uint32_t
 	size_t at = 0;
 	uint32_t n = 0;
 
-	// A job in progress, or an output that nobody reads, holds the connection's further requests.
-	while (n < max && !conn->closing && conn->job.kind == 0 && conn->out_len - conn->out_sent < TD_MGMT_OUT_EASY) {
+	// A job in progress, or an output that nobody reads, holds the connection's further
+	// requests.
+	while (n < max && !conn->closing && conn->job.kind == 0 &&
+		conn->out_len - conn->out_sent < TD_MGMT_OUT_EASY) {
 		int64_t len = td_frame_length(conn->in + at, conn->in_len - at);
 		if (len == -2) {
 			td_mgmt_send_error(conn, 0, EMSGSIZE, "the frame is longer than 16 MiB");
@@ -234,12 +247,14 @@ static void conn_read(struct td_mgmt_conn *conn)
 		conn->closing = true;
 }
 
-// --- the socket --------------------------------------------------------------------------------------------------------
+// --- the socket
+// --------------------------------------------------------------------------------------------------------
 
 static bool somebody_listens(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool there = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	bool there =
+		fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -258,7 +273,8 @@ static int listen_open(struct td_mgmt *mgmt)
 	if (mgmt->listen_fd < 0)
 		return -errno;
 	mode_t mask = umask(0177); // 0600 from the first moment on
-	int rc = bind(mgmt->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	int rc = bind(mgmt->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno
+											 : 0;
 	umask(mask);
 	if (rc == 0 && listen(mgmt->listen_fd, BACKLOG) < 0)
 		rc = -errno;
@@ -330,7 +346,8 @@ uint32_t td_mgmt_turn(struct td_mgmt *mgmt)
 			continue;
 		if (conn->job.kind != 0 && conn->out_len - conn->out_sent < TD_MGMT_OUT_EASY)
 			mgmt->handler.resume(mgmt->handler.ctx, conn);
-		while (frames < TD_MGMT_FRAMES_PER_TURN && now_ns() < until && td_mgmt_input(mgmt, conn, 1) > 0)
+		while (frames < TD_MGMT_FRAMES_PER_TURN && now_ns() < until &&
+			td_mgmt_input(mgmt, conn, 1) > 0)
 			frames++;
 		conn_flush(mgmt, conn);
 	}

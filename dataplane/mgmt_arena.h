@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory for one unpacked frame: handed out in order, given back whole. A few bytes on the wire may ask for much memory,
-// so that it is bounded. Owner: main.
+// Memory for one unpacked frame: handed out in order, given back whole. A few bytes on the wire may
+// ask for much memory, so that it is bounded. Owner: main.
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -11,7 +11,7 @@
 struct td_arena_chunk;
 
 struct td_arena {
-	ProtobufCAllocator allocator; // pass its address to protobuf-c
+	ProtobufCAllocator allocator;  // pass its address to protobuf-c
 	struct td_arena_chunk *chunks; // newest first; the oldest is kept over resets
 	size_t bytes;                  // of all chunks
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tables of `show`: each row a frame, then Done with their number. Short tables go out at once; calls and trunks in
-// pieces, as fast as they are read.
+// The tables of `show`: each row a frame, then Done with their number. Short tables go out at once;
+// calls and trunks in pieces, as fast as they are read.
 #include "dataplane/admin.h"
 #include "dataplane/port.h"
 #include "dataplane/trunk_state.h"
@@ -32,7 +32,8 @@ static void job_end(struct td_mgmt_conn *conn)
 	td_mgmt_send_done(conn, job.id, job.count);
 }
 
-// --- cores, ports, counters, version -------------------------------------------------------------------------------------
+// --- cores, ports, counters, version
+// -------------------------------------------------------------------------------------
 
 static uint64_t drops_of(const struct td_worker *w)
 {
@@ -46,7 +47,8 @@ static uint64_t drops_of(const struct td_worker *w)
 	return drops;
 }
 
-static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const struct td_worker *w)
+static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const struct td_worker *w)
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__Core core = TANDEM__CORE__INIT;
@@ -102,7 +104,8 @@ static void show_ports(const struct td_admin *admin, struct td_mgmt_conn *conn, 
 	td_mgmt_send_done(conn, id, admin->dp->n_ports);
 }
 
-static void show_counters(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, bool per_core)
+static void show_counters(
+	const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, bool per_core)
 {
 	const struct td_dataplane *dp = admin->dp;
 	uint64_t cores[TD_WORKERS_MAX + 1];
@@ -126,7 +129,8 @@ static void show_counters(const struct td_admin *admin, struct td_mgmt_conn *con
 	td_mgmt_send_done(conn, id, TD_C__COUNT);
 }
 
-static void version_send(struct td_mgmt_conn *conn, uint64_t id, const char *component, const char *version)
+static void version_send(
+	struct td_mgmt_conn *conn, uint64_t id, const char *component, const char *version)
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__Version row = TANDEM__VERSION__INIT;
@@ -145,13 +149,15 @@ static void show_version(struct td_mgmt_conn *conn, uint64_t id)
 	td_mgmt_send_done(conn, id, 2);
 }
 
-// --- trunks --------------------------------------------------------------------------------------------------------------
+// --- trunks
 
-static void trunk_send(const struct td_admin *admin, struct td_mgmt_conn *conn, const struct td_trunk *trunk)
+static void trunk_send(
+	const struct td_admin *admin, struct td_mgmt_conn *conn, const struct td_trunk *trunk)
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
-	const struct td_trunk_counts *counts = td_trunk_state_counts(admin->dp->trunks, trunk->slot);
+	const struct td_trunk_counts *counts =
+		td_trunk_state_counts(admin->dp->trunks, trunk->slot);
 	char up[] = "up", disabled[] = "disabled", draining[] = "draining";
 
 	item.row_case = TANDEM__ITEM__ROW_TRUNK;
@@ -177,7 +183,7 @@ static void trunks_more(const struct td_admin *admin, struct td_mgmt_conn *conn)
 		job_end(conn);
 }
 
-// --- calls ---------------------------------------------------------------------------------------------------------------
+// --- calls
 
 static void calls_ask(const struct td_admin *admin, struct td_mgmt_conn *conn)
 {
@@ -200,9 +206,11 @@ static void calls_ask(const struct td_admin *admin, struct td_mgmt_conn *conn)
 	job->asked = true;
 }
 
-static void leg_fill(Tandem__Leg *row, const struct td_call_leg_view *leg, char text[2][TD_ADDR_STRLEN], char side[2])
+static void leg_fill(Tandem__Leg *row, const struct td_call_leg_view *leg,
+	char text[2][TD_ADDR_STRLEN], char side[2])
 {
-	const struct td_sockaddr *remote = leg->stats.remote.family ? &leg->stats.remote : &leg->remote;
+	const struct td_sockaddr *remote =
+		leg->stats.remote.family ? &leg->stats.remote : &leg->remote;
 
 	tandem__leg__init(row);
 	side[0] = leg->side;
@@ -267,17 +275,17 @@ void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn)
 		calls_ask(admin, conn);
 }
 
-// -------------------------------------------------------------------------------------------------------------------------
 
-static void job_begin(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, enum td_admin_job kind,
-	const char *key)
+static void job_begin(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	enum td_admin_job kind, const char *key)
 {
 	conn->job = (struct td_mgmt_job){ .kind = (uint8_t)kind, .id = id };
 	snprintf(conn->job.key, sizeof(conn->job.key), "%s", key);
 	td_mgmt_show_more(admin, conn);
 }
 
-void td_mgmt_show(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show)
+void td_mgmt_show(
+	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show)
 {
 	switch (show->table) {
 	case TANDEM__TABLE__CORES:

@@ -11,13 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp, const struct td_policy_codec *codec)
+void td_policy_apply_init(
+	struct td_policy_apply *apply, struct td_dataplane *dp, const struct td_policy_codec *codec)
 {
 	*apply = (struct td_policy_apply){ .dp = dp, .codec = codec };
 	snprintf(apply->path, sizeof(apply->path), "%s/policy.bin", dp->conf.state_dir);
 }
 
-// --- names → slots and indices -------------------------------------------------------------------------------------------
+// --- names → slots and indices
+// -------------------------------------------------------------------------------------------
 
 static uint32_t slot_of(void *ctx, const char *trunk_name)
 {
@@ -68,9 +70,11 @@ static void slots_sweep(struct td_policy_apply *apply)
 	free(list.names);
 }
 
-// --- publish and retire --------------------------------------------------------------------------------------------------
+// --- publish and retire
+// --------------------------------------------------------------------------------------------------
 
-static int publish(struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
+static int publish(
+	struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
 {
 	struct td_policy_env env = { slot_of, realm_of, apply->dp };
 	struct td_policy *old = apply->current;
@@ -85,7 +89,8 @@ static int publish(struct td_policy_apply *apply, const struct td_policy_conf *c
 	apply->current = policy;
 	atomic_store_explicit(&apply->dp->policy, policy, memory_order_release);
 	if (old)
-		apply->retired[apply->n_retired++] = (struct td_policy_retired){ old, rte_rcu_qsbr_start(apply->dp->qsbr) };
+		apply->retired[apply->n_retired++] =
+			(struct td_policy_retired){ old, rte_rcu_qsbr_start(apply->dp->qsbr) };
 	return 0;
 }
 
@@ -94,12 +99,14 @@ void td_policy_apply_collect(struct td_policy_apply *apply)
 	uint32_t done = 0;
 
 	// Grace periods end in the order in which they began.
-	while (done < apply->n_retired && rte_rcu_qsbr_check(apply->dp->qsbr, apply->retired[done].token, false) == 1)
+	while (done < apply->n_retired &&
+		rte_rcu_qsbr_check(apply->dp->qsbr, apply->retired[done].token, false) == 1)
 		td_policy_free(apply->retired[done++].policy);
 	if (done == 0)
 		return;
 	apply->n_retired -= done;
-	memmove(apply->retired, apply->retired + done, apply->n_retired * sizeof(apply->retired[0]));
+	memmove(apply->retired, apply->retired + done,
+		apply->n_retired * sizeof(apply->retired[0]));
 	if (apply->n_retired == 0)
 		slots_sweep(apply);
 }
@@ -113,7 +120,8 @@ void td_policy_apply_fini(struct td_policy_apply *apply)
 	apply->current = NULL;
 }
 
-// --- where policies come from --------------------------------------------------------------------------------------------
+// --- where policies come from
+// --------------------------------------------------------------------------------------------
 
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap)
 {
@@ -145,11 +153,13 @@ static void save(struct td_policy_apply *apply, const struct td_policy_conf *con
 
 	// The policy is in force all the same; control pushes it again after a restart.
 	if (rc < 0)
-		td_log(TD_LOG_WARNING, "policy.not_kept", "path=%s reason=\"%s\"", apply->path, strerror(-rc));
+		td_log(TD_LOG_WARNING, "policy.not_kept", "path=%s reason=\"%s\"", apply->path,
+			strerror(-rc));
 	free(bytes);
 }
 
-int td_policy_apply_push(struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap)
+int td_policy_apply_push(
+	struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap)
 {
 	const char *why = NULL;
 	struct td_policy_conf *conf = apply->codec->from_pb(policy, &why);

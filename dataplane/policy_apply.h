@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The policy in force: published to workers whole, the old one freed when no worker can still read it, a copy kept in
-// state_dir for a start without control (architecture §1). Nobody waits for a grace period.
+// The policy in force: published to workers whole, the old one freed when no worker can still read
+// it, a copy kept in state_dir for a start without control (architecture §1). Nobody waits for a
+// grace period.
 //
 // Owner: main. Allocates; the disk is touched once for each policy.
 #pragma once
@@ -12,7 +13,8 @@
 
 #define TD_POLICY_RETIRED_MAX 8
 
-// How policies are read; main.c hands in control's functions (control/policy_pb.h), so that nothing else here knows them.
+// How policies are read; main.c hands in control's functions (control/policy_pb.h), so that nothing
+// else here knows them.
 struct td_policy_codec {
 	struct td_policy_conf *(*from_pb)(const Tandem__Policy *policy, const char **error);
 	struct td_policy_conf *(*unpack)(const uint8_t *bytes, size_t len, const char **error);
@@ -34,11 +36,15 @@ struct td_policy_apply {
 	struct td_policy_retired retired[TD_POLICY_RETIRED_MAX];
 };
 
-void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp, const struct td_policy_codec *codec);
-// Takes the copy of the last boot. 0; -ENOENT: there is none; -EINVAL: it does not hold (*error says why).
+void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp,
+	const struct td_policy_codec *codec);
+// Takes the copy of the last boot. 0; -ENOENT: there is none; -EINVAL: it does not hold (*error
+// says why).
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap);
-// A policy from control. 0, and it is in force and kept; -EINVAL or -EAGAIN with error, and the old one stands.
-int td_policy_apply_push(struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap);
+// A policy from control. 0, and it is in force and kept; -EINVAL or -EAGAIN with error, and the old
+// one stands.
+int td_policy_apply_push(
+	struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap);
 // Frees what no worker reads any more. Once a turn.
 void td_policy_apply_collect(struct td_policy_apply *apply);
 // After the workers have returned.

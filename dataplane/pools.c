@@ -17,13 +17,15 @@
 #define SMALL_PAGE 4096
 #define MIB (1024ull * 1024)
 #define FRAME_ROOM (2048 + RTE_PKTMBUF_HEADROOM)
-#define QUEUE_DEPTH 1024       // descriptors of a queue, receive or transmit
-#define HANDOFF_DEPTH 1024     // of each ring between two cores
-#define HANDOFF_RINGS_MAX 16   // of a worker that may be full at once: more than that is overload, and named drops
+#define QUEUE_DEPTH 1024   // descriptors of a queue, receive or transmit
+#define HANDOFF_DEPTH 1024 // of each ring between two cores
+#define HANDOFF_RINGS_MAX                                                                          \
+	16 // of a worker that may be full at once: more than that is overload, and named drops
 #define POOL_CACHE 256
-#define BIG_IN_FLIGHT 512      // long SIP messages of a worker that are being written, sent or handed over
+#define BIG_IN_FLIGHT                                                                              \
+	512 // long SIP messages of a worker that are being written, sent or handed over
 #define MBUF_OVERHEAD (sizeof(struct rte_mbuf) + TD_MBUF_PRIV + 64)
-#define EAL_OWN_MB 64          // DPDK's own tables, ports' queues, and what alignment costs
+#define EAL_OWN_MB 64 // DPDK's own tables, ports' queues, and what alignment costs
 
 // With several workers a hash never spreads evenly: each may take a quarter more than its part.
 static uint32_t worker_share(uint32_t total, uint16_t n)
@@ -34,8 +36,8 @@ static uint32_t worker_share(uint32_t total, uint16_t n)
 	return share < total ? (uint32_t)share : total;
 }
 
-// A whole datagram with its headers, which the parser may find one byte too long; a message that is sent; the frame of a
-// port whose kernel joins fragments.
+// A whole datagram with its headers, which the parser may find one byte too long; a message that is
+// sent; the frame of a port whose kernel joins fragments.
 static uint16_t big_room(const struct td_config *conf)
 {
 	uint32_t room = conf->sip_message_bytes + RTE_PKTMBUF_HEADROOM + 128;
@@ -48,7 +50,8 @@ static uint16_t big_room(const struct td_config *conf)
 	return room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
 }
 
-static void row_add(struct td_pool_plan *plan, const char *name, uint64_t count, uint64_t bytes, bool eal)
+static void row_add(
+	struct td_pool_plan *plan, const char *name, uint64_t count, uint64_t bytes, bool eal)
 {
 	plan->rows[plan->n_rows++] = (struct td_pool_row){ name, count, bytes, eal };
 	if (eal)
@@ -59,10 +62,12 @@ static uint32_t frames_needed(const struct td_config *conf)
 {
 	uint64_t n = conf->n_workers;
 	uint64_t rings = 3 * n < HANDOFF_RINGS_MAX ? 3 * n : HANDOFF_RINGS_MAX;
-	uint64_t frames = n * (rings * HANDOFF_DEPTH + POOL_CACHE + 2ull * TD_BURST * conf->n_ports);
+	uint64_t frames =
+		n * (rings * HANDOFF_DEPTH + POOL_CACHE + 2ull * TD_BURST * conf->n_ports);
 
 	for (uint8_t i = 0; i < conf->n_ports; i++)
-		frames += 2ull * QUEUE_DEPTH * (td_port_queues_max(&conf->ports[i], conf->n_workers) + 1u);
+		frames += 2ull * QUEUE_DEPTH *
+			  (td_port_queues_max(&conf->ports[i], conf->n_workers) + 1u);
 	frames += 8 * 1024; // packets that wait for a neighbour
 	return (uint32_t)frames;
 }
@@ -81,13 +86,15 @@ static void media_count(const struct td_config *conf, struct td_pool_plan *plan)
 {
 	for (uint8_t r = 0; r < conf->n_realms; r++) {
 		const struct td_realm_conf *realm = &conf->realms[r];
-		uint32_t pairs = realm->media_port_max < realm->media_port_min ? 0 :
-			(realm->media_port_max - realm->media_port_min + 1u) / 2;
+		uint32_t pairs = realm->media_port_max < realm->media_port_min
+					 ? 0
+					 : (realm->media_port_max - realm->media_port_min + 1u) / 2;
 		for (uint8_t a = 0; a < realm->n_addresses; a++)
 			if (realm->addresses[a].media)
 				plan->media_pairs += pairs;
 	}
-	plan->media_pairs_needed = 2ull * conf->max_calls + (uint64_t)conf->max_cps * 2 * conf->quarantine_ms / 1000;
+	plan->media_pairs_needed =
+		2ull * conf->max_calls + (uint64_t)conf->max_cps * 2 * conf->quarantine_ms / 1000;
 }
 
 void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
@@ -97,39 +104,47 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	*plan = (struct td_pool_plan){ 0 };
 	plan->worker_calls = worker_share(conf->max_calls, n);
 	plan->worker_cps = worker_share(conf->max_cps, n);
-	plan->worker_legs = 2 * plan->worker_calls + plan->worker_calls / 8 + 64; // attempts in parallel, further streams
+	plan->worker_legs = 2 * plan->worker_calls + plan->worker_calls / 8 +
+			    64; // attempts in parallel, further streams
 	plan->journal_ring_bytes = td_journal_ring_bytes(plan->worker_calls, plan->worker_cps);
 	plan->mbuf_room = FRAME_ROOM;
 	plan->big_mbuf_room = big_room(conf);
 	plan->mbufs = frames_needed(conf);
 	plan->big_mbufs = big_needed(conf);
-	plan->small_page_bytes = plan->mbufs * (SMALL_PAGE - (MBUF_OVERHEAD + plan->mbuf_room) % SMALL_PAGE) +
+	plan->small_page_bytes =
+		plan->mbufs * (SMALL_PAGE - (MBUF_OVERHEAD + plan->mbuf_room) % SMALL_PAGE) +
 		plan->big_mbufs * (uint64_t)SMALL_PAGE;
 	media_count(conf, plan);
 
 	row_add(plan, "frames", plan->mbufs, plan->mbufs * (MBUF_OVERHEAD + plan->mbuf_room), true);
-	row_add(plan, "sip messages", plan->big_mbufs, plan->big_mbufs * (MBUF_OVERHEAD + plan->big_mbuf_room), true);
-	row_add(plan, "media legs", (uint64_t)n * plan->worker_legs, n * td_leg_table_bytes(conf, n, plan->worker_legs), true);
-	row_add(plan, "hand-off rings", (uint64_t)n * (3 * n + 1), n * (3 * n + 1) * (HANDOFF_DEPTH * 8ull + 512), true);
+	row_add(plan, "sip messages", plan->big_mbufs,
+		plan->big_mbufs * (MBUF_OVERHEAD + plan->big_mbuf_room), true);
+	row_add(plan, "media legs", (uint64_t)n * plan->worker_legs,
+		n * td_leg_table_bytes(conf, n, plan->worker_legs), true);
+	row_add(plan, "hand-off rings", (uint64_t)n * (3 * n + 1),
+		n * (3 * n + 1) * (HANDOFF_DEPTH * 8ull + 512), true);
 	row_add(plan, "neighbours", TD_NEIGHBOURS, TD_NEIGHBOURS * 512ull, true);
 	row_add(plan, "journal rings", n, n * plan->journal_ring_bytes, false);
 }
 
 uint32_t td_pools_eal_mb(const struct td_pool_plan *plan, bool huge)
 {
-	uint64_t bytes = plan->eal_bytes + plan->eal_bytes / 16 + (huge ? 0 : plan->small_page_bytes);
+	uint64_t bytes =
+		plan->eal_bytes + plan->eal_bytes / 16 + (huge ? 0 : plan->small_page_bytes);
 
 	return (uint32_t)(bytes / MIB) + EAL_OWN_MB;
 }
 
-static void print_line(int fd, const char *name, uint64_t needed, uint64_t available, const char *unit)
+static void print_line(
+	int fd, const char *name, uint64_t needed, uint64_t available, const char *unit)
 {
 	if (fd >= 0)
-		dprintf(fd, "  %-28s needed %10lu %-8s available %10lu%s\n", name, needed, unit, available,
-			needed > available ? "   TOO SMALL" : "");
+		dprintf(fd, "  %-28s needed %10lu %-8s available %10lu%s\n", name, needed, unit,
+			available, needed > available ? "   TOO SMALL" : "");
 }
 
-// Free room where run_dir is or will be; the rings of this switch that lie there already are taken anew.
+// Free room where run_dir is or will be; the rings of this switch that lie there already are taken
+// anew.
 static uint64_t run_dir_bytes(const struct td_config *conf)
 {
 	struct statvfs fs;
@@ -151,18 +166,22 @@ int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf
 {
 	uint32_t needed_mb = td_pools_eal_mb(plan, conf->huge_mb > 0);
 	uint64_t huge_mb = conf->huge_mb ? conf->huge_mb : needed_mb;
-	uint64_t rings = (conf->n_workers * plan->journal_ring_bytes + MIB - 1) / MIB, run_mb = run_dir_bytes(conf) / MIB;
+	uint64_t rings = (conf->n_workers * plan->journal_ring_bytes + MIB - 1) / MIB,
+		 run_mb = run_dir_bytes(conf) / MIB;
 
 	for (uint32_t i = 0; i < plan->n_rows && fd >= 0; i++)
-		dprintf(fd, "  %-28s %10lu in %8lu KiB\n", plan->rows[i].name, plan->rows[i].count, plan->rows[i].bytes / 1024);
+		dprintf(fd, "  %-28s %10lu in %8lu KiB\n", plan->rows[i].name, plan->rows[i].count,
+			plan->rows[i].bytes / 1024);
 	print_line(fd, "memory.huge_mb", needed_mb, huge_mb, "MiB");
 	print_line(fd, "media port pairs", plan->media_pairs_needed, plan->media_pairs, "pairs");
 	print_line(fd, "journal rings in run_dir", rings, run_mb, "MiB");
-	bool holds = needed_mb <= huge_mb && plan->media_pairs_needed <= plan->media_pairs && rings <= run_mb;
+	bool holds = needed_mb <= huge_mb && plan->media_pairs_needed <= plan->media_pairs &&
+		     rings <= run_mb;
 	return holds ? 0 : -ENOSPC;
 }
 
-// --- after EAL ---------------------------------------------------------------------------------------------------------
+// --- after EAL
+// ---------------------------------------------------------------------------------------------------------
 
 static uint16_t sockets_used(const struct td_dataplane *dp, int sockets[TD_WORKERS_MAX])
 {
@@ -193,8 +212,10 @@ int td_pools_create(struct td_dataplane *dp, const struct td_pool_plan *plan)
 	uint16_t n = sockets_used(dp, sockets);
 
 	for (uint16_t s = 0; s < n; s++) {
-		struct rte_mempool *mbufs = pool_make("frames", sockets[s], plan->mbufs / n, plan->mbuf_room);
-		struct rte_mempool *big = pool_make("messages", sockets[s], plan->big_mbufs / n, plan->big_mbuf_room);
+		struct rte_mempool *mbufs =
+			pool_make("frames", sockets[s], plan->mbufs / n, plan->mbuf_room);
+		struct rte_mempool *big =
+			pool_make("messages", sockets[s], plan->big_mbufs / n, plan->big_mbuf_room);
 		if (!mbufs || !big)
 			return -ENOMEM;
 		for (uint16_t i = 0; i < dp->n_workers; i++) {
@@ -209,7 +230,8 @@ int td_pools_create(struct td_dataplane *dp, const struct td_pool_plan *plan)
 	return 0;
 }
 
-static void pool_free_once(struct td_dataplane *dp, struct rte_mempool *mbufs, struct rte_mempool *big)
+static void pool_free_once(
+	struct td_dataplane *dp, struct rte_mempool *mbufs, struct rte_mempool *big)
 {
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
 		if (dp->workers[i]->mbufs != mbufs)

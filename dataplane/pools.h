@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How much of everything the limits need, computed before EAL starts (architecture §3): mbufs, legs, rings, memory.
+// How much of everything the limits need, computed before EAL starts (architecture §3): mbufs,
+// legs, rings, memory.
 // `--check` prints the table. Pools are made once, one pair for each NUMA socket with a worker.
 #pragma once
 
@@ -23,11 +24,12 @@ struct td_pool_plan {
 	// Shares of one worker.
 	uint32_t worker_calls, worker_cps, worker_legs;
 	uint64_t journal_ring_bytes;
-	uint32_t mbufs, big_mbufs;         // of the whole data plane
-	uint16_t mbuf_room, big_mbuf_room; // data room, headroom included
+	uint32_t mbufs, big_mbufs;                // of the whole data plane
+	uint16_t mbuf_room, big_mbuf_room;        // data room, headroom included
 	uint64_t media_pairs, media_pairs_needed; // RTP/RTCP port pairs of all realms
-	uint64_t eal_bytes;                // of the rows that are in EAL's memory
-	uint64_t small_page_bytes;         // beside them without hugepages: no frame crosses the end of a page
+	uint64_t eal_bytes;                       // of the rows that are in EAL's memory
+	uint64_t small_page_bytes; // beside them without hugepages: no frame crosses the end of a
+				   // page
 	uint32_t n_rows;
 	struct td_pool_row rows[TD_POOL_ROWS];
 };
@@ -35,7 +37,8 @@ struct td_pool_plan {
 void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan);
 // Megabytes that EAL must have, its own needs included; huge: from hugepages.
 uint32_t td_pools_eal_mb(const struct td_pool_plan *plan, bool huge);
-// Prints needed and available on fd where fd >= 0. 0, or -ENOSPC where huge_mb, the port ranges or run_dir cannot hold it.
+// Prints needed and available on fd where fd >= 0. 0, or -ENOSPC where huge_mb, the port ranges or
+// run_dir cannot hold it.
 int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf, int fd);
 
 struct td_dataplane;

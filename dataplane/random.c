@@ -6,12 +6,16 @@
 #include <sys/random.h>
 
 #define ROTATE(v, n) ((v) << (n) | (v) >> (32 - (n)))
-#define QUARTER(a, b, c, d) \
-	do { \
-		a += b; d = ROTATE(d ^ a, 16); \
-		c += d; b = ROTATE(b ^ c, 12); \
-		a += b; d = ROTATE(d ^ a, 8); \
-		c += d; b = ROTATE(b ^ c, 7); \
+#define QUARTER(a, b, c, d)                                                                        \
+	do {                                                                                       \
+		a += b;                                                                            \
+		d = ROTATE(d ^ a, 16);                                                             \
+		c += d;                                                                            \
+		b = ROTATE(b ^ c, 12);                                                             \
+		a += b;                                                                            \
+		d = ROTATE(d ^ a, 8);                                                              \
+		c += d;                                                                            \
+		b = ROTATE(b ^ c, 7);                                                              \
 	} while (0)
 
 void td_chacha20_block(const uint32_t key[8], uint64_t counter, uint8_t out[64])
@@ -74,7 +78,8 @@ void td_random_bytes(struct td_random *random, void *dst, uint32_t len)
 		uint32_t n = (uint32_t)sizeof(random->pool) - random->used;
 		n = n < len ? n : len;
 		memcpy(out, random->pool + random->used, n);
-		memset(random->pool + random->used, 0, n); // what was given out cannot be read here again
+		memset(random->pool + random->used, 0,
+			n); // what was given out cannot be read here again
 		random->used += n;
 		out += n;
 		len -= n;

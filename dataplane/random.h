@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Unpredictable bytes without a system call: ChaCha20 (RFC 8439 §2.3) keyed by the kernel at start-up, with the key
-// replaced by its own output at every refill. One per worker.
+// Unpredictable bytes without a system call: ChaCha20 (RFC 8439 §2.3) keyed by the kernel at
+// start-up, with the key replaced by its own output at every refill. One per worker.
 #pragma once
 
 #include <stdint.h>

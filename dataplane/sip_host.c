@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// --- buffers -----------------------------------------------------------------------------------------------------------
+// --- buffers
+// -----------------------------------------------------------------------------------------------------------
 
 static int host_buf_get(void *host, uint32_t bytes, struct td_buf *out)
 {
 	struct td_worker *w = host;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(bytes <= w->sip_host->small_bytes ? w->mbufs : w->big_mbufs);
+	struct rte_mbuf *m =
+		rte_pktmbuf_alloc(bytes <= w->sip_host->small_bytes ? w->mbufs : w->big_mbufs);
 
 	if (!m || rte_pktmbuf_tailroom(m) < bytes) {
 		td_worker_count(w, TD_C_BUF_EMPTY, 1);
@@ -34,8 +36,8 @@ static void host_buf_put(void *host, struct td_buf *buf)
 
 static bool flow_holds(const struct td_worker *w, const struct td_flow *flow)
 {
-	return flow->transport == TD_UDP && flow->realm < w->dp->n_realms && flow->local.family == flow->remote.family &&
-		flow->remote.port != 0;
+	return flow->transport == TD_UDP && flow->realm < w->dp->n_realms &&
+	       flow->local.family == flow->remote.family && flow->remote.port != 0;
 }
 
 static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
@@ -59,7 +61,8 @@ static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
 	return 0;
 }
 
-// --- policy and limits -------------------------------------------------------------------------------------------------
+// --- policy and limits
+// -------------------------------------------------------------------------------------------------
 
 static enum td_answer host_route(void *host, const struct td_route_query *query, uint64_t cookie,
 	struct td_route_answer *out)
@@ -72,7 +75,8 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	return TD_REFUSED;
 }
 
-static int host_trunk_acquire(void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+static int host_trunk_acquire(
+	void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
 {
 	const struct td_worker *w = host;
 
@@ -86,9 +90,11 @@ static void host_trunk_release(void *host, uint32_t trunk_slot)
 	td_trunk_release(w->dp->trunks, trunk_slot);
 }
 
-// --- legs --------------------------------------------------------------------------------------------------------------
+// --- legs
+// --------------------------------------------------------------------------------------------------------------
 
-static int host_leg_open(void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
+static int host_leg_open(
+	void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
 {
 	return td_leg_open(host, open, out, local);
 }
@@ -108,7 +114,8 @@ static void host_leg_stats(void *host, td_leg_id leg, struct td_leg_stats *stats
 	td_leg_stats(host, leg, stats);
 }
 
-// --- journal -----------------------------------------------------------------------------------------------------------
+// --- journal
+// -----------------------------------------------------------------------------------------------------------
 
 static int host_cdr_reserve(void *host)
 {
@@ -120,7 +127,8 @@ static int host_cdr_reserve(void *host)
 	return rc;
 }
 
-static void journal_append(struct td_worker *w, enum td_journal_type type, const void *payload, uint32_t length)
+static void journal_append(
+	struct td_worker *w, enum td_journal_type type, const void *payload, uint32_t length)
 {
 	int rc = td_journal_append(w->journal, type, payload, length);
 
@@ -145,7 +153,8 @@ static void host_cdr_end(void *host, const struct td_cdr *cdr)
 	td_journal_release(w->journal, cdr->answer_us != 0);
 }
 
-// --- log and random ----------------------------------------------------------------------------------------------------
+// --- log and random
+// ----------------------------------------------------------------------------------------------------
 
 static void host_log(void *host, const char *text, uint32_t len)
 {

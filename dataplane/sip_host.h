@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The data plane's side of struct td_host_ops: what a worker's engine asks for, answered from mbufs, the worker's legs and
-// rings, and the counts that all workers share. host is the struct td_worker.
+// The data plane's side of struct td_host_ops: what a worker's engine asks for, answered from
+// mbufs, the worker's legs and rings, and the counts that all workers share. host is the struct
+// td_worker.
 //
 // Owner: the worker. Memory comes at creation.
 #pragma once

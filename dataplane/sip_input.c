@@ -27,7 +27,8 @@ static uint16_t owner_of(const struct td_worker *w, const struct td_peek *peek)
 
 static const char *payload_of(struct rte_mbuf *m)
 {
-	return rte_pktmbuf_mtod_offset(m, const char *, td_packet(m)->l4_off + sizeof(struct rte_udp_hdr));
+	return rte_pktmbuf_mtod_offset(
+		m, const char *, td_packet(m)->l4_off + sizeof(struct rte_udp_hdr));
 }
 
 void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
@@ -37,7 +38,8 @@ void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct td_packet *p = td_packet(packets[i]);
 		td_peek(&w->dp->keys, p->realm, payload_of(packets[i]), p->payload_len, &peek);
-		if (peek.kind == TD_PEEK_KEEPALIVE) { // datagrams need no answer (RFC 5626 §4.4.1 is for streams)
+		if (peek.kind == TD_PEEK_KEEPALIVE) { // datagrams need no answer (RFC 5626 §4.4.1
+						      // is for streams)
 			td_worker_count(w, TD_C_SIP_KEEPALIVE, 1);
 			td_worker_count(w, TD_C_SIP_CONSUMED, 1);
 			rte_pktmbuf_free(packets[i]);
@@ -52,7 +54,9 @@ void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 static void message_rx(struct td_worker *w, struct rte_mbuf *m)
 {
 	const struct td_packet *p = td_packet(m);
-	struct td_flow flow = { .local = p->dst, .remote = p->src, .realm = p->realm, .transport = TD_UDP };
+	struct td_flow flow = {
+		.local = p->dst, .remote = p->src, .realm = p->realm, .transport = TD_UDP
+	};
 
 	td_engine_rx(w->engine, w->now_ns, &flow, payload_of(m), p->payload_len);
 	td_worker_count(w, TD_C_SIP_CONSUMED, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Small files in state_dir that are either the old or the new one, whatever is pulled: written aside, synced, renamed.
-// Main and start-up only; reading allocates with malloc.
+// Small files in state_dir that are either the old or the new one, whatever is pulled: written
+// aside, synced, renamed. Main and start-up only; reading allocates with malloc.
 #pragma once
 
 #include <stddef.h>

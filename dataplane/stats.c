@@ -39,7 +39,8 @@ const struct td_worker *td_stats_core_of(const struct td_dataplane *dp, uint16_t
 
 static void core_sample(struct td_stats_core *core, const struct td_worker *w)
 {
-	uint64_t total = w->total_cycles - core->total_cycles, busy = w->busy_cycles - core->busy_cycles;
+	uint64_t total = w->total_cycles - core->total_cycles,
+		 busy = w->busy_cycles - core->busy_cycles;
 
 	core->busy = total > 0 && busy <= total ? (double)busy / (double)total : 0;
 	core->total_cycles = w->total_cycles;
@@ -56,9 +57,12 @@ void td_stats_turn(struct td_stats *stats, uint64_t now_ns)
 		core_sample(&stats->cores[w->id], w);
 	}
 	for (uint32_t slot = 0; slot < stats->n_slots; slot++) {
-		uint64_t accepted = atomic_load_explicit(&td_trunk_state_counts(stats->dp->trunks, slot)->accepted,
+		uint64_t accepted = atomic_load_explicit(
+			&td_trunk_state_counts(stats->dp->trunks, slot)->accepted,
 			memory_order_relaxed);
-		stats->cps[slot] = accepted >= stats->accepted[slot] ? (double)(accepted - stats->accepted[slot]) / seconds : 0;
+		stats->cps[slot] = accepted >= stats->accepted[slot]
+					   ? (double)(accepted - stats->accepted[slot]) / seconds
+					   : 0;
 		stats->accepted[slot] = accepted;
 	}
 	stats->last_ns = now_ns;

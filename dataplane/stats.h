@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What changes with time and nobody counts: the share of useful cycles and the rates of trunks in the last second.
-// Owner: main, from counts that workers publish and that may lag.
+// What changes with time and nobody counts: the share of useful cycles and the rates of trunks in
+// the last second. Owner: main, from counts that workers publish and that may lag.
 #pragma once
 
 #include "dataplane/worker.h"
@@ -14,7 +14,7 @@ struct td_stats {
 	const struct td_dataplane *dp;
 	uint64_t next_ns, last_ns;
 	struct td_stats_core cores[TD_WORKERS_MAX + 1]; // [TD_MAIN_ID]: main
-	uint64_t *accepted; // [trunk slot]
+	uint64_t *accepted;                             // [trunk slot]
 	double *cps;
 	uint32_t n_slots;
 };

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_SLOTS (2 * TD_TRUNKS_MAX) // a reload may replace every trunk while the old ones still have calls
+#define N_SLOTS                                                                                    \
+	(2 * TD_TRUNKS_MAX) // a reload may replace every trunk while the old ones still have calls
 #define N_BUCKETS (2 * N_SLOTS)
 #define SECOND_NS 1000000000ull
 
@@ -70,7 +71,8 @@ uint32_t td_trunk_state_slot(struct td_trunk_state *state, const char *name)
 	return TD_TRUNK_SLOT_NONE;
 }
 
-void td_trunk_state_sweep(struct td_trunk_state *state, bool (*wanted)(void *ctx, const char *name), void *ctx)
+void td_trunk_state_sweep(
+	struct td_trunk_state *state, bool (*wanted)(void *ctx, const char *name), void *ctx)
 {
 	for (uint32_t slot = 0; slot < N_SLOTS; slot++)
 		if (state->names[slot][0] != '\0' && !wanted(ctx, state->names[slot]) &&
@@ -82,7 +84,8 @@ void td_trunk_state_sweep(struct td_trunk_state *state, bool (*wanted)(void *ctx
 			*bucket_of(state, state->names[slot]) = slot + 1;
 }
 
-const struct td_trunk_counts *td_trunk_state_counts(const struct td_trunk_state *state, uint32_t slot)
+const struct td_trunk_counts *td_trunk_state_counts(
+	const struct td_trunk_state *state, uint32_t slot)
 {
 	return slot < N_SLOTS ? &state->counts[slot] : NULL;
 }
@@ -94,8 +97,8 @@ static bool calls_acquire(struct td_trunk_counts *c, uint32_t max_calls)
 	do {
 		if (max_calls > 0 && calls >= max_calls)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&c->calls, &calls, calls + 1, memory_order_relaxed,
-		memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&c->calls, &calls, calls + 1, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
@@ -120,12 +123,13 @@ static bool rate_acquire(struct td_trunk_counts *c, uint32_t max_cps, uint64_t n
 		next = (arrival > now_ns ? arrival : now_ns) + interval;
 		if (next - now_ns > SECOND_NS)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&c->arrival_ns, &arrival, next, memory_order_relaxed,
-		memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&c->arrival_ns, &arrival, next, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
-int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
+	uint32_t max_cps, uint64_t now_ns)
 {
 	if (slot >= N_SLOTS)
 		return -EDQUOT;

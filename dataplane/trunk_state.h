@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What all workers count together about a trunk: calls and calls per second (contract: max_calls, max_cps). One limit
-// however many workers and peers; relaxed atomics on cache lines of their own.
+// What all workers count together about a trunk: calls and calls per second (contract: max_calls,
+// max_cps). One limit however many workers and peers; relaxed atomics on cache lines of their own.
 //
-// A slot belongs to a trunk's name and stands over reloads. Names are main's; the counts are anybody's. Memory comes once.
+// A slot belongs to a trunk's name and stands over reloads. Names are main's; the counts are
+// anybody's. Memory comes once.
 #pragma once
 
 #include <stdatomic.h>
@@ -13,9 +14,11 @@
 
 struct td_trunk_counts {
 	_Atomic uint32_t calls __attribute__((aligned(64)));
-	// Theoretical arrival time of the next INVITE (ns) of a bucket that holds one second's worth.
+	// Theoretical arrival time of the next INVITE (ns) of a bucket that holds one second's
+	// worth.
 	_Atomic uint64_t arrival_ns __attribute__((aligned(64)));
-	_Atomic uint64_t rate;     // calls per second << 32 | ns between two; so that nobody divides in the way of a call
+	_Atomic uint64_t rate; // calls per second << 32 | ns between two; so that nobody divides in
+			       // the way of a call
 	_Atomic uint64_t accepted; // INVITEs in its life, for show trunks
 };
 
@@ -23,16 +26,23 @@ struct td_trunk_state;
 struct td_trunk_state *td_trunk_state_new(void); // NULL: ENOMEM
 void td_trunk_state_free(struct td_trunk_state *state);
 
-// --- main ------------------------------------------------------------------------------------------------------------
+// --- main
+// ------------------------------------------------------------------------------------------------------------
 
 // The slot of a name, taken when it is new. NONE: all are taken (sweep first).
 uint32_t td_trunk_state_slot(struct td_trunk_state *state, const char *name);
-// Frees the names that wanted() does not want and that have no call left. No worker may hold an older policy.
-void td_trunk_state_sweep(struct td_trunk_state *state, bool (*wanted)(void *ctx, const char *name), void *ctx);
-const struct td_trunk_counts *td_trunk_state_counts(const struct td_trunk_state *state, uint32_t slot); // NULL: none
+// Frees the names that wanted() does not want and that have no call left. No worker may hold an
+// older policy.
+void td_trunk_state_sweep(
+	struct td_trunk_state *state, bool (*wanted)(void *ctx, const char *name), void *ctx);
+const struct td_trunk_counts *td_trunk_state_counts(
+	const struct td_trunk_state *state, uint32_t slot); // NULL: none
 
-// --- workers ---------------------------------------------------------------------------------------------------------
+// --- workers
+// ---------------------------------------------------------------------------------------------------------
 
-// td_host_ops.trunk_acquire: 0, -EDQUOT (calls), -EAGAIN (per second). A slot that is none is refused.
-int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
+// td_host_ops.trunk_acquire: 0, -EDQUOT (calls), -EAGAIN (per second). A slot that is none is
+// refused.
+int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
+	uint32_t max_cps, uint64_t now_ns);
 void td_trunk_release(struct td_trunk_state *state, uint32_t slot);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Bytes of an operator's connection, cut into pieces: whatever they are, the connection owes a bounded answer or ends.
+// Bytes of an operator's connection, cut into pieces: whatever they are, the connection owes a
+// bounded answer or ends.
 #include "dataplane/mgmt.h"
 
 #include <stdlib.h>
@@ -26,9 +27,11 @@ static void on_resume(void *ctx, struct td_mgmt_conn *conn)
 	td_mgmt_send_done(conn, conn->job.id, 0);
 }
 
-static void piece_take(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *data, size_t size)
+static void piece_take(
+	struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *data, size_t size)
 {
-	uint8_t *in = malloc(conn->in_len + size + 1); // exact, so that the sanitizer sees a byte too far
+	uint8_t *in =
+		malloc(conn->in_len + size + 1); // exact, so that the sanitizer sees a byte too far
 
 	if (conn->in_len > 0)
 		memcpy(in, conn->in, conn->in_len);

@@ -12,7 +12,8 @@
 static uint32_t alive = N_CALLS;
 static char hung_up[TD_CDR_ID_LEN];
 
-uint32_t td_engine_list(struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max)
+uint32_t td_engine_list(
+	struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max)
 {
 	uint32_t n = 0;
 
@@ -33,7 +34,8 @@ uint32_t td_engine_hangup_all(struct td_engine *engine, uint64_t now_ns, uint32_
 	return alive;
 }
 
-static void ask(struct td_command_ring *ring, enum td_command_kind kind, uint32_t cursor, const char *id)
+static void ask(
+	struct td_command_ring *ring, enum td_command_kind kind, uint32_t cursor, const char *id)
 {
 	struct td_command *c = td_command_next(ring);
 

@@ -64,7 +64,8 @@ static void test_memory_with_and_without_hugepages(void **state)
 	td_eal_args(conf, 512, true, &args);
 	assert_false(has(&args, "--no-huge"));
 	assert_string_equal(after(&args, "-m"), "512");
-	assert_true(has(&args, "--in-memory") && has(&args, "--iova-mode=va") && has(&args, "--no-telemetry"));
+	assert_true(has(&args, "--in-memory") && has(&args, "--iova-mode=va") &&
+		    has(&args, "--no-telemetry"));
 }
 
 static void test_the_bus_is_left_alone_without_a_card(void **state)
@@ -114,10 +115,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_cpu_may_repeat, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_memory_with_and_without_hugepages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_bus_is_left_alone_without_a_card, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_switches_have_two_prefixes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_largest_configuration_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_memory_with_and_without_hugepages, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_bus_is_left_alone_without_a_card, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_two_switches_have_two_prefixes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_largest_configuration_fits, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

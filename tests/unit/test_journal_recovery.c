@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A data plane is killed with records on its rings; the next boot finds each of them, once, with its epoch.
+// A data plane is killed with records on its rings; the next boot finds each of them, once, with
+// its epoch.
 #include "dataplane/journal_thread.h"
 
 #include <errno.h>
@@ -43,7 +44,8 @@ static int remove_dirs(void **state)
 	return system(command);
 }
 
-static void record_count(struct found *found, const struct td_journal_record *record, const char *payload)
+static void record_count(
+	struct found *found, const struct td_journal_record *record, const char *payload)
 {
 	uint32_t number;
 
@@ -91,7 +93,8 @@ static struct found segments_read(void)
 	return found;
 }
 
-// Appends for ever on two rings while its journal thread runs; counts[] (shared) says what was appended.
+// Appends for ever on two rings while its journal thread runs; counts[] (shared) says what was
+// appended.
 static void victim(_Atomic uint32_t *counts, bool with_thread)
 {
 	struct td_journal journal;
@@ -105,7 +108,8 @@ static void victim(_Atomic uint32_t *counts, bool with_thread)
 	for (uint32_t n[2] = { 0, 0 };;) {
 		for (int w = 0; w < 2; w++) {
 			memcpy(&cdr, &n[w], sizeof(n[w]));
-			if (td_journal_append(&journal.rings[w], TD_JOURNAL_END, &cdr, sizeof(cdr) - (n[w] % 9) * 8) == 0)
+			if (td_journal_append(&journal.rings[w], TD_JOURNAL_END, &cdr,
+				    sizeof(cdr) - (n[w] % 9) * 8) == 0)
 				atomic_store(&counts[w], ++n[w]);
 		}
 		usleep(20);
@@ -114,7 +118,8 @@ static void victim(_Atomic uint32_t *counts, bool with_thread)
 
 static void kill_and_recover(bool with_thread, unsigned after_us)
 {
-	_Atomic uint32_t *counts = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic uint32_t *counts =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct td_journal journal;
 	const char *what;
 	int status;
@@ -163,7 +168,8 @@ static void test_a_clean_end_leaves_no_ring(void **state)
 
 	assert_int_equal(td_journal_open(&journal, run_dir, state_dir, 2, RING_BYTES, 1, &what), 0);
 	assert_int_equal(td_journal_start(&journal), 0);
-	assert_int_equal(td_journal_append(&journal.rings[1], TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
+	assert_int_equal(
+		td_journal_append(&journal.rings[1], TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
 	td_journal_close(&journal);
 	snprintf(pattern, sizeof(pattern), "%s/*.ring", run_dir);
 	assert_int_equal(glob(pattern, 0, NULL, &files), GLOB_NOMATCH);
@@ -178,8 +184,10 @@ static void test_a_spent_quota_keeps_records_in_the_ring(void **state)
 
 	assert_int_equal(td_journal_open(&journal, run_dir, state_dir, 1, RING_BYTES, 1, &what), 0);
 	journal.store.quota = TD_JOURNAL_SEGMENT_BYTES;
-	journal.store.segment_bytes = TD_JOURNAL_SEGMENT_BYTES; // so that the next append must begin a segment
-	assert_int_equal(td_journal_append(&journal.rings[0], TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
+	journal.store.segment_bytes =
+		TD_JOURNAL_SEGMENT_BYTES; // so that the next append must begin a segment
+	assert_int_equal(
+		td_journal_append(&journal.rings[0], TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
 	assert_int_equal(td_journal_round(&journal), -EDQUOT);
 	journal.store.quota = TD_JOURNAL_QUOTA_BYTES;
 	assert_int_equal(td_journal_round(&journal), 0);
@@ -210,19 +218,26 @@ static void test_an_unwritable_state_dir_is_an_error(void **state)
 	snprintf(path, sizeof(path), "%s/file", base);
 	close(open(path, O_CREAT | O_RDWR, 0600));
 	snprintf(path, sizeof(path), "%s/file/state", base);
-	assert_int_equal(td_journal_open(&journal, run_dir, path, 1, RING_BYTES, 1, &what), -ENOTDIR);
+	assert_int_equal(
+		td_journal_open(&journal, run_dir, path, 1, RING_BYTES, 1, &what), -ENOTDIR);
 	assert_string_equal(what, "state_dir");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_killed_before_anything_was_moved, make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(test_killed_while_the_thread_moves, make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(test_a_clean_end_leaves_no_ring, make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(test_a_spent_quota_keeps_records_in_the_ring, make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(test_a_half_made_ring_is_no_reason_to_stop, make_dirs, remove_dirs),
-		cmocka_unit_test_setup_teardown(test_an_unwritable_state_dir_is_an_error, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_killed_before_anything_was_moved, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_killed_while_the_thread_moves, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_a_clean_end_leaves_no_ring, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_a_spent_quota_keeps_records_in_the_ring, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_a_half_made_ring_is_no_reason_to_stop, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_an_unwritable_state_dir_is_an_error, make_dirs, remove_dirs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

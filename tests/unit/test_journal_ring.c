@@ -48,7 +48,8 @@ static void drain_numbered(struct td_journal_ring *r, uint32_t *next)
 			struct td_journal_record record;
 			uint32_t number;
 			memcpy(&record, (const char *)records + at, sizeof(record));
-			memcpy(&number, (const char *)records + at + sizeof(record), sizeof(number));
+			memcpy(&number, (const char *)records + at + sizeof(record),
+				sizeof(number));
 			assert_int_equal(number, (*next)++);
 			assert_int_equal(record.worker, 3);
 			assert_int_equal(record.epoch, 7);
@@ -83,7 +84,8 @@ static void test_full_ring_refuses_and_keeps_what_it_has(void **state)
 		n++;
 	}
 	assert_in_range(n, CAPACITY / 616 - 1, CAPACITY / 616);
-	assert_int_equal(td_journal_append(&ring, TD_JOURNAL_END, payload, sizeof(payload)), -ENOSPC);
+	assert_int_equal(
+		td_journal_append(&ring, TD_JOURNAL_END, payload, sizeof(payload)), -ENOSPC);
 	drain_numbered(&ring, &next);
 	assert_int_equal(next, n);
 	append_numbered(n, 100);
@@ -103,7 +105,9 @@ static void test_reservations_hold(void **state)
 	assert_true(calls >= 5);
 	for (uint32_t i = 0; i < calls; i++) {
 		for (int n = 0; n < TD_ATTEMPTS_MAX; n++)
-			assert_int_equal(td_journal_append(&ring, TD_JOURNAL_ATTEMPT, &attempt, sizeof(attempt)), 0);
+			assert_int_equal(td_journal_append(&ring, TD_JOURNAL_ATTEMPT, &attempt,
+						 sizeof(attempt)),
+				0);
 		assert_int_equal(td_journal_append(&ring, TD_JOURNAL_START, &cdr, sizeof(cdr)), 0);
 		assert_int_equal(td_journal_append(&ring, TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
 		td_journal_release(&ring, true);
@@ -189,12 +193,17 @@ static void test_sizes_follow_the_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_records_come_out_in_order_around_the_end, make_ring, remove_ring),
-		cmocka_unit_test_setup_teardown(test_full_ring_refuses_and_keeps_what_it_has, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_records_come_out_in_order_around_the_end, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_full_ring_refuses_and_keeps_what_it_has, make_ring, remove_ring),
 		cmocka_unit_test_setup_teardown(test_reservations_hold, make_ring, remove_ring),
-		cmocka_unit_test_setup_teardown(test_answered_calls_hold_less, make_ring, remove_ring),
-		cmocka_unit_test_setup_teardown(test_another_process_finds_what_was_appended, make_ring, remove_ring),
-		cmocka_unit_test_setup_teardown(test_a_damaged_record_ends_the_reading, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_answered_calls_hold_less, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_another_process_finds_what_was_appended, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_a_damaged_record_ends_the_reading, make_ring, remove_ring),
 		cmocka_unit_test_setup_teardown(test_no_ring_is_not_opened, make_ring, remove_ring),
 		cmocka_unit_test(test_sizes_follow_the_limits),
 	};

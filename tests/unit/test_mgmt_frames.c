@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The management socket with a handler of the test's: frames in pieces, garbage, too long, too many, nobody reading.
+// The management socket with a handler of the test's: frames in pieces, garbage, too long, too
+// many, nobody reading.
 #include "dataplane/mgmt.h"
 
 #include "include/frame.h"
@@ -24,7 +25,8 @@ static void on_opened(void *ctx, struct td_mgmt_conn *conn)
 	n_opened++;
 }
 
-// StatusRequest is answered at once, Drain by a job of three turns, Show by more than a connection may be owed.
+// StatusRequest is answered at once, Drain by a job of three turns, Show by more than a connection
+// may be owed.
 static void on_frame(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
 {
 	n_frames++;
@@ -110,7 +112,8 @@ static Tandem__Frame *frame_read(int fd)
 	static uint8_t bytes[1 << 20];
 
 	assert_int_equal(recv(fd, bytes, TD_FRAME_HEADER, MSG_WAITALL), TD_FRAME_HEADER);
-	uint32_t len = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+	uint32_t len = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+		       (uint32_t)bytes[2] << 8 | bytes[3];
 	assert_true(len < sizeof(bytes));
 	assert_int_equal(recv(fd, bytes, len, MSG_WAITALL), len);
 	return tandem__frame__unpack(NULL, len, bytes);
@@ -305,13 +308,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_frames_come_in_any_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_job_holds_what_follows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_at_most_64_frames_a_turn, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_garbage_is_answered_and_closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_long_frame_is_refused_by_its_length, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_garbage_is_answered_and_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_long_frame_is_refused_by_its_length, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_version_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_does_not_read_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_connections_than_slots, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_tag_dies_with_its_connection, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_socket_is_private_and_single, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_tag_dies_with_its_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_socket_is_private_and_single, setup, teardown),
 		cmocka_unit_test(test_the_arena_is_bounded),
 	};
 

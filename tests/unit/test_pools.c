@@ -108,7 +108,8 @@ static void test_too_few_ports_are_refused(void **state)
 	conf->realms[1].media_port_max = conf->realms[0].media_port_max;
 	td_pools_plan(conf, &plan);
 	assert_int_equal(plan.media_pairs, 2000);
-	assert_int_equal(td_pools_check(&plan, conf, -1), -ENOSPC); // nothing left to rest in quarantine
+	assert_int_equal(
+		td_pools_check(&plan, conf, -1), -ENOSPC); // nothing left to rest in quarantine
 	conf->max_cps = 0;
 	td_pools_plan(conf, &plan);
 	assert_int_equal(td_pools_check(&plan, conf, -1), 0);
@@ -137,7 +138,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_one_worker_has_it_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shares_overlap, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_more_of_everything_takes_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_more_of_everything_takes_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_little_memory_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_few_ports_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_table_is_printed, setup, teardown),

@@ -56,10 +56,12 @@ static void test_max_cps_and_one_more(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(td_trunk_acquire(trunks, slot, 0, 10, now), 0);
 	assert_int_equal(td_trunk_acquire(trunks, slot, 0, 10, now), -EAGAIN);
-	assert_int_equal(td_trunk_state_counts(trunks, slot)->calls, 10); // a refused one holds nothing
+	assert_int_equal(
+		td_trunk_state_counts(trunks, slot)->calls, 10); // a refused one holds nothing
 	assert_int_equal(td_trunk_acquire(trunks, slot, 0, 10, now + 100000000), 0);
 	assert_int_equal(td_trunk_acquire(trunks, slot, 0, 10, now + 100000000), -EAGAIN);
-	assert_int_equal(td_trunk_acquire(trunks, slot, 0, 20, now + 200000000), 0); // a new limit counts at once
+	assert_int_equal(td_trunk_acquire(trunks, slot, 0, 20, now + 200000000),
+		0); // a new limit counts at once
 }
 
 struct wish {
@@ -75,7 +77,8 @@ static void test_sweep_spares_calls_and_the_wanted(void **state)
 {
 	char name[16];
 	struct wish wish = { "keep" };
-	uint32_t keep = td_trunk_state_slot(trunks, "keep"), busy = td_trunk_state_slot(trunks, "busy");
+	uint32_t keep = td_trunk_state_slot(trunks, "keep"),
+		 busy = td_trunk_state_slot(trunks, "busy");
 
 	assert_int_equal(td_trunk_acquire(trunks, busy, 0, 0, 1), 0);
 	for (uint32_t i = 0; i < 2 * TD_TRUNKS_MAX - 2; i++) {
@@ -126,7 +129,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_name_keeps_its_slot, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_calls_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_cps_and_one_more, make, unmake),
-		cmocka_unit_test_setup_teardown(test_sweep_spares_calls_and_the_wanted, make, unmake),
+		cmocka_unit_test_setup_teardown(
+			test_sweep_spares_calls_and_the_wanted, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_share_one_limit, make, unmake),
 	};
 
