@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The daemon's data plane of one worker between two net_ring ports with a carrier on each, and the
+// bytes of both carriers. Single-threaded: the caller runs the worker's turns.
+#pragma once
+
+#include "dataplane/dataplane.h"
+#include "dataplane/leg.h"
+
+enum { WEST, EAST, BED_SIDES };
+
+#define BED_RING 1024
+#define BED_MESSAGE 2048
+
+struct bed_call {
+	char *invite;     // as it came to the callee
+	char to[128];     // as the caller was answered
+	char target[128]; // our Contact
+};
+
+struct bed {
+	struct td_switch s;
+	struct td_worker *w;
+	struct td_policy *policy;
+	struct rte_ring *in[BED_SIDES], *out[BED_SIDES];
+	struct bed_call *calls;
+	uint32_t n_calls;
+	char message[BED_MESSAGE];
+	char folder[32];
+};
+
+extern const char *const bed_peer_ip[BED_SIDES];
+
+void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls);
+void bed_stop(struct bed *bed);
+void bed_fail(const char *what) __attribute__((noreturn));
+
+// Puts a datagram of a carrier on its port's ring.
+void bed_send(struct bed *bed, int side, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+// Turns until nothing moves; TSC cycles in them.
+uint64_t bed_turns(struct bed *bed);
+// The next SIP message that left the port, with NUL; valid until the next. Ends the process where
+// there is none.
+const char *bed_take(struct bed *bed, int side);
+// The journal's thread has its turn.
+void bed_rest(struct bed *bed);
+
+void bed_keep(char **copy, const char *message);
+// The value of the first header of that name, or empty.
+void bed_header(const char *message, const char *name, char *dst, size_t cap);
+void bed_uri(const char *message, const char *name, char *dst, size_t cap); // inside its <>
