@@ -1,20 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every key of the configuration: the one place where a key, its range and its default are said. tandem.conf(5)
-// describes them in the same order.
+// Every key of the configuration: the one place where a key, its range and its default are said.
+// tandem.conf(5) describes them in the same order.
 #include "control/config_schema.h"
 
 #include "include/flow.h"
 
-#define PLACE(record, field) .offset = offsetof(struct record, field), .size = sizeof(((struct record *)0)->field)
-#define NAME(k, record, field, ...) { .key = k, .kind = CFG_NAME, PLACE(record, field), __VA_ARGS__ }
-#define TEXT(k, record, field, ...) { .key = k, .kind = CFG_TEXT, PLACE(record, field), __VA_ARGS__ }
-#define PATH(k, record, field, dflt) { .key = k, .kind = CFG_PATH, PLACE(record, field), .text = dflt }
+#define PLACE(record, field)                                                                       \
+	.offset = offsetof(struct record, field), .size = sizeof(((struct record *)0)->field)
+#define NAME(k, record, field, ...)                                                                \
+	{                                                                                          \
+		.key = k, .kind = CFG_NAME, PLACE(record, field), __VA_ARGS__                      \
+	}
+#define TEXT(k, record, field, ...)                                                                \
+	{                                                                                          \
+		.key = k, .kind = CFG_TEXT, PLACE(record, field), __VA_ARGS__                      \
+	}
+#define PATH(k, record, field, dflt)                                                               \
+	{                                                                                          \
+		.key = k, .kind = CFG_PATH, PLACE(record, field), .text = dflt                     \
+	}
 #define NUMBER(k, record, field, lo, hi, dflt) \
 	{ .key = k, .kind = CFG_NUMBER, PLACE(record, field), .min = lo, .max = hi, .preset = dflt }
 // dflt is in the unit that is kept.
-#define SECONDS(k, record, field, per_s, lo, hi, dflt) \
-	{ .key = k, .kind = CFG_SECONDS, PLACE(record, field), .scale = per_s, .min = lo, .max = hi, .preset = dflt }
-#define BOOL(k, record, field, dflt) { .key = k, .kind = CFG_BOOL, PLACE(record, field), .preset = dflt }
+#define SECONDS(k, record, field, per_s, lo, hi, dflt)                                             \
+	{                                                                                          \
+		.key = k, .kind = CFG_SECONDS, PLACE(record, field), .scale = per_s, .min = lo,    \
+		.max = hi, .preset = dflt                                                          \
+	}
+#define BOOL(k, record, field, dflt)                                                               \
+	{                                                                                          \
+		.key = k, .kind = CFG_BOOL, PLACE(record, field), .preset = dflt                   \
+	}
 #define CHOICE(k, record, field, list, dflt) \
 	{ .key = k, .kind = CFG_CHOICE, PLACE(record, field), .words = list, .preset = dflt }
 #define GROUP(k, fields, ...) { .key = k, .kind = CFG_GROUP, .group = fields, __VA_ARGS__ }
@@ -27,7 +43,8 @@
 static const char *const poll_words[] = { "adaptive", "busy", NULL, NULL };
 static const char *const checksum_words[] = { "auto", "verify", "trust", NULL, NULL };
 static const char *const punt_words[] = { "none", NULL, "tap", NULL };
-static const char *const transport_words[] = { "udp", NULL, "tcp", "tls", "ws", "wss", "sctp", NULL };
+static const char *const transport_words[] = { "udp", NULL, "tcp", "tls", "ws", "wss", "sctp",
+	NULL };
 static const char *const source_words[] = { "strict", "learn-once", NULL, "authenticated", NULL };
 static const char *const unknown_words[] = { "drop", "403", NULL, NULL };
 static const char *const trust_words[] = { "none", "in", "out", "both", NULL, NULL };
@@ -37,7 +54,8 @@ static const char *const early_words[] = { "all", "single", NULL, NULL };
 
 static const struct cfg_field lcores[] = {
 	NUMBER("main", td_config, main_cpu, 0, 1023, 0),
-	READ("workers", cfg_read_workers, REQUIRED, .expected = "an array of CPU numbers, such as [ 1 ]"),
+	READ("workers", cfg_read_workers, REQUIRED,
+		.expected = "an array of CPU numbers, such as [ 1 ]"),
 	READ("dsp", cfg_read_dsp),
 	CHOICE("poll", td_config, poll, poll_words, TD_POLL_ADAPTIVE),
 	END,
@@ -83,9 +101,12 @@ static const struct cfg_field listener[] = {
 	END,
 };
 
-static const struct cfg_list listeners = { .group = listener, .max = TD_REALM_LISTENERS_MAX,
-	.element_bytes = sizeof(struct td_listener_conf), .offset = offsetof(struct td_realm_conf, sip),
-	.count_offset = offsetof(struct td_realm_conf, n_listeners), .count_bytes = 1 };
+static const struct cfg_list listeners = { .group = listener,
+	.max = TD_REALM_LISTENERS_MAX,
+	.element_bytes = sizeof(struct td_listener_conf),
+	.offset = offsetof(struct td_realm_conf, sip),
+	.count_offset = offsetof(struct td_realm_conf, n_listeners),
+	.count_bytes = 1 };
 
 static const struct cfg_field realm_media[] = {
 	READ("ports", cfg_read_media_ports),
@@ -106,7 +127,8 @@ static const struct cfg_field realm[] = {
 	NUMBER("vlan", td_realm_conf, vlan, 1, 4094, 0),
 	NUMBER("mtu", td_realm_conf, mtu, 576, 9216, 0),
 	READ("addresses", cfg_read_realm_addresses, REQUIRED,
-		.expected = "an array of addresses with their prefix length, such as [ \"192.0.2.1/24\" ]"),
+		.expected = "an array of addresses with their prefix length, such as [ "
+			    "\"192.0.2.1/24\" ]"),
 	READ("advertise", cfg_read_realm_advertise),
 	READ("gateways", cfg_read_realm_gateways),
 	LIST("sip", listeners, REQUIRED),
@@ -127,8 +149,11 @@ static const struct cfg_field peer[] = {
 	END,
 };
 
-static const struct cfg_list peers = { .group = peer, .max = TD_PEERS_MAX, .element_bytes = sizeof(struct td_peer_conf),
-	.offset = offsetof(struct td_trunk_conf, peers), .count_offset = offsetof(struct td_trunk_conf, n_peers),
+static const struct cfg_list peers = { .group = peer,
+	.max = TD_PEERS_MAX,
+	.element_bytes = sizeof(struct td_peer_conf),
+	.offset = offsetof(struct td_trunk_conf, peers),
+	.count_offset = offsetof(struct td_trunk_conf, n_peers),
 	.count_bytes = 1 };
 
 static const struct cfg_field match[] = {
@@ -178,12 +203,16 @@ static const struct cfg_field target[] = {
 	END,
 };
 
-static const struct cfg_list targets = { .group = target, .max = TD_ROUTE_TARGETS_MAX,
-	.element_bytes = sizeof(struct td_route_target_conf), .offset = offsetof(struct td_route_conf, to),
-	.count_offset = offsetof(struct td_route_conf, n_to), .count_bytes = 2 };
+static const struct cfg_list targets = { .group = target,
+	.max = TD_ROUTE_TARGETS_MAX,
+	.element_bytes = sizeof(struct td_route_target_conf),
+	.offset = offsetof(struct td_route_conf, to),
+	.count_offset = offsetof(struct td_route_conf, n_to),
+	.count_bytes = 2 };
 
 static const struct cfg_field route[] = {
-	READ("from", cfg_read_route_from, REQUIRED, .expected = "an array of trunk names, such as [ \"carrier-a\" ]"),
+	READ("from", cfg_read_route_from, REQUIRED,
+		.expected = "an array of trunk names, such as [ \"carrier-a\" ]"),
 	READ("prefix", cfg_read_route_prefix),
 	TEXT("domain", td_route_conf, domain),
 	LIST("to", targets, REQUIRED),
@@ -198,12 +227,20 @@ static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX,
 static const struct cfg_list realms = { .group = realm, .max = TD_REALMS_MAX,
 	.element_bytes = sizeof(struct td_realm_conf), .offset = offsetof(struct td_config, realms),
 	.count_offset = offsetof(struct td_config, n_realms), .count_bytes = 1 };
-static const struct cfg_list trunks = { .group = trunk, .max = TD_TRUNKS_MAX,
-	.element_bytes = sizeof(struct td_trunk_conf), .offset = offsetof(struct td_config, policy.trunks),
-	.count_offset = offsetof(struct td_config, policy.n_trunks), .count_bytes = 4, .owned = true };
-static const struct cfg_list routes = { .group = route, .max = TD_ROUTES_MAX,
-	.element_bytes = sizeof(struct td_route_conf), .offset = offsetof(struct td_config, policy.routes),
-	.count_offset = offsetof(struct td_config, policy.n_routes), .count_bytes = 4, .owned = true };
+static const struct cfg_list trunks = { .group = trunk,
+	.max = TD_TRUNKS_MAX,
+	.element_bytes = sizeof(struct td_trunk_conf),
+	.offset = offsetof(struct td_config, policy.trunks),
+	.count_offset = offsetof(struct td_config, policy.n_trunks),
+	.count_bytes = 4,
+	.owned = true };
+static const struct cfg_list routes = { .group = route,
+	.max = TD_ROUTES_MAX,
+	.element_bytes = sizeof(struct td_route_conf),
+	.offset = offsetof(struct td_config, policy.routes),
+	.count_offset = offsetof(struct td_config, policy.n_routes),
+	.count_bytes = 4,
+	.owned = true };
 
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),

@@ -13,7 +13,8 @@
 #include <stdatomic.h>
 
 #define TD_ADJACENCY_NONE UINT32_MAX
-#define TD_ADJACENCY_VALID (1ull << 48) // the low 48 bits are the MAC as it lies in the frame (first byte lowest)
+// The low 48 bits are the MAC as it lies in the frame (first byte lowest).
+#define TD_ADJACENCY_VALID (1ull << 48)
 
 struct td_adjacency {
 	_Atomic uint64_t mac;    // ctl (main): wo, workers: ro
@@ -31,4 +32,5 @@ struct td_worker;
 // lock-free. NONE where there is no route or nobody sent there yet: td_ip_output() with NONE hands
 // the packet to main, which makes the entry, resolves it and keeps at most 8 packets for each
 // neighbour meanwhile. Never goes away again once it is there.
-uint32_t td_adjacency_find(struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination);
+uint32_t td_adjacency_find(
+	struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination);

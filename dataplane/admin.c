@@ -67,8 +67,7 @@ static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint6
 	td_mgmt_send_done(conn, id, td_policy_n_trunks(admin->policy->current));
 }
 
-// --- hangup: the worker that has the call is asked last; none of the others knows it
-// -------------------------------------
+// --- hangup: the worker that has the call is asked last; none of the others knows it ---
 
 static void hangup_ask(struct td_admin *admin, struct td_mgmt_conn *conn)
 {
@@ -112,8 +111,7 @@ static void hangup_begin(
 	hangup_ask(admin, conn);
 }
 
-// --- frames
-// --------------------------------------------------------------------------------------------------------------
+// --- frames ---
 
 static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
 {

@@ -24,8 +24,7 @@ int td_admin_open(struct td_admin *admin);
 // Collects what workers answered; once a turn.
 uint32_t td_admin_collect(struct td_admin *admin);
 
-// --- mgmt_show.c
-// -------------------------------------------------------------------------------------------------------
+// --- mgmt_show.c ---
 
 void td_mgmt_show(
 	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show);

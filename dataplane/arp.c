@@ -15,7 +15,8 @@ static struct td_sockaddr address4(const void *ip)
 }
 
 static void arp_send(struct td_dataplane *dp, uint16_t realm, uint16_t opcode,
-	const struct td_sockaddr *sender, const struct rte_ether_addr *to, const struct td_sockaddr *target)
+	const struct td_sockaddr *sender, const struct rte_ether_addr *to,
+	const struct td_sockaddr *target)
 {
 	struct rte_arp_hdr *arp;
 	uint8_t *payload;
@@ -54,7 +55,8 @@ void td_arp_ask(struct td_dataplane *dp, const struct td_adjacency *a)
 		if (realm->addresses[i].ip.family == TD_IPV4)
 			own = i;
 	if (own >= 0)
-		arp_send(dp, a->realm, RTE_ARP_OP_REQUEST, &realm->addresses[own].ip, &to, &a->next_hop);
+		arp_send(dp, a->realm, RTE_ARP_OP_REQUEST, &realm->addresses[own].ip, &to,
+			&a->next_hop);
 }
 
 void td_arp_announce(struct td_dataplane *dp, uint16_t realm, uint8_t address)
@@ -85,7 +87,8 @@ void td_arp_input(struct td_dataplane *dp, struct rte_mbuf *m)
 	struct rte_ether_addr mac = arp->arp_data.arp_sha;
 	struct td_sockaddr sender = address4((const uint8_t *)arp + 14);
 	struct td_sockaddr target = address4((const uint8_t *)arp + 24);
-	const struct td_realm_entry *e = td_realm_find_ip(dp->realm_table, p->port, p->vlan, &target);
+	const struct td_realm_entry *e =
+		td_realm_find_ip(dp->realm_table, p->port, p->vlan, &target);
 	// Somebody else says that he is we.
 	if (td_realm_find_ip(dp->realm_table, p->port, p->vlan, &sender) ||
 		!rte_is_unicast_ether_addr(&mac)) {
@@ -95,7 +98,8 @@ void td_arp_input(struct td_dataplane *dp, struct rte_mbuf *m)
 	if (!e || arp->arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST)) {
 		td_neigh_heard(dp, p->port, p->vlan, &sender, &mac);
 		td_worker_drop(dp->main, m,
-			arp->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY) ? TD_C_NEIGH_CONSUMED : TD_C_NEIGH_IGNORED);
+			arp->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY) ? TD_C_NEIGH_CONSUMED
+								      : TD_C_NEIGH_IGNORED);
 		return;
 	}
 	// A probe (RFC 5227) has no sender address yet and is answered all the same.

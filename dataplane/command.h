@@ -41,8 +41,7 @@ struct td_command_ring {
 struct td_command_ring *td_command_ring_new(void); // NULL: ENOMEM
 void td_command_ring_free(struct td_command_ring *ring);
 
-// --- main: fill what td_command_next() gives, then td_command_ask()
-// --------------------------------------------------
+// --- main: fill what td_command_next() gives, then td_command_ask() ---
 
 struct td_command *td_command_next(struct td_command_ring *ring); // NULL: full
 void td_command_ask(struct td_command_ring *ring);
@@ -50,8 +49,7 @@ struct td_command *td_command_collect(
 	struct td_command_ring *ring);              // the oldest answered one, or NULL
 void td_command_done(struct td_command_ring *ring); // of the collected one
 
-// --- worker
-// ----------------------------------------------------------------------------------------------------------
+// --- worker ---
 
 // Answers at most one command. true: there was one.
 bool td_command_run(struct td_command_ring *ring, struct td_engine *engine, uint64_t now_ns);

@@ -11,7 +11,8 @@
 static struct rte_ring *ring_new(int socket)
 {
 	ssize_t bytes = rte_ring_get_memsize(RING_SIZE);
-	struct rte_ring *r = rte_zmalloc_socket("handoff", (size_t)bytes, RTE_CACHE_LINE_SIZE, socket);
+	struct rte_ring *r =
+		rte_zmalloc_socket("handoff", (size_t)bytes, RTE_CACHE_LINE_SIZE, socket);
 
 	if (r && rte_ring_init(r, "handoff", RING_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
 		rte_free(r);
@@ -140,7 +141,8 @@ uint32_t td_handoff_rtp_in(struct td_worker *w)
 	for (uint16_t from = 0; from < w->dp->n_workers; from++) {
 		if (!w->rtp_in[from])
 			continue;
-		uint32_t n = rte_ring_sc_dequeue_burst(w->rtp_in[from], (void **)packets, TD_BURST, NULL);
+		uint32_t n = rte_ring_sc_dequeue_burst(
+			w->rtp_in[from], (void **)packets, TD_BURST, NULL);
 		if (n == 0)
 			continue;
 		td_worker_count(w, TD_C_RX_RINGS, n);
@@ -160,7 +162,8 @@ uint32_t td_handoff_tx_in(struct td_worker *w)
 			from = TD_MAIN_ID;
 		if (!w->tx_in[from])
 			continue;
-		uint32_t n = rte_ring_sc_dequeue_burst(w->tx_in[from], (void **)frames, TD_BURST, NULL);
+		uint32_t n =
+			rte_ring_sc_dequeue_burst(w->tx_in[from], (void **)frames, TD_BURST, NULL);
 		td_worker_count(w, TD_C_RX_RINGS, n);
 		for (uint32_t i = 0; i < n; i++)
 			td_port_tx(w, frames[i]->port, frames[i]);

@@ -39,13 +39,13 @@ struct message {
 	const uint8_t *src, *dst, *target;
 };
 
-static void message_send(
-	struct td_dataplane *dp, uint16_t realm, const struct rte_ether_addr *to, const struct message *msg)
+static void message_send(struct td_dataplane *dp, uint16_t realm, const struct rte_ether_addr *to,
+	const struct message *msg)
 {
 	uint16_t len = MESSAGE_LEN + OPTION_LEN;
 	uint8_t *l3;
-	struct rte_mbuf *m =
-		td_neigh_frame(dp, realm, to, RTE_ETHER_TYPE_IPV6, (uint16_t)(HEADER_LEN + len), &l3);
+	struct rte_mbuf *m = td_neigh_frame(
+		dp, realm, to, RTE_ETHER_TYPE_IPV6, (uint16_t)(HEADER_LEN + len), &l3);
 
 	if (!m) {
 		td_worker_count(dp->main, TD_C_BUF_EMPTY, 1);
@@ -140,7 +140,8 @@ static void solicitation(struct td_dataplane *dp, struct rte_mbuf *m, const uint
 	struct rte_ether_addr mac;
 
 	memcpy(target.ip, icmp + 8, 16);
-	const struct td_realm_entry *e = td_realm_find_ip(dp->realm_table, p->port, p->vlan, &target);
+	const struct td_realm_entry *e =
+		td_realm_find_ip(dp->realm_table, p->port, p->vlan, &target);
 	int option = option_find(icmp, p->payload_len, OPTION_SOURCE, &mac);
 	bool probe = td_ip_eq(&p->src, &nobody);
 	if (option < 0 || (probe && option > 0)) {

@@ -19,7 +19,8 @@ static void ip4_finish(struct rte_mbuf *m, uint8_t *ip, bool offload)
 	udp->dgram_len = rte_cpu_to_be_16(len);
 	udp->dgram_cksum = 0;
 	if (offload) {
-		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
+		m->ol_flags |=
+			RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
 		m->l3_len = sizeof(*h);
 		udp->dgram_cksum = rte_ipv4_phdr_cksum(h, m->ol_flags);
 		return;

@@ -59,8 +59,7 @@ int td_journal_ring_create(struct td_journal_ring *ring, const char *path, uint6
 int td_journal_ring_open(struct td_journal_ring *ring, const char *path);
 void td_journal_ring_close(struct td_journal_ring *ring);
 
-// --- producer
-// --------------------------------------------------------------------------------------------------------
+// --- producer ---
 
 // Holds room for a whole call. 0 or -ENOSPC.
 int td_journal_reserve(struct td_journal_ring *ring);
@@ -71,8 +70,7 @@ int td_journal_append(struct td_journal_ring *ring, enum td_journal_type type, c
 // END of a call that never was answered, or was: which share it gives back.
 void td_journal_release(struct td_journal_ring *ring, bool was_answered);
 
-// --- consumer
-// --------------------------------------------------------------------------------------------------------
+// --- consumer ---
 
 // Whole, checked records that lie in one piece, at most max bytes of them. 0: none.
 size_t td_journal_peek(struct td_journal_ring *ring, const void **records, size_t max);

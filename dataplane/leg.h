@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Media legs of one worker: the table, its ports, and what the relay reads with every packet (architecture §4).
+// Media legs of one worker: the table, its ports, and what the relay reads with every packet
+// (architecture §4).
 //
-// Owner: the worker. All memory comes at creation, from hugepages where there are any; nothing is allocated later.
-// A packet received on a leg is judged, counted and rewritten from that leg's two cache lines alone: where it goes (the
-// peer's addresses and next hop) is copied there by td_leg_modify(). What changes seldom is in struct td_leg_cold.
+// Owner: the worker. All memory comes at creation, from hugepages where there are any; nothing is
+// allocated later. A packet received on a leg is judged, counted and rewritten from that leg's two
+// cache lines alone: where it goes (the peer's addresses and next hop) is copied there by
+// td_leg_modify(). What changes seldom is in struct td_leg_cold.
 #pragma once
 
 #include "dataplane/steer.h"
@@ -12,7 +14,8 @@
 #include "media/rtp_stats.h"
 
 #define TD_LEG_HEADER_LEN 44 // IPv6 and the UDP ports
-#define TD_LEARN_WINDOW_NS (10ull * 1000000000u) // learn-once: how long after an offer or answer a source may be learned
+// Learn-once: how long after an offer or answer a source may be learned.
+#define TD_LEARN_WINDOW_NS (10ull * 1000000000u)
 
 enum {
 	TD_LEG_V6 = 1,        // of the local address, so of every packet that gets here
@@ -25,14 +28,16 @@ enum {
 
 struct td_leg {
 	// Receive line.
-	uint8_t source[16];        // last good source address, network order; IPv4 in the first four bytes
+	// Last good source address, network order; IPv4 in the first four bytes.
+	uint8_t source[16];
 	uint16_t source_port_be;
 	uint8_t flags;
 	uint8_t zero;
 	uint32_t heard_ms;         // when valid RTP last came: now_ns >> 20
 	struct td_rtp_stats stats;
 	// Transmit line: what the peer sends to its far end.
-	uint8_t header[TD_LEG_HEADER_LEN]; // IPv4 or IPv6 header and UDP ports, network order; lengths and checksums zero
+	// IPv4 or IPv6 header and UDP ports, network order; lengths and checksums zero.
+	uint8_t header[TD_LEG_HEADER_LEN];
 	uint32_t adjacency;
 	uint16_t udp_sum;          // of addresses and ports; ones' complement
 	uint16_t ip_sum;           // of the IPv4 header
@@ -64,10 +69,12 @@ struct td_leg_cold {
 	struct td_sockaddr remote;  // of SDP
 	struct td_sockaddr remote_rtcp;
 	struct td_sockaddr learned; // learn-once: where the far end really is; family 0: not yet
-	struct td_sockaddr former;  // learned before the reopening: still heard, but not learned again
+	// Learned before the reopening: still heard, but not learned again.
+	struct td_sockaddr former;
 	uint64_t learn_until_ns;
 	struct td_rtp_past past;
-	// Sent to this far end, before the feeders' current spells; and of this leg's own spell as somebody's feeder.
+	// Sent to this far end, before the feeders' current spells; and of this leg's own spell as
+	// somebody's feeder.
 	uint64_t tx_packets, tx_bytes;
 	uint64_t spell_packets, spell_bytes;     // stats when it began to feed its peer
 	uint64_t withheld_packets, withheld_bytes; // received in it and not relayed
@@ -81,7 +88,8 @@ struct td_leg_address { // one local media address of a realm
 
 struct td_leg_timed {
 	uint32_t leg;
-	uint32_t due_ms; // not before then can it be silent for too long; looked at anew when it comes
+	// Not before then can it be silent for too long; looked at anew when it comes.
+	uint32_t due_ms;
 };
 
 struct td_leg_table {
@@ -102,12 +110,15 @@ struct td_leg_table {
 
 // Memory for a worker's table, for the pools' sum before EAL starts.
 size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint32_t max_legs);
-// Makes w->legs for at most max_legs from w->dp's realms and steering; after td_path_start(). 0, -ENOMEM, -EINVAL (a media range without a pair).
+// Makes w->legs for at most max_legs from w->dp's realms and steering; after td_path_start(). 0,
+// -ENOMEM, -EINVAL (a media range without a pair).
 int td_leg_table_create(struct td_worker *w, uint32_t max_legs);
 void td_leg_table_destroy(struct td_worker *w);
 
-// The leg functions of struct td_host_ops, with the same meaning (include/host.h). On the worker's own thread.
-int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local);
+// The leg functions of struct td_host_ops, with the same meaning (include/host.h). On the worker's
+// own thread.
+int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *out,
+	struct td_leg_local *local);
 void td_leg_modify(struct td_worker *w, td_leg_id id, const struct td_leg_modify *modify);
 void td_leg_close(struct td_worker *w, td_leg_id id, struct td_leg_stats *stats);
 void td_leg_stats(struct td_worker *w, td_leg_id id, struct td_leg_stats *stats);
@@ -118,7 +129,8 @@ static inline uint32_t td_leg_count(const struct td_worker *w)
 }
 
 // Where the index of the leg on that local port stands. Safe on any realm, address and port.
-static inline const uint32_t *td_leg_slot(const struct td_leg_table *t, uint16_t realm, uint8_t address, uint16_t port)
+static inline const uint32_t *td_leg_slot(
+	const struct td_leg_table *t, uint16_t realm, uint8_t address, uint16_t port)
 {
 	uint32_t at = (uint32_t)realm * TD_REALM_ADDRS_MAX + address;
 
@@ -126,49 +138,57 @@ static inline const uint32_t *td_leg_slot(const struct td_leg_table *t, uint16_t
 		return &t->no_slot;
 	const struct td_leg_address *a = &t->addresses[at];
 	uint32_t block = (port >> 1) / TD_STEER_SLOTS - a->first_block;
-	return block < a->n_blocks ? &a->slots[block * t->n_own + t->rank[td_steer_slot(port)]] : &t->no_slot;
+	return block < a->n_blocks ? &a->slots[block * t->n_own + t->rank[td_steer_slot(port)]]
+				   : &t->no_slot;
 }
 
-// --- leg_tx.c: the transmit line ---------------------------------------------------------------------------------------
+// --- leg_tx.c: the transmit line ---
 
-// IP header and UDP ports from src to dst, lengths and checksums zero. Returns the IP header's length.
-uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src, const struct td_sockaddr *dst,
-	uint8_t dscp);
+// IP header and UDP ports from src to dst, lengths and checksums zero. Returns the IP header's
+// length.
+uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src,
+	const struct td_sockaddr *dst, uint8_t dscp);
 
-// Fills the transmit line of a leg, and sets or clears TD_LEG_RELAY, from what it and its peer are now.
+// Fills the transmit line of a leg, and sets or clears TD_LEG_RELAY, from what it and its peer are
+// now.
 void td_leg_tx_build(struct td_worker *w, uint32_t leg);
 // The same for every leg that feeds peer.
 void td_leg_tx_build_feeders(struct td_worker *w, uint32_t peer);
 // Where a leg's far end takes RTP: the learned source, else SDP's address. Family 0: nowhere yet.
 const struct td_sockaddr *td_leg_destination(const struct td_leg_cold *leg);
 
-// --- leg_source.c: the source policy -----------------------------------------------------------------------------------
+// --- leg_source.c: the source policy ---
 
-// The slow half of the source check: is that source good? Notes it as the last good one, learns where that is allowed.
+// The slow half of the source check: is that source good? Notes it as the last good one, learns
+// where that is allowed.
 bool td_leg_source_check(struct td_worker *w, uint32_t leg, const struct td_sockaddr *source);
 // The same for RTCP, which comes from another port and teaches nothing.
 bool td_leg_source_known(struct td_worker *w, uint32_t leg, const struct td_sockaddr *source);
 
-// --- leg_ports.c: the ports of one address -----------------------------------------------------------------------------
+// --- leg_ports.c: the ports of one address ---
 
 struct td_leg_ports;
 // Even ports of [min, max] whose odd neighbour lies in it too and whose slot is w's.
-uint32_t td_leg_ports_count(const struct td_steer *steer, uint16_t worker, uint16_t min, uint16_t max);
+uint32_t td_leg_ports_count(
+	const struct td_steer *steer, uint16_t worker, uint16_t min, uint16_t max);
 size_t td_leg_ports_bytes(uint32_t n);
-void td_leg_ports_init(struct td_leg_ports *ports, const struct td_steer *steer, uint16_t worker, uint16_t min,
-	uint16_t max);
-// The port that was freed longest ago, 0 where none has rested long enough. now_ms, quarantine_ms: one unit, modulo 2^32.
+void td_leg_ports_init(struct td_leg_ports *ports, const struct td_steer *steer, uint16_t worker,
+	uint16_t min, uint16_t max);
+// The port that was freed longest ago, 0 where none has rested long enough. now_ms, quarantine_ms:
+// one unit, modulo 2^32.
 uint16_t td_leg_ports_get(struct td_leg_ports *ports, uint32_t now_ms, uint32_t quarantine_ms);
 void td_leg_ports_put(struct td_leg_ports *ports, uint16_t port, uint32_t now_ms);
 
-// --- stages beside those of worker.h -----------------------------------------------------------------------------------
+// --- stages beside those of worker.h ---
 
-void td_rtp_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);  // rtp_relay.c: this worker's media, RTCP too
+// rtp_relay.c: this worker's media, RTCP too.
+void td_rtp_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);
 void td_rtcp_relay(struct td_worker *w, struct rte_mbuf *packet, uint32_t leg); // rtcp_relay.c
-// The way of what the transmit line cannot serve: an unresolved next hop, a chain of mbufs, too big. Rewrites addresses
-// and ports and leaves the rest to ip_output. Takes the mbuf.
-void td_rtp_emit(struct td_worker *w, struct rte_mbuf *packet, uint16_t realm, const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint32_t adjacency);                       // rtp_emit.c
+// rtp_emit.c: the way of what the transmit line cannot serve: an unresolved next hop, a chain of
+// mbufs, too big. Rewrites addresses and ports and leaves the rest to ip_output. Takes the mbuf.
+void td_rtp_emit(struct td_worker *w, struct rte_mbuf *packet, uint16_t realm,
+	const struct td_sockaddr *src, const struct td_sockaddr *dst, uint32_t adjacency);
 
-// media_timeout.c: looks at a bounded share of the legs with a time-out, each about once a second. Once a turn.
+// media_timeout.c: looks at a bounded share of the legs with a time-out, each about once a second.
+// Once a turn.
 void td_media_timeout_run(struct td_worker *w);

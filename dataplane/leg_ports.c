@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A queue of free ports: taken at the head, given back at the tail, so that a port rests as long as possible and a late
-// packet of an ended call does not reach the next one.
+// A queue of free ports: taken at the head, given back at the tail, so that a port rests as long as
+// possible and a late packet of an ended call does not reach the next one.
 #include "dataplane/leg.h"
 
 struct port_entry {
@@ -14,7 +14,8 @@ struct td_leg_ports {
 	struct port_entry queue[];
 };
 
-uint32_t td_leg_ports_count(const struct td_steer *steer, uint16_t worker, uint16_t min, uint16_t max)
+uint32_t td_leg_ports_count(
+	const struct td_steer *steer, uint16_t worker, uint16_t min, uint16_t max)
 {
 	uint32_t n = 0;
 
@@ -28,8 +29,8 @@ size_t td_leg_ports_bytes(uint32_t n)
 	return sizeof(struct td_leg_ports) + n * sizeof(struct port_entry);
 }
 
-void td_leg_ports_init(struct td_leg_ports *ports, const struct td_steer *steer, uint16_t worker, uint16_t min,
-	uint16_t max)
+void td_leg_ports_init(struct td_leg_ports *ports, const struct td_steer *steer, uint16_t worker,
+	uint16_t min, uint16_t max)
 {
 	ports->head = 0;
 	ports->n = 0;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whose media a leg takes: strict, or learn-once (architecture §6). The fast path compares with the last good source
-// alone and comes here when that fails.
+// Whose media a leg takes: strict, or learn-once (architecture §6). The fast path compares with the
+// last good source alone and comes here when that fails.
 //
-// Authenticated is treated as strict: with neither DTLS nor SRTP there is nothing yet that could authenticate a source.
+// Authenticated is treated as strict: with neither DTLS nor SRTP there is nothing yet that could
+// authenticate a source.
 #include "dataplane/leg.h"
 #include "sip/policy.h"
 
 #include <rte_byteorder.h>
 
-// The trunk's index in the policy in force. A reload may move it, its slot stays; found anew once for each reload.
+// The trunk's index in the policy in force. A reload may move it, its slot stays; found anew once
+// for each reload.
 static bool trunk_index_refresh(struct td_leg_cold *leg, const struct td_policy *policy)
 {
 	uint64_t generation = td_policy_generation(policy);
@@ -17,7 +19,8 @@ static bool trunk_index_refresh(struct td_leg_cold *leg, const struct td_policy 
 		return leg->trunk_index != UINT32_MAX;
 	leg->trunk_generation = generation;
 	uint32_t n = td_policy_n_trunks(policy);
-	if (leg->trunk_index < n && td_policy_trunk(policy, leg->trunk_index)->slot == leg->trunk_slot)
+	if (leg->trunk_index < n &&
+		td_policy_trunk(policy, leg->trunk_index)->slot == leg->trunk_slot)
 		return true;
 	for (leg->trunk_index = 0; leg->trunk_index < n; leg->trunk_index++)
 		if (td_policy_trunk(policy, leg->trunk_index)->slot == leg->trunk_slot)
@@ -26,7 +29,8 @@ static bool trunk_index_refresh(struct td_leg_cold *leg, const struct td_policy 
 	return false;
 }
 
-static bool source_of_trunk(const struct td_worker *w, struct td_leg_cold *leg, const struct td_sockaddr *source)
+static bool source_of_trunk(
+	const struct td_worker *w, struct td_leg_cold *leg, const struct td_sockaddr *source)
 {
 	const struct td_policy *policy = w->policy;
 
@@ -44,8 +48,8 @@ static void source_note(struct td_leg *hot, const struct td_sockaddr *source, bo
 		hot->flags |= TD_LEG_SOURCE_PORT;
 }
 
-// The first valid source of the window is the far end until signalling reopens it; media goes there too, for a far end
-// behind a NAT has no other address.
+// The first valid source of the window is the far end until signalling reopens it; media goes there
+// too, for a far end behind a NAT has no other address.
 static void source_learn(struct td_worker *w, uint32_t index, const struct td_sockaddr *source)
 {
 	struct td_leg_cold *leg = &w->legs->cold[index];
@@ -95,7 +99,8 @@ bool td_leg_source_known(struct td_worker *w, uint32_t index, const struct td_so
 	struct td_leg_cold *leg = &w->legs->cold[index];
 	const struct td_leg *hot = &w->legs->legs[index];
 
-	if (hot->flags & TD_LEG_SOURCE && memcmp(hot->source, source->ip, td_ip_len(source->family)) == 0)
+	if (hot->flags & TD_LEG_SOURCE &&
+		memcmp(hot->source, source->ip, td_ip_len(source->family)) == 0)
 		return true;
 	return td_ip_eq(&leg->remote, source) || td_ip_eq(&leg->remote_rtcp, source) ||
 		source_of_trunk(w, leg, source);

@@ -11,9 +11,10 @@ static uint32_t time_units(uint64_t ns)
 	return (uint32_t)(ns >> 20);
 }
 
-// --- memory ------------------------------------------------------------------------------------------------------------
+// --- memory ---
 
-static uint16_t ranks_fill(uint8_t rank[TD_STEER_SLOTS], const struct td_steer *steer, uint16_t worker)
+static uint16_t ranks_fill(
+	uint8_t rank[TD_STEER_SLOTS], const struct td_steer *steer, uint16_t worker)
 {
 	uint8_t n = 0;
 
@@ -24,14 +25,16 @@ static uint16_t ranks_fill(uint8_t rank[TD_STEER_SLOTS], const struct td_steer *
 
 static uint32_t realm_blocks(const struct td_realm_conf *realm)
 {
-	return (realm->media_port_max >> 1) / TD_STEER_SLOTS - (realm->media_port_min >> 1) / TD_STEER_SLOTS + 1;
+	return (realm->media_port_max >> 1) / TD_STEER_SLOTS -
+	       (realm->media_port_min >> 1) / TD_STEER_SLOTS + 1;
 }
 
 size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint32_t max_legs)
 {
 	size_t bytes = sizeof(struct td_leg_table) +
-		(size_t)conf->n_realms * TD_REALM_ADDRS_MAX * sizeof(struct td_leg_address) +
-		(max_legs + 1ull) * (sizeof(struct td_leg) + sizeof(struct td_leg_cold) + sizeof(struct td_leg_timed));
+		       (size_t)conf->n_realms * TD_REALM_ADDRS_MAX * sizeof(struct td_leg_address) +
+		       (max_legs + 1ull) * (sizeof(struct td_leg) + sizeof(struct td_leg_cold) +
+						   sizeof(struct td_leg_timed));
 
 	for (uint32_t r = 0; r < conf->n_realms; r++) {
 		const struct td_realm_conf *realm = &conf->realms[r];
@@ -49,10 +52,12 @@ static void *zalloc(const struct td_worker *w, size_t bytes)
 }
 
 // One local address: its look-up array, and its ports on a free queue.
-static int address_create(struct td_worker *w, struct td_leg_address *a, const struct td_realm_conf *realm)
+static int address_create(
+	struct td_worker *w, struct td_leg_address *a, const struct td_realm_conf *realm)
 {
 	const struct td_leg_table *t = w->legs;
-	uint32_t n = td_leg_ports_count(&w->dp->steer, w->id, realm->media_port_min, realm->media_port_max);
+	uint32_t n = td_leg_ports_count(
+		&w->dp->steer, w->id, realm->media_port_min, realm->media_port_max);
 
 	a->first_block = (realm->media_port_min >> 1) / TD_STEER_SLOTS;
 	a->n_blocks = realm_blocks(realm);
@@ -60,7 +65,8 @@ static int address_create(struct td_worker *w, struct td_leg_address *a, const s
 	a->ports = zalloc(w, td_leg_ports_bytes(n));
 	if (!a->slots || !a->ports)
 		return -ENOMEM;
-	td_leg_ports_init(a->ports, &w->dp->steer, w->id, realm->media_port_min, realm->media_port_max);
+	td_leg_ports_init(
+		a->ports, &w->dp->steer, w->id, realm->media_port_min, realm->media_port_max);
 	return 0;
 }
 
@@ -71,9 +77,11 @@ static int addresses_create(struct td_worker *w)
 		for (uint32_t i = 0; i < realm->n_addresses; i++) {
 			if (!realm->addresses[i].media)
 				continue;
-			if (realm->media_port_min == 0 || realm->media_port_min >= realm->media_port_max)
+			if (realm->media_port_min == 0 ||
+				realm->media_port_min >= realm->media_port_max)
 				return -EINVAL;
-			int rc = address_create(w, &w->legs->addresses[r * TD_REALM_ADDRS_MAX + i], realm);
+			int rc = address_create(
+				w, &w->legs->addresses[r * TD_REALM_ADDRS_MAX + i], realm);
 			if (rc < 0)
 				return rc;
 		}
@@ -84,7 +92,8 @@ static int addresses_create(struct td_worker *w)
 int td_leg_table_create(struct td_worker *w, uint32_t max_legs)
 {
 	size_t n_addresses = (size_t)w->dp->n_realms * TD_REALM_ADDRS_MAX;
-	struct td_leg_table *t = zalloc(w, sizeof(*t) + n_addresses * sizeof(struct td_leg_address));
+	struct td_leg_table *t =
+		zalloc(w, sizeof(*t) + n_addresses * sizeof(struct td_leg_address));
 
 	w->legs = t;
 	if (!t)
@@ -125,7 +134,7 @@ void td_leg_table_destroy(struct td_worker *w)
 	w->legs = NULL;
 }
 
-// --- handles -----------------------------------------------------------------------------------------------------------
+// --- handles ---
 
 static td_leg_id leg_id(const struct td_leg_table *t, uint32_t index)
 {
@@ -137,7 +146,8 @@ static uint32_t leg_find(const struct td_leg_table *t, td_leg_id id)
 {
 	uint32_t index = (uint32_t)id, generation = (uint32_t)(id >> 32);
 
-	if (index == 0 || index > t->capacity || generation % 2 == 0 || t->cold[index].generation != generation)
+	if (index == 0 || index > t->capacity || generation % 2 == 0 ||
+		t->cold[index].generation != generation)
 		return 0;
 	return index;
 }
@@ -176,7 +186,7 @@ static uint32_t *leg_slot(struct td_leg_table *t, const struct td_leg_cold *leg)
 	return (uint32_t *)(uintptr_t)td_leg_slot(t, leg->realm, leg->address, leg->local.port);
 }
 
-// --- open --------------------------------------------------------------------------------------------------------------
+// --- open ---
 
 // A port on one of the realm's media addresses of that family; the addresses take turns.
 static int port_take(struct td_worker *w, const struct td_leg_open *open, struct td_leg_cold *leg)
@@ -214,7 +224,8 @@ static void trunk_note(const struct td_worker *w, struct td_leg_cold *leg, uint3
 	leg->trunk_generation = td_policy_generation(policy);
 }
 
-int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
+int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *out,
+	struct td_leg_local *local)
 {
 	struct td_leg_table *t = w->legs;
 	struct td_leg_cold place;
@@ -233,7 +244,8 @@ int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *
 	t->legs[index].flags = open->family == TD_IPV6 ? TD_LEG_V6 : 0;
 	*leg_slot(t, leg) = index;
 
-	const struct td_realm_address *address = &w->dp->realms[leg->realm].conf.addresses[leg->address];
+	const struct td_realm_address *address =
+		&w->dp->realms[leg->realm].conf.addresses[leg->address];
 	local->rtp = address->advertise.family ? address->advertise : leg->local;
 	local->rtp.port = leg->local.port;
 	local->rtcp = local->rtp;
@@ -242,7 +254,7 @@ int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *
 	return 0;
 }
 
-// --- who sends for whom ------------------------------------------------------------------------------------------------
+// --- who sends for whom ---
 
 // What a feeder received since it began to feed its peer, and passed on.
 static uint64_t spell_packets(const struct td_leg_table *t, uint32_t feeder)
@@ -293,7 +305,7 @@ static void peer_join(struct td_leg_table *t, uint32_t index, uint32_t peer)
 	leg->withheld_packets = leg->withheld_bytes = 0;
 }
 
-// --- modify ------------------------------------------------------------------------------------------------------------
+// --- modify ---
 
 static void timed_remove(struct td_leg_table *t, struct td_leg_cold *leg)
 {
@@ -358,10 +370,12 @@ void td_leg_modify(struct td_worker *w, td_leg_id id, const struct td_leg_modify
 	if (index == 0)
 		return;
 	struct td_leg_cold *leg = &t->cold[index];
-	struct td_sockaddr remote = sockaddr_usable(&modify->rtp) ? modify->rtp : (struct td_sockaddr){ 0 };
+	struct td_sockaddr remote =
+		sockaddr_usable(&modify->rtp) ? modify->rtp : (struct td_sockaddr){ 0 };
 	bool moved = !td_sockaddr_eq(&leg->remote, &remote);
 	leg->remote = remote;
-	leg->remote_rtcp = sockaddr_usable(&modify->rtcp) ? modify->rtcp : (struct td_sockaddr){ 0 };
+	leg->remote_rtcp =
+		sockaddr_usable(&modify->rtcp) ? modify->rtcp : (struct td_sockaddr){ 0 };
 	leg->direction = modify->direction;
 	leg->known = true;
 	source_reopen(w, index, moved, modify->reopen);
@@ -378,7 +392,7 @@ void td_leg_modify(struct td_worker *w, td_leg_id id, const struct td_leg_modify
 	td_leg_tx_build_feeders(w, index);
 }
 
-// --- close and stats ---------------------------------------------------------------------------------------------------
+// --- close and stats ---
 
 static void stats_fill(const struct td_leg_table *t, uint32_t index, struct td_leg_stats *out)
 {
@@ -429,7 +443,7 @@ void td_leg_close(struct td_worker *w, td_leg_id id, struct td_leg_stats *stats)
 		peer_leave(t, leg->feeders);
 	peer_leave(t, index);
 	timed_remove(t, leg);
-	td_leg_ports_put(t->addresses[leg->realm * TD_REALM_ADDRS_MAX + leg->address].ports, leg->local.port,
-		time_units(w->now_ns));
+	td_leg_ports_put(t->addresses[leg->realm * TD_REALM_ADDRS_MAX + leg->address].ports,
+		leg->local.port, time_units(w->now_ns));
 	leg_give(t, index);
 }

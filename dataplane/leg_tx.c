@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmit line of a leg: the headers its packets leave with, made once for each change of signalling instead of
-// once for each packet.
+// The transmit line of a leg: the headers its packets leave with, made once for each change of
+// signalling instead of once for each packet.
 #include "dataplane/checksum.h"
 #include "dataplane/leg.h"
 
@@ -12,12 +12,14 @@ const struct td_sockaddr *td_leg_destination(const struct td_leg_cold *leg)
 	return leg->learned.family ? &leg->learned : &leg->remote;
 }
 
-static uint16_t header_ipv4(uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
+static uint16_t header_ipv4(
+	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
 {
 	struct rte_ipv4_hdr ip = {
 		.version_ihl = 0x45,
 		.type_of_service = (uint8_t)(dscp << 2),
-		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG), // RFC 6864 §4.1: atomic, so its ID says nothing
+		// RFC 6864 §4.1: atomic, so its ID says nothing.
+		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
 	};
@@ -28,7 +30,8 @@ static uint16_t header_ipv4(uint8_t *header, const struct td_sockaddr *src, cons
 	return sizeof(ip);
 }
 
-static uint16_t header_ipv6(uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
+static uint16_t header_ipv6(
+	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
 {
 	struct rte_ipv6_hdr ip = {
 		.vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)dscp << 22),
@@ -42,8 +45,8 @@ static uint16_t header_ipv6(uint8_t *header, const struct td_sockaddr *src, cons
 	return sizeof(ip);
 }
 
-uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src, const struct td_sockaddr *dst,
-	uint8_t dscp)
+uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src,
+	const struct td_sockaddr *dst, uint8_t dscp)
 {
 	uint16_t ports_be[2] = { rte_cpu_to_be_16(src->port), rte_cpu_to_be_16(dst->port) };
 	uint16_t ip_len = dst->family == TD_IPV4 ? header_ipv4(header, src, dst, dscp) :
@@ -69,8 +72,10 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 		return;
 
 	bool v6 = dst->family == TD_IPV6;
-	uint16_t ip_len = td_leg_header(hot->header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
-	uint16_t addresses = v6 ? 8 : 12; // they and the ports behind them are all that the UDP checksum covers of this
+	uint16_t ip_len = td_leg_header(
+		hot->header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
+	// They and the ports behind them are all that the UDP checksum covers of this.
+	uint16_t addresses = v6 ? 8 : 12;
 	hot->ip_sum = v6 ? 0 : td_sum_fold(td_sum_bytes(hot->header, ip_len));
 	hot->udp_sum = td_sum_fold(td_sum_bytes(hot->header + addresses, ip_len + 4u - addresses));
 	hot->adjacency = td_adjacency_find(w, peer->realm, dst);

@@ -106,8 +106,7 @@ static int check(const struct options *options, const struct td_config *conf)
 	return td_pools_check(&plan, conf, STDOUT_FILENO) < 0 ? EXIT_USAGE : EXIT_ENDED;
 }
 
-// --- running
-// -------------------------------------------------------------------------------------------------------------
+// --- running ---
 
 static void on_end(int number)
 {

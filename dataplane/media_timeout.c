@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls whose far end fell silent. Times are those of struct td_leg: now_ns >> 20, about a millisecond, modulo 2^32.
+// Calls whose far end fell silent. Times are those of struct td_leg: now_ns >> 20, about a
+// millisecond, modulo 2^32.
 //
-// The list says of each leg when it can be too late at the earliest, so that a leg itself is touched once in its time-out
-// and not once a second.
+// The list says of each leg when it can be too late at the earliest, so that a leg itself is
+// touched once in its time-out and not once a second.
 #include "dataplane/leg.h"
 
 #define SCAN_MAX 256    // legs a turn
@@ -37,7 +38,8 @@ static void leg_look(struct td_worker *w, struct td_leg_timed *timed, uint32_t n
 		return;
 	leg->armed_ms = now_ms; // told once; the engine has as long again to end the call
 	timed->due_ms = now_ms + leg->timeout_ms;
-	td_engine_media_timeout(w->engine, w->now_ns, leg->call); // may end the call and take the leg off the list
+	// May end the call and take the leg off the list.
+	td_engine_media_timeout(w->engine, w->now_ns, leg->call);
 }
 
 void td_media_timeout_run(struct td_worker *w)

@@ -23,8 +23,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-// --- connections
-// -------------------------------------------------------------------------------------------------------
+// --- connections ---
 
 static void conn_free(struct td_mgmt_conn *conn)
 {
@@ -79,8 +78,7 @@ struct td_mgmt_conn *td_mgmt_tagged(struct td_mgmt *mgmt, uint64_t tag)
 	return &mgmt->conns[index];
 }
 
-// --- output
-// ------------------------------------------------------------------------------------------------------------
+// --- output ---
 
 static bool out_room(struct td_mgmt_conn *conn, size_t bytes)
 {
@@ -175,8 +173,7 @@ static void conn_flush(struct td_mgmt *mgmt, struct td_mgmt_conn *conn)
 	conn->writable_wanted = owed;
 }
 
-// --- input
-// -------------------------------------------------------------------------------------------------------------
+// --- input ---
 
 static void frame_take(
 	struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *bytes, size_t len)
@@ -247,8 +244,7 @@ static void conn_read(struct td_mgmt_conn *conn)
 		conn->closing = true;
 }
 
-// --- the socket
-// --------------------------------------------------------------------------------------------------------
+// --- the socket ---
 
 static bool somebody_listens(const struct sockaddr_un *address)
 {

@@ -32,8 +32,7 @@ static void job_end(struct td_mgmt_conn *conn)
 	td_mgmt_send_done(conn, job.id, job.count);
 }
 
-// --- cores, ports, counters, version
-// -------------------------------------------------------------------------------------
+// --- cores, ports, counters, version ---
 
 static uint64_t drops_of(const struct td_worker *w)
 {

@@ -33,7 +33,7 @@ struct td_neigh {
 	_Atomic uint32_t slots[];     // index + 1; 0: free. main: wo, workers: ro
 };
 
-// --- the table -------------------------------------------------------------------------------------
+// --- the table ---
 
 static uint32_t slot_of(const struct td_neigh *n, uint16_t realm, const struct td_sockaddr *ip)
 {
@@ -46,8 +46,8 @@ static uint32_t slot_of(const struct td_neigh *n, uint16_t realm, const struct t
 	return (uint32_t)(h >> 32) & n->mask;
 }
 
-static uint32_t table_find(
-	const struct td_dataplane *dp, uint16_t realm, const struct td_sockaddr *ip, uint32_t *free_slot)
+static uint32_t table_find(const struct td_dataplane *dp, uint16_t realm,
+	const struct td_sockaddr *ip, uint32_t *free_slot)
 {
 	const struct td_neigh *n = dp->neigh;
 
@@ -64,8 +64,8 @@ static uint32_t table_find(
 }
 
 // The on-link address a packet for that destination is sent to.
-static bool next_hop(
-	const struct td_realm_conf *realm, const struct td_sockaddr *destination, struct td_sockaddr *hop)
+static bool next_hop(const struct td_realm_conf *realm, const struct td_sockaddr *destination,
+	struct td_sockaddr *hop)
 {
 	if (td_realm_on_link(realm, destination) >= 0) {
 		*hop = *destination;
@@ -165,7 +165,7 @@ uint32_t td_neigh_held(const struct td_dataplane *dp)
 	return held;
 }
 
-// --- frames of main's own --------------------------------------------------------------------------
+// --- frames of main's own ---
 
 struct rte_mbuf *td_neigh_frame(struct td_dataplane *dp, uint16_t realm,
 	const struct rte_ether_addr *to, uint16_t type, uint16_t len, uint8_t **payload)
@@ -232,7 +232,7 @@ void td_neigh_announce(struct td_dataplane *dp)
 	td_port_tx_flush(dp->main);
 }
 
-// --- learning --------------------------------------------------------------------------------------
+// --- learning ---
 
 static bool mac_usable(const struct rte_ether_addr *mac)
 {
@@ -274,12 +274,13 @@ void td_neigh_heard(struct td_dataplane *dp, uint16_t port, uint16_t vlan,
 {
 	for (uint16_t r = 0; r < dp->n_realms; r++) {
 		const struct td_realm *realm = &dp->realms[r];
-		if (realm->port == port && realm->conf.vlan == vlan && td_realm_on_link(&realm->conf, ip) >= 0)
+		if (realm->port == port && realm->conf.vlan == vlan &&
+			td_realm_on_link(&realm->conf, ip) >= 0)
 			td_neigh_learn(dp, r, ip, mac, false);
 	}
 }
 
-// --- errands ---------------------------------------------------------------------------------------
+// --- errands ---
 
 static void destination_of(const struct rte_mbuf *m, struct td_sockaddr *destination)
 {

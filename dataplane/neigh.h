@@ -8,7 +8,8 @@
 
 #include "dataplane/worker.h"
 
-#define TD_NEIGH_WAIT 8          // packets that wait for one neighbour; the ninth is neigh.queue_full
+// Packets that wait for one neighbour; the ninth is neigh.queue_full.
+#define TD_NEIGH_WAIT 8
 #define TD_NEIGH_WAIT_ALL 8192   // that wait for any
 #define TD_NEIGH_TRIES 3         // requests before a neighbour is unreachable
 #define TD_NEIGH_RETRY_NS 1000000000ull       // RFC 4861 §10 RETRANS_TIMER
@@ -31,7 +32,7 @@ uint64_t td_neigh_turn(struct td_dataplane *dp, uint64_t now_ns, uint32_t *work)
 // Frames that wait here: main's share of the balance.
 uint32_t td_neigh_held(const struct td_dataplane *dp);
 
-// --- for arp.c and ip6_nd.c -----------------------------------------------------------------------
+// --- for arp.c and ip6_nd.c ---
 
 // A neighbour said where it is. create: it asked for us, so it will be answered; else only known
 // ones are refreshed.

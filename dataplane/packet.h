@@ -23,7 +23,8 @@ enum {
 enum td_errand {
 	TD_ERRAND_ARP,     // a received frame
 	TD_ERRAND_ND,      // a received frame; l3_off and l4_off are set
-	TD_ERRAND_RESOLVE, // starts at its IP header; waits for the neighbour of its destination in td_packet.realm
+	// Starts at its IP header; waits for the neighbour of its destination in td_packet.realm.
+	TD_ERRAND_RESOLVE,
 };
 
 struct td_packet {

@@ -18,11 +18,12 @@ static int realms_start(struct td_dataplane *dp, char *fault)
 	const struct td_realm_conf *realm = &dp->conf.realms[bad];
 
 	if (err == -ENOENT)
-		snprintf(fault, TD_PORT_FAULT_LEN, "realm %s: there is no port %s", realm->name, realm->port);
+		snprintf(fault, TD_PORT_FAULT_LEN, "realm %s: there is no port %s", realm->name,
+			realm->port);
 	else if (err == -EEXIST)
 		snprintf(fault, TD_PORT_FAULT_LEN,
-			"realm %s: one of its addresses stands twice on port %s, VLAN %u", realm->name,
-			realm->port, realm->vlan);
+			"realm %s: one of its addresses stands twice on port %s, VLAN %u",
+			realm->name, realm->port, realm->vlan);
 	else if (err != 0)
 		snprintf(fault, TD_PORT_FAULT_LEN, "no memory for the realms");
 	return err;
@@ -33,7 +34,8 @@ static int tables_start(struct td_dataplane *dp, const struct td_path_conf *conf
 	int err = td_handoff_create(dp, conf->socket);
 
 	if (err == 0)
-		err = td_neigh_create(dp, conf->neighbours != 0 ? conf->neighbours : NEIGHBOURS_DEFAULT);
+		err = td_neigh_create(
+			dp, conf->neighbours != 0 ? conf->neighbours : NEIGHBOURS_DEFAULT);
 	for (uint16_t i = 0; err == 0 && i < dp->n_workers; i++)
 		err = td_reassembly_create(dp->workers[i], conf->socket);
 	return err;
@@ -50,7 +52,8 @@ int td_path_start(
 	if (err == 0) {
 		err = tables_start(dp, conf);
 		if (err != 0)
-			snprintf(fault, TD_PORT_FAULT_LEN, "no memory for rings, neighbours and fragments");
+			snprintf(fault, TD_PORT_FAULT_LEN,
+				"no memory for rings, neighbours and fragments");
 	}
 	if (err != 0)
 		td_path_stop(dp);

@@ -16,6 +16,7 @@ struct td_path_conf {
 // After EAL, clock and pools: ports, realms, rings, neighbours, reassembly. dp->conf, clock,
 // n_workers, workers[] (id, dp, mbufs, big_mbufs) and main (id TD_MAIN_ID, dp, mbufs) must be
 // filled in; dp->qsbr may be NULL. 0 or negative errno with one line in fault.
-int td_path_start(struct td_dataplane *dp, const struct td_path_conf *conf, char fault[TD_PORT_FAULT_LEN]);
+int td_path_start(
+	struct td_dataplane *dp, const struct td_path_conf *conf, char fault[TD_PORT_FAULT_LEN]);
 // After the workers have returned.
 void td_path_stop(struct td_dataplane *dp);

@@ -18,8 +18,7 @@ void td_policy_apply_init(
 	snprintf(apply->path, sizeof(apply->path), "%s/policy.bin", dp->conf.state_dir);
 }
 
-// --- names → slots and indices
-// -------------------------------------------------------------------------------------------
+// --- names → slots and indices ---
 
 static uint32_t slot_of(void *ctx, const char *trunk_name)
 {
@@ -70,8 +69,7 @@ static void slots_sweep(struct td_policy_apply *apply)
 	free(list.names);
 }
 
-// --- publish and retire
-// --------------------------------------------------------------------------------------------------
+// --- publish and retire ---
 
 static int publish(
 	struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
@@ -120,8 +118,7 @@ void td_policy_apply_fini(struct td_policy_apply *apply)
 	apply->current = NULL;
 }
 
-// --- where policies come from
-// --------------------------------------------------------------------------------------------
+// --- where policies come from ---
 
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap)
 {

@@ -180,8 +180,7 @@ int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf
 	return holds ? 0 : -ENOSPC;
 }
 
-// --- after EAL
-// ---------------------------------------------------------------------------------------------------------
+// --- after EAL ---
 
 static uint16_t sockets_used(const struct td_dataplane *dp, int sockets[TD_WORKERS_MAX])
 {

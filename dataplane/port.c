@@ -28,8 +28,8 @@ struct plan {
 
 static int fault_say(char *fault, const struct td_port *p, const char *what, int err)
 {
-	snprintf(fault, TD_PORT_FAULT_LEN, "port %s: device %.120s: %s (%s)", p->conf.name, p->conf.device,
-		what, strerror(-err));
+	snprintf(fault, TD_PORT_FAULT_LEN, "port %s: device %.120s: %s (%s)", p->conf.name,
+		p->conf.device, what, strerror(-err));
 	return err;
 }
 
@@ -49,7 +49,8 @@ static bool kernel_backed(const char *driver)
 
 uint16_t td_port_queues_max(const struct td_port_conf *conf, uint16_t n_workers)
 {
-	static const char *const single[] = { "net_af_packet", "net_af_xdp", "net_tap", "net_ring" };
+	static const char *const single[] = { "net_af_packet", "net_af_xdp", "net_tap",
+		"net_ring" };
 
 	for (size_t i = 0; i < RTE_DIM(single); i++)
 		if (strncmp(conf->device, single[i], strlen(single[i])) == 0)
@@ -61,10 +62,12 @@ uint32_t td_port_frame_bytes(const struct td_port_conf *conf, uint32_t sip_messa
 {
 	static const char af_packet[] = "net_af_packet";
 
-	if (strncmp(conf->device, af_packet, sizeof(af_packet) - 1) != 0 || strstr(conf->device, "framesz="))
+	if (strncmp(conf->device, af_packet, sizeof(af_packet) - 1) != 0 ||
+		strstr(conf->device, "framesz="))
 		return 0;
 	uint32_t bytes = RTE_ALIGN_CEIL(sip_message_bytes + FRAME_OVERHEAD, RING_PAGE);
-	return RTE_MIN(bytes, (uint32_t)RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RING_PAGE));
+	return RTE_MIN(
+		bytes, (uint32_t)RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RING_PAGE));
 }
 
 // Finds the device or has its driver make it.
@@ -77,7 +80,8 @@ static int device_probe(const struct td_dataplane *dp, struct td_port *p)
 	const char *domain = td_port_is_pci(p->conf.device) && n < 10 ? "0000:" : "";
 
 	if (frame != 0)
-		snprintf(full, sizeof(full), "%s,framesz=%u,blocksz=%u", p->conf.device, frame, frame);
+		snprintf(full, sizeof(full), "%s,framesz=%u,blocksz=%u", p->conf.device, frame,
+			frame);
 	else
 		snprintf(full, sizeof(full), "%s%s", domain, p->conf.device);
 	snprintf(name, sizeof(name), "%.*s", (int)(n + strlen(domain)), full);
@@ -126,15 +130,17 @@ static void queues_plan(const struct td_dataplane *dp, struct td_port *p, struct
 		plan->slots = td_port_rss_prepare(&plan->info, &plan->conf, plan->key);
 }
 
-static int port_plan(
-	struct td_dataplane *dp, const struct td_port_conf *conf, struct td_port *p, struct plan *plan, char *fault)
+static int port_plan(struct td_dataplane *dp, const struct td_port_conf *conf, struct td_port *p,
+	struct plan *plan, char *fault)
 {
 	memset(p, 0, sizeof(*p));
 	memset(plan, 0, sizeof(*plan));
 	p->conf = *conf;
 	int err = device_probe(dp, p);
 	if (err != 0)
-		return fault_say(fault, p, "cannot be opened; is the interface there, or the NIC bound to vfio-pci?", err);
+		return fault_say(fault, p,
+			"cannot be opened; is the interface there, or the NIC bound to vfio-pci?",
+			err);
 	err = rte_eth_dev_info_get(p->ethdev, &plan->info);
 	if (err != 0)
 		return fault_say(fault, p, "says nothing about itself", err);
@@ -148,7 +154,8 @@ static int port_plan(
 static void owners_set(const struct td_dataplane *dp, struct td_port *p, uint16_t index)
 {
 	for (uint16_t q = 0; q < p->n_rxq; q++)
-		p->rx_owner[q] = (uint16_t)((p->n_rxq == dp->n_workers ? q : index + q) % dp->n_workers);
+		p->rx_owner[q] =
+			(uint16_t)((p->n_rxq == dp->n_workers ? q : index + q) % dp->n_workers);
 	p->tx_owner = p->rx_owner[0];
 	for (uint16_t w = 0; w <= TD_MAIN_ID; w++)
 		p->tx_queue[w] = UINT16_MAX;
@@ -176,8 +183,9 @@ static int queues_setup(const struct td_dataplane *dp, struct td_port *p, const 
 	tx.offloads = plan->conf.txmode.offloads;
 	for (uint16_t q = 0; q < p->n_rxq; q++) {
 		const struct td_worker *owner = dp->workers[p->rx_owner[q]];
-		struct rte_mempool *pool =
-			td_port_frame_bytes(&p->conf, dp->conf.sip_message_bytes) ? owner->big_mbufs : owner->mbufs;
+		struct rte_mempool *pool = td_port_frame_bytes(&p->conf, dp->conf.sip_message_bytes)
+						   ? owner->big_mbufs
+						   : owner->mbufs;
 		err = rte_eth_rx_queue_setup(p->ethdev, q, n_rx, (unsigned int)socket, &rx, pool);
 		if (err != 0)
 			return err;
@@ -194,8 +202,9 @@ static int queues_setup(const struct td_dataplane *dp, struct td_port *p, const 
 static void mtu_set(const struct td_dataplane *dp, struct td_port *p)
 {
 	const struct rte_mempool *pool = dp->workers[p->tx_owner]->mbufs;
-	uint16_t room = (uint16_t)(rte_pktmbuf_data_room_size((struct rte_mempool *)(uintptr_t)pool) -
-				   RTE_PKTMBUF_HEADROOM - FRAME_OVER);
+	uint16_t room =
+		(uint16_t)(rte_pktmbuf_data_room_size((struct rte_mempool *)(uintptr_t)pool) -
+			   RTE_PKTMBUF_HEADROOM - FRAME_OVER);
 
 	if (p->conf.mtu != 0)
 		rte_eth_dev_set_mtu(p->ethdev, RTE_MIN(p->conf.mtu, room));
@@ -250,14 +259,16 @@ static int polls_set(struct td_dataplane *dp)
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
 		struct td_worker *w = dp->workers[i];
 		w->n_rx = 0;
-		w->rx = rte_calloc("rx", TD_PORTS_MAX * TD_WORKERS_MAX / dp->n_workers + TD_PORTS_MAX,
+		w->rx = rte_calloc("rx",
+			TD_PORTS_MAX * TD_WORKERS_MAX / dp->n_workers + TD_PORTS_MAX,
 			sizeof(*w->rx), 64);
 		if (!w->rx)
 			return -ENOMEM;
 		for (uint16_t p = 0; p < dp->n_ports; p++)
 			for (uint16_t q = 0; q < dp->ports[p].n_rxq; q++)
 				if (dp->ports[p].rx_owner[q] == i)
-					w->rx[w->n_rx++] = (struct td_rx_queue){ p, dp->ports[p].ethdev, q };
+					w->rx[w->n_rx++] =
+						(struct td_rx_queue){ p, dp->ports[p].ethdev, q };
 	}
 	return 0;
 }
@@ -319,23 +330,27 @@ void td_ports_stop(struct td_dataplane *dp)
 size_t td_port_describe(const struct td_port *p, char *dst, size_t cap)
 {
 	int n = snprintf(dst, cap,
-		"port %s: %u rx, %u tx queues, steering %s, mtu %u, rx checksums %s, tx checksums %s",
+		"port %s: %u rx, %u tx queues, steering %s, mtu %u, rx checksums %s, tx checksums "
+		"%s",
 		p->conf.name, p->n_rxq, p->n_txq, p->steering, p->mtu,
-		!p->verify_rx ? "trusted" : p->hw_rx_cksum ? "by the device" : "in software",
+		!p->verify_rx    ? "trusted"
+		: p->hw_rx_cksum ? "by the device"
+				 : "in software",
 		p->hw_tx_cksum ? "by the device" : "in software");
 
 	return n < 0 ? 0 : RTE_MIN((size_t)n, cap - 1);
 }
 
-// A tap has no carrier of its own, and once its kernel end lies in another network namespace the driver
-// finds no interface of that name to ask.
+// A tap has no carrier of its own, and once its kernel end lies in another network namespace the
+// driver finds no interface of that name to ask.
 bool td_port_up(const struct td_port *port)
 {
 	struct rte_eth_link link = { 0 };
 
 	if (strncmp(port->conf.device, "net_tap", 7) == 0)
 		return true;
-	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_UP;
 }
 
 bool td_ports_up(const struct td_dataplane *dp)

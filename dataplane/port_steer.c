@@ -12,8 +12,8 @@ static unsigned int bits_of(uint16_t reta_size)
 	return (unsigned int)__builtin_ctz(reta_size);
 }
 
-uint16_t td_port_rss_prepare(
-	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf, uint8_t key[TD_STEER_KEY_MAX])
+uint16_t td_port_rss_prepare(const struct rte_eth_dev_info *info, struct rte_eth_conf *conf,
+	uint8_t key[TD_STEER_KEY_MAX])
 {
 	uint64_t udp = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
 	uint64_t hash = udp & info->flow_type_rss_offloads;
@@ -42,8 +42,8 @@ static uint16_t queue_of(const struct td_port *port, uint16_t worker)
 	return 0;
 }
 
-int td_port_rss_apply(
-	const struct td_dataplane *dp, const struct td_port *port, const uint8_t *key, uint16_t key_len)
+int td_port_rss_apply(const struct td_dataplane *dp, const struct td_port *port, const uint8_t *key,
+	uint16_t key_len)
 {
 	struct rte_eth_rss_reta_entry64 reta[RETA_MAX / RTE_ETH_RETA_GROUP_SIZE] = { 0 };
 	uint8_t in_force[TD_STEER_KEY_MAX] = { 0 };
@@ -62,7 +62,8 @@ int td_port_rss_apply(
 	for (uint32_t local = 0; local < 65536; local += 2) {
 		uint16_t entry = td_steer_entry(key, (uint16_t)local, bits_of(info.reta_size));
 		uint16_t owner = td_steer_owner(&dp->steer, (uint16_t)local);
-		reta[entry / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ull << (entry % RTE_ETH_RETA_GROUP_SIZE);
+		reta[entry / RTE_ETH_RETA_GROUP_SIZE].mask |= 1ull
+							      << (entry % RTE_ETH_RETA_GROUP_SIZE);
 		reta[entry / RTE_ETH_RETA_GROUP_SIZE].reta[entry % RTE_ETH_RETA_GROUP_SIZE] =
 			queue_of(port, owner);
 	}
@@ -74,7 +75,8 @@ static struct rte_flow *flow_slot(
 {
 	struct rte_flow_attr attr = { .ingress = 1 };
 	struct rte_flow_item_udp spec = { .hdr.dst_port = rte_cpu_to_be_16((uint16_t)(slot << 1)) };
-	struct rte_flow_item_udp mask = { .hdr.dst_port = rte_cpu_to_be_16((uint16_t)((period - 1) << 1)) };
+	struct rte_flow_item_udp mask = { .hdr.dst_port =
+						  rte_cpu_to_be_16((uint16_t)((period - 1) << 1)) };
 	struct rte_flow_item pattern[] = {
 		{ .type = RTE_FLOW_ITEM_TYPE_ETH },
 		{ .type = v6 ? RTE_FLOW_ITEM_TYPE_IPV6 : RTE_FLOW_ITEM_TYPE_IPV4 },

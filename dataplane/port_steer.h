@@ -14,6 +14,7 @@
 uint16_t td_port_rss_prepare(const struct rte_eth_dev_info *info, struct rte_eth_conf *conf,
 	uint8_t key[TD_STEER_KEY_MAX]);
 // After the start: writes the redirection table from dp->steer. 0 or negative errno.
-int td_port_rss_apply(const struct td_dataplane *dp, const struct td_port *port, const uint8_t *key, uint16_t key_len);
+int td_port_rss_apply(const struct td_dataplane *dp, const struct td_port *port, const uint8_t *key,
+	uint16_t key_len);
 // Rules over masks of the UDP destination port, both families; all or none. 0 or negative errno.
 int td_port_flow_apply(const struct td_dataplane *dp, const struct td_port *port);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker.h"
 
-static void frames_drop(struct td_worker *w, struct rte_mbuf **frames, uint16_t n, enum td_counter why)
+static void frames_drop(
+	struct td_worker *w, struct rte_mbuf **frames, uint16_t n, enum td_counter why)
 {
 	td_worker_count(w, why, n);
 	rte_pktmbuf_free_bulk(frames, n);

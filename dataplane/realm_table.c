@@ -47,7 +47,8 @@ int td_realm_on_link(const struct td_realm_conf *realm, const struct td_sockaddr
 	return -1;
 }
 
-static int table_add(struct td_realm_table *t, const struct td_realm *realm, uint16_t index, uint8_t address)
+static int table_add(
+	struct td_realm_table *t, const struct td_realm *realm, uint16_t index, uint8_t address)
 {
 	const struct td_realm_address *a = &realm->conf.addresses[address];
 	uint64_t key = td_realm_key(realm->port, realm->conf.vlan, a->ip.family);
@@ -91,7 +92,8 @@ static int realm_fill(struct td_dataplane *dp, uint16_t index)
 
 int td_realm_table_create(struct td_dataplane *dp, uint16_t *bad)
 {
-	static_assert(TD_REALM_TABLE_SLOTS > 2 * TD_REALMS_MAX * TD_REALM_ADDRS_MAX, "probing ends");
+	static_assert(
+		TD_REALM_TABLE_SLOTS > 2 * TD_REALMS_MAX * TD_REALM_ADDRS_MAX, "probing ends");
 	struct td_realm_table *t = calloc(1, sizeof(*t));
 
 	if (!t)

@@ -13,10 +13,12 @@ struct td_realm_entry {
 	uint16_t realm;
 	uint8_t address; // index in the realm
 	uint16_t media_min;  // UDP ports of RTP and RTCP
-	uint16_t media_span; // highest less lowest; where there is no media, the range is port 0 alone
+	// Highest less lowest; where there is no media, the range is port 0 alone.
+	uint16_t media_span;
 };
 
-#define TD_REALM_TABLE_SLOTS 2048 // > 2 × TD_REALMS_MAX × TD_REALM_ADDRS_MAX: always a free one, so probing ends
+// > 2 × TD_REALMS_MAX × TD_REALM_ADDRS_MAX: always a free one, so probing ends.
+#define TD_REALM_TABLE_SLOTS 2048
 
 struct td_realm_table {
 	uint64_t own_bits; // bit (last byte of the address & 63) is set where an own address has it
@@ -42,8 +44,8 @@ static inline uint32_t td_realm_hash(uint64_t a, uint64_t b, uint64_t c)
 }
 
 // NULL: no such address there.
-static inline const struct td_realm_entry *td_realm_find(const struct td_realm_table *t, uint64_t key, uint64_t hi,
-	uint64_t lo)
+static inline const struct td_realm_entry *td_realm_find(
+	const struct td_realm_table *t, uint64_t key, uint64_t hi, uint64_t lo)
 {
 	for (uint32_t i = td_realm_hash(key, hi, lo);; i = (i + 1) % TD_REALM_TABLE_SLOTS) {
 		const struct td_realm_entry *e = &t->slots[i];
@@ -54,8 +56,8 @@ static inline const struct td_realm_entry *td_realm_find(const struct td_realm_t
 	}
 }
 
-const struct td_realm_entry *td_realm_find_ip(const struct td_realm_table *t, uint16_t port, uint16_t vlan,
-	const struct td_sockaddr *ip);
+const struct td_realm_entry *td_realm_find_ip(
+	const struct td_realm_table *t, uint16_t port, uint16_t vlan, const struct td_sockaddr *ip);
 // Is there any realm on that VLAN of that port?
 bool td_realm_vlan_known(const struct td_dataplane *dp, uint16_t port, uint16_t vlan);
 // A local address of the realm of that family whose prefix holds ip: index, or -1.

@@ -14,7 +14,8 @@ struct key {
 	struct td_sockaddr src, dst;
 	uint32_t id;
 	uint16_t realm, port, vlan;
-	uint8_t protocol; // not of IPv6, where fragments may differ in it and the first one's counts
+	// Not of IPv6, where fragments may differ in it and the first one's counts.
+	uint8_t protocol;
 	uint8_t family;
 };
 
@@ -197,9 +198,12 @@ static enum taken datagram_take(
 	memcpy(base + header_len(f->family) + f->offset,
 		rte_pktmbuf_mtod_offset(m, const char *, p->l4_off), f->data_len);
 	if (f->offset == 0) {
-		memcpy(base, rte_pktmbuf_mtod_offset(m, const char *, p->l3_off), header_len(f->family));
-		memcpy(base - RTE_ETHER_HDR_LEN, rte_pktmbuf_mtod(m, const char *), RTE_ETHER_HDR_LEN - 2);
-		memcpy(base - 2, rte_pktmbuf_mtod_offset(m, const char *, p->l3_off - 2), 2); // past a tag
+		memcpy(base, rte_pktmbuf_mtod_offset(m, const char *, p->l3_off),
+			header_len(f->family));
+		memcpy(base - RTE_ETHER_HDR_LEN, rte_pktmbuf_mtod(m, const char *),
+			RTE_ETHER_HDR_LEN - 2);
+		// Past a tag.
+		memcpy(base - 2, rte_pktmbuf_mtod_offset(m, const char *, p->l3_off - 2), 2);
 		d->protocol = f->protocol;
 		*td_packet(d->m) = *p;
 	}

@@ -28,8 +28,10 @@ struct td_fragment_info {
 	uint16_t header_len;
 	uint16_t data_len;
 };
-void td_reassembly_input(struct td_worker *w, struct rte_mbuf *packet, const struct td_fragment_info *info);
+void td_reassembly_input(
+	struct td_worker *w, struct rte_mbuf *packet, const struct td_fragment_info *info);
 // Drops what is too old; at most a few entries a call. Returns when the next one is due (ns),
 // UINT64_MAX: none.
 uint64_t td_reassembly_age(struct td_worker *w);
-uint32_t td_reassembly_held(const struct td_worker *w); // frames of incomplete datagrams, as the balance counts them
+// Frames of incomplete datagrams, as the balance counts them.
+uint32_t td_reassembly_held(const struct td_worker *w);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RTCP goes the way of its stream, with our addresses: from the peer's RTCP port to where its far end takes RTCP.
-// It also goes while the media is on hold (RFC 3264 §8.4 holds RTP alone). Its contents stay as they are.
+// RTCP goes the way of its stream, with our addresses: from the peer's RTCP port to where its far
+// end takes RTCP. It also goes while the media is on hold (RFC 3264 §8.4 holds RTP alone). Its
+// contents stay as they are.
 #include "dataplane/leg.h"
 #include "media/rtcp.h"
 
@@ -11,8 +12,10 @@ static struct td_sockaddr source_read(const struct rte_mbuf *m, const struct td_
 {
 	const struct td_packet *p = td_packet((struct rte_mbuf *)(uintptr_t)m);
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l3_off);
-	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
-	struct td_sockaddr source = { .family = leg->local.family, .port = rte_be_to_cpu_16(udp->src_port) };
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	struct td_sockaddr source = { .family = leg->local.family,
+		.port = rte_be_to_cpu_16(udp->src_port) };
 
 	if (source.family == TD_IPV4)
 		memcpy(source.ip, ip + offsetof(struct rte_ipv4_hdr, src_addr), 4);
@@ -21,7 +24,8 @@ static struct td_sockaddr source_read(const struct rte_mbuf *m, const struct td_
 	return source;
 }
 
-// Where a far end takes RTCP: with its RTP under mux (RFC 5761), where SDP says so (RFC 3605), or one above its RTP.
+// Where a far end takes RTCP: with its RTP under mux (RFC 5761), where SDP says so (RFC 3605), or
+// one above its RTP.
 static struct td_sockaddr rtcp_destination(const struct td_leg_cold *leg, bool mux)
 {
 	struct td_sockaddr dst = *td_leg_destination(leg);
@@ -44,7 +48,8 @@ void td_rtcp_relay(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
 		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
 		return;
 	}
-	if (!td_rtcp_valid(rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off + 8), p->payload_len)) {
+	if (!td_rtcp_valid(
+		    rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off + 8), p->payload_len)) {
 		td_worker_drop(w, m, TD_C_RTCP_BAD);
 		return;
 	}

@@ -5,7 +5,8 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
-// Moves the front of the packet to where its new IP header begins, and its end to that of the datagram.
+// Moves the front of the packet to where its new IP header begins, and its end to that of the
+// datagram.
 static bool packet_frame(struct rte_mbuf *m, uint16_t l4_off, uint16_t ip_len, uint16_t payload_len)
 {
 	uint32_t end = l4_off + 8u + payload_len;
@@ -33,8 +34,8 @@ static void lengths_write(uint8_t *ip, uint16_t ip_len, uint16_t udp_len)
 	memcpy(ip + ip_len + offsetof(struct rte_udp_hdr, dgram_len), &udp_len_be, 2);
 }
 
-void td_rtp_emit(struct td_worker *w, struct rte_mbuf *m, uint16_t realm, const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint32_t adjacency)
+void td_rtp_emit(struct td_worker *w, struct rte_mbuf *m, uint16_t realm,
+	const struct td_sockaddr *src, const struct td_sockaddr *dst, uint32_t adjacency)
 {
 	struct td_packet *p = td_packet(m);
 	uint8_t header[TD_LEG_HEADER_LEN];

@@ -16,8 +16,8 @@ void td_rtp_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = packets[i];
-		const struct rte_udp_hdr *udp =
-			rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, td_packet(m)->l4_off);
+		const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(
+			m, const struct rte_udp_hdr *, td_packet(m)->l4_off);
 		uint16_t owner = td_steer_owner(&w->dp->steer, rte_be_to_cpu_16(udp->dst_port));
 		if (likely(owner == w->id))
 			packets[own++] = m;

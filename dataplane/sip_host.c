@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// --- buffers
-// -----------------------------------------------------------------------------------------------------------
+// --- buffers ---
 
 static int host_buf_get(void *host, uint32_t bytes, struct td_buf *out)
 {
@@ -61,8 +60,7 @@ static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
 	return 0;
 }
 
-// --- policy and limits
-// -------------------------------------------------------------------------------------------------
+// --- policy and limits ---
 
 static enum td_answer host_route(void *host, const struct td_route_query *query, uint64_t cookie,
 	struct td_route_answer *out)
@@ -90,8 +88,7 @@ static void host_trunk_release(void *host, uint32_t trunk_slot)
 	td_trunk_release(w->dp->trunks, trunk_slot);
 }
 
-// --- legs
-// --------------------------------------------------------------------------------------------------------------
+// --- legs ---
 
 static int host_leg_open(
 	void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
@@ -114,8 +111,7 @@ static void host_leg_stats(void *host, td_leg_id leg, struct td_leg_stats *stats
 	td_leg_stats(host, leg, stats);
 }
 
-// --- journal
-// -----------------------------------------------------------------------------------------------------------
+// --- journal ---
 
 static int host_cdr_reserve(void *host)
 {
@@ -153,8 +149,7 @@ static void host_cdr_end(void *host, const struct td_cdr *cdr)
 	td_journal_release(w->journal, cdr->answer_us != 0);
 }
 
-// --- log and random
-// ----------------------------------------------------------------------------------------------------
+// --- log and random ---
 
 static void host_log(void *host, const char *text, uint32_t len)
 {

@@ -26,8 +26,7 @@ struct td_trunk_state;
 struct td_trunk_state *td_trunk_state_new(void); // NULL: ENOMEM
 void td_trunk_state_free(struct td_trunk_state *state);
 
-// --- main
-// ------------------------------------------------------------------------------------------------------------
+// --- main ---
 
 // The slot of a name, taken when it is new. NONE: all are taken (sweep first).
 uint32_t td_trunk_state_slot(struct td_trunk_state *state, const char *name);
@@ -38,8 +37,7 @@ void td_trunk_state_sweep(
 const struct td_trunk_counts *td_trunk_state_counts(
 	const struct td_trunk_state *state, uint32_t slot); // NULL: none
 
-// --- workers
-// ---------------------------------------------------------------------------------------------------------
+// --- workers ---
 
 // td_host_ops.trunk_acquire: 0, -EDQUOT (calls), -EAGAIN (per second). A slot that is none is
 // refused.

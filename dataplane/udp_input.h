@@ -20,7 +20,8 @@ static inline bool td_udp_is_listener(const struct td_realm_conf *realm, uint16_
 // cuts the mbuf to its end. The sum of the pseudo-header is asked for only where it is needed. On
 // TD_UDP_DROP *why says the name.
 static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf *m,
-	const struct td_realm_entry *e, uint16_t l4_off, uint32_t room, bool v6, enum td_counter *why)
+	const struct td_realm_entry *e, uint16_t l4_off, uint32_t room, bool v6,
+	enum td_counter *why)
 {
 	const struct td_port *port = &w->dp->ports[td_packet(m)->port];
 	const uint8_t *l3 = rte_pktmbuf_mtod_offset(m, const uint8_t *, td_packet(m)->l3_off);
@@ -43,7 +44,8 @@ static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf
 		if (hw == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 			return TD_UDP_DROP;
 		if (hw != RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
-			uint64_t sum = v6 ? td_sum_pseudo6(l3, 17, len) : td_sum_pseudo4(l3, 17, len);
+			uint64_t sum =
+				v6 ? td_sum_pseudo6(l3, 17, len) : td_sum_pseudo4(l3, 17, len);
 			if (!td_sum_good(td_sum_add(sum, td_sum_bytes(udp, len))))
 				return TD_UDP_DROP;
 		}

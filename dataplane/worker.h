@@ -18,7 +18,8 @@
 
 #define TD_BURST 32
 #define TD_SIP_PER_LOOP 16 // RTP is served first; at most so many SIP messages a loop
-#define TD_MAIN_ID TD_WORKERS_MAX // td_worker.id of main, which has no engine, legs or receive queues
+// The td_worker.id of main, which has no engine, legs or receive queues.
+#define TD_MAIN_ID TD_WORKERS_MAX
 
 struct td_leg_table;     // dataplane/leg.h
 struct td_journal_ring;  // dataplane/journal_ring.h
@@ -49,12 +50,14 @@ struct td_port {
 	uint16_t rx_owner[TD_WORKERS_MAX]; // queue → worker
 	// Worker (last: main) → its own queue; UINT16_MAX: sends through the owner.
 	uint16_t tx_queue[TD_WORKERS_MAX + 1];
-	uint16_t tx_owner;                 // worker that owns queue 0 and sends for those without one
+	// The worker that owns queue 0 and sends for those without one.
+	uint16_t tx_owner;
 	bool verify_rx;                    // checksums verified in software
 	bool hw_rx_cksum, hw_tx_cksum;     // offload in use
 	const char *steering;              // "single", "rss", "flow", "software"
 	struct rte_ether_addr mac;
-	uint64_t mac_word;                 // the same as the low 48 bits of a word loaded from a frame
+	// The same as the low 48 bits of a word loaded from a frame.
+	uint64_t mac_word;
 	uint16_t mtu;                      // of IP
 };
 
@@ -87,11 +90,14 @@ struct td_worker {
 	struct td_reassembly *reassembly;
 	struct td_sip_host *sip_host;
 	struct td_log_ring *log;
-	struct rte_ring *sip_in[TD_WORKERS_MAX]; // SPSC, from worker i; own index: what waits behind TD_SIP_PER_LOOP
+	// SPSC, from worker i; own index: what waits behind TD_SIP_PER_LOOP.
+	struct rte_ring *sip_in[TD_WORKERS_MAX];
 	struct rte_ring *rtp_in[TD_WORKERS_MAX];
-	struct rte_ring *tx_in[TD_WORKERS_MAX + 1]; // frames to send on ports whose queue is ours; last: from main
+	// Frames to send on ports whose queue is ours; last: from main.
+	struct rte_ring *tx_in[TD_WORKERS_MAX + 1];
 	struct rte_ring *to_main; // packets that wait for a neighbour, ARP and ND for main
-	struct td_tx_batch *rtp_out; // [n_workers]: filled by td_handoff_rtp(), flushed at the end of the turn
+	// [n_workers]: filled by td_handoff_rtp(), flushed at the end of the turn.
+	struct td_tx_batch *rtp_out;
 	uint64_t rtp_out_dirty;
 	uint16_t sip_in_next; // ring of sip_in that is served first
 	uint64_t turn_tsc;    // when the last turn began
@@ -109,7 +115,8 @@ struct td_dataplane {
 	struct td_config conf;
 	uint16_t n_workers, n_ports, n_realms;
 	struct td_worker *workers[TD_WORKERS_MAX];
-	struct td_worker *main; // id TD_MAIN_ID: counters, mbufs and transmit batches of the main lcore
+	// Of id TD_MAIN_ID: counters, mbufs and transmit batches of the main lcore.
+	struct td_worker *main;
 	struct td_port ports[TD_PORTS_MAX];
 	struct td_realm realms[TD_REALMS_MAX];
 	struct td_steer steer;
@@ -119,7 +126,8 @@ struct td_dataplane {
 	struct td_neigh *neigh;
 	_Atomic uint32_t ip_id;             // of packets that we send in pieces; any
 	struct td_token_keys keys;
-	struct rte_rcu_qsbr *qsbr;        // workers report quiescent once a turn; offline while asleep
+	// Workers report quiescent once a turn; offline while asleep.
+	struct rte_rcu_qsbr *qsbr;
 	_Atomic(const struct td_policy *) policy; // main: wo, workers: ro
 	_Atomic bool stop;                // main: wo
 	_Atomic bool draining;            // main: wo, workers: ro
@@ -152,7 +160,7 @@ uint32_t td_worker_turn(struct td_worker *worker);
 // counters (td_counters_balance()); exact while the worker is between turns.
 uint32_t td_worker_held(const struct td_worker *worker);
 
-// --- stages: each takes a burst and sorts it into the next (one file each) ---------------
+// --- stages: each takes a burst and sorts it into the next (one file each) ---
 
 // port_rx.c: polls every receive queue of this worker. Returns the frames received.
 uint32_t td_port_rx(struct td_worker *w);
@@ -180,14 +188,15 @@ void td_control_input(struct td_worker *w);
 // td_ip_output(): TTL 64, addresses and ports; lengths and checksums are left to ip_output. Sets
 // td_packet's realm and flags and counts the packet as tx.originated. false: no headroom (m
 // untouched).
-bool td_udp_header(struct td_worker *w, struct rte_mbuf *m, uint16_t realm, const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint8_t dscp);
+bool td_udp_header(struct td_worker *w, struct rte_mbuf *m, uint16_t realm,
+	const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp);
 // ip_output.c: the packet starts at its IP header; td_packet's realm (of the way out) and flags are
 // set. Lengths and checksums of IP and UDP are this function's unless TD_PACKET_L4_DONE. Writes
 // layer 2, fragments where the MTU asks for it, queues for port_tx. Takes the mbuf in every case.
 void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *packet);
 // fragment.c: larger than the adjacency's MTU; lengths and checksums are complete. Takes the mbuf.
-void td_fragment(struct td_worker *w, const struct td_adjacency *a, uint64_t mac, struct rte_mbuf *packet);
+void td_fragment(
+	struct td_worker *w, const struct td_adjacency *a, uint64_t mac, struct rte_mbuf *packet);
 // port_tx.c: the frame is complete; to the batch of its port, or to the queue's owner. Takes the
 // mbuf.
 void td_port_tx(struct td_worker *w, uint16_t port, struct rte_mbuf *frame);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Call detail records as they cross the journal (contract: tables cdr and cdr_attempt). Plain old data, little endian,
-// no padding that is not named; text is NUL-terminated and cut at its size. Owner: the worker that owns the call.
+// Call detail records as they cross the journal (contract: tables cdr and cdr_attempt). Plain old
+// data, little endian, no padding that is not named; text is NUL-terminated and cut at its size.
+// Owner: the worker that owns the call.
 #pragma once
 
 #include <stdint.h>

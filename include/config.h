@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The configuration file as data. control/config.h reads it from libconfig text; both daemons' main.c hand it on.
-// The data plane takes lcores, memory, limits, ports and realms from it, never policy (architecture §1).
+// The configuration file as data. control/config.h reads it from libconfig text; both daemons'
+// main.c hand it on. The data plane takes lcores, memory, limits, ports and realms from it, never
+// policy (architecture §1).
 #pragma once
 
 #include "include/policy_conf.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every counted outcome of the switch, by name: one array of uint64_t per worker, written by its owner alone.
+// Every counted outcome of the switch, by name: one array of uint64_t per worker, written by its
+// owner alone.
 // Add a counter by adding a line; the name is what `tandemctl show counters` prints (area.verdict).
-// The third column says what the balance of a core does with it (td_counters_balance()): frames come IN, go OUT or are
-// DROPped. REFUSED counts messages dropped in silence by the engine, whose frames are OUT as sip.consumed; INFO counts
-// something else than frames.
+// The third column says what the balance of a core does with it (td_counters_balance()): frames
+// come IN, go OUT or are DROPped. REFUSED counts messages dropped in silence by the engine, whose
+// frames are OUT as sip.consumed; INFO counts something else than frames.
 #pragma once
 
 #include <stdint.h>
@@ -135,7 +136,8 @@ static inline uint64_t td_counters_drops(const uint64_t counters[TD_C__COUNT])
 	return sum;
 }
 
-// Frames that a core must still hold: what came in less what went out or was dropped. Negative: a verdict counted twice.
+// Frames that a core must still hold: what came in less what went out or was dropped. Negative: a
+// verdict counted twice.
 static inline int64_t td_counters_balance(const uint64_t counters[TD_C__COUNT])
 {
 	int64_t held = 0;

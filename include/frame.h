@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Framing of the management protocol (architecture §8): four bytes of length, big endian, then one Protobuf message of
-// include/tandem.proto (TandemFrame). Pure; any thread.
+// Framing of the management protocol (architecture §8): four bytes of length, big endian, then one
+// Protobuf message of include/tandem.proto (TandemFrame). Pure; any thread.
 #pragma once
 
 #include <stdint.h>
@@ -22,7 +22,8 @@ static inline int64_t td_frame_length(const uint8_t *src, size_t have)
 {
 	if (have < TD_FRAME_HEADER)
 		return -1;
-	uint32_t n = (uint32_t)src[0] << 24 | (uint32_t)src[1] << 16 | (uint32_t)src[2] << 8 | src[3];
+	uint32_t n =
+		(uint32_t)src[0] << 24 | (uint32_t)src[1] << 16 | (uint32_t)src[2] << 8 | src[3];
 	if (n > TD_FRAME_MAX)
 		return -2;
 	return have < TD_FRAME_HEADER + (size_t)n ? -1 : (int64_t)n;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the SIP engine needs from whoever runs it: the data plane's worker, the simulator, a unit test, a benchmark.
+// What the SIP engine needs from whoever runs it: the data plane's worker, the simulator, a unit
+// test, a benchmark.
 //
-// All functions are called on the engine's own thread, from inside td_engine_rx(), td_engine_tick() or
-// td_engine_answer(). None may block, and none may call back into the engine. A question with a TD_PENDING answer is
-// settled later by td_engine_answer() with the cookie that the question carried, on the same thread.
+// All functions are called on the engine's own thread, from inside td_engine_rx(), td_engine_tick()
+// or td_engine_answer(). None may block, and none may call back into the engine. A question with a
+// TD_PENDING answer is settled later by td_engine_answer() with the cookie that the question
+// carried, on the same thread.
 #pragma once
 
 #include "include/cdr.h"
@@ -17,7 +19,8 @@ enum td_answer {
 	TD_PENDING, // td_engine_answer() will come, or the engine's deadline passes
 };
 
-// A buffer lent for one outgoing message. The engine writes data[0, len) and hands it to send() or back.
+// A buffer lent for one outgoing message. The engine writes data[0, len) and hands it to send() or
+// back.
 struct td_buf {
 	char *data;
 	uint32_t len; // bytes written
@@ -53,7 +56,8 @@ struct td_late_answer {
 };
 
 struct td_host_ops {
-	// Lends *out with cap >= the bytes asked for (at most limits.sip_message_bytes). 0 or -ENOBUFS.
+	// Lends *out with cap >= the bytes asked for (at most limits.sip_message_bytes). 0 or
+	// -ENOBUFS.
 	int (*buf_get)(void *host, uint32_t bytes, struct td_buf *out);
 	// Gives a lent buffer back unsent.
 	void (*buf_put)(void *host, struct td_buf *buf);
@@ -63,26 +67,33 @@ struct td_host_ops {
 	enum td_answer (*route)(void *host, const struct td_route_query *query, uint64_t cookie,
 		struct td_route_answer *out);
 
-	// Counts a call (and a new INVITE) against the trunk's limits, shared by all workers. now_ns is monotonic.
-	// 0; -EDQUOT: max_calls; -EAGAIN: max_cps (nothing is held then). Given back by trunk_release exactly once.
-	int (*trunk_acquire)(void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
+	// Counts a call (and a new INVITE) against the trunk's limits, shared by all workers.
+	// now_ns is monotonic. 0; -EDQUOT: max_calls; -EAGAIN: max_cps (nothing is held then).
+	// Given back by trunk_release exactly once.
+	int (*trunk_acquire)(void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps,
+		uint64_t now_ns);
 	void (*trunk_release)(void *host, uint32_t trunk_slot);
 
-	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after leg_close.
-	int (*leg_open)(void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local);
+	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after
+	// leg_close.
+	int (*leg_open)(void *host, const struct td_leg_open *open, td_leg_id *out,
+		struct td_leg_local *local);
 	void (*leg_modify)(void *host, td_leg_id leg, const struct td_leg_modify *modify);
-	// Fills *stats (NULL: not wanted) and frees the leg; peers that point at it then drop as rtp.no_peer.
+	// Fills *stats (NULL: not wanted) and frees the leg; peers that point at it then drop as
+	// rtp.no_peer.
 	void (*leg_close)(void *host, td_leg_id leg, struct td_leg_stats *stats);
 	void (*leg_stats)(void *host, td_leg_id leg, struct td_leg_stats *stats);
 
-	// Journals. 0 or -ENOSPC. cdr_reserve() holds room for a call's start, end and attempts before it is accepted:
-	// -ENOSPC then means 503 for the new call, and after 0 none of the writes below may fail.
+	// Journals. 0 or -ENOSPC. cdr_reserve() holds room for a call's start, end and attempts
+	// before it is accepted: -ENOSPC then means 503 for the new call, and after 0 none of the
+	// writes below may fail.
 	int (*cdr_reserve)(void *host);
 	void (*cdr_start)(void *host, const struct td_cdr *cdr);
 	void (*cdr_attempt)(void *host, const struct td_cdr_attempt *attempt);
 	void (*cdr_end)(void *host, const struct td_cdr *cdr); // gives the reservation back
 
-	// One structured line per call end and state change; text without secrets. Bounded ring, never blocks.
+	// One structured line per call end and state change; text without secrets. Bounded ring,
+	// never blocks.
 	void (*log)(void *host, const char *text, uint32_t len);
 
 	// Unpredictable bytes (tags, Call-IDs); a simulator's come from its seed.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The journal's record format: on the workers' rings in run_dir and in the segment files in state_dir/journal.
+// The journal's record format: on the workers' rings in run_dir and in the segment files in
+// state_dir/journal.
 //
-// A worker appends to its ring (dataplane/journal_ring.h); the journal thread moves whole records to segment files
-// named NNNNNNNNNNNNNNNN.tdj (sequence number, hexadecimal) and fsyncs; control reads the segments and commits rows
-// and its position in one transaction, then removes segments that lie wholly behind every reader.
-// The sequence number is the boot epoch (high 32 bits) and the segment's number in it: it never repeats. A record that
-// a kill caught between ring and segment may stand in two segments; readers key on the record's cdr id.
-// Integers are little endian. A reader stops at the first record whose length or CRC does not hold, until a segment
-// with a higher number is there: a data plane that starts opens a new one and never appends behind a torn tail.
+// A worker appends to its ring (dataplane/journal_ring.h); the journal thread moves whole records
+// to segment files named NNNNNNNNNNNNNNNN.tdj (sequence number, hexadecimal) and fsyncs; control
+// reads the segments and commits rows and its position in one transaction, then removes segments
+// that lie wholly behind every reader. The sequence number is the boot epoch (high 32 bits) and the
+// segment's number in it: it never repeats. A record that a kill caught between ring and segment
+// may stand in two segments; readers key on the record's cdr id. Integers are little endian. A
+// reader stops at the first record whose length or CRC does not hold, until a segment with a higher
+// number is there: a data plane that starts opens a new one and never appends behind a torn tail.
 #pragma once
 
 #include <stddef.h>
@@ -22,7 +24,8 @@
 #define TD_JOURNAL_PAYLOAD_MAX 4096 // a longer record does not hold
 
 enum td_journal_type {
-	TD_JOURNAL_BOOT = 1,    // struct td_journal_boot: a data plane began; older epochs' open calls are incomplete
+	// struct td_journal_boot: a data plane began; older epochs' open calls are incomplete.
+	TD_JOURNAL_BOOT = 1,
 	TD_JOURNAL_START = 2,   // struct td_cdr as known at the answer
 	TD_JOURNAL_END = 3,     // struct td_cdr, final
 	TD_JOURNAL_ATTEMPT = 4, // struct td_cdr_attempt, written when the attempt ended
@@ -54,7 +57,8 @@ static inline uint32_t td_journal_padded(uint32_t length)
 	return (length + 7u) & ~7u;
 }
 
-// CRC-32C (Castagnoli, reflected, RFC 3720 App. B.4) continued over bytes; begin with ~0 and invert the end.
+// CRC-32C (Castagnoli, reflected, RFC 3720 App. B.4) continued over bytes; begin with ~0 and invert
+// the end.
 static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, size_t n)
 {
 	const uint8_t *p = (const uint8_t *)bytes;
@@ -67,9 +71,9 @@ static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, siz
 	for (; n > 0; n--)
 		crc = _mm_crc32_u8(crc, *p++);
 #else
-	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
-		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a,
-		0xf36e6f75 };
+	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+		0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6,
+		0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75 };
 	for (; n > 0; n--) {
 		crc ^= *p++;
 		crc = nibble[crc & 15] ^ crc >> 4;
@@ -89,8 +93,8 @@ static inline uint32_t td_journal_crc(const struct td_journal_record *record, co
 	return ~td_journal_crc_bytes(crc, payload, record->length);
 }
 
-// Bytes of the whole record at data (header, payload, padding): 0 where fewer than a record are there, -1 where it does
-// not hold.
+// Bytes of the whole record at data (header, payload, padding): 0 where fewer than a record are
+// there, -1 where it does not hold.
 static inline int64_t td_journal_check(const void *data, size_t have)
 {
 	struct td_journal_record record;
@@ -103,5 +107,7 @@ static inline int64_t td_journal_check(const void *data, size_t have)
 	size_t bytes = sizeof(record) + td_journal_padded(record.length);
 	if (have < bytes)
 		return 0;
-	return td_journal_crc(&record, (const char *)data + sizeof(record)) == record.crc ? (int64_t)bytes : -1;
+	return td_journal_crc(&record, (const char *)data + sizeof(record)) == record.crc
+		       ? (int64_t)bytes
+		       : -1;
 }

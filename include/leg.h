@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A media leg: one local RTP/RTCP port pair of the switch and the far end it talks to (one SDP m= line of one side).
-// What sip/ asks of its host and what it gets back; the data plane's own leg is in dataplane/leg.h.
+// A media leg: one local RTP/RTCP port pair of the switch and the far end it talks to (one SDP m=
+// line of one side). What sip/ asks of its host and what it gets back; the data plane's own leg is
+// in dataplane/leg.h.
 #pragma once
 
 #include "include/addr.h"
@@ -28,7 +29,8 @@ struct td_leg_local {
 struct td_leg_modify {
 	struct td_sockaddr rtp;  // where to send; family 0: nothing known yet
 	struct td_sockaddr rtcp; // where to send RTCP; family 0: rtp's port + 1
-	td_leg_id peer;          // what is received here leaves from there; 0: dropped as rtp.no_peer
+	// What is received here leaves from there; 0: dropped as rtp.no_peer.
+	td_leg_id peer;
 	uint8_t direction;       // TD_LEG_*
 	bool reopen;             // a new offer/answer: learn-once may learn again
 	bool rtcp_mux;           // RFC 5761 agreed on this leg
@@ -40,6 +42,8 @@ struct td_leg_stats {
 	uint64_t rx_packets, rx_bytes; // valid RTP from the far end
 	uint64_t tx_packets, tx_bytes; // RTP sent to the far end
 	uint64_t lost;                 // expected − received, never negative
-	double jitter_ms;              // interarrival jitter; clock rate of the payload type, 8 kHz if unknown
-	struct td_sockaddr remote;     // where the far end really sends from; unset when it never sent
+	// Interarrival jitter; clock rate of the payload type, 8 kHz if unknown.
+	double jitter_ms;
+	// Where the far end really sends from; unset when it never sent.
+	struct td_sockaddr remote;
 };

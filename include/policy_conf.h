@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routing policy as people write it and as control pushes it: plain data, one allocation of arrays, no pointers into
-// other processes. sip/policy.h compiles it into what workers read.
+// Routing policy as people write it and as control pushes it: plain data, one allocation of arrays,
+// no pointers into other processes. sip/policy.h compiles it into what workers read.
 #pragma once
 
 #include "include/addr.h"
@@ -59,12 +59,14 @@ struct td_route_conf {
 };
 
 struct td_policy_conf {
-	uint64_t generation; // hash of the content: equal policies have equal generations; 0: none yet
+	// Hash of the content: equal policies have equal generations; 0: none yet.
+	uint64_t generation;
 	uint32_t n_trunks, n_routes;
 	struct td_trunk_conf *trunks; // owned
 	struct td_route_conf *routes; // owned
 	uint32_t max_calls;           // limits.calls
 	uint32_t max_cps;             // limits.cps
-	uint32_t source_cps;          // limits.source_cps: new requests/s of one source; 0: no limit
+	// limits.source_cps: new requests/s of one source; 0: no limit.
+	uint32_t source_cps;
 	uint32_t drain_s;             // limits.drain_s
 };
