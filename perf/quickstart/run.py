@@ -64,7 +64,7 @@ def live_line():
     shown = subprocess.run([BUILD / "tandemctl", "-c", CONF, "show", "cores", "--json"], capture_output=True, text=True)
     if shown.returncode != 0:
         return None
-    return " | ".join(f"{c['role']} cpu {c['core']}: {c['busy'] * 100:3.0f} % busy, {c['calls']} calls, {c['legs']} legs, "
+    return " | ".join(f"{c['role']} core {c['core']}: {c['busy'] * 100:3.0f} % busy, {c['calls']} calls, {c['legs']} legs, "
                       f"rx {c['rx_packets']} tx {c['tx_packets']} drops {c['drops']}"
                       for c in json.loads(shown.stdout) if c["role"] != "main")
 
