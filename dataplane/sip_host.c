@@ -115,12 +115,9 @@ static void host_leg_stats(void *host, td_leg_id leg, struct td_leg_stats *stats
 
 static int host_cdr_reserve(void *host)
 {
-	struct td_worker *w = host;
-	int rc = td_journal_reserve(w->journal);
+	const struct td_worker *w = host;
 
-	if (rc < 0)
-		td_worker_count(w, TD_C_JOURNAL_FULL, 1);
-	return rc;
+	return td_journal_reserve(w->journal);
 }
 
 static void journal_append(

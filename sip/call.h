@@ -25,7 +25,7 @@ void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const 
 // Refuses such an INVITE for a reason of the engine's: with a transaction, so that copies of it change nothing, and with
 // its detail record.
 void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in, uint16_t status, struct td_span headers);
+	const struct td_core *core, uint32_t trunk_in, const struct td_response *response);
 // A request with a To-tag, ACK to a 2xx included. The token was read already: slot and generation name the call,
 // token->branch the side (TD_CALL_TAG_A or the number of the attempt).
 void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,

@@ -46,7 +46,7 @@ static void ack_lost(struct td_call *call)
 		ack_send(call->engine, call_side(call, side_other(side)), far);
 	ack_wait_stop(call);
 	if (bye)
-		call_bye(call, side, (struct td_span){ 0 });
+		call_bye_held(call, side);
 	else
 		call_hangup(call, 200, CAUSE_TIMER);
 }
@@ -122,5 +122,5 @@ void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg 
 	}
 	ack_wait_stop(call);
 	if (wait.bye)
-		call_bye(call, from, (struct td_span){ 0 });
+		call_bye_held(call, from);
 }

@@ -3,6 +3,8 @@
 // none is left.
 #include "sip/call_priv.h"
 
+#include "sip/hiding.h"
+
 #include <errno.h>
 
 bool attempt_running(const struct td_attempt *attempt)
@@ -36,6 +38,14 @@ void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
 
 // --- its start ---------------------------------------------------------------------------------------
 
+// "1234;phone-context=10.0.1.9" tells of the side it comes from; the number alone does not.
+static struct td_span user_crossing(struct td_span user)
+{
+	const char *params = user.len > 0 && td_hiding_unfit(user) ? memchr(user.ptr, ';', user.len) : NULL;
+
+	return params ? td_span(user.ptr, (size_t)(params - user.ptr)) : user;
+}
+
 static void put_target_uri(struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
 {
 	struct td_span value;
@@ -46,8 +56,8 @@ static void put_target_uri(struct td_writer *out, const struct td_uri *uri, cons
 		return;
 	}
 	td_put_lit(out, "sip:");
-	td_put_span(out, uri->user);
-	if (tel && uri->params.len > 0) { // RFC 3261 §19.1.6
+	td_put_span(out, user_crossing(uri->user));
+	if (tel && uri->params.len > 0 && !td_hiding_unfit(uri->params)) { // RFC 3261 §19.1.6
 		td_put_lit(out, ";");
 		td_put_span(out, uri->params);
 	}
@@ -297,11 +307,12 @@ static bool call_trying(const struct td_call *call)
 void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg)
 {
 	struct td_call *call = attempt->call;
-	bool best = status_rank(status) <= status_rank(call->best_status);
+	uint16_t shown = status_for_other(status);
+	bool best = status_rank(shown) <= status_rank(call->best_status);
 	struct td_writer headers = { 0 };
 
 	if (best) {
-		call->best_status = status;
+		call->best_status = shown;
 		call->best_cause = cause;
 	}
 	if (call->state >= CALL_ANSWERED || call_trying(call))
@@ -342,7 +353,7 @@ static void attempt_refused(struct td_engine *engine, struct td_attempt *attempt
 	attempt->state = ATTEMPT_FAILED;
 	attempt_close(attempt, msg->status, cause);
 	attempt_finish(engine, attempt);
-	attempt_failed(attempt, status_for_other(msg->status), cause, msg);
+	attempt_failed(attempt, msg->status, cause, msg);
 }
 
 static void ctx_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,

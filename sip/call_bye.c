@@ -52,6 +52,14 @@ void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers
 		call->byes++;
 }
 
+void call_bye_held(struct td_call *call, enum call_side_id to)
+{
+	struct td_writer headers = call_writer(call->engine->calls, call->engine->calls->headers);
+
+	call_put_reason(&headers, call->end_cause);
+	call_bye(call, to, call_written(&headers));
+}
+
 void call_hangup(struct td_call *call, uint16_t status, uint16_t cause)
 {
 	if (call->state == CALL_ENDING)

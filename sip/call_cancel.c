@@ -2,17 +2,18 @@
 // A takes its call back before the answer: by CANCEL (§9.2), or by BYE in an early dialog (§15.1.2).
 #include "sip/call_priv.h"
 
+#include "sip/hiding.h"
+
 // The Reason that A gave, for the CANCEL to B (RFC 3326 §2).
 static struct td_span cancel_reason(struct td_call *call, const struct td_msg *cancel)
 {
 	struct td_writer out = call_writer(call->engine->calls, call->engine->calls->headers);
 	struct td_span reason = cancel ? td_msg_get(cancel, TD_H_REASON) : (struct td_span){ 0 };
 
-	if (reason.len == 0)
-		return reason;
+	if (reason.len == 0 || td_hiding_unfit(reason))
+		return (struct td_span){ 0 };
 	td_put_lit(&out, "Reason: ");
-	for (uint32_t i = 0; i < reason.len; i++)
-		td_put_char(&out, reason.ptr[i] == '\r' || reason.ptr[i] == '\n' ? ' ' : reason.ptr[i]);
+	td_put_unfolded(&out, reason);
 	td_put_lit(&out, "\r\n");
 	return out.overflow ? (struct td_span){ 0 } : call_written(&out);
 }

@@ -42,6 +42,22 @@ static struct td_side *side_of_tag(struct td_call *call, uint8_t branch)
 	return number >= 1 && number <= call->n_a_dialogs ? &call->a : NULL;
 }
 
+// An attempt that rings and has that early dialog at its far end; NULL: none.
+static struct td_attempt *attempt_of_tag(struct td_call *call, uint8_t branch, const struct td_flow *flow,
+	const struct td_core *core)
+{
+	for (struct td_attempt *attempt = call->answered ? NULL : call->attempts; attempt; attempt = attempt->next) {
+		const struct td_dialog *dialog = &attempt->b.dialog;
+		if (attempt->number != branch || !attempt_running(attempt) || dialog->flow.realm != flow->realm ||
+			!td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID)))
+			continue;
+		for (const struct td_fork *fork = attempt->forks; fork; fork = fork->next)
+			if (td_span_eq(fork->tag, core->from.tag))
+				return attempt;
+	}
+	return NULL;
+}
+
 static bool sender_allowed(struct td_engine *engine, struct td_side *side, const struct td_flow *flow)
 {
 	return td_ip_eq(&flow->remote, &side->dialog.flow.remote) || trunk_ref_has(engine, &side->trunk, &flow->remote);
@@ -92,11 +108,49 @@ static void dispatch(struct td_call *call, enum call_side_id from, const struct 
 		method->handle(call, from, flow, msg, core);
 }
 
+// The far end takes its ringing back by BYE, which it should not (§15), but which must not leave A waiting.
+static void early_bye(struct td_attempt *attempt, const struct td_msg *msg)
+{
+	uint16_t reason = td_cause_of_reason(msg), cause = reason ? reason : td_cause_of_status(480);
+
+	if (attempt->forks->next)
+		return; // the other dialogs of the attempt go on
+	attempt_give_up(attempt, 480, cause, (struct td_span){ 0 });
+	attempt_failed(attempt, 480, cause, msg);
+}
+
+// Inside an early dialog of B.
+static void dispatch_early(struct td_attempt *attempt, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	struct td_engine *engine = attempt->engine;
+
+	if (msg->method == TD_M_ACK) {
+		td_engine_count(engine, TD_C_SIP_STRAY_ACK);
+	} else if (msg->method == TD_M_BYE) {
+		call_reply(engine, flow, msg, core, 200, (struct td_span){ 0 });
+		early_bye(attempt, msg);
+	} else if (msg->method == TD_M_OPTIONS) {
+		rx_options(attempt->call, SIDE_B, flow, msg, core);
+	} else if (method_find(msg->method)) {
+		call_reply(engine, flow, msg, core, 500, TD_SPAN(TD_RETRY_AFTER_LINE));
+	} else {
+		call_reply(engine, flow, msg, core, 405, TD_SPAN(TD_ALLOW_LINE));
+	}
+}
+
 void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, const struct td_token *token)
 {
 	struct td_call *call = call_find(engine, token->slot, token->generation);
 	struct td_side *side = call ? side_of_tag(call, token->branch) : NULL;
+	struct td_attempt *early = call ? attempt_of_tag(call, token->branch, flow, core) : NULL;
+
+	if (early && sender_allowed(engine, &early->b, flow)) {
+		dispatch_early(early, flow, msg, core);
+		call_settle(call);
+		return;
+	}
 
 	if (!side || !dialog_matches(&side->dialog, flow, core)) {
 		no_dialog(engine, flow, msg, core);

@@ -28,12 +28,12 @@ const struct td_stx_user call_invite_user = { .cancelled = stx_cancelled, .ended
 struct verdict {
 	uint16_t status; // 0: accepted
 	enum td_counter counter;
-	const char *headers;
+	const char *headers, *reason;
 };
 
 static struct verdict refuse(uint16_t status, enum td_counter counter, const char *headers)
 {
-	return (struct verdict){ status, counter, headers };
+	return (struct verdict){ status, counter, headers, "" };
 }
 
 // What the message itself says, and whether the switch takes calls at all.
@@ -44,17 +44,17 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, 
 	bool emergency = td_uri_emergency(&core->uri);
 
 	if (engine->draining && !emergency)
-		return refuse(503, TD_C_SIP_DRAINING, CALL_RETRY_AFTER);
+		return refuse(503, TD_C_SIP_DRAINING, TD_RETRY_AFTER_LINE);
 	if (!td_policy_trunk(engine->policy, trunk_in)->conf.enabled)
-		return refuse(503, TD_C_SIP_TRUNK_DISABLED, CALL_RETRY_AFTER);
+		return refuse(503, TD_C_SIP_TRUNK_DISABLED, TD_RETRY_AFTER_LINE);
 	if (core->has_max_forwards && core->max_forwards == 0)
 		return refuse(483, TD_C_SIP_BAD_ANSWERED, "");
 	if (core->contact.whole.len == 0 || core->contact.star)
-		return refuse(400, TD_C_SIP_BAD_ANSWERED, "");
+		return (struct verdict){ 400, TD_C_SIP_BAD_ANSWERED, "", "No Contact to Send Requests to" };
 	if (msg->body.len > 0 && !core->sdp)
 		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
 	if ((calls->active >= calls->max_calls && !emergency) || calls->pool.n_free == 0)
-		return refuse(503, TD_C_SIP_NO_MEMORY, CALL_RETRY_AFTER);
+		return refuse(503, TD_C_SIP_NO_MEMORY, TD_RETRY_AFTER_LINE);
 	return (struct verdict){ 0 };
 }
 
@@ -65,17 +65,17 @@ static bool row_reserved(struct td_engine *engine, const struct td_flow *flow, c
 	if (engine->conf.ops->cdr_reserve(engine->conf.host) == 0)
 		return true;
 	td_engine_count(engine, TD_C_JOURNAL_FULL);
-	call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+	call_reply(engine, flow, msg, core, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 	return false;
 }
 
 void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in, uint16_t status, struct td_span headers)
+	const struct td_core *core, uint32_t trunk_in, const struct td_response *response)
 {
 	if (!row_reserved(engine, flow, msg, core))
 		return;
-	call_reply(engine, flow, msg, core, status, headers);
-	call_cdr_refused(engine, core, td_policy_trunk(engine->policy, trunk_in)->conf.name, status);
+	call_reply_with(engine, flow, msg, core, *response);
+	call_cdr_refused(engine, core, td_policy_trunk(engine->policy, trunk_in)->conf.name, response->status);
 }
 
 // --- the A side --------------------------------------------------------------------------------------
@@ -238,12 +238,12 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 	uint16_t status = call_hold(call, trunk, flow, msg, core);
 	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
 	if (!call->stx) {
-		struct td_response busy = { .status = 503, .headers = TD_SPAN(CALL_RETRY_AFTER) };
+		struct td_response busy = { .status = 503, .headers = TD_SPAN(TD_RETRY_AFTER_LINE) };
 		td_respond_stateless(engine, flow, msg, core, &busy);
 		call_end(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION);
 	} else if (status != 0) {
 		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status),
-			status == 503 ? TD_SPAN(CALL_RETRY_AFTER) : (struct td_span){ 0 });
+			status == 503 ? TD_SPAN(TD_RETRY_AFTER_LINE) : (struct td_span){ 0 });
 	} else {
 		call_route(call, trunk, msg, core);
 	}
@@ -255,8 +255,10 @@ void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const 
 	struct verdict verdict = judge(engine, msg, core, trunk_in);
 
 	if (verdict.status != 0) {
+		const struct td_response response = { .status = verdict.status,
+			.reason = td_span_str(verdict.reason), .headers = td_span_str(verdict.headers) };
 		td_engine_count(engine, verdict.counter);
-		td_call_refuse(engine, flow, msg, core, trunk_in, verdict.status, td_span_str(verdict.headers));
+		td_call_refuse(engine, flow, msg, core, trunk_in, &response);
 		return;
 	}
 	if (!row_reserved(engine, flow, msg, core))

@@ -45,14 +45,25 @@ void td_engine_media_timeout(struct td_engine *engine, uint64_t now_ns, uint64_t
 	call_settle(call);
 }
 
+// The number behind the last '-' of a call's id: texts are compared for that call alone.
+static uint64_t id_sequence(struct td_span id)
+{
+	uint64_t sequence = 0;
+
+	for (uint32_t i = 0; i < id.len; i++)
+		sequence = id.ptr[i] >= '0' && id.ptr[i] <= '9' ? 10 * sequence + (uint64_t)(id.ptr[i] - '0') : 0;
+	return sequence;
+}
+
 int td_engine_hangup(struct td_engine *engine, uint64_t now_ns, struct td_span id)
 {
+	uint64_t sequence = id_sequence(id);
 	char text[TD_CDR_ID_LEN];
 
 	engine->now_ns = now_ns;
 	for (uint32_t slot = 0; slot < engine->calls->pool.capacity; slot++) {
 		struct td_call *call = call_at(engine, slot);
-		if (!call || call->state == CALL_ENDING ||
+		if (!call || call->state == CALL_ENDING || call->sequence != sequence ||
 			!td_span_eq(id, td_span(text, call_id_text(engine, call->sequence, text))))
 			continue;
 		call_hangup(call, 480, CAUSE_NORMAL);

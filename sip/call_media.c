@@ -50,11 +50,12 @@ static int leg_open(struct td_call *call, struct td_side *side, unsigned i)
 	struct td_leg_local local;
 	uint8_t family = media->sdp.streams[i].rtp.family;
 
-	trunk_ref_find(engine, &side->trunk);
+	// A reload may have taken the trunk away: its index is another's then.
+	bool known = trunk_ref_find(engine, &side->trunk) != NULL;
 	struct td_leg_open open = {
 		.realm = side->dialog.flow.realm,
 		.family = family ? family : side->dialog.flow.local.family,
-		.trunk = side->trunk.index,
+		.trunk = known ? side->trunk.index : UINT32_MAX,
 		.call = call_cookie(call),
 	};
 	if (engine->conf.ops->leg_open(engine->conf.host, &open, &media->legs[i].id, &local) != 0) {

@@ -19,7 +19,6 @@
 #define CALL_TIMER_C_MS 180000  // an INVITE that rings without end (§16.6), where nothing else is configured
 #define CALL_NUMBER_MAX (TD_CDR_TEXT_LEN - 1)
 
-#define CALL_RETRY_AFTER "Retry-After: 5\r\n"
 #define CALL_SDP_TYPE TD_SPAN("application/sdp")
 
 #define call_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -320,6 +319,8 @@ void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, ui
 // A final answer to a request that nobody else has to hear of, retransmissions absorbed.
 void call_reply(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint16_t status, struct td_span headers);
+void call_reply_with(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, struct td_response response); // to_tag is set here
 // What one side's refusal is for the other: redirections and challenges are meant for the switch alone.
 uint16_t status_for_other(uint16_t status);
 // Headers that pass from one side to the other, into calls->headers.
@@ -330,6 +331,7 @@ void call_put_reason(struct td_writer *out, uint16_t cause); // "Reason: Q.850;c
 // --- call_bye.c
 // BYE to one side (held back while its ACK is due, §15). headers: complete lines.
 void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers);
+void call_bye_held(struct td_call *call, enum call_side_id to); // the one that waited for its ACK, with the cause of the end
 // BYE or CANCEL to both sides, by the switch.
 void call_hangup(struct td_call *call, uint16_t status, uint16_t cause);
 void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,

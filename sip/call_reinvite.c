@@ -107,6 +107,24 @@ static void reinvite_refused(struct td_relay *relay, const struct td_msg *msg)
 		relay_drop(relay);
 }
 
+// Its SDP stays behind: what an unreliable provisional says, the 2xx has to repeat (§13.2.1).
+static void reinvite_provisional(struct td_relay *relay, const struct td_msg *msg)
+{
+	struct td_call *call = relay->call;
+	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	char contact[80];
+
+	if (msg->status == 100 || !relay->stx)
+		return;
+	struct td_writer headers = call_relayed(call, from, to, msg);
+	struct td_response response = {
+		.status = msg->status,
+		.contact = call_contact(call->engine, &to->dialog.flow, contact),
+		.headers = call_written(&headers),
+	};
+	td_stx_respond(call->engine, relay->stx, &response);
+}
+
 // --- its transactions ------------------------------------------------------------------------------------
 
 static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
@@ -115,9 +133,9 @@ static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx, cons
 	struct td_relay *relay = td_ctx_data(ctx);
 	struct td_call *call = relay->call;
 
-	if (msg->status < 200)
-		return;
-	if (msg->status < 300 && relay->done) {
+	if (msg->status < 200) {
+		reinvite_provisional(relay, msg);
+	} else if (msg->status < 300 && relay->done) {
 		if (relay->ack.sent)
 			ack_send(engine, call_side(call, side_other(relay->from)), &relay->ack);
 	} else if (msg->status < 300) {
@@ -251,7 +269,7 @@ void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct
 
 	if (status != 0) {
 		call_reply(call->engine, flow, msg, core, status,
-			status == 500 ? TD_SPAN(CALL_RETRY_AFTER) : (struct td_span){ 0 });
+			status == 500 ? TD_SPAN(TD_RETRY_AFTER_LINE) : (struct td_span){ 0 });
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &reinvite_stx_user);

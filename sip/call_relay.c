@@ -2,6 +2,8 @@
 // In-dialog requests that go through the switch from end to end: the pair of transactions, and INFO (RFC 6086).
 #include "sip/call_priv.h"
 
+#include "sip/hiding.h"
+
 struct td_relay *relay_new(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core, const struct td_stx_user *user)
 {
@@ -11,14 +13,14 @@ struct td_relay *relay_new(struct td_call *call, enum call_side_id from, const s
 
 	if (!relay) {
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
-		call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+		call_reply(engine, flow, msg, core, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 		return NULL;
 	}
 	*relay = (struct td_relay){ .call = call, .from = (uint8_t)from, .cseq = core->cseq.number };
 	relay->stx = td_stx_new(engine, flow, msg, core, user, relay);
 	if (!relay->stx) {
 		td_slab_put(engine->slab, (char *)relay);
-		call_reply(engine, flow, msg, core, 503, TD_SPAN(CALL_RETRY_AFTER));
+		call_reply(engine, flow, msg, core, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 		return NULL;
 	}
 	relay->next = call->relays;
@@ -110,6 +112,14 @@ static void info_stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 static const struct td_stx_user info_stx_user = { .ended = info_stx_ended };
 
+// A body crosses as it stands, whatever it is for (DTMF, mostly), unless it names an address of the side it comes from.
+static bool info_body_fit(const struct td_msg *msg)
+{
+	struct td_span type = td_msg_get(msg, TD_H_CONTENT_TYPE);
+
+	return msg->body.len == 0 || (type.len > 0 && !td_hiding_unfit(type) && !td_hiding_has_address(msg->body));
+}
+
 static void info_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
 	const struct td_core *core, const struct td_flow *flow)
 {
@@ -121,11 +131,13 @@ static void info_response(struct td_engine *engine, struct td_ctx *ctx, const st
 	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 	struct td_response response = {
-		.status = msg->status,
+		.status = msg->status < 300 ? msg->status : status_for_other(msg->status),
 		.headers = call_written(&headers),
-		.content_type = msg->body.len > 0 ? td_msg_get(msg, TD_H_CONTENT_TYPE) : (struct td_span){ 0 },
-		.body = msg->body,
 	};
+	if (msg->body.len > 0 && info_body_fit(msg)) {
+		response.content_type = td_msg_get(msg, TD_H_CONTENT_TYPE);
+		response.body = msg->body;
+	}
 	relay_respond(relay, &response);
 	relay_drop(relay);
 }
@@ -161,7 +173,11 @@ void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_
 	struct td_request request;
 
 	if (call->state != CALL_ANSWERED) {
-		call_reply(engine, flow, msg, core, 500, TD_SPAN(CALL_RETRY_AFTER));
+		call_reply(engine, flow, msg, core, 500, TD_SPAN(TD_RETRY_AFTER_LINE));
+		return;
+	}
+	if (!info_body_fit(msg)) {
+		call_reply(engine, flow, msg, core, 415, TD_SPAN("Accept: application/dtmf-relay, application/dtmf\r\n"));
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &info_stx_user);

@@ -42,12 +42,20 @@ void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, ui
 void call_reply(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint16_t status, struct td_span headers)
 {
+	const struct td_response response = { .status = status, .headers = headers };
+
+	call_reply_with(engine, flow, msg, core, response);
+}
+
+void call_reply_with(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, struct td_response response)
+{
 	// A tag of ours that no call answers to: later requests with it get 481.
 	struct td_dialog nobody = { 0 };
 	char tag[TD_TOKEN_LEN];
 
 	dialog_tag(engine, &nobody, tag);
-	struct td_response response = { .status = status, .to_tag = td_span(tag, sizeof(tag)), .headers = headers };
+	response.to_tag = td_span(tag, sizeof(tag));
 	struct td_stx *stx = td_stx_new(engine, flow, msg, core, NULL, NULL);
 	if (stx) {
 		td_stx_respond(engine, stx, &response);
@@ -76,6 +84,8 @@ struct td_writer call_relayed(struct td_call *call, const struct td_side *from, 
 	};
 
 	td_headers_relay(msg, &way, &out);
+	if (out.overflow) // half a line would be worse than none
+		out.pos = out.start;
 	return out;
 }
 

@@ -7,7 +7,7 @@ static void route_late(void *arg, struct td_timer *timer)
 {
 	struct td_call *call = call_of(timer, struct td_call, timer);
 
-	call_fail(call, TD_RELEASED_SWITCH, 503, CAUSE_TIMER, TD_SPAN(CALL_RETRY_AFTER));
+	call_fail(call, TD_RELEASED_SWITCH, 503, CAUSE_TIMER, TD_SPAN(TD_RETRY_AFTER_LINE));
 	call_settle(call);
 }
 

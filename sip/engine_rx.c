@@ -7,8 +7,6 @@
 #include "sip/engine_priv.h"
 #include "sip/writer.h"
 
-#define RETRY_AFTER "Retry-After: 5\r\n"
-
 static void answer(struct td_engine *e, const struct td_flow *flow, uint16_t status, struct td_span headers)
 {
 	const struct td_response response = { .status = status, .headers = headers };
@@ -28,22 +26,25 @@ static bool is_keepalive(const char *data, uint32_t len)
 // Refuses a request outside any dialog. An INVITE that came as far as this leaves a detail record.
 static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, uint16_t status, struct td_span headers)
 {
+	const struct td_response response = { .status = status, .headers = headers };
+
 	if (trunk >= 0 && e->msg.method == TD_M_INVITE)
-		td_call_refuse(e, flow, &e->msg, &e->core, (uint32_t)trunk, status, headers);
+		td_call_refuse(e, flow, &e->msg, &e->core, (uint32_t)trunk, &response);
 	else
 		answer(e, flow, status, headers);
 }
 
 // --- checks; each returns true when it has dealt with the request ----------------------------------------------------
 
-static bool is_stranger(struct td_engine *e, const struct td_flow *flow, int *trunk)
+// came: where from; flow: where answers go.
+static bool is_stranger(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow, int *trunk)
 {
 	if (!e->policy) {
 		td_engine_count(e, TD_C_SIP_NO_POLICY);
-		answer(e, flow, 503, TD_SPAN(RETRY_AFTER));
+		answer(e, flow, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 		return true;
 	}
-	*trunk = td_policy_ingress(e->policy, flow, &e->core);
+	*trunk = td_policy_ingress(e->policy, came, &e->core);
 	if (*trunk >= 0)
 		return false;
 	td_engine_count(e, TD_C_SIP_UNKNOWN_SOURCE);
@@ -152,7 +153,7 @@ static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow, 
 static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
 {
 	if (td_txn_merged(e, flow, &e->core))
-		answer(e, flow, 482, (struct td_span){ 0 });
+		refuse(e, flow, (int)trunk, 482, (struct td_span){ 0 });
 	else
 		td_call_invite(e, flow, &e->msg, &e->core, trunk);
 }
@@ -164,7 +165,7 @@ static void options(struct td_engine *e, const struct td_flow *flow)
 		return;
 	}
 	td_engine_count(e, TD_C_SIP_DRAINING);
-	answer(e, flow, 503, TD_SPAN(RETRY_AFTER));
+	answer(e, flow, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 }
 
 // A request outside any dialog, of a known source (§8.2.1: the method is looked at first).
@@ -202,9 +203,22 @@ static bool in_dialog(struct td_engine *e, const struct td_flow *flow)
 	return true;
 }
 
-static void request_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
+// Without rport the sender waits at the port that its Via names (§18.2.2, RFC 3581 §4), always at the address it sent from:
+// maddr would let it name a third party.
+static struct td_flow flow_back(const struct td_engine *e, const struct td_flow *came)
+{
+	const struct td_via *via = &e->core.via;
+	struct td_flow back = *came;
+
+	if (!came->reliable && via->whole.len > 0 && !via->has_rport)
+		back.remote.port = via->port != 0 ? via->port : 5060;
+	return back;
+}
+
+static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t len)
 {
 	bool good = e->msg.fault == TD_FAULT_NONE && len <= e->conf.sip_message_bytes;
+	const struct td_flow back = flow_back(e, came), *flow = &back;
 	int trunk;
 
 	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
@@ -216,7 +230,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *flow, uint32_t
 			td_engine_count(e, TD_C_SIP_BAD_TOKEN);
 		return;
 	}
-	if (is_stranger(e, flow, &trunk) || is_too_fast(e, flow) || is_too_big(e, flow, len) || is_faulty(e, flow) ||
+	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) || is_too_big(e, flow, len) || is_faulty(e, flow) ||
 		is_out_of_any_dialog(e, flow))
 		return;
 	out_of_dialog(e, flow, (uint32_t)trunk);

@@ -170,6 +170,12 @@ static void line_identity(const struct td_msg *msg, const struct td_header *h, c
 		td_put_lit(out, "\r\n");
 }
 
+// A 503 speaks of one target: with its Retry-After the other side would leave the whole switch alone (RFC 3261 §21.5.4).
+static bool says_too_much(const struct td_msg *msg, const struct td_header *h)
+{
+	return h->id == TD_H_RETRY_AFTER && !msg->request && msg->status == 503;
+}
+
 static void line_relay(const struct td_msg *msg, const struct td_header *h, const struct td_headers_way *way,
 	struct td_writer *out)
 {
@@ -198,7 +204,8 @@ static void line_relay(const struct td_msg *msg, const struct td_header *h, cons
 void td_headers_relay(const struct td_msg *msg, const struct td_headers_way *way, struct td_writer *out)
 {
 	for (uint32_t i = 0; i < msg->n_headers; i++)
-		line_relay(msg, &msg->headers[i], way, out);
+		if (!says_too_much(msg, &msg->headers[i]))
+			line_relay(msg, &msg->headers[i], way, out);
 }
 
 void td_headers_from(const struct td_core *core, const struct td_headers_way *way, struct td_writer *out)

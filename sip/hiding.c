@@ -59,26 +59,34 @@ static bool control_character(struct td_span s, uint32_t i)
 	return (c < 0x20 && c != '\t') || c == 0x7f;
 }
 
+static bool address_at(struct td_span text, uint32_t i)
+{
+	char c = text.ptr[i];
+
+	if (is_digit(c) && (i == 0 || !is_digit(text.ptr[i - 1])) && quad_at(td_span(text.ptr + i, text.len - i)) > 0)
+		return true;
+	bool starts = i == 0 || (!is_hex(text.ptr[i - 1]) && text.ptr[i - 1] != ':' && text.ptr[i - 1] != '.');
+	if (!starts || (!is_hex(c) && c != ':'))
+		return false;
+	uint32_t end = i;
+	while (end < text.len && (is_hex(text.ptr[end]) || text.ptr[end] == ':'))
+		end++;
+	return run_is_ipv6(td_span(text.ptr + i, end - i));
+}
+
 bool td_hiding_unfit(struct td_span text)
 {
-	for (uint32_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-		if (control_character(text, i))
+	for (uint32_t i = 0; i < text.len; i++)
+		if (control_character(text, i) || address_at(text, i))
 			return true;
-		bool starts = i == 0 || (!is_hex(text.ptr[i - 1]) && text.ptr[i - 1] != ':' && text.ptr[i - 1] != '.');
-		if (is_digit(c) && (i == 0 || !is_digit(text.ptr[i - 1]))) {
-			uint32_t n = quad_at(td_span(text.ptr + i, text.len - i));
-			if (n > 0)
-				return true;
-		}
-		if (starts && (is_hex(c) || c == ':')) {
-			uint32_t end = i;
-			while (end < text.len && (is_hex(text.ptr[end]) || text.ptr[end] == ':'))
-				end++;
-			if (run_is_ipv6(td_span(text.ptr + i, end - i)))
-				return true;
-		}
-	}
+	return false;
+}
+
+bool td_hiding_has_address(struct td_span text)
+{
+	for (uint32_t i = 0; i < text.len; i++)
+		if (address_at(text, i))
+			return true;
 	return false;
 }
 

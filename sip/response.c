@@ -141,6 +141,7 @@ static size_t lines_bytes(const struct td_msg *msg, enum td_header_id id, size_t
 static size_t head_bytes(const struct td_msg *msg)
 {
 	return FIXED_BYTES + lines_bytes(msg, TD_H_VIA, 7) + lines_bytes(msg, TD_H_RECORD_ROUTE, 16) +
+	       lines_bytes(msg, TD_H_TIMESTAMP, 13) +
 	       td_msg_get(msg, TD_H_FROM).len + td_msg_get(msg, TD_H_TO).len + td_msg_get(msg, TD_H_CALL_ID).len +
 	       td_msg_get(msg, TD_H_CSEQ).len;
 }
@@ -157,6 +158,8 @@ int response_head_copy(struct td_engine *e, const struct td_flow *flow, const st
 	put_until_to(&w, flow, msg, core);
 	out->to_end = td_writer_len(&w);
 	put_after_to(&w, msg);
+	out->timestamp = td_writer_len(&w);
+	put_lines(&w, msg, TD_H_TIMESTAMP, TD_SPAN("Timestamp"));
 	out->routes = td_writer_len(&w);
 	put_lines(&w, msg, TD_H_RECORD_ROUTE, TD_SPAN("Record-Route"));
 	out->len = td_writer_len(&w);
@@ -226,7 +229,9 @@ int response_write(struct td_engine *e, const struct response_head *head, const 
 	put_status_line(&w, r);
 	td_put(&w, head->text, head->to_end);
 	put_tag(&w, tag);
-	td_put(&w, head->text + head->to_end, head->routes - head->to_end);
+	td_put(&w, head->text + head->to_end, head->timestamp - head->to_end);
+	if (r->status == 100)
+		td_put(&w, head->text + head->timestamp, head->routes - head->timestamp);
 	if (r->record_route)
 		td_put(&w, head->text + head->routes, head->len - head->routes);
 	put_tail(&w, r);

@@ -12,7 +12,7 @@
 
 #define txn_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-enum { TRYING_MS = 200 }; // 100 after this time (§17.2.1)
+enum { TRYING_MS = 180 }; // 100 after this time: timers fire late, and 200 ms is the limit (§17.2.1)
 
 // --- the table of server transactions and tombstones -----------------------------------------------------------------
 
@@ -63,10 +63,11 @@ void tombstone_expired(void *engine, struct td_timer *timer);
 
 enum stx_state { STX_PROCEEDING, STX_COMPLETED, STX_ACCEPTED, STX_ENDED };
 
-// The headers that every response copies, written once: Via … To without its CRLF, then CRLF … CSeq, then Record-Route.
+// The headers that every response copies, written once: Via … To without its CRLF, then CRLF … CSeq, then Timestamp (for
+// 100, RFC 3261 §8.2.6.1), then Record-Route.
 struct response_head {
 	char *text; // slab; NULL: given back
-	uint32_t to_end, routes, len;
+	uint32_t to_end, timestamp, routes, len;
 };
 
 struct td_stx {

@@ -101,6 +101,8 @@ static uint64_t request_key(const struct td_engine *e, const struct td_flow *flo
 
 	k.len = 0; // the bytes are not cleared: they are written before they are hashed
 	key_number(&k, (uint32_t)flow->realm << 16 | (uint32_t)cookie << 8 | method);
+	// Whoever has only overheard a branch can neither cancel nor acknowledge, nor have an answer repeated to himself.
+	key_part(&k, e, td_span((const char *)flow->remote.ip, sizeof(flow->remote.ip)));
 	if (cookie) {
 		key_number(&k, via->port);
 		key_part(&k, e, via->branch);

@@ -265,14 +265,16 @@ static void bye_waits_for_ack(void **state)
 	rig_expect(rig, "ACK ");
 	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 200 "), &a);
 	rig_dialog_b(rig, invite, "btag", &b);
-	rig_send(rig, &b, "BYE", "", "");
+	rig_send(rig, &b, "BYE", "Reason: Q.850;cause=27\r\n", "");
 	rig_expect(rig, "SIP/2.0 200 ");
 	rig_silence(rig);
 	rig_cdr(rig);
 	rig_advance(rig, 500);
 	rig_expect(rig, "SIP/2.0 200 ");
 	rig_send(rig, &a, "ACK", "", "");
-	rig_reply(rig, rig_expect(rig, "BYE sip:secretwest@"), "200 OK", "", "", "");
+	const struct fake_sent *bye = rig_expect(rig, "BYE sip:secretwest@");
+	assert_string_equal(fake_header(bye, "Reason"), "Q.850;cause=27");
+	rig_reply(rig, bye, "200 OK", "", "", "");
 	rig_silence(rig);
 	rig_free(rig);
 }

@@ -257,6 +257,49 @@ static void info_goes_through(void **state)
 	finish(rig, &call);
 }
 
+// A body with an address, or of no type, stays on its side.
+static void info_hides(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_call call;
+
+	rig_call(rig, &call);
+	rig_send(rig, &call.a, "INFO", "", "Signal=5\r\nfrom 10.0.1.9\r\n");
+	assert_true(fake_header(rig_expect(rig, "SIP/2.0 415 "), "Accept")[0] != '\0');
+	rig_silence(rig);
+	rig_send(rig, &call.a, "INFO", "", "Signal=5\r\n");
+	rig_reply(rig, rig_expect(rig, "INFO "), "200 OK", "", "", "at 10.0.2.9\r\n");
+	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
+	RIG_LACKS(ok, "10.0.2.9");
+	assert_string_equal(fake_header(ok, "Content-Length"), "0");
+	rig_send(rig, &call.a, "INFO", "", "");
+	rig_reply(rig, rig_expect(rig, "INFO "), "401 Unauthorized", "", "", "");
+	rig_expect(rig, "SIP/2.0 403 "); // as with every challenge: it is meant for the switch
+	finish(rig, &call);
+}
+
+// The far end asks its user about the new session: the requester hears of it, once for each.
+static void reinvite_rings(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_call call;
+
+	rig_call(rig, &call);
+	rig_send(rig, &call.a, "INVITE", "", HOLD_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "100 Trying", "", "", "");
+	rig_silence(rig);
+	rig_reply(rig, invite, "183 Session Progress", "", "", HELD_B);
+	const struct fake_sent *progress = rig_expect(rig, "SIP/2.0 183 ");
+	assert_string_equal(fake_header(progress, "Content-Length"), "0");
+	RIG_LACKS(progress, "secreteast");
+	rig_reply(rig, invite, "200 OK", "", "", HELD_B);
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_send(rig, &call.a, "ACK", "", "");
+	finish(rig, &call);
+}
+
 static void methods_in_the_dialog(void **state)
 {
 	static const char *const refused[] = { "UPDATE", "PRACK", "REFER", "NOTIFY", "WHATEVER" };
@@ -339,6 +382,8 @@ int main(void)
 		cmocka_unit_test(reinvite_finds_no_dialog),
 		cmocka_unit_test(lost_ack_of_a_reinvite),
 		cmocka_unit_test(info_goes_through),
+		cmocka_unit_test(info_hides),
+		cmocka_unit_test(reinvite_rings),
 		cmocka_unit_test(methods_in_the_dialog),
 		cmocka_unit_test(wrong_senders),
 		cmocka_unit_test(reload_in_mid_call),

@@ -230,6 +230,140 @@ static void bye_in_an_early_dialog(void **state)
 	rig_free(rig);
 }
 
+// The far end ends its ringing by BYE: it is answered, the INVITE is taken back, and A does not wait for nothing.
+static void bye_of_b_in_an_early_dialog(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_dialog b;
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "180 Ringing", "btag", "", "");
+	rig_expect(rig, "SIP/2.0 180 ");
+	rig_dialog_b(rig, invite, "btag", &b);
+	rig_send(rig, &b, "OPTIONS", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_send(rig, &b, "INFO", "", "");
+	rig_expect(rig, "SIP/2.0 500 ");
+	rig_send(rig, &b, "UPDATE", "", "");
+	rig_expect(rig, "SIP/2.0 405 ");
+	struct rig_dialog thief = b;
+	thief.flow = fake_flow(&rig->host, FAKE_EAST, "10.0.2.66", 5060);
+	rig_send(rig, &thief, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 481 ");
+	assert_int_equal(td_engine_calls(rig->engine), 1);
+	rig_send(rig, &b, "BYE", "Reason: Q.850;cause=21\r\n", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_expect(rig, "CANCEL ");
+	rig_expect(rig, "SIP/2.0 480 ");
+	rig_reply(rig, invite, "487 Request Terminated", "btag", "", "");
+	rig_expect(rig, "ACK ");
+	assert_int_equal(rig_cdr(rig)->released_by, TD_RELEASED_B);
+	assert_int_equal(rig_cdr(rig)->cause, 21);
+	assert_int_equal(rig->host.n_attempts, 1);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// Who has overheard a branch cannot take the call back, nor have an answer repeated to himself.
+static void cancel_by_somebody_else(void **state)
+{
+	struct rig *rig = rig_new();
+	const struct td_flow west = rig->west;
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig->west = fake_flow(&rig->host, FAKE_WEST, "10.0.1.66", 5060);
+	rig_cancel(rig, "");
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_silence(rig); // a stranger
+	rig->west = west;
+	assert_int_equal(td_engine_calls(rig->engine), 1);
+	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// A Reason is for the other side as long as it names no address of this one.
+static void cancel_reason_hides(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "180 Ringing", "btag", "", "");
+	rig_expect(rig, "SIP/2.0 180 ");
+	rig_cancel(rig, "Reason: SIP;cause=200;text=\"taken by 10.0.1.9\"\r\n");
+	rig_expect(rig, "SIP/2.0 200 ");
+	RIG_LACKS(rig_expect(rig, "CANCEL "), "10.0.1.9");
+	rig_expect(rig, "SIP/2.0 487 ");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// The same INVITE by another way (§8.2.2.2): refused, with a row of its own.
+static void merged_request(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_rx(rig, &rig->west,
+		"INVITE sip:+49301234@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKother\r\n"
+		"From: <sip:+4930999@secretwest.example>;tag=atag\r\nTo: <sip:+49301234@10.0.1.254>\r\n"
+		"Call-ID: secretwest-call\r\nCSeq: 1 INVITE\r\nContact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+	rig_expect(rig, "SIP/2.0 482 ");
+	assert_int_equal(rig_cdr(rig)->sip_code, 482);
+	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	assert_int_equal(rig->host.n_ends, 2);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// Configured codes are those that B sends, also where A would be told another.
+static void configured_failover_codes(void **state)
+{
+	static const char *const answers[] = { "302 Moved Temporarily", "407 Proxy Authentication Required" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *rig = rig_new();
+		rig->trunks[1].failover_codes[0] = 302;
+		rig->trunks[1].failover_codes[1] = 407;
+		rig->trunks[1].n_failover_codes = 2;
+		rig_policy(rig);
+		rig_invite(rig, "", RIG_SDP_A);
+		rig_reply(rig, rig_expect(rig, "INVITE "), answers[i], "btag", "", "");
+		rig_expect(rig, "ACK ");
+		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), answers[i], "btag", "", "");
+		rig_expect(rig, "ACK ");
+		rig_expect(rig, i == 0 ? "SIP/2.0 480 " : "SIP/2.0 403 ");
+		rig->host.n_read = rig->host.n_sent;
+		rig_free(rig);
+	}
+}
+
+// "Come back later" of one target is not said for the whole switch; of a busy callee it is.
+static void retry_after_of_one_target(void **state)
+{
+	static const char *const answers[] = { "503 Service Unavailable", "480 Temporarily Unavailable" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *rig = rig_new();
+		rig_route(rig, "0");
+		rig_invite(rig, "", RIG_SDP_A);
+		rig_reply(rig, rig_expect(rig, "INVITE "), answers[i], "btag", "Retry-After: 600\r\n", "");
+		rig_expect(rig, "ACK ");
+		const struct fake_sent *final = rig_expect(rig, "SIP/2.0 ");
+		assert_string_equal(fake_header(final, "Retry-After"), i == 0 ? "" : "600");
+		rig->host.n_read = rig->host.n_sent;
+		rig_free(rig);
+	}
+}
+
 static void nobody_picks_up(void **state)
 {
 	struct rig *rig = rig_new();
@@ -394,6 +528,17 @@ static void bad_sdp(void **state)
 	refused(rig, "SIP/2.0 400 ", 400);
 }
 
+static void no_contact(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_rx(rig, &rig->west,
+		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKnone\r\n"
+		"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: secretwest-call\r\nCSeq: 1 INVITE\r\n"
+		"Content-Length: 0\r\n\r\n");
+	refused(rig, "SIP/2.0 400 No Contact to Send Requests to\r\n", 400);
+}
+
 static void required_extension(void **state)
 {
 	struct rig *rig = rig_new();
@@ -471,6 +616,26 @@ static void telephone_uri(void **state)
 	rig_reply(rig, invite, "486 Busy Here", "b", "", "");
 	rig->host.n_read = rig->host.n_sent;
 	rig_free(rig);
+}
+
+// Parameters of a number that name an address of A's side stay there.
+static void telephone_context(void **state)
+{
+	static const char *const uris[] = { "tel:1234;phone-context=10.0.1.9", "sip:1234;phone-context=10.0.1.9@10.0.1.254" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *rig = rig_new();
+		char text[1024];
+		snprintf(text, sizeof(text), "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKtel\r\n"
+			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: tel\r\nCSeq: 1 INVITE\r\n"
+			"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n", uris[i]);
+		rig_rx(rig, &rig->west, text);
+		const struct fake_sent *invite = rig_expect(rig, "INVITE sip:1234@10.0.2.1:5060");
+		RIG_LACKS(invite, "10.0.1.9");
+		rig_reply(rig, invite, "486 Busy Here", "b", "", "");
+		rig->host.n_read = rig->host.n_sent;
+		rig_free(rig);
+	}
 }
 
 // --- pending routes ------------------------------------------------------------------------------------------------
@@ -570,6 +735,12 @@ int main(void)
 		cmocka_unit_test(cancel_while_ringing),
 		cmocka_unit_test(cancel_crosses_the_answer),
 		cmocka_unit_test(bye_in_an_early_dialog),
+		cmocka_unit_test(bye_of_b_in_an_early_dialog),
+		cmocka_unit_test(cancel_by_somebody_else),
+		cmocka_unit_test(cancel_reason_hides),
+		cmocka_unit_test(merged_request),
+		cmocka_unit_test(configured_failover_codes),
+		cmocka_unit_test(retry_after_of_one_target),
 		cmocka_unit_test(nobody_picks_up),
 		cmocka_unit_test(total_time),
 		cmocka_unit_test(two_forks),
@@ -580,11 +751,13 @@ int main(void)
 		cmocka_unit_test(draining),
 		cmocka_unit_test(disabled_trunk),
 		cmocka_unit_test(bad_sdp),
+		cmocka_unit_test(no_contact),
 		cmocka_unit_test(required_extension),
 		cmocka_unit_test(journal_full),
 		cmocka_unit_test(pool_limit),
 		cmocka_unit_test(emergency_passes),
 		cmocka_unit_test(telephone_uri),
+		cmocka_unit_test(telephone_context),
 		cmocka_unit_test(pending_route_settled),
 		cmocka_unit_test(pending_route_cancelled_or_late),
 		cmocka_unit_test(egress_limit_takes_the_next_target),

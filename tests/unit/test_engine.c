@@ -83,6 +83,27 @@ static uint64_t count(const struct env *env, enum td_counter counter)
 
 #define TO_US "sip:200@10.0.1.254"
 
+// Without rport the sender waits where its Via says, but never at another address (§18.2.2, RFC 3581 §4).
+static void answers_go_to_the_sent_by_port(void **state)
+{
+	static const struct {
+		const char *via;
+		uint16_t port;
+	} cases[] = { { "10.0.1.1:5080", 5080 }, { "10.9.9.9", 5060 }, { "10.0.1.1:5080;rport", 40000 } };
+	struct env *env = *state;
+	const struct td_flow from = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 40000);
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024];
+		snprintf(text, sizeof(text), "OPTIONS sip:10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKo%u\r\n"
+			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\n\r\n", cases[i].via, i);
+		const struct fake_sent *sent = ask(env, &from, text);
+		assert_true(fake_starts(sent, "SIP/2.0 200 "));
+		assert_true(td_ip_eq(&sent->flow.remote, &from.remote));
+		assert_int_equal(sent->flow.remote.port, cases[i].port);
+	}
+}
+
 static void keepalives_are_counted(void **state)
 {
 	struct env *env = *state;
@@ -364,6 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_ENGINE(keepalives_are_counted),
 		WITH_ENGINE(options_are_answered),
+		WITH_ENGINE(answers_go_to_the_sent_by_port),
 		WITH_ENGINE(responses_go_back_on_the_flow),
 		WITH_ENGINE(strangers_hear_nothing),
 		WITH_ENGINE(refusals),

@@ -21,6 +21,25 @@ static int tear_down(void **state)
 	return 0;
 }
 
+// Only a 100 says when the request was sent (§8.2.6.1).
+static void timestamp_in_trying(void **state)
+{
+	static const char invite[] =
+		"INVITE sip:200@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKone\r\n"
+		"From: <sip:100@10.0.1.1>;tag=from1\r\nTo: <sip:200@10.0.1.254>\r\nTimestamp: 54.25\r\n"
+		"Call-ID: id@10.0.1.1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+	static const struct td_response progress = { .status = 183 }, busy_here = { .status = 486 };
+	struct txn_env *env = *state;
+	struct td_stx *stx = txn_env_serve(env, &env->west, invite);
+
+	txn_env_advance(env, 200);
+	assert_string_equal(fake_header(fake_next(&env->host), "Timestamp"), "54.25");
+	assert_int_equal(td_stx_respond(env->engine, stx, &progress), 0);
+	assert_string_equal(fake_header(fake_next(&env->host), "Timestamp"), "");
+	assert_int_equal(td_stx_respond(env->engine, stx, &busy_here), 0);
+	txn_env_advance(env, 32000);
+}
+
 static const char *request_by(const char *method, const char *via, const char *to_params, unsigned cseq)
 {
 	static char text[2048];
@@ -65,9 +84,9 @@ static void responses_are_written_whole(void **state)
 	assert_int_equal(td_stx_respond(env->engine, stx, &busy), -EALREADY);
 }
 
-static void trying_after_200_ms(void **state)
+static void trying_within_200_ms(void **state)
 {
-	static const uint64_t at[] = { 200 };
+	static const uint64_t at[] = { 180 };
 	struct txn_env *env = *state;
 
 	struct td_stx *stx = txn_env_serve(env, &env->west, INVITE);
@@ -494,7 +513,8 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(responses_are_written_whole),
-		TEST(trying_after_200_ms),
+		TEST(trying_within_200_ms),
+		TEST(timestamp_in_trying),
 		TEST(no_trying_after_a_response),
 		TEST(a_copy_before_any_answer_gets_trying),
 		TEST(timer_g_doubles_until_timer_h),
