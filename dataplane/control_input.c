@@ -8,7 +8,7 @@ static void gauges_publish(struct td_worker *w)
 {
 	atomic_store_explicit(&w->live_calls, td_engine_calls(w->engine), memory_order_relaxed);
 	atomic_store_explicit(&w->live_legs, td_engine_legs(w->engine), memory_order_relaxed);
-	atomic_store_explicit(&w->sip_busy, td_engine_busy(w->engine), memory_order_relaxed);
+	atomic_store_explicit(&w->held_calls, td_engine_held(w->engine), memory_order_relaxed);
 }
 
 void td_control_input(struct td_worker *w)

@@ -17,6 +17,16 @@ uint32_t td_drain_calls(const struct td_dataplane *dp)
 	return calls;
 }
 
+// They, and those that ended but whose BYE nobody has answered yet: it may have to be sent again.
+static uint32_t drain_held(const struct td_dataplane *dp)
+{
+	uint32_t calls = 0;
+
+	for (uint16_t i = 0; i < dp->n_workers; i++)
+		calls += atomic_load_explicit(&dp->workers[i]->held_calls, memory_order_relaxed);
+	return calls;
+}
+
 static void draining_publish(struct td_drain *drain)
 {
 	atomic_store_explicit(&drain->dp->draining,
@@ -75,7 +85,7 @@ static void hang_up(struct td_drain *drain)
 
 bool td_drain_turn(struct td_drain *drain, uint64_t now_ns)
 {
-	bool empty = now_ns >= drain->since_ns + SETTLE_NS && td_drain_calls(drain->dp) == 0;
+	bool empty = now_ns >= drain->since_ns + SETTLE_NS && drain_held(drain->dp) == 0;
 
 	switch (drain->state) {
 	case TD_DRAIN_OFF:

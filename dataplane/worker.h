@@ -108,7 +108,7 @@ struct td_worker {
 	const struct td_policy *policy;
 	uint64_t wall_offset_ns;
 	bool draining;
-	_Atomic uint32_t live_calls, live_legs, sip_busy; // worker: wo, main: ro; once a turn
+	_Atomic uint32_t live_calls, held_calls, live_legs; // worker: wo, main: ro; once a turn
 } __attribute__((aligned(64)));
 
 struct td_dataplane {
@@ -124,7 +124,6 @@ struct td_dataplane {
 	struct td_adjacency *adjacencies;
 	_Atomic uint32_t n_adjacencies;     // main: wo, workers: ro
 	struct td_neigh *neigh;
-	_Atomic uint32_t ip_id;             // of packets that we send in pieces; any
 	struct td_token_keys keys;
 	// Workers report quiescent once a turn; offline while asleep.
 	struct rte_rcu_qsbr *qsbr;
@@ -136,6 +135,9 @@ struct td_dataplane {
 	uint64_t tsc_hz;
 	struct td_trunk_state *trunks;    // shared limits of trunks
 	uint32_t epoch;                   // boot epoch of this data plane
+	// IDs of packets that we or a router may send in pieces; any. The line is its own: all
+	// workers read the others with every packet.
+	_Atomic uint32_t ip_id __attribute__((aligned(64)));
 };
 
 static inline void td_worker_count(struct td_worker *w, enum td_counter counter, uint64_t n)
@@ -184,10 +186,14 @@ uint32_t td_sip_run(struct td_worker *w, uint32_t max);
 // control_input.c: first thing in every turn, and after a sleep: policy, clock, drain, and at most
 // one command from main.
 void td_control_input(struct td_worker *w);
+// udp_header.c: IP header and UDP ports from src to dst, lengths and checksums zero, free to be sent
+// in pieces; TTL 64. Returns the IP header's length.
+#define TD_UDP_HEADER_MAX 44 // of IPv6, and the ports
+uint16_t td_udp_header_write(uint8_t header[TD_UDP_HEADER_MAX], const struct td_sockaddr *src,
+	const struct td_sockaddr *dst, uint8_t dscp);
 // udp_header.c: puts IP and UDP headers in front of the payload that m is, and makes it ready for
-// td_ip_output(): TTL 64, addresses and ports; lengths and checksums are left to ip_output. Sets
-// td_packet's realm and flags and counts the packet as tx.originated. false: no headroom (m
-// untouched).
+// td_ip_output(), which does lengths, checksums and the ID. Sets td_packet's realm and flags and
+// counts the packet as tx.originated. false: no headroom (m untouched).
 bool td_udp_header(struct td_worker *w, struct rte_mbuf *m, uint16_t realm,
 	const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp);
 // ip_output.c: the packet starts at its IP header; td_packet's realm (of the way out) and flags are

@@ -14,6 +14,11 @@ uint32_t td_engine_calls(const struct td_engine *engine)
 	return engine->calls->active;
 }
 
+uint32_t td_engine_held(const struct td_engine *engine)
+{
+	return td_pool_used(&engine->calls->pool);
+}
+
 uint32_t td_engine_legs(const struct td_engine *engine)
 {
 	return engine->calls->legs;

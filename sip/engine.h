@@ -75,6 +75,7 @@ int td_engine_hangup(struct td_engine *engine, uint64_t now_ns, struct td_span i
 uint32_t td_engine_hangup_all(struct td_engine *engine, uint64_t now_ns, uint32_t max);
 
 uint32_t td_engine_calls(const struct td_engine *engine); // calls not ended
+uint32_t td_engine_held(const struct td_engine *engine);  // they, and ended ones whose BYE has no answer yet
 uint32_t td_engine_legs(const struct td_engine *engine);  // media legs open
 uint32_t td_engine_busy(const struct td_engine *engine);  // calls + transactions + tombstones + timers
 
