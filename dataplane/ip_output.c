@@ -8,12 +8,17 @@
 
 // Lengths of IP and UDP; checksums whole, or left to the NIC where it does them. A packet that will
 // be sent in pieces is always complete, because no NIC sees it as one.
-static void ip4_finish(struct rte_mbuf *m, uint8_t *ip, bool offload)
+static void ip4_finish(struct td_dataplane *dp, struct rte_mbuf *m, uint8_t *ip, bool offload)
 {
 	struct rte_ipv4_hdr *h = (struct rte_ipv4_hdr *)ip;
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + sizeof(*h));
 	uint16_t len = (uint16_t)(m->pkt_len - sizeof(*h));
 
+	// A router may cut what does not forbid it, and pieces of two packets with one ID would be
+	// taken for one (RFC 6864 §4.3).
+	if (!(h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)))
+		h->packet_id = rte_cpu_to_be_16((uint16_t)atomic_fetch_add_explicit(
+			&dp->ip_id, 1, memory_order_relaxed));
 	h->total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len);
 	h->hdr_checksum = 0;
 	udp->dgram_len = rte_cpu_to_be_16(len);
@@ -71,7 +76,7 @@ void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *m)
 		bool offload = w->dp->ports[a->port].hw_tx_cksum && !pieces;
 		m->l2_len = a->vlan == 0 ? RTE_ETHER_HDR_LEN : RTE_ETHER_HDR_LEN + 4;
 		if (v4)
-			ip4_finish(m, ip, offload);
+			ip4_finish(w->dp, m, ip, offload);
 		else
 			ip6_finish(m, ip, offload);
 	}

@@ -13,7 +13,7 @@
 #include "include/leg.h"
 #include "media/rtp_stats.h"
 
-#define TD_LEG_HEADER_LEN 44 // IPv6 and the UDP ports
+#define TD_LEG_HEADER_LEN TD_UDP_HEADER_MAX
 // Learn-once: how long after an offer or answer a source may be learned.
 #define TD_LEARN_WINDOW_NS (10ull * 1000000000u)
 
@@ -143,11 +143,6 @@ static inline const uint32_t *td_leg_slot(
 }
 
 // --- leg_tx.c: the transmit line ---
-
-// IP header and UDP ports from src to dst, lengths and checksums zero. Returns the IP header's
-// length.
-uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint8_t dscp);
 
 // Fills the transmit line of a leg, and sets or clears TD_LEG_RELAY, from what it and its peer are
 // now.

@@ -5,55 +5,18 @@
 #include "dataplane/leg.h"
 
 #include <rte_ip.h>
-#include <rte_udp.h>
 
 const struct td_sockaddr *td_leg_destination(const struct td_leg_cold *leg)
 {
 	return leg->learned.family ? &leg->learned : &leg->remote;
 }
 
-static uint16_t header_ipv4(
-	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
+// RFC 6864 §4.1: a packet that nobody may cut is atomic, so its ID says nothing.
+static void header_atomic(uint8_t *ip)
 {
-	struct rte_ipv4_hdr ip = {
-		.version_ihl = 0x45,
-		.type_of_service = (uint8_t)(dscp << 2),
-		// RFC 6864 §4.1: atomic, so its ID says nothing.
-		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_UDP,
-	};
+	uint16_t flags_be = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 
-	memcpy(&ip.src_addr, src->ip, 4);
-	memcpy(&ip.dst_addr, dst->ip, 4);
-	memcpy(header, &ip, sizeof(ip));
-	return sizeof(ip);
-}
-
-static uint16_t header_ipv6(
-	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
-{
-	struct rte_ipv6_hdr ip = {
-		.vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)dscp << 22),
-		.proto = IPPROTO_UDP,
-		.hop_limits = 64,
-	};
-
-	memcpy(ip.src_addr, src->ip, 16);
-	memcpy(ip.dst_addr, dst->ip, 16);
-	memcpy(header, &ip, sizeof(ip));
-	return sizeof(ip);
-}
-
-uint16_t td_leg_header(uint8_t header[TD_LEG_HEADER_LEN], const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint8_t dscp)
-{
-	uint16_t ports_be[2] = { rte_cpu_to_be_16(src->port), rte_cpu_to_be_16(dst->port) };
-	uint16_t ip_len = dst->family == TD_IPV4 ? header_ipv4(header, src, dst, dscp) :
-						   header_ipv6(header, src, dst, dscp);
-
-	memcpy(header + ip_len, ports_be, sizeof(ports_be));
-	return ip_len;
+	memcpy(ip + offsetof(struct rte_ipv4_hdr, fragment_offset), &flags_be, sizeof(flags_be));
 }
 
 void td_leg_tx_build(struct td_worker *w, uint32_t index)
@@ -72,8 +35,10 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 		return;
 
 	bool v6 = dst->family == TD_IPV6;
-	uint16_t ip_len = td_leg_header(
+	uint16_t ip_len = td_udp_header_write(
 		hot->header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
+	if (!v6)
+		header_atomic(hot->header);
 	// They and the ports behind them are all that the UDP checksum covers of this.
 	uint16_t addresses = v6 ? 8 : 12;
 	hot->ip_sum = v6 ? 0 : td_sum_fold(td_sum_bytes(hot->header, ip_len));

@@ -22,15 +22,11 @@ static void lengths_write(uint8_t *ip, uint16_t ip_len, uint16_t udp_len)
 {
 	uint16_t udp_len_be = rte_cpu_to_be_16(udp_len);
 	uint16_t total_be = rte_cpu_to_be_16((uint16_t)(ip_len + udp_len));
-	static const uint8_t none[2];
 
-	if (ip_len == sizeof(struct rte_ipv4_hdr)) {
+	if (ip_len == sizeof(struct rte_ipv4_hdr))
 		memcpy(ip + offsetof(struct rte_ipv4_hdr, total_length), &total_be, 2);
-		// What comes here may be in need of fragments.
-		memcpy(ip + offsetof(struct rte_ipv4_hdr, fragment_offset), none, 2);
-	} else {
+	else
 		memcpy(ip + offsetof(struct rte_ipv6_hdr, payload_len), &udp_len_be, 2);
-	}
 	memcpy(ip + ip_len + offsetof(struct rte_udp_hdr, dgram_len), &udp_len_be, 2);
 }
 
@@ -38,8 +34,9 @@ void td_rtp_emit(struct td_worker *w, struct rte_mbuf *m, uint16_t realm,
 	const struct td_sockaddr *src, const struct td_sockaddr *dst, uint32_t adjacency)
 {
 	struct td_packet *p = td_packet(m);
-	uint8_t header[TD_LEG_HEADER_LEN];
-	uint16_t ip_len = td_leg_header(header, src, dst, w->dp->realms[realm].conf.dscp_rtp);
+	uint8_t header[TD_UDP_HEADER_MAX];
+	uint16_t ip_len =
+		td_udp_header_write(header, src, dst, w->dp->realms[realm].conf.dscp_rtp);
 
 	if (!packet_frame(m, p->l4_off, ip_len, p->payload_len)) {
 		td_worker_drop(w, m, TD_C_BUF_NO_HEADROOM);

@@ -112,6 +112,20 @@ static void one_byte_decides(void **state)
 	assert_int_equal(collect(WEST, false, 1453), 2);
 }
 
+// A router on the way may cut any of them, and tells their pieces apart by the ID alone.
+static void whole_ones_differ_in_their_id(void **state)
+{
+	uint8_t out[2][2048];
+
+	for (int i = 0; i < 2; i++) {
+		send_large(WEST, true, 1000);
+		assert_int_equal(path_take(PORT_A, out[i], sizeof(out[i])), 1042);
+		assert_true(frame_ip_good(out[i] + 14, 1028));
+		assert_int_equal(out[i][20] & 0x40, 0);
+	}
+	assert_memory_not_equal(out[0] + 18, out[1] + 18, 2);
+}
+
 static void no_buffer_is_named(void **state)
 {
 	static struct rte_mbuf *all[2047];
@@ -138,6 +152,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(pieces_make_the_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(whole_ones_differ_in_their_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_byte_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_buffer_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(mtu_too_small_is_named, setup, teardown),
