@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/eal.h"
 
+#include "dataplane/log.h"
 #include "dataplane/port.h"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_log.h>
 
 #include <errno.h>
 #include <glob.h>
@@ -128,7 +130,27 @@ uint64_t td_eal_huge_free_mb(void)
 	return kib / 1024;
 }
 
+// DPDK's own words become lines like ours: what it says at start-up is warnings at most, because
+// whether a start fails is said by who asked for it.
+static ssize_t words_take(void *cookie, const char *text, size_t len)
+{
+	char clean[512];
+	size_t n = len < sizeof(clean) ? len : sizeof(clean);
+
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		n--;
+	for (size_t i = 0; i < n; i++)
+		clean[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i] == '"' ? '\'' : text[i];
+	if (n > 0)
+		td_log(TD_LOG_WARNING, "dpdk.says", "text=\"%.*s\"", (int)n, clean);
+	return (ssize_t)len;
+}
+
 int td_eal_start(struct td_eal_args *args)
 {
+	FILE *words = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = words_take });
+
+	if (words && rte_openlog_stream(words) != 0)
+		fclose(words);
 	return rte_eal_init(args->argc, args->argv) < 0 ? -(rte_errno ? rte_errno : EINVAL) : 0;
 }

@@ -150,6 +150,16 @@ static void show_version(struct td_mgmt_conn *conn, uint64_t id)
 
 // --- trunks
 
+// Down is what no call could leave through: the port of its realm has no carrier.
+static const char *trunk_state(const struct td_dataplane *dp, const struct td_trunk *trunk)
+{
+	if (!trunk->conf.enabled)
+		return "disabled";
+	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]))
+		return "down";
+	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
+}
+
 static void trunk_send(
 	const struct td_admin *admin, struct td_mgmt_conn *conn, const struct td_trunk *trunk)
 {
@@ -157,13 +167,12 @@ static void trunk_send(
 	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
 	const struct td_trunk_counts *counts =
 		td_trunk_state_counts(admin->dp->trunks, trunk->slot);
-	char up[] = "up", disabled[] = "disabled", draining[] = "draining";
 
 	item.row_case = TANDEM__ITEM__ROW_TRUNK;
 	item.trunk = &row;
 	row.name = (char *)trunk->conf.name;
 	row.realm = (char *)trunk->conf.realm;
-	row.state = !trunk->conf.enabled ? disabled : admin->dp->draining ? draining : up;
+	row.state = (char *)trunk_state(admin->dp, trunk);
 	row.calls = counts ? atomic_load_explicit(&counts->calls, memory_order_relaxed) : 0;
 	row.max_calls = trunk->conf.max_calls;
 	row.cps = td_stats_trunk_cps(admin->stats, trunk->slot);

@@ -9,7 +9,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define RX_RING 1024
 #define TX_RING 1024
@@ -26,9 +30,15 @@ struct plan {
 	uint16_t slots; // that RSS tells apart; 0: none
 };
 
+// Drivers say -1 where they have no reason to give, and EPERM would send people the wrong way.
 static int fault_say(char *fault, const struct td_port *p, const char *what, int err)
 {
-	snprintf(fault, TD_PORT_FAULT_LEN, "port %s: device %.120s: %s (%s)", p->conf.name,
+	if (err == -1) {
+		snprintf(fault, TD_PORT_FAULT_LEN, "port %s: device %.120s: %.110s", p->conf.name,
+			p->conf.device, what);
+		return -ENODEV;
+	}
+	snprintf(fault, TD_PORT_FAULT_LEN, "port %s: device %.120s: %.110s (%s)", p->conf.name,
 		p->conf.device, what, strerror(-err));
 	return err;
 }
@@ -130,17 +140,45 @@ static void queues_plan(const struct td_dataplane *dp, struct td_port *p, struct
 		plan->slots = td_port_rss_prepare(&plan->info, &plan->conf, plan->key);
 }
 
+// The kernel's interface that a port is on; a tap makes its own. false: on none.
+static bool kernel_interface(const struct td_port *p, char name[IF_NAMESIZE])
+{
+	static const char key[] = "iface=";
+	const char *iface = strstr(p->conf.device, key);
+
+	if (!iface || strncmp(p->conf.device, "net_tap", 7) == 0)
+		return false;
+	iface += sizeof(key) - 1;
+	size_t len = strcspn(iface, ",");
+	if (len >= IF_NAMESIZE)
+		return false;
+	memcpy(name, iface, len);
+	name[len] = '\0';
+	return true;
+}
+
+// Names the cause that a driver does not.
+static const char *probe_fault(const struct td_port *p, char *text, size_t cap)
+{
+	char name[IF_NAMESIZE];
+
+	if (!kernel_interface(p, name) || if_nametoindex(name) != 0)
+		return "cannot be opened; is a NIC bound to vfio-pci, and are we root?";
+	snprintf(text, cap, "there is no interface %s in this network namespace (ip link)", name);
+	return text;
+}
+
 static int port_plan(struct td_dataplane *dp, const struct td_port_conf *conf, struct td_port *p,
 	struct plan *plan, char *fault)
 {
+	char text[128];
+
 	memset(p, 0, sizeof(*p));
 	memset(plan, 0, sizeof(*plan));
 	p->conf = *conf;
 	int err = device_probe(dp, p);
 	if (err != 0)
-		return fault_say(fault, p,
-			"cannot be opened; is the interface there, or the NIC bound to vfio-pci?",
-			err);
+		return fault_say(fault, p, probe_fault(p, text, sizeof(text)), err);
 	err = rte_eth_dev_info_get(p->ethdev, &plan->info);
 	if (err != 0)
 		return fault_say(fault, p, "says nothing about itself", err);
@@ -341,14 +379,31 @@ size_t td_port_describe(const struct td_port *p, char *dst, size_t cap)
 	return n < 0 ? 0 : RTE_MIN((size_t)n, cap - 1);
 }
 
+static bool interface_running(const char *name)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(request.ifr_name, name, IF_NAMESIZE);
+	bool running = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0 &&
+		       (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+	if (fd >= 0)
+		close(fd);
+	return running;
+}
+
 // A tap has no carrier of its own, and once its kernel end lies in another network namespace the
-// driver finds no interface of that name to ask.
+// driver finds no interface of that name to ask. Of interfaces that are the kernel's, drivers tell
+// what they were at the start; the kernel tells what they are.
 bool td_port_up(const struct td_port *port)
 {
 	struct rte_eth_link link = { 0 };
+	char name[IF_NAMESIZE];
 
 	if (strncmp(port->conf.device, "net_tap", 7) == 0)
 		return true;
+	if (kernel_interface(port, name))
+		return interface_running(name);
 	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 &&
 	       link.link_status == RTE_ETH_LINK_UP;
 }

@@ -51,7 +51,6 @@
 	X(ICMP_BAD,             "icmp.bad",                DROP) \
 	X(ICMP_IGNORED,         "icmp.ignored",            DROP) \
 	X(ICMP_RATE,            "icmp.rate",               DROP) \
-	X(PUNT_NONE,            "punt.none",               DROP) \
 	X(HANDOFF_FULL,         "handoff.full",            DROP) \
 	X(HANDOFF_SENT,         "handoff.sent",            OUT) \
 	X(BUF_NO_HEADROOM,      "buf.no_headroom",         DROP) \

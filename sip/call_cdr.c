@@ -95,12 +95,20 @@ void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t caus
 	engine->conf.ops->cdr_attempt(engine->conf.host, &row);
 }
 
+// What came off the wire stays one value: with blanks or quotes in it, it is quoted.
 static void put_pair(struct td_writer *out, const char *key, const char *value)
 {
+	bool quoted = strpbrk(value, " \t=\"") != NULL;
+
 	td_put_char(out, ' ');
 	td_put_span(out, td_span_str(key));
-	td_put_char(out, '=');
-	td_put_span(out, td_span_str(value[0] ? value : "-"));
+	td_put_lit(out, "=");
+	if (quoted)
+		td_put_char(out, '"');
+	for (const char *c = value[0] ? value : "-"; *c; c++)
+		td_put_char(out, *c == '"' ? '\'' : *c);
+	if (quoted)
+		td_put_char(out, '"');
 }
 
 static void put_number(struct td_writer *out, const char *key, uint64_t value)
@@ -120,7 +128,7 @@ static void cdr_emit(struct td_engine *engine, const struct td_cdr *cdr)
 	struct td_writer out = { text, text, text + sizeof(text), false };
 
 	engine->conf.ops->cdr_end(engine->conf.host, cdr);
-	td_put_lit(&out, "event=call_end");
+	td_put_lit(&out, "call.end");
 	put_pair(&out, "id", cdr->id);
 	put_pair(&out, "from", cdr->from_number);
 	put_pair(&out, "to", cdr->to_number);

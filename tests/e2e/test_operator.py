@@ -2,8 +2,10 @@
 """What a NOC engineer does while calls stand: look, limit, hang up, drain, reload, restart."""
 import re
 import signal
+import subprocess
+import time
 
-from lab import until
+from lab import BUILD, ROOT, sh, until
 from scenario import (BASIC_UAC, BASIC_UAS, PROVISIONALS, ack, ack_failure, bye, expect, invite, pause, recv, reply, reply_again,
                       sdp, uac, uas)
 
@@ -136,3 +138,61 @@ def test_killed_data_plane_leaves_one_incomplete_cdr(fresh):
     assert cdr["complete"] == 0 and cdr["answer_us"] is not None
     client.kill()
     server.kill()
+
+
+def test_end_waits_for_the_answer_to_its_bye(fresh):
+    """A BYE that gets lost must be sent again: who still waits for an answer to one holds the end up."""
+    lab = fresh(edit=lambda t: t.replace("cps = 1000;", "cps = 1000; drain_s = 1;"))
+    slow_uas = uas(recv("INVITE"), reply(200, body=sdp(), retrans=500), recv("ACK"), recv("BYE"), pause(3000),
+                   reply_again(200))
+    client, server = standing_call(lab, ENDED_BY_SWITCH_UAC, slow_uas)
+    begin = time.monotonic()
+    assert lab.dataplane.kill(signal.SIGTERM) == 0
+    assert time.monotonic() - begin > 3
+    assert client.wait(10) == 0, lab.sipp_error(client)
+    assert server.wait(10) == 0, lab.sipp_error(server)
+
+
+def test_call_end_is_one_line(fresh):
+    lab = fresh()
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
+    (cdr,) = lab.cdrs(1)
+    lines = [line for line in lab.dataplane.text().splitlines() if " call.end " in line]
+    assert len(lines) == 1 and f" id={cdr['id']} " in lines[0] and " code=200 " in lines[0]
+
+
+def test_states_of_trunks(fresh):
+    off = 'name = "carrier-b"; realm = "east"; '
+    lab = fresh(edit=lambda t: t.replace(off, off + "enabled = false; "))
+
+    def states():
+        return {t["name"]: t["state"] for t in lab.show("trunks")}
+
+    assert states() == {"carrier-a": "up", "carrier-b": "disabled"}
+    lab.ctl("drain")
+    assert states() == {"carrier-a": "draining", "carrier-b": "disabled"}
+    lab.ctl("drain", "--off")
+    sh("ip", "-n", lab.ns["a"], "link", "set", "a0", "down")
+    until(lambda: states()["carrier-a"] == "down", what="the state of a port without carrier")
+    lab.ctl("wait", "--timeout", "0.3", code=3)
+    sh("ip", "-n", lab.ns["a"], "link", "set", "a0", "up")
+    until(lambda: states()["carrier-a"] == "up", what="the carrier")
+    lab.ctl("wait")
+
+
+def test_wrong_machine_is_one_clear_line(tmp_path):
+    """What is missing stands in the last line; 2 where the configuration is at fault, 1 where the machine is."""
+    def start(*sets):
+        sets = [f"run_dir={tmp_path}/run", f"state_dir={tmp_path}/state", "memory.huge_mb=0", *sets]
+        argv = [BUILD / "tandem-dataplane", "-c", ROOT / "configs" / "two-carriers.conf"]
+        for one in sets:
+            argv += ["--set", one]
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+        return p.returncode, p.stderr.splitlines()[-1]
+
+    code, line = start("ports.xa.device=net_af_packet0,iface=notthere")
+    assert code == 1 and "port xa" in line and "there is no interface notthere" in line, line
+    code, line = start("lcores.workers=[1023]")
+    assert code == 2 and "found 1023" in line and "a CPU that this machine has" in line, line
+    code, line = start("limits.calls=90000000")
+    assert code == 2
