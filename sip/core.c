@@ -30,7 +30,7 @@ static struct td_span single(const struct td_msg *msg, enum td_header_id id, str
 		verdict_set(v, TD_FAULT_MISSING, id);
 		return (struct td_span){ 0 };
 	}
-	if (first != msg->last[id])
+	if (msg->headers[first].next != 0xff)
 		verdict_set(v, TD_FAULT_TWICE, id);
 	return td_msg_value(msg, &msg->headers[first]);
 }

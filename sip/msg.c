@@ -3,12 +3,8 @@
 
 #include "include/ceilings.h"
 #include "sip/chars.h"
-#include "sip/hdr_table.h"
+#include "sip/index.h"
 #include "sip/scan.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include <errno.h>
 
@@ -106,7 +102,6 @@ static void msg_reset(struct td_msg *msg, const char *buf, uint32_t len)
 {
 	memset(msg, 0, offsetof(struct td_msg, first));
 	memset(msg->first, 0xff, sizeof(msg->first));
-	memset(msg->last, 0xff, sizeof(msg->last));
 	msg->buf = buf;
 	msg->len = len;
 }
@@ -171,146 +166,6 @@ static void start_line(struct td_msg *msg, const char *p, const char *end)
 	fault_set(msg, response ? status_line(msg, p, end) : request_line(msg, p, end), 0);
 }
 
-// Offset of the first ':' in the window, TD_HDR_WINDOW where there is none.
-static inline unsigned window_colon(const char window[TD_HDR_WINDOW])
-{
-#if defined(__SSE2__)
-	__m128i colon = _mm_set1_epi8(':');
-	__m128i low = _mm_loadu_si128((const __m128i *)(const void *)window);
-	__m128i high = _mm_loadu_si128((const __m128i *)(const void *)(window + 16));
-	uint64_t bits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(high, colon));
-	bits = bits << 16 | (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(low, colon));
-	return (unsigned)__builtin_ctzll(bits | 1ull << TD_HDR_WINDOW);
-#else
-	unsigned i = 0;
-	while (i < TD_HDR_WINDOW && window[i] != ':')
-		i++;
-	return i;
-#endif
-}
-
-// The names that are not found at once: white space before the colon, long or unknown ones. Returns the colon's position
-// in [p, end), NULL where the line has no such name; *name_end is behind the name's last character.
-static const char *name_slowly(const char *p, const char *end, const char **name_end, uint8_t *id)
-{
-	char window[TD_HDR_WINDOW] = { 0 };
-
-	*name_end = td_skip(p, end, TD_CH_TOKEN);
-	size_t len = (size_t)(*name_end - p);
-	const char *colon = *name_end;
-	while (colon < end && (*colon == ' ' || *colon == '\t'))
-		colon++;
-	if (len == 0 || colon == end || *colon != ':')
-		return NULL;
-	*id = TD_H_OTHER;
-	if (len <= TD_HDR_NAME_MAX) {
-		memcpy(window, p, len);
-		*id = td_hdr_lookup(window, (unsigned)len);
-	}
-	return colon;
-}
-
-// Appends header number `index` to the chain of its id.
-static inline void header_link(struct td_msg *msg, unsigned index, uint8_t id)
-{
-	uint8_t before = msg->last[id];
-
-	msg->last[id] = (uint8_t)index;
-	if (before == 0xff)
-		msg->first[id] = (uint8_t)index;
-	else
-		msg->headers[before].next = (uint8_t)index;
-}
-
-// One header: its first physical line is [p, line_end), with its folds it is [p, end); neither has its line end.
-// Nothing at or behind limit may be read. false: not a header.
-static inline bool header_read(struct td_header *h, const char *buf, const char *p, const char *line_end, const char *end,
-	const char *limit)
-{
-	char copy[TD_HDR_WINDOW];
-	const char *window = p;
-
-	if (limit - p < TD_HDR_WINDOW) {
-		memset(copy, 0, sizeof(copy));
-		memcpy(copy, p, (size_t)(limit - p));
-		window = copy;
-	}
-	unsigned colon_at = window_colon(window);
-	const char *name_end = p + colon_at;
-	const char *colon = name_end;
-	uint8_t id = td_hdr_lookup(window, colon_at);
-	if (id == TD_H_OTHER || colon >= line_end) {
-		colon = name_slowly(p, line_end, &name_end, &id);
-		if (!colon)
-			return false;
-	}
-	const char *value = colon + 2;
-	// One space before the value and none behind it: the usual. Everything else is trimmed.
-	if (value >= end || colon[1] != ' ' || *value <= ' ' || end[-1] <= ' ') {
-		struct td_span trimmed = td_trim(colon + 1, end);
-		value = trimmed.ptr;
-		end = value + trimmed.len;
-	}
-	h->name_off = (uint16_t)(p - buf);
-	h->name_len = (uint16_t)(name_end - p);
-	h->value_off = (uint16_t)(value - buf);
-	h->value_len = (uint16_t)(end - value);
-	h->id = id;
-	h->next = 0xff;
-	return true;
-}
-
-// Not for the first line of a buffer: something must stand before the LF. Before that of an empty line stands another LF.
-static inline const char *without_cr(const char *lf)
-{
-	return lf - (lf[-1] == '\r');
-}
-
-static inline bool is_fold(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-// A fold of white space alone reads as the end of the headers to some receivers: it is a fault here.
-static bool fold_empty(const char *p, const char *lf)
-{
-	return td_skip_space(p, lf) == lf;
-}
-
-// Not inlined: the loop needs all registers for itself.
-static __attribute__((noinline)) void index_headers(struct td_msg *msg, const struct td_lines *lines)
-{
-	unsigned n = lines->blank ? lines->n - 1u : lines->n; // lines before the empty one, the start line included
-	const uint16_t *line = lines->end + 1, *last = lines->end + n;
-	const char *buf = msg->buf, *limit = buf + msg->len;
-	const char *p = buf + lines->end[0] + 1;
-	unsigned count = 0;
-
-	while (line < last) {
-		const char *lf = buf + *line++;
-		const char *line_end = without_cr(lf);
-		const char *end = line_end;
-		while (line < last && is_fold(lf[1])) {
-			const char *fold = lf + 1;
-			lf = buf + *line++;
-			end = without_cr(lf);
-			if (fold_empty(fold, end))
-				fault_set(msg, TD_FAULT_HEADER, 0);
-		}
-		if (count == TD_MSG_HEADERS_MAX) {
-			fault_set(msg, TD_FAULT_TOO_MANY_HEADERS, 0);
-			break;
-		}
-		struct td_header *h = &msg->headers[count];
-		if (header_read(h, buf, p, line_end, end, limit))
-			header_link(msg, count++, h->id);
-		else
-			fault_set(msg, TD_FAULT_HEADER, 0);
-		p = lf + 1;
-	}
-	msg->n_headers = (uint16_t)count;
-}
-
 // Content-Length decides where the body ends; every doubt about it is a fault (§18.3, RFC 4475 §3.3.9).
 static void cut_body(struct td_msg *msg, uint32_t body_off)
 {
@@ -358,8 +213,11 @@ int td_msg_parse(struct td_msg *msg, const char *buf, uint32_t len)
 		fault_set(msg, TD_FAULT_START_LINE, 0);
 		return -EBADMSG;
 	}
-	start_line(msg, buf + from, lines.end[0] > from ? without_cr(buf + lines.end[0]) : buf + from);
-	index_headers(msg, &lines);
+	const char *end = buf + lines.end[0];
+	start_line(msg, buf + from, end - (end > buf + from && end[-1] == '\r'));
+	enum td_fault fault = td_index_headers(msg, &lines);
+	if (fault != TD_FAULT_NONE)
+		fault_set(msg, fault, 0);
 	if (lines.bare_cr || lines.bare_lf)
 		fault_set(msg, TD_FAULT_HEADER, 0);
 	if (lines.blank)

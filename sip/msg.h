@@ -81,7 +81,6 @@ struct td_msg {
 	struct td_span reason;  // of a response
 	struct td_span body;    // Content-Length bytes; on datagrams without one the rest
 	uint8_t first[TD_H__COUNT]; // index of the first header of that id; 0xff: none
-	uint8_t last[TD_H__COUNT];
 	struct td_header headers[TD_MSG_HEADERS_MAX];
 };
 
@@ -92,6 +91,12 @@ int td_msg_parse(struct td_msg *msg, const char *buf, uint32_t len);
 static inline bool td_msg_has(const struct td_msg *msg, enum td_header_id id)
 {
 	return msg->first[id] != 0xff;
+}
+
+// More than one header of that id.
+static inline bool td_msg_repeats(const struct td_msg *msg, enum td_header_id id)
+{
+	return td_msg_has(msg, id) && msg->headers[msg->first[id]].next != 0xff;
 }
 
 static inline struct td_span td_msg_value(const struct td_msg *msg, const struct td_header *h)

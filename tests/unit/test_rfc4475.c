@@ -79,7 +79,7 @@ static void check_escnull(void)
 
 	assert_int_equal(td_uri_unescape(core.contact.uri.user, text, sizeof(text)), 1);
 	assert_int_equal(text[0], 0);
-	assert_int_not_equal(msg.first[TD_H_CONTACT], msg.last[TD_H_CONTACT]);
+	assert_true(td_msg_repeats(&msg, TD_H_CONTACT));
 	assert_int_equal(msg.body.len, 0);
 }
 
