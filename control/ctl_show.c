@@ -48,10 +48,11 @@ static json_t *core_json(const Tandem__Item *item)
 {
 	const Tandem__Core *c = item->core;
 
-	return json_pack("{s:i, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "core", (int)c->core,
+	return json_pack("{s:i, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "core", (int)c->core,
 		"role", ctl_text(c->role), "busy", c->busy, "rx_packets", number(c->rx_packets),
 		"tx_packets", number(c->tx_packets), "drops", number(c->drops), "handed_off",
-		number(c->handed_off), "calls", number(c->calls), "legs", number(c->legs));
+		number(c->handed_off), "calls", number(c->calls), "legs", number(c->legs), "held",
+		(json_int_t)c->held, "buffers", number(c->buffers));
 }
 
 // --- ports ---

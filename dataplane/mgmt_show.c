@@ -34,18 +34,6 @@ static void job_end(struct td_mgmt_conn *conn)
 
 // --- cores, ports, counters, version ---
 
-static uint64_t drops_of(const struct td_worker *w)
-{
-	uint64_t drops = 0;
-
-	for (int c = 0; c < TD_C__COUNT; c++) {
-		enum td_counter_kind kind = td_counter_kind(c);
-		if (kind == TD_COUNTER_DROP || kind == TD_COUNTER_REFUSED)
-			drops += w->counters[c];
-	}
-	return drops;
-}
-
 static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
 	const struct td_worker *w)
 {
@@ -60,10 +48,12 @@ static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, u
 	core.busy = admin->stats->cores[w->id].busy;
 	core.rx_packets = w->counters[TD_C_RX_FRAMES];
 	core.tx_packets = w->counters[TD_C_TX_FRAMES];
-	core.drops = drops_of(w);
+	core.drops = td_counters_drops(w->counters);
 	core.handed_off = w->counters[TD_C_HANDOFF_SENT];
 	core.calls = atomic_load_explicit(&w->live_calls, memory_order_relaxed);
 	core.legs = atomic_load_explicit(&w->live_legs, memory_order_relaxed);
+	core.held = td_counters_balance(w->counters);
+	core.buffers = (uint64_t)rte_mempool_in_use_count(w->mbufs) + rte_mempool_in_use_count(w->big_mbufs);
 	item_send(conn, id, &item);
 }
 

@@ -11,6 +11,9 @@
 #define EMPTY_ROUNDS 512 // before the first sleep
 #define SLEEP_MIN_NS 50000
 #define SLEEP_MAX_NS 500000
+// No call that talks leaves a silence that long; behind it, waking up more rarely keeps the processor at rest.
+#define QUIET_NS 100000000
+#define SLEEP_QUIET_NS 1000000
 
 // What passed since the last turn began was that turn's; it was useful when something was found.
 static void turn_account(struct td_worker *w, uint64_t tsc)
@@ -88,19 +91,28 @@ static void worker_sleep(struct td_worker *w, uint64_t sleep_ns)
 		rte_rcu_qsbr_thread_online(w->dp->qsbr, w->id);
 }
 
+static uint64_t sleep_next(uint64_t sleep_ns, uint64_t slept_ns)
+{
+	uint64_t most_ns = slept_ns < QUIET_NS ? SLEEP_MAX_NS : SLEEP_QUIET_NS;
+
+	return sleep_ns * 2 < most_ns ? sleep_ns * 2 : most_ns;
+}
+
 static void loop_adaptive(struct td_worker *w)
 {
-	uint64_t sleep_ns = SLEEP_MIN_NS;
+	uint64_t sleep_ns = SLEEP_MIN_NS, slept_ns = 0;
 	uint32_t empty = 0;
 
 	while (!atomic_load_explicit(&w->dp->stop, memory_order_relaxed)) {
 		if (td_worker_turn(w) > 0) {
 			empty = 0;
 			sleep_ns = SLEEP_MIN_NS;
+			slept_ns = 0;
 		} else if (++empty > EMPTY_ROUNDS) {
 			empty = EMPTY_ROUNDS;
 			worker_sleep(w, sleep_ns);
-			sleep_ns = sleep_ns * 2 < SLEEP_MAX_NS ? sleep_ns * 2 : SLEEP_MAX_NS;
+			slept_ns += sleep_ns;
+			sleep_ns = sleep_next(sleep_ns, slept_ns);
 		}
 	}
 }

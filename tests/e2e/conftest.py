@@ -11,6 +11,10 @@ SHAPES = {
 }
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "switch(fixture): the switch that a test of limits runs on")
+
+
 @pytest.fixture(scope="session", params=SHAPES)
 def any_lab(request):
     """One running switch for each shape, shared by the tests that leave it as they found it."""

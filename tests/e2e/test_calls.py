@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Calls as carriers make them, with SIPp on both sides."""
+import pytest
+
+from lab import SIDES, until
 from raw import Established, Raw
 from scenario import (BASIC_UAC, BASIC_UAS, PROVISIONALS, ack, ack_failure, bye, callee_request, cancel, expect, expect_body,
                       in_dialog, invite, pause, recv, recv_invite, reply, reply_again, sdp, uac, uas)
@@ -9,7 +12,6 @@ TO_B = ("-s", "442079460123")
 
 
 def new_cdrs(lab, before, n):
-    from lab import until
     until(lambda: len(lab.rows()) >= before + n, 10, what=f"{n} new CDRs")
     rows = lab.rows()[before:]
     assert len(rows) == n, rows
@@ -144,13 +146,14 @@ def test_failover_when_a_peer_is_silent(fresh):
     lab.settle()
 
 
-def test_large_invite_arrives_whole(lab):
+@pytest.mark.parametrize("family", ["ip", "ip6"])
+def test_large_invite_arrives_whole(any_lab, family):
     """6 kB both ways: fragments in, fragments out."""
-    with Raw(lab, "a") as a, Raw(lab, "b") as b:
+    with Raw(any_lab, "a", ip=SIDES["a"][family]) as a, Raw(any_lab, "b") as b:
         call = Established(a, b, headers="Subject: " + "s" * 5800)
         assert call.invite_at_b.get("subject") == "s" * 5800
         call.end()
-    lab.settle()
+    any_lab.settle()
 
 
 def test_unknown_source_gets_silence(lab):

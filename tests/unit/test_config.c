@@ -157,6 +157,21 @@ static void every_reserved_key_is_taken(void **state)
 	release(&o);
 }
 
+static void emergency_calls_have_a_prefix_of_their_own(void **state)
+{
+	static const char text[] =
+		HEAD "trunks = ( { name = \"t\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); } );\n"
+		     "routes = ( { from = [ \"t\" ]; prefix = \"urn:service:sos\"; to = ( { trunk = \"t\"; } ); },\n"
+		     " { from = [ \"t\" ]; prefix = \"urn:service:x\"; to = ( { trunk = \"t\"; } ); },\n"
+		     " { from = [ \"t\" ]; prefix = \"4a\"; to = ( { trunk = \"t\"; } ); } );\n";
+	struct outcome o = load(text, NULL, 0);
+
+	assert_int_equal(o.faults.n, 2);
+	assert_true(told(&o, "routes[1].prefix: found \"urn:service:x\", expected the leading digits"));
+	assert_true(told(&o, "routes[2].prefix: found \"4a\""));
+	release(&o);
+}
+
 static void every_fault_is_told_at_once(void **state)
 {
 	static const char text[] =
@@ -407,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_fill_what_is_not_said),
 		cmocka_unit_test(every_reserved_key_is_taken),
+		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),

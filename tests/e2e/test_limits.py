@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Each limit and one more: the documented code and counter, and a call that runs beside it loses no packet."""
+import re
+
+import pytest
+
+from lab import Lab, until
+from raw import Established, Raw, Talking
+
+TRUNKS = """
+  { name = "one-in"; realm = "west"; max_calls = 1; peers = ( { address = "10.0.1.2"; } ); },
+  { name = "slow-in"; realm = "west"; max_cps = 1; peers = ( { address = "10.0.1.3"; } ); },
+  { name = "one-out"; realm = "east"; max_calls = 1; peers = ( { address = "10.0.2.2"; } ); },
+  { name = "slow-out"; realm = "east"; max_cps = 1; peers = ( { address = "10.0.2.3"; } ); },
+"""
+ROUTES = """
+  { from = [ "carrier-a" ]; prefix = "801"; to = ( { trunk = "one-out"; } ); },
+  { from = [ "carrier-a" ]; prefix = "802"; to = ( { trunk = "slow-out"; } ); },
+  { from = [ "carrier-a", "one-in" ]; prefix = "urn:service:sos"; to = ( { trunk = "carrier-b"; } ); },
+"""
+
+
+def trunk_limits(text):
+    text = text.replace("cps = 1000;", "cps = 1000; sip_message_bytes = 4096;")
+    text = text.replace('name = "west"; port = "xa";', 'name = "west"; port = "xa"; unknown = "403";')
+    # Whoever calls 80… finds no second route behind the full one.
+    text = text.replace('from = [ "carrier-a" ]; prefix = "";', 'from = [ "carrier-a", "one-in", "slow-in" ]; prefix = "4";')
+    return text.replace("trunks = (\n", "trunks = (\n" + TRUNKS).replace("routes = (\n", "routes = (\n" + ROUTES)
+
+
+def few_calls(text):
+    text = re.sub(r"calls = 4000; cps = 1000;", "calls = 4; cps = 2; quarantine_ms = 100;", text)
+    return text.replace("ports = [ 16384, 65535 ]", "ports = [ 20000, 20009 ]")
+
+
+@pytest.fixture(scope="module")
+def limited():
+    with Lab(workers=(1, 1, 1), edit=trunk_limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tight():
+    with Lab(edit=few_calls) as running:
+        yield running
+
+
+@pytest.fixture
+def switch(request):
+    """The switch that the test names in its only marker."""
+    return request.getfixturevalue(request.node.get_closest_marker("switch").args[0])
+
+
+@pytest.fixture
+def b(switch):
+    with Raw(switch, "b", port=5060) as end:
+        yield end
+
+
+@pytest.fixture(autouse=True)
+def running_call(switch, b):
+    """A call with audio both ways that the test must not touch."""
+    with Raw(switch, "a") as a:
+        call = Talking(switch, a, b)
+        until(lambda: call.sent > 5, what="audio")
+        yield
+        call.stop()
+        call.end()
+    switch.settle()
+
+
+@pytest.fixture
+def a(switch):
+    with Raw(switch, "a", port=5070) as end:
+        yield end
+
+
+def refused(switch, a, status, counter, number="4420", retry_after=None, headers="", body=None):
+    """One INVITE too many."""
+    before = switch.counters()[counter]
+    uri = f"sip:{number}@{a.switch[0]}"
+    call_id = f"refused-{switch.serial}@{a.ip}"
+    switch.serial += 1
+    branch = a.request("INVITE", call_id, f"<{uri}>", uri, body=a.sdp() if body is None else body, headers=headers)
+    answer = a.expect(status)
+    a.request("ACK", call_id, answer.get("to"), uri, branch=branch)
+    assert switch.counters()[counter] == before + 1
+    if retry_after:
+        assert answer.get("retry-after").isdigit()
+    return answer
+
+
+@pytest.mark.switch("limited")
+def test_calls_of_a_trunk_inbound(switch, b):
+    with Raw(switch, "a", ip="10.0.1.2") as a:
+        call = Established(a, b)
+        refused(switch, a, 503, "sip.trunk_calls", retry_after=True)
+        call.end()
+        Established(a, b).end()
+
+
+@pytest.mark.switch("limited")
+def test_calls_of_a_trunk_outbound(switch, a):
+    with Raw(switch, "b", ip="10.0.2.2") as out:
+        call = Established(a, out, "801")
+        refused(switch, a, 503, "sip.trunk_calls", "801")
+        out.quiet(0.1)
+        call.end()
+
+
+@pytest.mark.switch("limited")
+def test_rate_of_a_trunk_inbound(switch, b):
+    with Raw(switch, "a", ip="10.0.1.3") as a:
+        call = Established(a, b)
+        refused(switch, a, 503, "sip.trunk_cps", retry_after=True)
+        call.end()
+
+
+@pytest.mark.switch("limited")
+def test_rate_of_a_trunk_outbound(switch, a):
+    with Raw(switch, "b", ip="10.0.2.3") as out:
+        call = Established(a, out, "802")
+        refused(switch, a, 503, "sip.trunk_cps", "802")
+        call.end()
+
+
+@pytest.mark.switch("limited")
+def test_flood_of_one_source(switch, a, b):
+    good = switch.conf.read_text()
+    switch.conf.write_text(good.replace("sip_message_bytes = 4096;", "sip_message_bytes = 4096; source_cps = 10;"))
+    switch.ctl("reload")
+    before = switch.counters()["sip.source_rate"]
+    with Raw(switch, "a", ip="10.0.1.2") as flood:
+        uri = f"sip:{flood.switch[0]}"
+        for n in range(300):
+            flood.request("OPTIONS", f"flood-{n}", f"<{uri}>", uri)
+        Established(a, b).end()
+    until(lambda: switch.counters()["sip.source_rate"] >= before + 200, what="dropped requests")
+    switch.conf.write_text(good)
+    switch.ctl("reload")
+
+
+@pytest.mark.switch("limited")
+def test_message_too_big(switch, a):
+    refused(switch, a, 513, "sip.too_big", headers="Subject: " + "s" * 4500)
+
+
+@pytest.mark.switch("limited")
+def test_strangers(switch, b):
+    before = switch.counters()["sip.unknown_source"]
+    for side, ip in (("a", "10.0.1.7"), ("b", "10.0.2.7")):
+        with Raw(switch, side, ip=ip) as stranger:
+            uri = f"sip:4420@{stranger.switch[0]}"
+            stranger.request("INVITE", f"stranger-{side}", f"<{uri}>", uri, body=stranger.sdp())
+            # The realm says which: west tells them, east does not.
+            stranger.expect(403) if side == "a" else stranger.quiet(0.4)
+    assert switch.counters()["sip.unknown_source"] == before + 2
+
+
+def emergency(a, b):
+    uri = "urn:service:sos"
+    call_id = f"sos-{a.ip}-{a.port}"
+    branch = a.request("INVITE", call_id, f"<{uri}>", uri, body=a.sdp())
+    invite = b.expect("INVITE")
+    assert invite.start.split()[1] == uri
+    b.reply(invite, 486)
+    b.expect("ACK")
+    a.request("ACK", call_id, a.expect(486).get("to"), uri, branch=branch)
+
+
+@pytest.mark.switch("limited")
+def test_emergency_calls_pass_drain_and_limits(switch, a, b):
+    switch.ctl("drain")
+    refused(switch, a, 503, "sip.draining", retry_after=True)
+    emergency(a, b)
+    switch.ctl("drain", "--off")
+    with Raw(switch, "a", ip="10.0.1.2") as full:
+        call = Established(full, b)
+        emergency(full, b)
+        call.end()
+
+
+TWO_STREAMS = "m=video 43000 RTP/AVP 31\r\na=rtpmap:31 H261/90000\r\n"
+
+
+@pytest.mark.switch("tight")
+def test_media_ports_run_out(switch, a, b):
+    calls = [Established(a, b, a_sdp=a.sdp() + TWO_STREAMS, b_sdp=b.sdp() + TWO_STREAMS) for _ in range(2)]
+    refused(switch, a, 503, "sip.no_media_port")
+    b.quiet(0.1)
+    for call in calls:
+        call.end()
+
+
+@pytest.mark.switch("tight")
+def test_calls_of_the_switch(switch, a, b):
+    calls = [Established(a, b) for _ in range(3)]
+    refused(switch, a, 503, "sip.no_memory", retry_after=True)
+    for call in calls:
+        call.end()
+    Established(a, b).end()
