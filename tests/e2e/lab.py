@@ -288,8 +288,10 @@ class Lab:
     # --- what must hold after every scenario --------------------------------------------------------------------------
 
     def settle(self):
-        """No call, no leg, and nothing missing: on every core received = sent + dropped by name, every buffer is back."""
+        """No call, no leg, and nothing missing: on every core received = sent + dropped by name, every buffer is back, and the
+        CDR of each call has come, so that the next test's are its own."""
         self.no_calls_left()
+        until(lambda: len(self.rows()) >= self.counters()["call.ended"], what="a CDR of every call")
 
         def unsettled():
             return [c for c in self.show("cores") if c["calls"] or c["legs"] or c["held"] or c["buffers"] > self.buffers]

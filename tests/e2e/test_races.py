@@ -49,11 +49,10 @@ def b(quick):
 
 @pytest.fixture(autouse=True)
 def settled(quick):
-    """Nothing is left after a test, and the CDR of each of its calls has come."""
+    """Nothing is left after a test."""
     quick.before = len(quick.rows())
     yield
     quick.settle()
-    until(lambda: len(quick.rows()) == quick.counters()["call.ended"], what="a CDR of every call")
 
 
 def cdr(quick):
