@@ -104,8 +104,10 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	*plan = (struct td_pool_plan){ 0 };
 	plan->worker_calls = worker_share(conf->max_calls, n);
 	plan->worker_cps = worker_share(conf->max_cps, n);
-	plan->worker_legs = 2 * plan->worker_calls + plan->worker_calls / 8 +
-			    64; // attempts in parallel, further streams
+	// Attempts in parallel and further streams: most of them while calls are set up.
+	uint32_t spare = plan->worker_calls / 8 < plan->worker_cps ? plan->worker_calls / 8
+								    : plan->worker_cps;
+	plan->worker_legs = 2 * plan->worker_calls + spare + 64;
 	plan->journal_ring_bytes = td_journal_ring_bytes(plan->worker_calls, plan->worker_cps);
 	plan->mbuf_room = FRAME_ROOM;
 	plan->big_mbuf_room = big_room(conf);

@@ -91,6 +91,7 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 	call->answer_ns = engine->now_ns;
 	memcpy(call->codec, attempt->b.media->sdp.codec, sizeof(call->codec));
 	media_connect(call, attempt, true);
+	media_fold(engine, &call->a, &attempt->b);
 	call_setup_free(call);
 	call_timer_duration(call, duration_limit(call, attempt));
 	call_cdr_start(call);

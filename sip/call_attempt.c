@@ -106,7 +106,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_msg *msg, 
 	td_headers_from(core, &way, &out);
 	fields[DLG_LOCAL] = cut(&out, start);
 	start = out.pos;
-	put_target_uri(&out, &core->uri, &attempt->peer);
+	put_target_uri(&out, &core->uri, &dialog->flow.remote);
 	fields[DLG_TARGET] = cut(&out, start);
 	start = out.pos;
 	if (call->emergency) {
@@ -114,7 +114,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_msg *msg, 
 		td_put_span(&out, core->uri.whole);
 		td_put_lit(&out, ">");
 	} else {
-		td_headers_to(core, core->uri.user, &attempt->peer, &out);
+		td_headers_to(core, core->uri.user, &dialog->flow.remote, &out);
 	}
 	fields[DLG_REMOTE] = cut(&out, start);
 	return out.overflow ? -ENOBUFS : dialog_set(engine, dialog, fields);
@@ -126,8 +126,9 @@ static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trun
 
 	attempt->ring_timeout_ms = conf->ring_timeout_ms;
 	attempt->max_duration_s = conf->max_duration_s;
-	attempt->n_failover_codes = conf->n_failover_codes;
-	memcpy(attempt->failover_codes, conf->failover_codes, sizeof(attempt->failover_codes));
+	for (unsigned i = 0; i < conf->n_failover_codes; i++)
+		if (conf->failover_codes[i] / 100 == 4)
+			attempt->failover_codes[attempt->n_failover_codes++] = (uint8_t)(conf->failover_codes[i] - 400);
 	attempt->b.media_timeout_s = conf->media_timeout_s;
 }
 
@@ -152,7 +153,6 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 	attempt->engine = engine;
 	attempt->call = call;
 	attempt->number = (uint8_t)(call->n_attempts + 1);
-	attempt->peer = target->peer;
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
 	attempt_conf(attempt, trunk);
 	attempt->b.dialog.flow = (struct td_flow){ .local = local, .remote = target->peer, .realm = trunk->realm };
@@ -291,7 +291,7 @@ static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
 	if (status == 408 || status >= 500)
 		return true;
 	for (unsigned i = 0; i < attempt->n_failover_codes; i++)
-		if (attempt->failover_codes[i] == status)
+		if (attempt->failover_codes[i] + 400 == status)
 			return true;
 	return false;
 }

@@ -90,7 +90,7 @@ void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t caus
 	struct td_writer peer = { row.peer, row.peer, row.peer + sizeof(row.peer) - 1, false };
 	call_id_text(engine, attempt->call->sequence, row.cdr_id);
 	memcpy(row.trunk, attempt->b.trunk.name, sizeof(row.trunk));
-	td_put_hostport(&peer, &attempt->peer); // the row is zero behind it
+	td_put_hostport(&peer, &attempt->b.dialog.flow.remote); // the row is zero behind it
 	td_span_cstr(dialog_get(&attempt->b.dialog, DLG_CALL_ID), row.call_id, sizeof(row.call_id));
 	engine->conf.ops->cdr_attempt(engine->conf.host, &row);
 }

@@ -97,7 +97,7 @@ uint32_t td_engine_hangup_all(struct td_engine *engine, uint64_t now_ns, uint32_
 
 static void view_legs(struct td_engine *engine, const struct td_side *side, char name, struct td_call_view *view)
 {
-	for (unsigned i = 0; side->media && i < TD_STREAMS_MAX; i++) {
+	for (unsigned i = 0; side->media && i < side->media->n_streams; i++) {
 		const struct td_media_leg *leg = &side->media->legs[i];
 		if (leg->id == 0)
 			continue;

@@ -2,14 +2,55 @@
 // Media legs of a call: which stream of which side has one, where it sends, and whose partner it is.
 #include "sip/call_priv.h"
 
+static uint32_t media_head_bytes(unsigned n_streams)
+{
+	uint32_t bytes = (uint32_t)(offsetof(struct td_media, sdp.streams) + n_streams * sizeof(struct td_sdp_stream));
+
+	return (bytes + 7) & ~7u;
+}
+
+// A block for that many streams, with the legs where they belong.
+static struct td_media *media_block(struct td_engine *engine, unsigned n_streams)
+{
+	uint32_t head = media_head_bytes(n_streams), bytes = head + n_streams * (uint32_t)sizeof(struct td_media_leg);
+	char *block = td_slab_get(engine->slab, bytes);
+
+	if (!block)
+		return NULL;
+	memset(block, 0, bytes);
+	struct td_media *media = (struct td_media *)(void *)block;
+	media->legs = (struct td_media_leg *)(void *)(block + head);
+	media->n_streams = (uint8_t)n_streams;
+	return media;
+}
+
+// The same media in a block for more or fewer streams.
+static bool media_resize(struct td_engine *engine, struct td_side *side, unsigned n_streams)
+{
+	struct td_media *old = side->media;
+
+	if (old->n_streams == n_streams)
+		return true;
+	struct td_media *media = media_block(engine, n_streams);
+	if (!media)
+		return false;
+	unsigned kept = n_streams < old->n_streams ? n_streams : old->n_streams;
+	size_t from = offsetof(struct td_media, sdp);
+	memcpy((char *)media + from, (const char *)old + from,
+		offsetof(struct td_media, sdp.streams) - from + kept * sizeof(struct td_sdp_stream));
+	memcpy(media->legs, old->legs, kept * sizeof(*media->legs));
+	td_slab_put(engine->slab, (char *)old);
+	side->media = media;
+	return true;
+}
+
 struct td_media *media_new(struct td_engine *engine)
 {
-	struct td_media *media = (struct td_media *)(void *)td_slab_get(engine->slab, sizeof(*media));
+	struct td_media *media = media_block(engine, TD_STREAMS_MAX);
 	uint64_t session_id;
 
 	if (!media)
 		return NULL;
-	memset(media, 0, sizeof(*media));
 	engine->conf.ops->random(engine->conf.host, &session_id, sizeof(session_id));
 	td_sdp_side_init(&media->sdp, session_id >> 2); // stays below 2^62: some peers read a signed number
 	return media;
@@ -18,6 +59,30 @@ struct td_media *media_new(struct td_engine *engine)
 static unsigned media_streams(const struct td_media *media)
 {
 	return media->sdp.n_media < TD_STREAMS_MAX ? media->sdp.n_media : TD_STREAMS_MAX;
+}
+
+static unsigned streams_used(const struct td_media *media)
+{
+	unsigned n = media_streams(media);
+
+	for (unsigned i = n; i < media->n_streams; i++)
+		if (media->legs[i].id != 0)
+			n = i + 1;
+	return n;
+}
+
+void media_fold(struct td_engine *engine, struct td_side *a, struct td_side *b)
+{
+	unsigned n = streams_used(a->media), n_b = streams_used(b->media);
+
+	n = n_b > n ? n_b : n;
+	media_resize(engine, a, n > 0 ? n : 1);
+	media_resize(engine, b, n > 0 ? n : 1);
+}
+
+bool media_unfold(struct td_engine *engine, struct td_side *side)
+{
+	return media_resize(engine, side, TD_STREAMS_MAX);
 }
 
 static uint16_t status_of_fault(enum td_sdp_fault fault)
@@ -38,6 +103,8 @@ uint16_t media_receive(struct td_call *call, struct td_side *side, struct td_spa
 {
 	struct td_sdp *sdp = &call->engine->calls->sdp;
 
+	if (!media_unfold(call->engine, side))
+		return 503;
 	if (td_sdp_parse(sdp, body.ptr, body.len) != 0)
 		return 400;
 	return status_of_fault(td_sdp_side_receive(&side->media->sdp, sdp, offer));
@@ -86,7 +153,7 @@ uint16_t media_send(struct td_call *call, struct td_side *from, struct td_side *
 {
 	struct td_leg_local local[TD_STREAMS_MAX] = { 0 };
 
-	if (legs_fit(call, from, to) != 0)
+	if (!media_unfold(call->engine, to) || legs_fit(call, from, to) != 0)
 		return 503;
 	for (unsigned i = 0; i < TD_STREAMS_MAX; i++) {
 		if (to->media->legs[i].id == 0)
@@ -130,7 +197,8 @@ void media_connect(struct td_call *call, struct td_attempt *attempt, bool answer
 
 	if (!a->media || !b->media)
 		return;
-	for (unsigned i = 0; i < TD_STREAMS_MAX; i++) {
+	unsigned n = a->media->n_streams < b->media->n_streams ? a->media->n_streams : b->media->n_streams;
+	for (unsigned i = 0; i < n; i++) {
 		if (a->media->legs[i].id != 0)
 			leg_modify(call->engine, a, b, i, answered);
 		if (b->media->legs[i].id != 0)
@@ -151,7 +219,7 @@ void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_s
 {
 	if (!side->media)
 		return;
-	for (unsigned i = 0; i < TD_STREAMS_MAX; i++) {
+	for (unsigned i = 0; i < side->media->n_streams; i++) {
 		struct td_leg_stats leg = { 0 };
 		if (side->media->legs[i].id == 0)
 			continue;

@@ -71,9 +71,11 @@ struct td_media_leg {
 	struct td_sockaddr rtp; // ours as it stands in SDP; RTCP is the next port
 };
 
+// An established call keeps the streams it uses and no more: sdp is cut after streams[n_streams], the legs follow.
 struct td_media {
+	struct td_media_leg *legs; // n_streams, in the same block
+	uint8_t n_streams;
 	struct td_sdp_side sdp;
-	struct td_media_leg legs[TD_STREAMS_MAX];
 };
 
 struct td_side {
@@ -115,17 +117,18 @@ struct td_attempt {
 	struct td_side b;
 	struct td_timer timer; // first provisional, then ringing
 	struct td_far_ack ack;
-	struct td_sockaddr peer;
 	uint64_t start_us, ring_us;
 	uint64_t put_down; // hash of the last remote tag that got ACK and BYE
 	uint32_t ring_timeout_ms, max_duration_s;
-	uint16_t failover_codes[16];
+	uint8_t failover_codes[16]; // 4xx less 400: what is above fails over anyway, or never
 	uint8_t n_failover_codes;
 	uint8_t number; // from 1: the branch of our tag
 	uint8_t state;  // enum attempt_state
 	bool heard;     // some response came: CANCEL is legal (§9.1)
 	bool closed;    // its row is written, trunk and legs are given back
 };
+
+static_assert(sizeof(struct td_attempt) <= 320, "a block of the slab; every established call has one");
 
 struct td_call_target {
 	struct td_trunk_ref trunk;
@@ -270,6 +273,10 @@ struct td_span call_contact(const struct td_engine *engine, const struct td_flow
 
 // --- call_media.c
 struct td_media *media_new(struct td_engine *engine);
+// Gives back the room of the streams that neither side uses.
+void media_fold(struct td_engine *engine, struct td_side *a, struct td_side *b);
+// Room for TD_STREAMS_MAX again, before the SDP may change. false: no memory, nothing changed.
+bool media_unfold(struct td_engine *engine, struct td_side *side);
 // Reads a body of SDP into the side. 0, or the status that refuses it. The parsed SDP stays in calls->sdp.
 uint16_t media_receive(struct td_call *call, struct td_side *side, struct td_span body, bool offer);
 // Writes calls->sdp, received from one side, for the other, opening the legs that it needs. 0 or a status.

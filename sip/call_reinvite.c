@@ -8,8 +8,11 @@
 static int session_save(struct td_relay *relay)
 {
 	struct td_call *call = relay->call;
-	char *block = td_slab_get(call->engine->slab, 2 * sizeof(struct td_sdp_side));
+	char *block;
 
+	if (!media_unfold(call->engine, &call->a) || !media_unfold(call->engine, &call->answered->b))
+		return -1;
+	block = td_slab_get(call->engine->slab, 2 * sizeof(struct td_sdp_side));
 	if (!block)
 		return -1;
 	relay->saved = (struct td_sdp_side *)(void *)block;

@@ -7,8 +7,10 @@
 
 enum {
 	SOURCES = 16384,            // addresses told apart by the rate limit
-	CALL_TEXT_BYTES = 6 * 1024, // of a call that is being set up; an established one needs a third
+	CALL_TEXT_BYTES = 1152,     // of an established call: dialogs, attempt, media
+	SETUP_TEXT_BYTES = 2048,    // beside them while it is set up: what may have to be repeated, or said to another target
 	SPARE_TEXT_BYTES = 4 << 20, // large messages, and a chunk of each block size
+	SETUP_TEXT_S = 4,           // longer ones live on the share of calls that are not there yet
 	WORKERS_IN_TOKEN = 64,
 };
 
@@ -32,7 +34,8 @@ static bool conf_is_sane(const struct td_engine_conf *conf)
 
 static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 {
-	size_t text_bytes = (size_t)conf->max_calls * CALL_TEXT_BYTES + SPARE_TEXT_BYTES;
+	size_t text_bytes = (size_t)conf->max_calls * CALL_TEXT_BYTES +
+			    (size_t)td_engine_setups(conf, SETUP_TEXT_S) * SETUP_TEXT_BYTES + SPARE_TEXT_BYTES;
 
 	td_token_keys_init(&e->keys, conf->token_key, conf->node, conf->epoch);
 	td_wheel_init(&e->wheel, 0, e);

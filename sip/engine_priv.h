@@ -33,6 +33,14 @@ struct td_engine {
 	struct td_core core;
 };
 
+// Calls that are being set up at once where each takes that long: what serves them follows limits.cps, not limits.calls.
+static inline uint32_t td_engine_setups(const struct td_engine_conf *conf, uint32_t seconds)
+{
+	uint64_t n = (uint64_t)conf->max_cps * seconds + 1024;
+
+	return n < conf->max_calls ? (uint32_t)n : conf->max_calls;
+}
+
 static inline uint64_t td_engine_now_ms(const struct td_engine *e)
 {
 	return e->now_ns / 1000000;

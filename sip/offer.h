@@ -30,8 +30,8 @@ struct td_sdp_side {
 	uint64_t sent_hash;       // of the last SDP written without its o= line
 	uint8_t n_media;          // m= lines so far; never shrinks (§8)
 	bool received;            // this far end has sent some SDP
-	struct td_sdp_stream streams[TD_STREAMS_MAX];
 	char codec[24];           // first codec of the last SDP received, "PCMA"
+	struct td_sdp_stream streams[TD_STREAMS_MAX]; // last: who keeps many sides may cut it after n_media
 };
 
 void td_sdp_side_init(struct td_sdp_side *side, uint64_t session_id);

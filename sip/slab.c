@@ -4,7 +4,7 @@
 enum {
 	CHUNK_BITS = 16,
 	CHUNK_BYTES = 1 << CHUNK_BITS,
-	N_CLASSES = 21, // 64, 96, 128, 192 … 65536
+	N_CLASSES = 41, // 64, 80, 96, 112, 128, 160 … 65536: four sizes to a doubling
 	LINE = 64,
 };
 
@@ -33,7 +33,7 @@ struct td_slab {
 
 static uint32_t class_bytes(unsigned class)
 {
-	return (class % 2 == 0 ? 64u : 96u) << class / 2;
+	return (64u + 16u * (class % 4)) << class / 4;
 }
 
 // len 1 … TD_SLAB_BLOCK_MAX to the smallest class that holds it.
@@ -43,9 +43,9 @@ static unsigned class_of(uint32_t len)
 		return 0;
 	uint32_t last = len - 1;
 	unsigned log2 = 31 - (unsigned)__builtin_clz(last);
-	unsigned upper_half = last >> (log2 - 1) & 1;
+	unsigned quarter = last >> (log2 - 2) & 3;
 
-	return (log2 - 6) * 2 + 1 + upper_half;
+	return (log2 - 6) * 4 + 1 + quarter;
 }
 
 static void chunk_link(struct chunk **head, struct chunk *chunk)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text of calls and transactions: blocks of 64 B … 64 KiB (powers of two and their 1.5-folds) from one arena.
+// Text of calls and transactions: blocks of 64 B … 64 KiB (four sizes to a doubling) from one arena.
 //
 // Owner: one thread. One allocation at creation, none later. The arena is cut into chunks of 64 KiB, each of one block
 // size while any of its blocks is lent, so that no size can starve the others for ever.

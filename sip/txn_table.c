@@ -247,15 +247,18 @@ static uint32_t power_of_two(uint64_t n)
 	return p;
 }
 
-// A call has at most one INVITE under way on each side; what has ended stays for 64·T1: the answered client INVITE (Timer
-// M) and its BYE (Timer K) as they are, the two server transactions of the other side as tombstones.
+enum { SETUP_S = 10 }; // mean time from an INVITE to its answer
+
+// A call that is set up has an INVITE under way on each side, an established one has none, and few have a re-INVITE. What
+// has ended stays for 64·T1: the answered client INVITE (Timer M) and its BYE (Timer K) as they are, the two server
+// transactions of the other side as tombstones.
 static int pools_create(struct td_txn *txn, const struct td_engine *e, const struct td_engine_conf *conf)
 {
 	uint64_t linger_s = txn->timeout_ms / 1000 + 1;
 	uint64_t ended = conf->max_cps * linger_s;
-	uint64_t n_stx = 64 + (uint64_t)conf->max_calls * 5 / 4 + 2ull * conf->max_cps;
-	uint64_t n_ctx = n_stx + ended + ended / 4;
-	uint64_t n_tombstones = 64 + 5 * ended / 2;
+	uint64_t n_stx = 64 + (uint64_t)td_engine_setups(conf, SETUP_S) * 5 / 4 + conf->max_cps;
+	uint64_t n_ctx = n_stx + ended + conf->max_cps * (txn->t4_ms / 1000 + 2ull); // INVITEs and BYEs
+	uint64_t n_tombstones = 64 + 9 * ended / 4;
 
 	if (n_ctx > 1u << 28 || n_tombstones > 1u << 28)
 		return -EINVAL;

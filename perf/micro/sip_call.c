@@ -4,9 +4,12 @@
 // while N_UP other calls stand. Only the worker's turns are on the clock; both far ends are played
 // here.
 //
+// With CALL_MEMORY: what the engine and legs of 100,000 calls take, with all of them up. Their pools
+// are touched at the start, so that what is reserved is resident and nothing grows later; those that
+// serve the setting up of calls follow limits.cps and are counted too.
+//
 // Each message that leaves is matched to its call, and what must be there is looked for: the
-// number, the right status, a body with our address, none of the other side's Call-ID. With
-// CALL_MEMORY: what the engine, legs and journal of 100,000 calls take, with all of them up.
+// number, the right status, a body with our address, none of the other side's Call-ID.
 #include "bench.h"
 #include "call_bed.h"
 
@@ -197,11 +200,16 @@ int main(void)
 		calls_begin(up, BATCH);
 	check(td_engine_calls(bed.w->engine) == up, "not all calls are up");
 #ifdef CALL_MEMORY
+	char method[192];
 	struct bench b = { .name = "call_memory",
 		.unit = "bytes",
 		.seed = seed,
 		.yardstick = "none",
-		.method = "pools of engine and legs / 100,000 calls, all of them up" };
+		.method = method };
+	snprintf(method, sizeof(method),
+		"resident pools of engine and legs for limits.calls 100000, limits.cps %u / 100000, "
+		"all calls up; tmpfs journal ring beside them: %lu bytes a call",
+		bed.s.dp->conf.max_cps, bed.s.plan.journal_ring_bytes / up);
 	uint64_t legs = td_leg_table_bytes(&bed.s.dp->conf, 1, bed.s.plan.worker_legs);
 	bench_add(&b, (double)(bed.s.engine_memory.bytes + legs) / up);
 #else

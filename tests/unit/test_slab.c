@@ -28,7 +28,7 @@ static void every_length_fits_its_block(void **state)
 		assert_non_null(block);
 		memset(block, 0x5a, len);
 		size_t used = td_slab_used(slab);
-		assert_true(used >= len && (len <= 64 || used < len + len / 2 + 1));
+		assert_true(used >= len && (len <= 64 || used < len + len / 4 + 1));
 		td_slab_put(slab, block);
 		assert_int_equal(td_slab_used(slab), 0);
 	}

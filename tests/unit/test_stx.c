@@ -492,8 +492,8 @@ static void without_text_memory(void **state)
 	uint32_t n = 0;
 
 	for (uint32_t bytes = 65536; bytes >= 64; bytes /= 2)
-		for (unsigned quarters = 4; quarters >= 3; quarters--)
-			while ((blocks[n] = td_slab_get(env->engine->slab, bytes / 4 * quarters)) != NULL)
+		for (unsigned eighths = 8; eighths >= 5; eighths--)
+			while ((blocks[n] = td_slab_get(env->engine->slab, bytes / 8 * eighths)) != NULL)
 				assert_true(++n < 4096);
 	assert_null(txn_env_serve(env, &env->west, BYE));
 	assert_int_equal(td_stx_respond(env->engine, stx, &ok), -ENOBUFS);
