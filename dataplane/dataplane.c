@@ -120,7 +120,6 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.t1_ms = conf->t1_ms,
 		.t2_ms = conf->t2_ms,
 		.t4_ms = conf->t4_ms,
-		.source_cps = conf->source_cps,
 		.wall_offset_ns = s->dp->wall_offset_ns,
 		.n_realms = conf->n_realms,
 		.realms = s->realms,

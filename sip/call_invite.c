@@ -55,6 +55,8 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, 
 		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
 	if ((calls->active >= calls->max_calls && !emergency) || calls->pool.n_free == 0)
 		return refuse(503, TD_C_SIP_NO_MEMORY, TD_RETRY_AFTER_LINE);
+	if (!td_txn_has_room(engine) && !emergency)
+		return refuse(503, TD_C_SIP_NO_TRANSACTION, TD_RETRY_AFTER_LINE);
 	return (struct verdict){ 0 };
 }
 

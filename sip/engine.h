@@ -41,7 +41,6 @@ struct td_engine_conf {
 	uint32_t max_cps;          // of this worker: sizes tombstones
 	uint32_t sip_message_bytes;
 	uint32_t t1_ms, t2_ms, t4_ms;
-	uint32_t source_cps;       // new requests/s of one source, 0: no limit
 	uint64_t wall_offset_ns;   // wall = now + offset; td_engine_set_wall() follows clock steps
 
 	uint16_t n_realms;

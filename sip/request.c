@@ -2,8 +2,6 @@
 // Writing requests (RFC 3261 §8.1.1). What a CANCEL is made from comes first, so that it can be cut off as one piece.
 #include "sip/txn_priv.h"
 
-#include <errno.h>
-
 // What a request takes beside the spans that it copies: names, Via, numbers.
 #define FIXED_BYTES 384u
 
@@ -87,16 +85,6 @@ static void put_core(struct td_engine *e, struct td_writer *w, const struct td_r
 	marks->core_len = (uint16_t)td_writer_len(w);
 }
 
-static int finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf)
-{
-	if (w->overflow) {
-		e->conf.ops->buf_put(e->conf.host, buf);
-		return -EMSGSIZE;
-	}
-	buf->len = td_writer_len(w);
-	return 0;
-}
-
 int request_write(struct td_engine *e, const struct td_request *r, const struct td_token *token, struct td_buf *out,
 	struct request_marks *marks)
 {
@@ -112,7 +100,7 @@ int request_write(struct td_engine *e, const struct td_request *r, const struct 
 		put_line(&w, TD_SPAN("Contact: "), r->contact);
 	td_put_span(&w, r->headers);
 	put_body(&w, r->content_type, r->body);
-	return finish(e, &w, out);
+	return message_finish(e, &w, out);
 }
 
 int request_write_cancel(struct td_engine *e, const struct td_ctx *invite, struct td_span reason_header,
@@ -131,7 +119,7 @@ int request_write_cancel(struct td_engine *e, const struct td_ctx *invite, struc
 	marks->core_len = (uint16_t)td_writer_len(&w);
 	td_put_span(&w, reason_header);
 	put_body(&w, (struct td_span){ 0 }, (struct td_span){ 0 });
-	return finish(e, &w, out);
+	return message_finish(e, &w, out);
 }
 
 int request_write_ack(struct td_engine *e, const struct td_ctx *invite, const struct td_msg *response,
@@ -158,7 +146,7 @@ int request_write_ack(struct td_engine *e, const struct td_ctx *invite, const st
 	put_line(&w, TD_SPAN("Call-ID: "), call_id);
 	put_cseq(&w, invite->cseq, TD_SPAN("ACK"));
 	put_body(&w, (struct td_span){ 0 }, (struct td_span){ 0 });
-	return finish(e, &w, out);
+	return message_finish(e, &w, out);
 }
 
 int td_send_ack(struct td_engine *e, const struct td_request *request)

@@ -208,7 +208,7 @@ static size_t own_bytes(const struct td_response *r, struct td_span tag)
 	return FIXED_BYTES + r->reason.len + tag.len + r->contact.len + r->headers.len + r->content_type.len + r->body.len;
 }
 
-static int finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf)
+int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf)
 {
 	if (w->overflow) {
 		e->conf.ops->buf_put(e->conf.host, buf);
@@ -235,7 +235,7 @@ int response_write(struct td_engine *e, const struct response_head *head, const 
 	if (r->record_route)
 		td_put(&w, head->text + head->routes, head->len - head->routes);
 	put_tail(&w, r);
-	return finish(e, &w, out);
+	return message_finish(e, &w, out);
 }
 
 void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN])
@@ -286,7 +286,7 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 	if (r->record_route)
 		put_lines(&w, msg, TD_H_RECORD_ROUTE, TD_SPAN("Record-Route"));
 	put_tail(&w, r);
-	rc = finish(e, &w, &buf);
+	rc = message_finish(e, &w, &buf);
 	if (rc != 0)
 		return rc;
 	message_send(e, flow, &buf, false);

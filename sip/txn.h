@@ -129,4 +129,6 @@ bool td_txn_rx_response(struct td_engine *engine, const struct td_flow *flow, st
 // Is a request without a To-tag, which td_txn_rx_request() just passed, a second copy of one in progress that came another
 // way (§8.2.2.2: 482)?
 bool td_txn_merged(struct td_engine *engine, const struct td_flow *flow, const struct td_core *core);
+// May a new call begin? An eighth of the transactions is kept for what goes on inside the calls that stand.
+bool td_txn_has_room(const struct td_engine *engine);
 uint32_t td_txn_busy(const struct td_engine *engine); // transactions and tombstones alive

@@ -174,6 +174,8 @@ void nict_end_due(struct td_engine *e, struct td_ctx *ctx);
 
 // Lends a buffer for a message of at most that many bytes: 0, -ENOBUFS, -EMSGSIZE (above limits.sip_message_bytes).
 int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out);
+// The length of what was written; on overflow the buffer goes back: 0 or -EMSGSIZE.
+int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf);
 // Sends and counts; what td_host_ops.send() returned.
 int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, bool request);
 

@@ -317,6 +317,16 @@ void td_txn_destroy(struct td_txn *txn)
 		txn_free(txn, txn->alloc);
 }
 
+static bool pool_has_room(const struct td_pool *pool)
+{
+	return pool->n_free > pool->capacity / 8;
+}
+
+bool td_txn_has_room(const struct td_engine *e)
+{
+	return pool_has_room(&e->txn->stx) && pool_has_room(&e->txn->ctx);
+}
+
 uint32_t td_txn_busy(const struct td_engine *e)
 {
 	return td_pool_used(&e->txn->stx) + td_pool_used(&e->txn->ctx) + e->txn->n_tombstones;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Calls on their way to an answer, or to none: failover, CANCEL at every moment, limits, refusals, late answers.
 #include "tests/unit/call_rig.h"
+#include "sip/txn_priv.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -585,6 +586,36 @@ static void pool_limit(void **state)
 	rig_free(rig);
 }
 
+// New calls cannot take the transactions that those which stand will need for their end.
+static void transactions_are_kept_for_calls(void **state)
+{
+	struct rig *rig = rig_new();
+	struct td_pool *pool = &rig->engine->txn->ctx;
+	struct rig_call call;
+	void *taken[4096];
+	uint32_t n = 0;
+
+	rig_call(rig, &call);
+	assert_true(pool->n_free < 4096);
+	while (pool->n_free > pool->capacity / 8)
+		taken[n++] = td_pool_get(pool);
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_silence(rig); // the copy of an INVITE that was answered
+	rig_rx(rig, &rig->west,
+		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKmore\r\n"
+		"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: more\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+	assert_string_equal(fake_header(rig_expect(rig, "SIP/2.0 503 "), "Retry-After"), "5");
+	assert_int_equal(rig->host.counters[TD_C_SIP_NO_TRANSACTION], 1);
+	rig_send(rig, &call.a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_reply(rig, rig_expect(rig, "BYE "), "200 OK", "", "", "");
+	while (n > 0)
+		td_pool_put(pool, taken[--n]);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
 static void emergency_passes(void **state)
 {
 	struct rig *rig = rig_new();
@@ -755,6 +786,7 @@ int main(void)
 		cmocka_unit_test(required_extension),
 		cmocka_unit_test(journal_full),
 		cmocka_unit_test(pool_limit),
+		cmocka_unit_test(transactions_are_kept_for_calls),
 		cmocka_unit_test(emergency_passes),
 		cmocka_unit_test(telephone_uri),
 		cmocka_unit_test(telephone_context),
