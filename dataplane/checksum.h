@@ -11,10 +11,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 static inline uint64_t td_sum_add(uint64_t a, uint64_t b)
 {
 	uint64_t s = a + b;
@@ -32,62 +28,83 @@ static inline uint64_t td_sum_load(const uint8_t *p)
 
 static inline uint16_t td_sum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	// Added to itself with its halves exchanged: the upper half then has the lower one's carry.
+	uint32_t word = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((word + (word << 16 | word >> 16)) >> 16);
 }
 
-#if defined(__SSE2__)
+// The compiler puts no chain of additions with carry together from C, and of vectors half of every
+// word must be masked away: the chain takes one instruction for eight bytes.
+#if defined(__x86_64__)
 
-// Words of 32 bits in lanes of 64: the lanes cannot overflow before 2^32 words.
-static inline __m128i td_sum_lanes(__m128i sum, const uint8_t *p)
+// The data were written as whatever they are.
+struct td_sum_block32 {
+	uint64_t words[4];
+} __attribute__((packed, may_alias));
+
+static inline uint64_t td_sum_16(uint64_t sum, const uint8_t *p)
 {
-	__m128i v = _mm_loadu_si128((const __m128i *)p);
+	const struct td_sum_block32 *b = (const struct td_sum_block32 *)p;
 
-	sum = _mm_add_epi64(sum, _mm_srli_epi64(v, 32));
-	return _mm_add_epi64(sum, _mm_and_si128(v, _mm_set1_epi64x(0xffffffff)));
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq $0, %0"
+		: "+r"(sum)
+		: "m"(b->words[0]), "m"(b->words[1])
+		: "cc");
+	return sum;
 }
 
-// The whole blocks of 32 bytes.
-static inline uint64_t td_sum_blocks(const uint8_t **data, size_t *len)
+static inline uint64_t td_sum_32(uint64_t sum, const uint8_t *p)
 {
-	const uint8_t *p = *data, *end = p + (*len & ~(size_t)31);
-	__m128i a = _mm_setzero_si128(), b = a;
+	const struct td_sum_block32 *b = (const struct td_sum_block32 *)p;
 
-	for (; p != end; p += 32) {
-		a = td_sum_lanes(a, p);
-		b = td_sum_lanes(b, p + 16);
-	}
-	a = _mm_add_epi64(a, b);
-	*data = p;
-	*len &= 31;
-	return (uint64_t)_mm_cvtsi128_si64(a) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(a, a));
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq %3, %0\n\tadcq %4, %0\n\tadcq $0, %0"
+		: "+r"(sum)
+		: "m"(b->words[0]), "m"(b->words[1]), "m"(b->words[2]), "m"(b->words[3])
+		: "cc");
+	return sum;
+}
+
+static inline uint64_t td_sum_64(uint64_t sum, const uint8_t *p)
+{
+	const struct td_sum_block32 *b = (const struct td_sum_block32 *)p;
+
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq %3, %0\n\tadcq %4, %0\n\t"
+		"adcq %5, %0\n\tadcq %6, %0\n\tadcq %7, %0\n\tadcq %8, %0\n\tadcq $0, %0"
+		: "+r"(sum)
+		: "m"(b[0].words[0]), "m"(b[0].words[1]), "m"(b[0].words[2]), "m"(b[0].words[3]),
+		"m"(b[1].words[0]), "m"(b[1].words[1]), "m"(b[1].words[2]), "m"(b[1].words[3])
+		: "cc");
+	return sum;
 }
 
 #else
 
-static inline uint64_t td_sum_blocks(const uint8_t **data, size_t *len)
+static inline uint64_t td_sum_16(uint64_t sum, const uint8_t *p)
 {
-	uint64_t sum = 0;
+	return td_sum_add(td_sum_add(sum, td_sum_load(p)), td_sum_load(p + 8));
+}
 
-	for (; *len >= 8; *data += 8, *len -= 8)
-		sum = td_sum_add(sum, td_sum_load(*data));
-	return sum;
+static inline uint64_t td_sum_32(uint64_t sum, const uint8_t *p)
+{
+	return td_sum_16(td_sum_16(sum, p), p + 16);
+}
+
+static inline uint64_t td_sum_64(uint64_t sum, const uint8_t *p)
+{
+	return td_sum_32(td_sum_32(sum, p), p + 32);
 }
 
 #endif
 
-// Sum of len bytes; an odd last byte counts as if a zero followed.
-static inline uint64_t td_sum_bytes(const void *data, size_t len)
+// The last 15 bytes or fewer.
+static inline uint64_t td_sum_tail(uint64_t sum, const uint8_t *p, size_t len)
 {
-	const uint8_t *p = data;
-	uint64_t sum = td_sum_blocks(&p, &len);
-
-	for (; len >= 8; p += 8, len -= 8)
-		sum = td_sum_add(sum, td_sum_load(p));
 	// By size and not by memcpy: a word put together from bytes would be waited for.
+	if (len & 8) {
+		sum = td_sum_add(sum, td_sum_load(p));
+		p += 8;
+	}
 	if (len & 4) {
 		uint32_t word;
 		memcpy(&word, p, sizeof(word));
@@ -101,6 +118,25 @@ static inline uint64_t td_sum_bytes(const void *data, size_t len)
 		p += sizeof(word);
 	}
 	return len & 1 ? td_sum_add(sum, *p) : sum;
+}
+
+// Sum of len bytes; an odd last byte counts as if a zero followed.
+static inline uint64_t td_sum_bytes(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t sum = 0;
+
+	for (size_t blocks = len / 64; blocks > 0; blocks--, p += 64)
+		sum = td_sum_64(sum, p);
+	if (len & 32) {
+		sum = td_sum_32(sum, p);
+		p += 32;
+	}
+	if (len & 16) {
+		sum = td_sum_16(sum, p);
+		p += 16;
+	}
+	return len & 15 ? td_sum_tail(sum, p, len) : sum;
 }
 
 // Is a sum over data and their checksum what it must be? It folds to 0xffff when it is a multiple of it, which the
