@@ -38,17 +38,17 @@ static inline enum td_rtp_verdict td_rtp_check(const uint8_t *data, uint32_t len
 // Reads the fixed header; only after TD_RTP_OK.
 static inline struct td_rtp td_rtp_read(const uint8_t *data)
 {
-	uint16_t seq;
-	uint32_t timestamp, ssrc;
+	uint64_t head;
+	uint32_t ssrc;
 
-	memcpy(&seq, data + 2, 2);
-	memcpy(&timestamp, data + 4, 4);
+	memcpy(&head, data, 8);
 	memcpy(&ssrc, data + 8, 4);
+	head = __builtin_bswap64(head);
 	return (struct td_rtp){
-		.seq = __builtin_bswap16(seq),
-		.timestamp = __builtin_bswap32(timestamp),
+		.seq = (uint16_t)(head >> 32),
+		.timestamp = (uint32_t)head,
 		.ssrc = __builtin_bswap32(ssrc),
-		.payload_type = data[1] & 0x7f,
-		.marker = data[1] >> 7,
+		.payload_type = head >> 48 & 0x7f,
+		.marker = head >> 55 & 1,
 	};
 }

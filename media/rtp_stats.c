@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "media/rtp_stats.h"
 
-// ns → ticks: hz × 2^40 / 10^9. Cutting it off costs less than one part in a million: nothing that a jitter would show.
-#define FACTOR(hz) (((uint64_t)(hz) << 40) / 1000000000u)
+// ns → ticks: hz × 2^64 / 10^9, so that the ticks are the upper half of one multiplication.
+#define FACTOR(hz) ((uint64_t)(((unsigned __int128)(hz) << 64) / 1000000000u))
 
 // RFC 3551 §6; what is missing there is dynamic, reserved or unassigned and taken for 8000 Hz.
 const uint64_t td_rtp_clock_factor[128] = {
@@ -29,7 +29,7 @@ uint32_t td_rtp_clock_hz(uint8_t payload_type)
 	// Rounded, for FACTOR() cut it off.
 	unsigned __int128 hz = (unsigned __int128)td_rtp_clock_factor[payload_type & 0x7f] * 1000000000u;
 
-	return (uint32_t)((hz + (1ull << 39)) >> 40);
+	return (uint32_t)((hz + (1ull << 63)) >> 64);
 }
 
 static uint64_t stream_expected(const struct td_rtp_stats *stats)

@@ -45,7 +45,7 @@ struct td_rtp_past {
 
 // RTP clock of a payload type (RFC 3551 §6), 8000 where it is dynamic or unknown.
 uint32_t td_rtp_clock_hz(uint8_t payload_type);
-// Factor that turns nanoseconds into that clock: ticks = ns × factor / 2^40.
+// Factor that turns nanoseconds into that clock: ticks = ns × factor / 2^64.
 extern const uint64_t td_rtp_clock_factor[128];
 
 // The packets that a plain one never is: the first, a jump, another SSRC, a late one.
@@ -69,7 +69,7 @@ static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp
 	}
 
 	unsigned __int128 ticks = (unsigned __int128)now_ns * td_rtp_clock_factor[rtp->payload_type];
-	uint32_t transit = (uint32_t)(ticks >> 40) - rtp->timestamp;
+	uint32_t transit = (uint32_t)(ticks >> 64) - rtp->timestamp;
 	int32_t d = (int32_t)(transit - stats->transit);
 	uint32_t distance = d < 0 ? 0u - (uint32_t)d : (uint32_t)d;
 	stats->transit = transit;
