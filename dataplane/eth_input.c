@@ -6,8 +6,7 @@
 
 #include <rte_prefetch.h>
 
-#define AHEAD 4 // frames that are fetched before they are looked at
-#define LINES 4 // of a G.711 frame of 20 ms
+#define AHEAD 8 // frames that are fetched before they are looked at
 
 // Stages read headers and payload as one piece; a frame that a NIC scattered is copied once.
 static struct rte_mbuf *frame_linear(struct td_worker *w, struct rte_mbuf *m)
@@ -94,34 +93,27 @@ static inline bool frame_input(struct td_worker *w, const struct td_port *port, 
 	return false;
 }
 
-// All that will be read of a frame, from where it lies in every buffer of ours: asking the mbuf for
-// the place would already wait for it. A wrong guess costs nothing but the guess. whole: a sum over
-// the payload will be made here.
-static inline void frame_fetch(struct rte_mbuf *m, bool whole)
+// The headers of a frame, from where they lie in every buffer of ours: asking the mbuf for the
+// place would already wait for it. A wrong guess costs nothing but the guess.
+static inline void frame_fetch(struct rte_mbuf *m)
 {
 	const uint8_t *data = (const uint8_t *)m + sizeof(*m) + TD_MBUF_PRIV + RTE_PKTMBUF_HEADROOM;
 
 	rte_prefetch0(m);
 	rte_prefetch0(td_packet(m));
 	rte_prefetch0(data);
-	if (whole)
-		for (int line = 1; line < LINES; line++)
-			rte_prefetch0(data + line * RTE_CACHE_LINE_SIZE);
 }
 
 void td_eth_input(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n)
 {
 	const struct td_port *p = &w->dp->ports[port];
-	bool whole = !p->hw_rx_cksum;
 	uint16_t n_ip = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(frames[i]);
 	for (uint16_t i = 0; i < n && i < AHEAD; i++)
-		frame_fetch(frames[i], whole);
+		frame_fetch(frames[i]);
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + AHEAD < n)
-			frame_fetch(frames[i + AHEAD], whole);
+			frame_fetch(frames[i + AHEAD]);
 		struct rte_mbuf *m = frames[i];
 		if (frame_input(w, p, (uint8_t)port, &m))
 			frames[n_ip++] = m;

@@ -6,6 +6,10 @@
 #include <rte_icmp.h>
 #include <rte_ip.h>
 
+#define AHEAD 3  // packets whose payload is fetched before it is summed up
+#define LINES 4  // of a G.711 frame of 20 ms
+#define BEHIND 3 // packets after which the index of a leg that was asked for has come
+
 // One burst, sorted by where its packets go next.
 struct sorted {
 	uint16_t n_rtp, n_sip;
@@ -78,15 +82,22 @@ static inline const struct td_realm_entry *entry6(const struct td_worker *w,
 		td_sum_load(ip), td_sum_load(ip + 8));
 }
 
-// The bit set says no in one step for nearly every stranger; only for the rest the table is asked.
+// A bit says no for nearly every stranger; only for the rest the table is asked.
 static inline bool own4(const struct td_worker *w, const struct td_packet *p, const uint8_t *src)
 {
-	return unlikely(w->dp->realm_table->own_bits >> (src[3] & 63) & 1) && entry4(w, p, src);
+	uint64_t key = td_realm_key(p->port, p->vlan, TD_IPV4);
+	uint32_t word;
+
+	memcpy(&word, src, sizeof(word));
+	return unlikely(td_realm_perhaps(w->dp->realm_table, key, 0, word)) && entry4(w, p, src);
 }
 
 static inline bool own6(const struct td_worker *w, const struct td_packet *p, const uint8_t *src)
 {
-	return unlikely(w->dp->realm_table->own_bits >> (src[15] & 63) & 1) && entry6(w, p, src);
+	uint64_t key = td_realm_key(p->port, p->vlan, TD_IPV6);
+	uint64_t hi = td_sum_load(src), lo = td_sum_load(src + 8);
+
+	return unlikely(td_realm_perhaps(w->dp->realm_table, key, hi, lo)) && entry6(w, p, src);
 }
 
 static inline void udp_sort(struct td_worker *w, struct sorted *s, struct rte_mbuf *m,
@@ -283,13 +294,38 @@ static inline void ip6_input(
 		udp_sort(w, s, m, e, p->l3_off + 40, len, true);
 }
 
+// The lines behind the first, which eth_input fetched: while others are summed up.
+static inline void payload_fetch(struct rte_mbuf *m)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	for (int line = 1; line < LINES; line++)
+		rte_prefetch0(data + line * RTE_CACHE_LINE_SIZE);
+}
+
+// The packet before the last few has the place of its leg's index at hand by now.
+static inline void leg_fetch(const struct td_worker *w, const struct sorted *s)
+{
+	if (unlikely(s->n_rtp <= BEHIND))
+		return;
+	const uint32_t *slot = td_packet(s->rtp[s->n_rtp - 1 - BEHIND])->slot;
+	if (likely(slot != NULL))
+		td_leg_fetch(w->legs, *slot);
+}
+
 void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
+	// A sum over the payload will be made here.
+	bool whole = !w->dp->ports[td_packet(packets[0])->port].hw_rx_cksum;
 	struct sorted s;
 
+	for (uint16_t i = 0; whole && i < n && i < AHEAD; i++)
+		payload_fetch(packets[i]);
 	s.n_rtp = s.n_sip = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = packets[i];
+		if (whole && i + AHEAD < n)
+			payload_fetch(packets[i + AHEAD]);
 		uint16_t l3_off = td_packet(m)->l3_off;
 		const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3_off);
 		uint32_t have = m->data_len - (uint32_t)l3_off;
@@ -299,6 +335,7 @@ void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 			ip4_input(w, &s, m, ip, have);
 		else
 			ip6_input(w, &s, m, ip, have);
+		leg_fetch(w, &s);
 	}
 	if (s.n_rtp > 0)
 		td_rtp_input(w, s.rtp, s.n_rtp);

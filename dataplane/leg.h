@@ -13,6 +13,8 @@
 #include "include/leg.h"
 #include "media/rtp_stats.h"
 
+#include <rte_prefetch.h>
+
 #define TD_LEG_HEADER_LEN TD_UDP_HEADER_MAX
 // Learn-once: how long after an offer or answer a source may be learned.
 #define TD_LEARN_WINDOW_NS (10ull * 1000000000u)
@@ -140,6 +142,12 @@ static inline const uint32_t *td_leg_slot(
 	uint32_t block = (port >> 1) / TD_STEER_SLOTS - a->first_block;
 	return block < a->n_blocks ? &a->slots[block * t->n_own + t->rank[td_steer_slot(port)]]
 				   : &t->no_slot;
+}
+
+static inline void td_leg_fetch(const struct td_leg_table *t, uint32_t leg)
+{
+	rte_prefetch0(&t->legs[leg]);
+	rte_prefetch0(t->legs[leg].header);
 }
 
 // --- leg_tx.c: the transmit line ---

@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define FACTORS 64
+#define FACTOR_FIRST 0x9e3779b97f4a7c15u
+#define FACTOR_STEP 0xd1342543de82ef95u
+
 static void address_words(const struct td_sockaddr *ip, uint64_t *hi, uint64_t *lo)
 {
 	uint32_t word;
@@ -47,6 +51,16 @@ int td_realm_on_link(const struct td_realm_conf *realm, const struct td_sockaddr
 	return -1;
 }
 
+static void table_put(struct td_realm_table *t, const struct td_realm_entry *e)
+{
+	uint32_t i = td_realm_hash(t->factor, e->key[0], e->key[1], e->key[2]);
+
+	while (t->slots[i].key[0] != 0)
+		i = (i + 1) % TD_REALM_TABLE_SLOTS;
+	t->slots[i] = *e;
+	t->used[i / 64] |= 1ull << (i % 64);
+}
+
 static int table_add(
 	struct td_realm_table *t, const struct td_realm *realm, uint16_t index, uint8_t address)
 {
@@ -57,20 +71,52 @@ static int table_add(
 	address_words(&a->ip, &hi, &lo);
 	if (td_realm_find(t, key, hi, lo))
 		return -EEXIST;
-	uint32_t i = td_realm_hash(key, hi, lo);
-	while (t->slots[i].key[0] != 0)
-		i = (i + 1) % TD_REALM_TABLE_SLOTS;
-	t->slots[i] = (struct td_realm_entry){
+	struct td_realm_entry e = {
 		.key = { key, hi, lo },
 		.realm = index,
 		.address = address,
 	};
 	if (a->media && realm->conf.media_port_min <= realm->conf.media_port_max) {
-		t->slots[i].media_min = realm->conf.media_port_min;
-		t->slots[i].media_span = realm->conf.media_port_max - realm->conf.media_port_min;
+		e.media_min = realm->conf.media_port_min;
+		e.media_span = realm->conf.media_port_max - realm->conf.media_port_min;
 	}
-	t->own_bits |= 1ull << (a->ip.ip[td_ip_len(a->ip.family) - 1] & 63);
+	table_put(t, &e);
 	return 0;
+}
+
+static uint32_t table_displaced(const struct td_realm_table *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < TD_REALM_TABLE_SLOTS; i++) {
+		const uint64_t *key = t->slots[i].key;
+		n += key[0] != 0 && td_realm_hash(t->factor, key[0], key[1], key[2]) != i;
+	}
+	return n;
+}
+
+// Which address comes next is nobody's guess, so that a second probe is a branch that the CPU
+// predicts wrongly: a few other factors are tried for one with which there is none.
+static void table_spread(struct td_realm_table *t)
+{
+	struct td_realm_table *other = malloc(sizeof(*other));
+	uint32_t best = table_displaced(t);
+	uint64_t factor = t->factor;
+
+	for (int i = 0; other && best > 0 && i < FACTORS; i++) {
+		factor *= FACTOR_STEP; // odd times odd stays odd
+		memset(other, 0, sizeof(*other));
+		other->factor = factor;
+		for (uint32_t s = 0; s < TD_REALM_TABLE_SLOTS; s++)
+			if (t->slots[s].key[0] != 0)
+				table_put(other, &t->slots[s]);
+		uint32_t displaced = table_displaced(other);
+		if (displaced < best) {
+			best = displaced;
+			*t = *other;
+		}
+	}
+	free(other);
 }
 
 static int realm_fill(struct td_dataplane *dp, uint16_t index)
@@ -98,6 +144,7 @@ int td_realm_table_create(struct td_dataplane *dp, uint16_t *bad)
 
 	if (!t)
 		return -ENOMEM;
+	t->factor = FACTOR_FIRST;
 	dp->realm_table = t;
 	dp->n_realms = dp->conf.n_realms;
 	for (uint16_t i = 0; i < dp->n_realms; i++) {
@@ -110,6 +157,7 @@ int td_realm_table_create(struct td_dataplane *dp, uint16_t *bad)
 			return err;
 		}
 	}
+	table_spread(t);
 	return 0;
 }
 

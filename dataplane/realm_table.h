@@ -21,7 +21,10 @@ struct td_realm_entry {
 #define TD_REALM_TABLE_SLOTS 2048
 
 struct td_realm_table {
-	uint64_t own_bits; // bit (last byte of the address & 63) is set where an own address has it
+	uint64_t factor; // of the hash: of some, the one that leaves the fewest beside their slot
+	// Slots that are not empty: nearly every address that is none of ours ends at a bit,
+	// without a cache line of the slots.
+	uint64_t used[TD_REALM_TABLE_SLOTS / 64];
 	struct td_realm_entry slots[TD_REALM_TABLE_SLOTS];
 };
 
@@ -36,18 +39,27 @@ static inline uint64_t td_realm_key(uint16_t port, uint16_t vlan, uint8_t family
 	return (uint64_t)family << 32 | (uint64_t)port << 16 | vlan;
 }
 
-static inline uint32_t td_realm_hash(uint64_t a, uint64_t b, uint64_t c)
+static inline uint32_t td_realm_hash(uint64_t factor, uint64_t a, uint64_t b, uint64_t c)
 {
-	uint64_t h = (a ^ b ^ (c >> 32 | c << 32)) * 0x9e3779b97f4a7c15u;
+	uint64_t h = (a ^ b ^ (c >> 32 | c << 32)) * factor;
 
 	return (uint32_t)(h >> 53) % TD_REALM_TABLE_SLOTS;
+}
+
+// false: certainly no address of ours there.
+static inline bool td_realm_perhaps(
+	const struct td_realm_table *t, uint64_t key, uint64_t hi, uint64_t lo)
+{
+	uint32_t i = td_realm_hash(t->factor, key, hi, lo);
+
+	return t->used[i / 64] >> (i % 64) & 1;
 }
 
 // NULL: no such address there.
 static inline const struct td_realm_entry *td_realm_find(
 	const struct td_realm_table *t, uint64_t key, uint64_t hi, uint64_t lo)
 {
-	for (uint32_t i = td_realm_hash(key, hi, lo);; i = (i + 1) % TD_REALM_TABLE_SLOTS) {
+	for (uint32_t i = td_realm_hash(t->factor, key, hi, lo);; i = (i + 1) % TD_REALM_TABLE_SLOTS) {
 		const struct td_realm_entry *e = &t->slots[i];
 		if (((e->key[0] ^ key) | (e->key[1] ^ hi) | (e->key[2] ^ lo)) == 0)
 			return e;

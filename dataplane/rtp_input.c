@@ -19,10 +19,12 @@ void td_rtp_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 		const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(
 			m, const struct rte_udp_hdr *, td_packet(m)->l4_off);
 		uint16_t owner = td_steer_owner(&w->dp->steer, rte_be_to_cpu_16(udp->dst_port));
-		if (likely(owner == w->id))
+		if (likely(owner == w->id)) {
 			packets[own++] = m;
-		else
+		} else {
+			td_packet(m)->slot = NULL; // of this worker's table
 			td_handoff_rtp(w, owner, m);
+		}
 	}
 	td_rtp_relay(w, packets, own);
 }

@@ -4,7 +4,10 @@
 #pragma once
 
 #include "dataplane/checksum.h"
+#include "dataplane/leg.h"
 #include "dataplane/realm_table.h"
+
+#include <rte_prefetch.h>
 
 enum td_udp_next { TD_UDP_RTP, TD_UDP_SIP, TD_UDP_DROP };
 
@@ -14,6 +17,18 @@ static inline bool td_udp_is_listener(const struct td_realm_conf *realm, uint16_
 		if (realm->sip[i].port == port && realm->sip[i].transport == TD_UDP)
 			return true;
 	return false;
+}
+
+// Asks early for what the relay will want first. Where the packet turns out to be another worker's the
+// place means nothing, and rtp_input forgets it.
+static inline const uint32_t *td_udp_leg_slot(
+	const struct td_worker *w, const struct td_realm_entry *e, uint16_t port)
+{
+	if (unlikely(!w->legs))
+		return NULL;
+	const uint32_t *slot = td_leg_slot(w->legs, e->realm, e->address, port);
+	rte_prefetch0(slot);
+	return slot;
 }
 
 // Checks length and checksum of the datagram at l4_off of which `room` bytes are in the packet;
@@ -57,8 +72,10 @@ static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf
 	p->payload_len = len - 8;
 	m->data_len = l4_off + len;
 	m->pkt_len = l4_off + len;
-	if (likely((uint16_t)(dport - e->media_min) <= e->media_span))
+	if (likely((uint16_t)(dport - e->media_min) <= e->media_span)) {
+		p->slot = td_udp_leg_slot(w, e, dport);
 		return TD_UDP_RTP;
+	}
 	*why = TD_C_UDP_NO_LISTENER;
 	return td_udp_is_listener(&w->dp->realms[e->realm].conf, dport) ? TD_UDP_SIP : TD_UDP_DROP;
 }
