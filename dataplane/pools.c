@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pools.h"
 
+#include "dataplane/eal.h"
 #include "dataplane/journal_ring.h"
 #include "dataplane/leg.h"
 #include "dataplane/path.h"
@@ -25,6 +26,10 @@
 #define BIG_IN_FLIGHT                                                                              \
 	512 // long SIP messages of a worker that are being written, sent or handed over
 #define MBUF_OVERHEAD (sizeof(struct rte_mbuf) + TD_MBUF_PRIV + 64)
+// Of the engines, measured and rounded up: a call with its transactions and texts; one of the calls
+// that may begin in a second, which leaves transactions and tombstones behind for 32 s.
+#define CALL_BYTES 8192
+#define CPS_BYTES 20480
 #define EAL_OWN_MB 64 // DPDK's own tables, ports' queues, and what alignment costs
 
 // With several workers a hash never spreads evenly: each may take a quarter more than its part.
@@ -126,6 +131,10 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	row_add(plan, "hand-off rings", (uint64_t)n * (3 * n + 1),
 		n * (3 * n + 1) * (HANDOFF_DEPTH * 8ull + 512), true);
 	row_add(plan, "neighbours", TD_NEIGHBOURS, TD_NEIGHBOURS * 512ull, true);
+	row_add(plan, "calls, about", (uint64_t)n * plan->worker_calls,
+		n * ((uint64_t)plan->worker_calls * CALL_BYTES +
+			    (uint64_t)plan->worker_cps * CPS_BYTES),
+		false);
 	row_add(plan, "journal rings", n, n * plan->journal_ring_bytes, false);
 }
 
@@ -164,12 +173,38 @@ static uint64_t run_dir_bytes(const struct td_config *conf)
 	return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+// What the machine can still give without swapping. UINT64_MAX where the kernel does not say.
+static uint64_t ram_available_mb(void)
+{
+	unsigned long kib = 0;
+	char line[128];
+	bool found = false;
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "MemAvailable: %lu kB", &kib) == 1;
+	if (file)
+		fclose(file);
+	return found ? kib / 1024 : UINT64_MAX;
+}
+
+// Without hugepages EAL's part is ordinary memory too.
+static uint64_t ram_needed_mb(const struct td_pool_plan *plan, const struct td_config *conf)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < plan->n_rows; i++)
+		bytes += plan->rows[i].eal ? 0 : plan->rows[i].bytes;
+	return bytes / MIB + (conf->huge_mb ? 0 : td_pools_eal_mb(plan, false));
+}
+
 int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf, int fd)
 {
 	uint32_t needed_mb = td_pools_eal_mb(plan, conf->huge_mb > 0);
 	uint64_t huge_mb = conf->huge_mb ? conf->huge_mb : needed_mb;
 	uint64_t rings = (conf->n_workers * plan->journal_ring_bytes + MIB - 1) / MIB,
-		 run_mb = run_dir_bytes(conf) / MIB;
+		 run_mb = run_dir_bytes(conf) / MIB, ram = ram_needed_mb(plan, conf),
+		 ram_mb = ram_available_mb();
 
 	for (uint32_t i = 0; i < plan->n_rows && fd >= 0; i++)
 		dprintf(fd, "  %-28s %10lu in %8lu KiB\n", plan->rows[i].name, plan->rows[i].count,
@@ -177,8 +212,12 @@ int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf
 	print_line(fd, "memory.huge_mb", needed_mb, huge_mb, "MiB");
 	print_line(fd, "media port pairs", plan->media_pairs_needed, plan->media_pairs, "pairs");
 	print_line(fd, "journal rings in run_dir", rings, run_mb, "MiB");
+	print_line(fd, "ordinary memory", ram, ram_mb, "MiB");
+	if (fd >= 0 && conf->huge_mb > td_eal_huge_free_mb())
+		dprintf(fd, "  %lu MiB of hugepages are free: it would run on ordinary pages, slower\n",
+			td_eal_huge_free_mb());
 	bool holds = needed_mb <= huge_mb && plan->media_pairs_needed <= plan->media_pairs &&
-		     rings <= run_mb;
+		     rings <= run_mb && ram <= ram_mb;
 	return holds ? 0 : -ENOSPC;
 }
 

@@ -37,8 +37,8 @@ struct td_pool_plan {
 void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan);
 // Megabytes that EAL must have, its own needs included; huge: from hugepages.
 uint32_t td_pools_eal_mb(const struct td_pool_plan *plan, bool huge);
-// Prints needed and available on fd where fd >= 0. 0, or -ENOSPC where huge_mb, the port ranges or
-// run_dir cannot hold it.
+// Prints needed and available on fd where fd >= 0. 0, or -ENOSPC where huge_mb, the port ranges,
+// run_dir or this machine's memory cannot hold it.
 int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf, int fd);
 
 struct td_dataplane;

@@ -115,6 +115,29 @@ static void test_too_few_ports_are_refused(void **state)
 	assert_int_equal(td_pools_check(&plan, conf, -1), 0);
 }
 
+// Hugepages hold frames and legs alone: a machine whose memory cannot hold the calls beside them
+// must hear it now, and not from the kernel when it ends the process.
+static void test_more_than_this_machine_is_refused(void **state)
+{
+	struct td_pool_plan plan;
+	char text[2048] = "";
+	int fds[2];
+
+	conf->max_calls = UINT32_MAX / 4;
+	td_pools_plan(conf, &plan);
+	conf->huge_mb = UINT32_MAX;
+	plan.media_pairs = plan.media_pairs_needed;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(td_pools_check(&plan, conf, fds[1]), -ENOSPC);
+	close(fds[1]);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	close(fds[0]);
+	const char *line = strstr(text, "ordinary memory");
+	assert_non_null(line);
+	assert_non_null(strstr(line, "TOO SMALL"));
+	assert_non_null(strstr(text, "hugepages are free"));
+}
+
 static void test_the_table_is_printed(void **state)
 {
 	struct td_pool_plan plan;
@@ -142,6 +165,8 @@ int main(void)
 			test_more_of_everything_takes_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_little_memory_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_few_ports_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_more_than_this_machine_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_table_is_printed, setup, teardown),
 	};
 
