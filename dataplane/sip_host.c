@@ -88,6 +88,20 @@ static void host_trunk_release(void *host, uint32_t trunk_slot)
 	td_trunk_release(w->dp->trunks, trunk_slot);
 }
 
+static int host_call_acquire(void *host, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+{
+	const struct td_worker *w = host;
+
+	return td_trunk_whole_acquire(w->dp->trunks, max_calls, max_cps, now_ns);
+}
+
+static void host_call_release(void *host)
+{
+	const struct td_worker *w = host;
+
+	td_trunk_whole_release(w->dp->trunks);
+}
+
 // --- legs ---
 
 static int host_leg_open(
@@ -170,6 +184,8 @@ const struct td_host_ops td_sip_host_ops = {
 	.route = host_route,
 	.trunk_acquire = host_trunk_acquire,
 	.trunk_release = host_trunk_release,
+	.call_acquire = host_call_acquire,
+	.call_release = host_call_release,
 	.leg_open = host_leg_open,
 	.leg_modify = host_leg_modify,
 	.leg_close = host_leg_close,

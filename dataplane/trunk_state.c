@@ -14,6 +14,7 @@
 
 struct td_trunk_state {
 	struct td_trunk_counts counts[N_SLOTS];
+	struct td_trunk_counts whole;     // the switch's own limits
 	char names[N_SLOTS][TD_NAME_LEN]; // empty: free
 	uint32_t buckets[N_BUCKETS];      // slot + 1, linear probing
 	uint32_t next;                    // where the search for a free slot goes on
@@ -128,12 +129,9 @@ static bool rate_acquire(struct td_trunk_counts *c, uint32_t max_cps, uint64_t n
 	return true;
 }
 
-int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
-	uint32_t max_cps, uint64_t now_ns)
+static int counts_acquire(
+	struct td_trunk_counts *c, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
 {
-	if (slot >= N_SLOTS)
-		return -EDQUOT;
-	struct td_trunk_counts *c = &state->counts[slot];
 	if (!calls_acquire(c, max_calls))
 		return -EDQUOT;
 	if (max_cps > 0 && !rate_acquire(c, max_cps, now_ns)) {
@@ -142,6 +140,25 @@ int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_c
 	}
 	atomic_fetch_add_explicit(&c->accepted, 1, memory_order_relaxed);
 	return 0;
+}
+
+int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
+	uint32_t max_cps, uint64_t now_ns)
+{
+	if (slot >= N_SLOTS)
+		return -EDQUOT;
+	return counts_acquire(&state->counts[slot], max_calls, max_cps, now_ns);
+}
+
+int td_trunk_whole_acquire(
+	struct td_trunk_state *state, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+{
+	return counts_acquire(&state->whole, max_calls, max_cps, now_ns);
+}
+
+void td_trunk_whole_release(struct td_trunk_state *state)
+{
+	atomic_fetch_sub_explicit(&state->whole.calls, 1, memory_order_relaxed);
 }
 
 void td_trunk_release(struct td_trunk_state *state, uint32_t slot)

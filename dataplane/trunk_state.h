@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What all workers count together about a trunk: calls and calls per second (contract: max_calls,
-// max_cps). One limit however many workers and peers; relaxed atomics on cache lines of their own.
+// What all workers count together, about each trunk and about the whole switch: calls and calls per
+// second (contract: max_calls, max_cps, limits). One limit however many workers and peers; relaxed atomics on cache lines of their own.
 //
 // A slot belongs to a trunk's name and stands over reloads. Names are main's; the counts are
 // anybody's. Memory comes once.
@@ -44,3 +44,8 @@ const struct td_trunk_counts *td_trunk_state_counts(
 int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
 	uint32_t max_cps, uint64_t now_ns);
 void td_trunk_release(struct td_trunk_state *state, uint32_t slot);
+
+// td_host_ops.call_acquire and call_release: the limits of the whole switch.
+int td_trunk_whole_acquire(
+	struct td_trunk_state *state, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
+void td_trunk_whole_release(struct td_trunk_state *state);

@@ -81,6 +81,8 @@
 	X(SIP_STRAY_RESPONSE,   "sip.stray_response",      REFUSED) \
 	X(SIP_STRAY_ACK,        "sip.stray_ack",           REFUSED) \
 	X(SIP_SOURCE_RATE,      "sip.source_rate",         REFUSED) \
+	X(SIP_LIMIT_CALLS,      "sip.limit_calls",         INFO) \
+	X(SIP_LIMIT_CPS,        "sip.limit_cps",           INFO) \
 	X(SIP_TRUNK_CALLS,      "sip.trunk_calls",         INFO) \
 	X(SIP_TRUNK_CPS,        "sip.trunk_cps",           INFO) \
 	X(SIP_CPS,              "sip.cps",                 INFO) \

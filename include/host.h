@@ -74,6 +74,12 @@ struct td_host_ops {
 		uint64_t now_ns);
 	void (*trunk_release)(void *host, uint32_t trunk_slot);
 
+	// Counts a call (and a new INVITE) against limits.calls and limits.cps, which all workers
+	// share; returns as trunk_acquire, given back by call_release exactly once. NULL, both:
+	// the engine's own max_calls is the limit.
+	int (*call_acquire)(void *host, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
+	void (*call_release)(void *host);
+
 	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after
 	// leg_close.
 	int (*leg_open)(void *host, const struct td_leg_open *open, td_leg_id *out,

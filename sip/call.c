@@ -131,6 +131,7 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	media_close(call->engine, &call->a, &a);
 	call_cdr_end(call, by, status, cause, &a);
 	trunk_ref_release(call->engine, &call->a.trunk);
+	call_limits_release(call);
 	call_setup_free(call);
 	call->state = CALL_ENDING;
 	call->end_cause = cause;

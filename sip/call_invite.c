@@ -241,7 +241,8 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk, co
 	int rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)
 		return rc == -EBADMSG ? 400 : 503;
-	if (trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) != 0)
+	if (call_limits_acquire(call) != 0 ||
+		trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) != 0)
 		return 503;
 	call->offered = core->sdp;
 	return core->sdp ? media_receive(call, &call->a, msg->body, true) : 0;

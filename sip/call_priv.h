@@ -190,6 +190,7 @@ struct td_call {
 	uint8_t from_len, to_len;
 	uint8_t byes;                // BYEs without an answer
 	char codec[24];              // of the last answer
+	bool counted; // against the limits of the whole switch
 	bool emergency, offered, early_single;
 };
 
@@ -251,6 +252,9 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref, const struct td_trunk *trunk, bool limits,
 	bool new_call); // 0, -EDQUOT, -EAGAIN
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref);
+// The same for the limits of the whole switch; an emergency call is counted and passes.
+int call_limits_acquire(struct td_call *call);
+void call_limits_release(struct td_call *call);
 bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref, const struct td_sockaddr *address);
 
 // --- call_dialog.c

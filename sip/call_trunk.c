@@ -57,6 +57,28 @@ void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref)
 	ref->held = false;
 }
 
+int call_limits_acquire(struct td_call *call)
+{
+	struct td_engine *engine = call->engine;
+	const struct td_policy_conf *limits = td_policy_limits(engine->policy);
+
+	if (!engine->conf.ops->call_acquire)
+		return 0;
+	int rc = engine->conf.ops->call_acquire(engine->conf.host, call->emergency ? 0 : limits->max_calls,
+		call->emergency ? 0 : limits->max_cps, engine->now_ns);
+	call->counted = rc == 0;
+	if (rc != 0)
+		td_engine_count(engine, rc == -EAGAIN ? TD_C_SIP_LIMIT_CPS : TD_C_SIP_LIMIT_CALLS);
+	return rc;
+}
+
+void call_limits_release(struct td_call *call)
+{
+	if (call->counted)
+		call->engine->conf.ops->call_release(call->engine->conf.host);
+	call->counted = false;
+}
+
 bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref, const struct td_sockaddr *address)
 {
 	return trunk_ref_find(engine, ref) && td_policy_trunk_has(engine->policy, ref->index, address);

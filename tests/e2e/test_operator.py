@@ -66,6 +66,27 @@ def test_trunk_limit_plus_one(fresh):
     assert sorted(r["sip_code"] for r in lab.cdrs(3)) == [200, 200, 503]
 
 
+def test_switch_limit_plus_one_over_three_workers(fresh):
+    """limits.calls is one limit however many workers share the calls, and a reload lowers it."""
+    lab = fresh(workers=(1, 1, 1), edit=lambda t: t.replace("calls = 4000;", "calls = 5;"))
+    server = lab.sipp("b", BASIC_UAS, calls=5)
+    lab.wait_listening("b")
+    first = lab.sipp("a", LONG_UAC, *TO_B, calls=5, rate=50)
+    until(lambda: sum(c["state"] == "answered" for c in lab.calls()) == 5, what="five calls")
+    refused_uac = uac(invite(), recv(100, optional=True), recv(503, action=expect("Retry-After", "[0-9]+")), ack_failure())
+    sixth = lab.sipp("a", refused_uac, *TO_B, port=5070)
+    assert sixth.wait(20) == 0, lab.sipp_error(sixth)
+    assert lab.counters()["sip.limit_calls"] == 1
+    finish(lab, first, server)
+    lab.conf.write_text(lab.conf.read_text().replace("calls = 5;", "calls = 1;"))
+    lab.ctl("reload")
+    client, server = standing_call(lab)
+    second = lab.sipp("a", refused_uac, *TO_B, port=5070)
+    assert second.wait(20) == 0, lab.sipp_error(second)
+    finish(lab, client, server)
+    assert sorted(r["sip_code"] for r in lab.cdrs(8)) == [200] * 6 + [503] * 2
+
+
 def test_drain(fresh):
     lab = fresh()
     client, server = standing_call(lab)

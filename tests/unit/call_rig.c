@@ -45,7 +45,8 @@ static void trunk_peer(struct td_trunk_conf *trunk, const char *ip)
 void rig_policy(struct rig *rig)
 {
 	char error[256] = "";
-	struct td_policy_conf conf = { .generation = 1, .n_trunks = 3, .trunks = rig->trunks };
+	struct td_policy_conf conf = { .generation = 1, .n_trunks = 3, .trunks = rig->trunks,
+		.max_calls = 77, .max_cps = 88 };
 	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig };
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 
@@ -89,6 +90,7 @@ void rig_free(struct rig *rig)
 	assert_int_equal(td_slab_used(rig->engine->slab), 0);
 	assert_int_equal(rig->host.legs_open, 0);
 	assert_int_equal(rig->host.trunk_held, 0);
+	assert_int_equal(rig->host.call_held, 0);
 	assert_int_equal(rig->host.reserved, 0);
 	td_engine_free(rig->engine);
 	td_policy_free(rig->policy);

@@ -98,7 +98,7 @@ void fake_forget(struct fake_host *host)
 uint32_t fake_host_fini(struct fake_host *host)
 {
 	fake_forget(host);
-	return host->bufs_out + host->legs_open + host->trunk_held + host->reserved + host->allocs_out;
+	return host->bufs_out + host->legs_open + host->trunk_held + host->call_held + host->reserved + host->allocs_out;
 }
 
 static int fake_buf_get(void *ctx, uint32_t bytes, struct td_buf *out)
@@ -160,6 +160,24 @@ static int fake_trunk_acquire(void *ctx, uint32_t trunk_slot, uint32_t max_calls
 	if (host->trunk_error == 0)
 		host->trunk_held++;
 	return host->trunk_error;
+}
+
+static int fake_call_acquire(void *ctx, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+{
+	struct fake_host *host = ctx;
+
+	host->call_max = max_calls;
+	if (host->call_error == 0)
+		host->call_held++;
+	return host->call_error;
+}
+
+static void fake_call_release(void *ctx)
+{
+	struct fake_host *host = ctx;
+
+	assert(host->call_held > 0);
+	host->call_held--;
 }
 
 static void fake_trunk_release(void *ctx, uint32_t trunk_slot)
@@ -291,6 +309,8 @@ const struct td_host_ops fake_host_ops = {
 	.route = fake_route,
 	.trunk_acquire = fake_trunk_acquire,
 	.trunk_release = fake_trunk_release,
+	.call_acquire = fake_call_acquire,
+	.call_release = fake_call_release,
 	.leg_open = fake_leg_open,
 	.leg_modify = fake_leg_modify,
 	.leg_close = fake_leg_close,

@@ -54,6 +54,8 @@ struct fake_host {
 	uint64_t last_cookie;
 	int send_error;    // what send() returns: 0, -ENOTCONN, -ENOBUFS
 	int trunk_error;   // what trunk_acquire() returns
+	int call_error;    // what call_acquire() returns
+	uint32_t call_held, call_max; // calls counted; the limit it was last asked for
 	int reserve_error; // what cdr_reserve() returns
 	bool no_buffer, no_port;
 

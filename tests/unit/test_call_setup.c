@@ -489,6 +489,20 @@ static void ingress_limit(void **state)
 	refused(rig, "SIP/2.0 503 ", 503);
 }
 
+// limits.calls and limits.cps are those of the policy in force, so that a reload changes them.
+static void whole_limit(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *rig = rig_new();
+		rig->host.call_error = i == 0 ? -EDQUOT : -EAGAIN;
+		rig_invite(rig, "", RIG_SDP_A);
+		assert_int_equal(rig->host.call_max, 77);
+		assert_true(fake_has(&rig->host.sent[0], "Retry-After: "));
+		assert_int_equal(rig->host.counters[i == 0 ? TD_C_SIP_LIMIT_CALLS : TD_C_SIP_LIMIT_CPS], 1);
+		refused(rig, "SIP/2.0 503 ", 503);
+	}
+}
+
 static void no_port(void **state)
 {
 	struct rig *rig = rig_new();
@@ -778,6 +792,7 @@ int main(void)
 		cmocka_unit_test(early_single),
 		cmocka_unit_test(no_route),
 		cmocka_unit_test(ingress_limit),
+		cmocka_unit_test(whole_limit),
 		cmocka_unit_test(no_port),
 		cmocka_unit_test(draining),
 		cmocka_unit_test(disabled_trunk),

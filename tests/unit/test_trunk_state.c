@@ -64,6 +64,21 @@ static void test_max_cps_and_one_more(void **state)
 		0); // a new limit counts at once
 }
 
+static void test_the_whole_switch_has_limits_of_its_own(void **state)
+{
+	uint32_t slot = td_trunk_state_slot(trunks, "a");
+
+	assert_int_equal(td_trunk_acquire(trunks, slot, 1, 0, 1), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(td_trunk_whole_acquire(trunks, 3, 0, 1), 0);
+	assert_int_equal(td_trunk_whole_acquire(trunks, 3, 0, 1), -EDQUOT);
+	assert_int_equal(td_trunk_whole_acquire(trunks, 4, 1, 5000000000), 0);
+	assert_int_equal(td_trunk_whole_acquire(trunks, 5, 1, 5000000000), -EAGAIN);
+	td_trunk_whole_release(trunks);
+	assert_int_equal(td_trunk_whole_acquire(trunks, 4, 0, 1), 0);
+	assert_int_equal(td_trunk_acquire(trunks, slot, 1, 0, 1), -EDQUOT);
+}
+
 struct wish {
 	const char *name;
 };
@@ -129,6 +144,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_name_keeps_its_slot, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_calls_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_cps_and_one_more, make, unmake),
+		cmocka_unit_test_setup_teardown(test_the_whole_switch_has_limits_of_its_own, make, unmake),
 		cmocka_unit_test_setup_teardown(
 			test_sweep_spares_calls_and_the_wanted, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_share_one_limit, make, unmake),
