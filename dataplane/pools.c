@@ -214,7 +214,8 @@ int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf
 	print_line(fd, "journal rings in run_dir", rings, run_mb, "MiB");
 	print_line(fd, "ordinary memory", ram, ram_mb, "MiB");
 	if (fd >= 0 && conf->huge_mb > td_eal_huge_free_mb())
-		dprintf(fd, "  %lu MiB of hugepages are free: it would run on ordinary pages, slower\n",
+		dprintf(fd,
+			"  %lu MiB of hugepages are free: it would run on ordinary pages, slower\n",
 			td_eal_huge_free_mb());
 	bool holds = needed_mb <= huge_mb && plan->media_pairs_needed <= plan->media_pairs &&
 		     rings <= run_mb && ram <= ram_mb;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What all workers count together, about each trunk and about the whole switch: calls and calls per
-// second (contract: max_calls, max_cps, limits). One limit however many workers and peers; relaxed atomics on cache lines of their own.
+// second (contract: max_calls, max_cps, limits). One limit however many workers and peers; relaxed
+// atomics on cache lines of their own.
 //
 // A slot belongs to a trunk's name and stands over reloads. Names are main's; the counts are
 // anybody's. Memory comes once.

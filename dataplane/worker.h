@@ -186,8 +186,8 @@ uint32_t td_sip_run(struct td_worker *w, uint32_t max);
 // control_input.c: first thing in every turn, and after a sleep: policy, clock, drain, and at most
 // one command from main.
 void td_control_input(struct td_worker *w);
-// udp_header.c: IP header and UDP ports from src to dst, lengths and checksums zero, free to be sent
-// in pieces; TTL 64. Returns the IP header's length.
+// udp_header.c: IP header and UDP ports from src to dst, lengths and checksums zero, free to be
+// sent in pieces; TTL 64. Returns the IP header's length.
 #define TD_UDP_HEADER_MAX 44 // of IPv6, and the ports
 uint16_t td_udp_header_write(uint8_t header[TD_UDP_HEADER_MAX], const struct td_sockaddr *src,
 	const struct td_sockaddr *dst, uint8_t dscp);

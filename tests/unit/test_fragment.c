@@ -122,6 +122,8 @@ static void whole_ones_differ_in_their_id(void **state)
 		assert_int_equal(path_take(PORT_A, out[i], sizeof(out[i])), 1042);
 		assert_true(frame_ip_good(out[i] + 14, 1028));
 		assert_int_equal(out[i][20] & 0x40, 0);
+		assert_int_equal(out[i][15], 24 << 2); // DSCP
+		assert_int_equal(out[i][22], 64);
 	}
 	assert_memory_not_equal(out[0] + 18, out[1] + 18, 2);
 }
