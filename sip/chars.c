@@ -46,9 +46,24 @@ const uint8_t td_chars[256] = {
 	['\n'] = TD_CH_SPACE,
 };
 
+// Up to the first quote or backslash, 16 characters at a time while 16 are there. May stop early.
+static const char *skip_unquoted(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		unsigned stops = (unsigned)_mm_movemask_epi8(stop);
+		if (stops)
+			return p + __builtin_ctz(stops);
+	}
+#endif
+	return p;
+}
+
 const char *td_skip_quoted(const char *p, const char *end)
 {
-	for (p++; p < end; p++) {
+	for (p = skip_unquoted(p + 1, end); p < end; p++) {
 		if (*p == '"')
 			return p + 1;
 		if (*p == '\\')
@@ -72,7 +87,7 @@ const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
 const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value)
 {
 	p = td_skip_space(p, end);
-	const char *q = td_skip_token(p, end);
+	const char *q = td_skip(p, end, TD_CH_TOKEN); // too short to be skipped as a word
 	if (q == p)
 		return NULL;
 	*name = td_span(p, (size_t)(q - p));
@@ -102,10 +117,25 @@ const char *td_skip_host(const char *p, const char *end)
 	return q < end && *q == ']' && q - p > 2 ? q + 1 : NULL;
 }
 
+// Most ports have four digits: read at once. p where these are not there.
+static inline const char *four_digits(const char *p, const char *end, uint32_t *number)
+{
+	uint32_t w;
+
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || end - p < 4)
+		return p;
+	memcpy(&w, p, 4);
+	if (((w & 0xf0f0f0f0) | ((w + 0x06060606) & 0xf0f0f0f0) >> 4) != 0x33333333)
+		return p;
+	w = (w & 0x0f0f0f0f) * 10 + ((w & 0x0f0f0f0f) >> 8); // pairs, in the bytes 0 and 2
+	*number = (w & 0xff) * 100 + (w >> 16 & 0xff);
+	return p + 4;
+}
+
 const char *td_skip_port(const char *p, const char *end, uint16_t *port)
 {
-	const char *q = p;
 	uint32_t n = 0;
+	const char *q = four_digits(p, end, &n);
 
 	for (; q < end; q++) {
 		unsigned digit = (unsigned)(uint8_t)*q - '0';

@@ -30,28 +30,46 @@ static inline bool td_char_is(char c, uint8_t classes)
 // First position whose character is in none of the classes.
 static inline const char *td_skip(const char *p, const char *end, uint8_t classes)
 {
+	for (; end - p >= 4; p += 4) {
+		if (!td_char_is(p[0], classes))
+			return p;
+		if (!td_char_is(p[1], classes))
+			return p + 1;
+		if (!td_char_is(p[2], classes))
+			return p + 2;
+		if (!td_char_is(p[3], classes))
+			return p + 3;
+	}
 	while (p < end && td_char_is(*p, classes))
 		p++;
 	return p;
 }
 
-// Skips letters, digits, '-', '.' and '_', which most names, hosts and tags are made of, 16 at a time while 16 are there.
-// May stop early: td_skip goes on from there, for any class that contains these.
+// Letters, digits, '-', '.' and '_', which most names, hosts and tags are made of: a "word".
+#if defined(__SSE2__)
+// Bit i: p[i] is none of these. 16 bytes are read.
+static inline unsigned td_word_breaks(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)('a' + 128)));
+	__m128i digit = _mm_sub_epi8(v, _mm_set1_epi8((char)('-' + 128)));
+	__m128i in = _mm_cmplt_epi8(letter, _mm_set1_epi8(-128 + 26));
+	in = _mm_or_si128(in, _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('/')),
+		_mm_cmplt_epi8(digit, _mm_set1_epi8(-128 + 13)))); // "-./0123456789" without the '/'
+	in = _mm_or_si128(in, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
+	return ~(unsigned)_mm_movemask_epi8(in) & 0xffff;
+}
+#endif
+
+// Skips a word, 16 characters at a time while 16 are there. May stop early: td_skip goes on from there, for any class that
+// contains these.
 static inline const char *td_skip_word(const char *p, const char *end)
 {
 #if defined(__SSE2__)
-	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)('a' + 128)));
-		__m128i digit = _mm_sub_epi8(v, _mm_set1_epi8((char)('-' + 128)));
-		__m128i in = _mm_cmplt_epi8(letter, _mm_set1_epi8(-128 + 26));
-		in = _mm_or_si128(in, _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('/')),
-			_mm_cmplt_epi8(digit, _mm_set1_epi8(-128 + 13)))); // "-./0123456789" without the '/'
-		in = _mm_or_si128(in, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
-		unsigned out = ~(unsigned)_mm_movemask_epi8(in) & 0xffff;
+	for (; end - p >= 16; p += 16) {
+		unsigned out = td_word_breaks(p);
 		if (out)
 			return p + __builtin_ctz(out);
-		p += 16;
 	}
 #endif
 	return p;
@@ -59,7 +77,9 @@ static inline const char *td_skip_word(const char *p, const char *end)
 
 static inline const char *td_skip_space(const char *p, const char *end)
 {
-	return td_skip(p, end, TD_CH_SPACE);
+	while (p < end && td_char_is(*p, TD_CH_SPACE))
+		p++;
+	return p;
 }
 
 static inline const char *td_skip_token(const char *p, const char *end)

@@ -29,7 +29,7 @@ int td_cseq_decode(struct td_span value, struct td_cseq *out)
 	if (!p || number > INT32_MAX)
 		return -EBADMSG;
 	const char *method = td_skip_space(p, end);
-	if (method == p || method == end || td_skip_token(method, end) != end)
+	if (method == p || method == end || td_skip(method, end, TD_CH_TOKEN) != end)
 		return -EBADMSG;
 	out->number = (uint32_t)number;
 	out->method_name = td_span(method, (size_t)(end - method));

@@ -61,18 +61,21 @@ static const char *sent_by_parse(const char *p, const char *end, struct td_via *
 	return q ? td_skip_space(q, end) : NULL;
 }
 
+// As nearly everybody writes it, else without case.
+#define NAMED(name, literal) (memcmp((name).ptr, (literal), sizeof(literal) - 1) == 0 || td_span_ieq((name), TD_SPAN(literal)))
+
 // Where a parameter's value goes; NULL: nobody asks for it.
 static struct td_span *param_slot(struct td_via *out, struct td_span name)
 {
 	switch (name.len) {
 	case 5:
-		if (td_span_ieq(name, TD_SPAN("rport")))
+		if (NAMED(name, "rport"))
 			return &out->rport;
-		return td_span_ieq(name, TD_SPAN("maddr")) ? &out->maddr : NULL;
+		return NAMED(name, "maddr") ? &out->maddr : NULL;
 	case 6:
-		return td_span_ieq(name, TD_SPAN("branch")) ? &out->branch : NULL;
+		return NAMED(name, "branch") ? &out->branch : NULL;
 	case 8:
-		return td_span_ieq(name, TD_SPAN("received")) ? &out->received : NULL;
+		return NAMED(name, "received") ? &out->received : NULL;
 	default:
 		return NULL;
 	}

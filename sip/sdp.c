@@ -13,14 +13,28 @@ static struct td_span line_value(const struct td_sdp *sdp, const struct td_sdp_l
 	return td_span(sdp->buf + line->off, line->len);
 }
 
+// First c of [p, end), end where there is none. Fields are short: a call of memchr costs more than they do.
+static inline const char *find(const char *p, const char *end, char c)
+{
+#if defined(__SSE2__)
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+		if (found)
+			return p + __builtin_ctz(found);
+	}
+#endif
+	while (p < end && *p != c)
+		p++;
+	return p;
+}
+
 // Cuts what stands before the next space off *rest; empty at the end and where two spaces meet.
 static struct td_span field_next(struct td_span *rest)
 {
 	const char *end = rest->ptr + rest->len;
-	const char *p = td_skip_word(rest->ptr, end);
+	const char *p = find(rest->ptr, end, ' ');
 
-	while (p < end && *p != ' ')
-		p++;
 	struct td_span field = td_span(rest->ptr, (size_t)(p - rest->ptr));
 	p += p < end;
 	*rest = td_span(p, (size_t)(end - p));
@@ -30,15 +44,20 @@ static struct td_span field_next(struct td_span *rest)
 // 1*DIGIT not above max.
 static bool number_parse(struct td_span text, uint64_t max, uint64_t *out)
 {
+	uint32_t i = 0, sure = text.len < 18 ? text.len : 18; // digits that cannot overflow
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < text.len; i++) {
+	for (; i < sure; i++) {
 		unsigned digit = (unsigned)(uint8_t)text.ptr[i] - '0';
 		if (digit > 9)
 			return false;
-		if (i < 18)
-			n = n * 10 + digit; // cannot overflow
-		else if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
+		n = n * 10 + digit;
+	}
+	for (; i < text.len; i++) {
+		unsigned digit = (unsigned)(uint8_t)text.ptr[i] - '0';
+		if (digit > 9)
+			return false;
+		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
 			return false;
 	}
 	*out = n;
@@ -168,6 +187,8 @@ static bool direction_parse(struct td_span a, uint8_t *direction)
 
 static bool media_attribute(struct td_sdp_media *m, struct td_span a)
 {
+	if (STARTS(a, "rtpm") || STARTS(a, "fmtp"))
+		return true; // most are these, and nobody asks for them here
 	if (direction_parse(a, &m->direction))
 		return true;
 	if (STARTS(a, "rtcp:"))

@@ -6,17 +6,20 @@
 
 #include <errno.h>
 
-static const char *hostport_parse(const char *p, const char *end, struct td_uri *out)
+static const char *host_parse(const char *p, const char *end, struct td_uri *out)
 {
 	const char *q = td_skip_host(p, end);
 
-	if (!q)
-		return NULL;
-	out->host = td_span(p, (size_t)(q - p));
-	if (q == end || *q != ':')
-		return q;
+	if (q)
+		out->host = td_span(p, (size_t)(q - p));
+	return q;
+}
+
+// ":port", p on the colon.
+static const char *port_parse(const char *p, const char *end, struct td_uri *out)
+{
 	out->has_port = true;
-	return td_skip_port(q + 1, end, &out->port);
+	return td_skip_port(p + 1, end, &out->port);
 }
 
 // ;name=value…, p on the first ';'. An empty one is a fault.
@@ -71,12 +74,42 @@ static const char *userinfo_parse(const char *p, const char *end, struct td_uri 
 	return q + 1;
 }
 
+// "user@host" of word characters, a '+' before the user, as in most URIs: two overlapping loads show where both end. Sets
+// user and host and returns the position behind them; NULL where it is anything else, or longer than the loads.
+static inline const char *plain_scan(const char *p, const char *end, struct td_uri *out)
+{
+#if defined(__SSE2__)
+	size_t left = (size_t)(end - p), second = left < 32 ? left - 16 : 16;
+
+	if (left < 16)
+		return NULL;
+	uint64_t breaks = td_word_breaks(p) | (uint64_t)td_word_breaks(p + second) << second | 1ull << (second + 16);
+	breaks &= *p == '+' ? UINT64_MAX - 1 : UINT64_MAX;
+	unsigned at = (unsigned)__builtin_ctzll(breaks);
+	breaks &= breaks - 1;
+	unsigned host_end = breaks ? (unsigned)__builtin_ctzll(breaks) : 0;
+	if (host_end <= at + 1 || at == 0 || p[at] != '@' || (host_end == 32 && left > 32))
+		return NULL;
+	out->user = td_span(p, at);
+	out->host = td_span(p + at + 1, host_end - at - 1);
+	return p + host_end;
+#else
+	return NULL;
+#endif
+}
+
 // These three stop where the URI ends: at end, or at a character that no URI of that scheme holds. NULL: malformed.
 static const char *sip_scan(const char *p, const char *end, struct td_uri *out)
 {
-	p = userinfo_parse(p, end, out);
-	if (p)
-		p = hostport_parse(p, end, out);
+	const char *plain = plain_scan(p, end, out);
+
+	if (!plain) {
+		p = userinfo_parse(p, end, out);
+		plain = p ? host_parse(p, end, out) : NULL;
+	}
+	p = plain;
+	if (p && p < end && *p == ':')
+		p = port_parse(p, end, out);
 	if (p && p < end && *p == ';')
 		p = params_parse(p, end, out);
 	if (p && p < end && *p == '?')
@@ -133,7 +166,8 @@ static bool scheme_char(char c)
 					      c == '+' || c == '-' || c == '.');
 }
 
-static const char *scheme_scan(const char *text, const char *end, struct td_uri *out)
+// Not inlined: td_uri_scan stays short for "sip:".
+static __attribute__((noinline)) const char *scheme_scan(const char *text, const char *end, struct td_uri *out)
 {
 	const char *p = text;
 
