@@ -52,6 +52,16 @@ static inline uint64_t bench_seed(void)
 	return text && *text ? strtoull(text, NULL, 0) : bench_ns() % 1000000;
 }
 
+// How many samples are taken: ROUNDS from the environment, where somebody counts instructions instead of time, else the
+// usual number.
+static inline unsigned bench_rounds(unsigned usual)
+{
+	const char *text = getenv("ROUNDS");
+	unsigned long n = text && *text ? strtoul(text, NULL, 0) : usual;
+
+	return n < 1 ? 1 : n > BENCH_SAMPLES_MAX ? BENCH_SAMPLES_MAX : (unsigned)n;
+}
+
 // splitmix64: good enough to shuffle with, and the same everywhere.
 static inline uint64_t bench_random(uint64_t *state)
 {

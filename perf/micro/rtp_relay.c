@@ -216,7 +216,7 @@ static void legs_warm(struct run *r)
 
 static void samples_take(struct run *r, struct bench *b, uint64_t (*batch)(struct run *r))
 {
-	for (int sample = 0; sample < SAMPLES; sample++) {
+	for (unsigned sample = 0, samples = bench_rounds(SAMPLES); sample < samples; sample++) {
 		uint64_t cycles = 0;
 		for (int i = 0; i < BATCHES; i++) {
 			batch_put(r);
