@@ -6,7 +6,7 @@ ONLY ?=
 T ?= 60
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all help deps test bench lint asan fuzz install clean
+.PHONY: all help deps test bench budget lint asan fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -19,6 +19,7 @@ help:
 	@echo 'make deps       install what building and testing need (Debian packages; root)'
 	@echo 'make test       everything; SUITE=lint|unit|fuzz|sim|gates|e2e for one part'
 	@echo 'make bench      one JSON object a line; ONLY=name, SEED=n, DATA=folder'
+	@echo 'make budget     count instructions anew and write perf/budget.json, which SUITE=gates holds to'
 	@echo 'make lint       the house rules: layers, lengths, headers that compile alone'
 	@echo 'make asan       unit tests, fuzz replay and simulator under ASan + UBSan, gcc and clang'
 	@echo 'make fuzz T=60  every fuzzer for T seconds'
@@ -32,6 +33,9 @@ test: all
 
 bench: all
 	@BUILD=$(BUILD) $(PYTHON) perf/bench.py $(ONLY)
+
+budget: all
+	@BUILD=$(BUILD) $(PYTHON) tests/gates/gate_budget.py --write
 
 lint:
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py lint

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What both gates that run programs share: where these lie, how they run, what they report."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / os.environ.get("BUILD", "build")
+
+
+class Failed(Exception):
+    """The program ended badly; its words are the message."""
+
+
+def run(argv, env):
+    """Runs a program and returns (standard output, standard error). A fixed seed, no hugepages: the same work each time."""
+    merged = {**os.environ, "SEED": "1", "NO_HUGE": "1", **{k: str(v) for k, v in env.items()}}
+    try:
+        p = subprocess.run([str(a) for a in argv], capture_output=True, text=True, errors="replace", env=merged, cwd=ROOT,
+                           timeout=240)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise Failed(str(e)) from e
+    if p.returncode != 0:
+        raise Failed(f"{' '.join(map(str, argv))} ended with {p.returncode}: {p.stdout[-500:]} {p.stderr[-1500:]}")
+    return p.stdout, p.stderr
+
+
+def report(kind, text):
+    """The object of the line `KIND: {...}`."""
+    found = re.search(rf"^{kind}: (\{{.*\}})$", text, re.M)
+    if not found:
+        raise Failed(f"no line of '{kind}' in: {text[-1500:]}")
+    return json.loads(found.group(1))
+
+
+class Tap:
+    """Counts the lines and knows whether one was bad."""
+
+    def __init__(self):
+        self.n = self.bad = 0
+
+    def line(self, good, name, why=()):
+        self.n += 1
+        self.bad += not good
+        for note in why:
+            print(f"# {note}")
+        print(f"{'ok' if good else 'not ok'} {self.n} - {name}", flush=True)
+
+    def end(self):
+        print(f"1..{self.n}")
+        return 1 if self.bad else 0
