@@ -127,8 +127,8 @@ static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trun
 	attempt->ring_timeout_ms = conf->ring_timeout_ms;
 	attempt->max_duration_s = conf->max_duration_s;
 	for (unsigned i = 0; i < conf->n_failover_codes; i++)
-		if (conf->failover_codes[i] / 100 == 4)
-			attempt->failover_codes[attempt->n_failover_codes++] = (uint8_t)(conf->failover_codes[i] - 400);
+		if (conf->failover_codes[i] >= 300 && conf->failover_codes[i] < 500)
+			attempt->failover_codes[attempt->n_failover_codes++] = (uint8_t)(conf->failover_codes[i] - 300);
 	attempt->b.media_timeout_s = conf->media_timeout_s;
 }
 
@@ -291,7 +291,7 @@ static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
 	if (status == 408 || status >= 500)
 		return true;
 	for (unsigned i = 0; i < attempt->n_failover_codes; i++)
-		if (attempt->failover_codes[i] + 400 == status)
+		if (attempt->failover_codes[i] + 300 == status)
 			return true;
 	return false;
 }

@@ -120,7 +120,7 @@ struct td_attempt {
 	uint64_t start_us, ring_us;
 	uint64_t put_down; // hash of the last remote tag that got ACK and BYE
 	uint32_t ring_timeout_ms, max_duration_s;
-	uint8_t failover_codes[16]; // 4xx less 400: what is above fails over anyway, or never
+	uint8_t failover_codes[16]; // 3xx and 4xx less 300: what is above fails over anyway, or never
 	uint8_t n_failover_codes;
 	uint8_t number; // from 1: the branch of our tag
 	uint8_t state;  // enum attempt_state
