@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/hiding.h"
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+enum { DIGIT = 1, HEX = 2, COLON = 4, DOT = 8, CONTROL = 16 };
 
-static bool is_hex(char c)
+// What matters about a character; 0 for most of them, so that text without addresses costs one look a character.
+// clang-format off
+static const uint8_t kinds[256] = {
+	[0 ... 8] = CONTROL, [10 ... 0x1f] = CONTROL, [0x7f] = CONTROL, ['.'] = DOT, [':'] = COLON,
+	['0' ... '9'] = DIGIT | HEX, ['a' ... 'f'] = HEX, ['A' ... 'F'] = HEX,
+};
+// clang-format on
+
+static inline uint8_t kind_at(struct td_span s, uint32_t i)
 {
-	return is_digit(c) || (td_lower(c) >= 'a' && td_lower(c) <= 'f');
+	return kinds[(uint8_t)s.ptr[i]];
 }
 
 // Length of a dotted quad at the start of the text (leading zeros included), 0: none.
@@ -18,7 +23,7 @@ static uint32_t quad_at(struct td_span s)
 
 	for (uint32_t part = 0; part < 4; part++) {
 		uint32_t digits = 0, value = 0;
-		while (i < s.len && is_digit(s.ptr[i]) && digits < 4) {
+		while (i < s.len && (kind_at(s, i) & DIGIT) && digits < 4) {
 			value = 10 * value + (uint32_t)(s.ptr[i++] - '0');
 			digits++;
 		}
@@ -32,15 +37,15 @@ static uint32_t quad_at(struct td_span s)
 
 // A run of hexadecimal digits and colons is an IPv6 address where it holds "::" or seven colons. A time ("12:30:00") or a
 // codec parameter ("mode:1") holds neither.
-static bool run_is_ipv6(struct td_span run)
+static bool run_is_ipv6(struct td_span s, uint32_t i)
 {
 	uint32_t colons = 0;
 
-	for (uint32_t i = 0; i < run.len; i++) {
-		if (run.ptr[i] != ':')
+	for (uint8_t before = 0, kind; i < s.len && ((kind = kind_at(s, i)) & (HEX | COLON)); i++, before = kind) {
+		if (!(kind & COLON))
 			continue;
 		colons++;
-		if (i + 1 < run.len && run.ptr[i + 1] == ':')
+		if (before & COLON)
 			return true;
 	}
 	return colons >= 7;
@@ -59,35 +64,36 @@ static bool control_character(struct td_span s, uint32_t i)
 	return (c < 0x20 && c != '\t') || c == 0x7f;
 }
 
-static bool address_at(struct td_span text, uint32_t i)
+// Does an address begin there? kind is of that character, before of the one in front of it.
+static bool address_at(struct td_span text, uint32_t i, uint8_t kind, uint8_t before)
 {
-	char c = text.ptr[i];
-
-	if (is_digit(c) && (i == 0 || !is_digit(text.ptr[i - 1])) && quad_at(td_span(text.ptr + i, text.len - i)) > 0)
+	if ((kind & DIGIT) && !(before & DIGIT) && quad_at(td_span(text.ptr + i, text.len - i)) > 0)
 		return true;
-	bool starts = i == 0 || (!is_hex(text.ptr[i - 1]) && text.ptr[i - 1] != ':' && text.ptr[i - 1] != '.');
-	if (!starts || (!is_hex(c) && c != ':'))
-		return false;
-	uint32_t end = i;
-	while (end < text.len && (is_hex(text.ptr[end]) || text.ptr[end] == ':'))
-		end++;
-	return run_is_ipv6(td_span(text.ptr + i, end - i));
+	return (kind & (HEX | COLON)) && !(before & (HEX | COLON | DOT)) && run_is_ipv6(text, i);
+}
+
+static inline bool text_has(struct td_span text, bool controls)
+{
+	uint8_t before = 0, kind;
+
+	for (uint32_t i = 0; i < text.len; i++, before = kind) {
+		kind = kind_at(text, i);
+		if (kind == 0)
+			continue;
+		if ((controls && (kind & CONTROL) && control_character(text, i)) || address_at(text, i, kind, before))
+			return true;
+	}
+	return false;
 }
 
 bool td_hiding_unfit(struct td_span text)
 {
-	for (uint32_t i = 0; i < text.len; i++)
-		if (control_character(text, i) || address_at(text, i))
-			return true;
-	return false;
+	return text_has(text, true);
 }
 
 bool td_hiding_has_address(struct td_span text)
 {
-	for (uint32_t i = 0; i < text.len; i++)
-		if (address_at(text, i))
-			return true;
-	return false;
+	return text_has(text, false);
 }
 
 void td_put_unfolded(struct td_writer *w, struct td_span value)

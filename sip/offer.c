@@ -267,15 +267,17 @@ static bool media_lines_fit(const struct td_sdp *sdp)
 // Tells one SDP from the next; no adversary gains by a collision but a version that stays.
 static uint64_t text_hash(const char *text, size_t len)
 {
-	uint64_t h = 0x9e3779b97f4a7c15u ^ len;
+	uint64_t h = 0x9e3779b97f4a7c15u ^ len, word;
 
-	for (size_t i = 0; i < len; i += 8) {
-		uint64_t word = 0;
-		memcpy(&word, text + i, len - i < 8 ? len - i : 8);
+	for (; len >= 8; text += 8, len -= 8) {
+		memcpy(&word, text, 8);
 		h = (h ^ word) * 0xd6e8feb86659fd93u;
 		h ^= h >> 32;
 	}
-	return h;
+	word = 0;
+	memcpy(&word, text, len);
+	h = (h ^ word) * 0xd6e8feb86659fd93u;
+	return h ^ h >> 32;
 }
 
 // "o=- ID VERSION IN IP4 192.0.2.1"
@@ -290,8 +292,8 @@ static void origin_put(const struct rewrite *r, uint64_t version, struct td_writ
 	td_put_lit(out, "\r\n");
 }
 
-// The version hangs on what follows the o= line (RFC 3264 §8), so that line is put right afterwards: the rest moves where
-// the number has grown by a digit.
+// The version hangs on what follows the o= line (RFC 3264 §8). Mostly that is new; where it is not, the line is put right
+// afterwards, and the rest moves where the number has a digit less.
 static void origin_replace(const struct rewrite *r, char *line, uint32_t len, uint64_t version)
 {
 	char text[160];
@@ -320,15 +322,15 @@ enum td_sdp_fault td_sdp_rewrite(const struct td_sdp *sdp, struct td_sdp_side *t
 	r.connection = connection_of(&r);
 	td_put_lit(out, "v=0\r\n");
 	char *origin = out->pos;
-	origin_put(&r, to->session_version, out);
+	origin_put(&r, to->session_version + 1, out);
 	char *rest = out->pos;
 	session_put(&r);
 	for (uint32_t i = 0; i < sdp->n_media; i++)
 		media_put(&r, i);
 	uint64_t hash = text_hash(rest, (size_t)(out->pos - rest));
 	bool changed = to->session_version == 0 || hash != to->sent_hash;
-	if (changed && !out->overflow)
-		origin_replace(&r, origin, (uint32_t)(rest - origin), to->session_version + 1);
+	if (!changed && !out->overflow)
+		origin_replace(&r, origin, (uint32_t)(rest - origin), to->session_version);
 	if (out->overflow)
 		return TD_SDP_OVERFLOW;
 	to->session_version += changed ? 1 : 0;

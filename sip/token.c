@@ -59,22 +59,37 @@ static inline void sip_word(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
+static inline void sip_begin(uint64_t v[4], const uint64_t key[2])
+{
+	v[0] = key[0] ^ 0x736f6d6570736575u;
+	v[1] = key[1] ^ 0x646f72616e646f6du;
+	v[2] = key[0] ^ 0x6c7967656e657261u;
+	v[3] = key[1] ^ 0x7465646279746573u;
+}
+
+// last: the bytes that fill no word, and the length in the top byte.
+static inline uint64_t sip_end(uint64_t v[4], uint64_t last)
+{
+	sip_word(v, last);
+	v[2] ^= 0xff;
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t last = (uint64_t)len << 56;
-	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
-		key[1] ^ 0x7465646279746573u };
+	uint64_t last = (uint64_t)len << 56, v[4];
 
+	sip_begin(v, key);
 	for (; len >= 8; p += 8, len -= 8)
 		sip_word(v, load64(p));
 	for (size_t i = 0; i < len; i++)
 		last |= (uint64_t)p[i] << (8 * i);
-	sip_word(v, last);
-	v[2] ^= 0xff;
-	for (unsigned i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return sip_end(v, last);
 }
 
 static uint64_t derive(const uint8_t key[32], char label)
@@ -111,16 +126,29 @@ static void fields_write(const struct td_token_keys *keys, const struct td_token
 	store64(fields + 8, token->slot | (uint64_t)token->generation << 32);
 }
 
+// td_siphash() of the fields, without its loops.
+static uint64_t fields_mac(const struct td_token_keys *keys, const uint8_t fields[FIELDS])
+{
+	uint64_t v[4];
+
+	sip_begin(v, keys->mac);
+	sip_word(v, load64(fields));
+	sip_word(v, load64(fields + 8));
+	return sip_end(v, (uint64_t)FIELDS << 56);
+}
+
 // Hides the fields under a stream that the MAC selects, so that equal fields look alike only when they are equal whole.
+// The stream is td_siphash() of the MAC and a byte that counts; both words begin alike.
 static void fields_mask(const struct td_token_keys *keys, const uint8_t mac[MAC], uint8_t fields[FIELDS])
 {
-	uint8_t nonce[MAC + 1];
+	uint64_t first[4];
 
-	memcpy(nonce, mac, MAC);
-	for (uint8_t i = 0; i < 2; i++) {
-		nonce[MAC] = i;
-		store64(fields + 8 * i, load64(fields + 8 * i) ^ td_siphash(keys->mask, nonce, sizeof(nonce)));
-	}
+	sip_begin(first, keys->mask);
+	sip_word(first, load64(mac));
+	uint64_t second[4] = { first[0], first[1], first[2], first[3] };
+	uint64_t last = (uint64_t)(MAC + 1) << 56;
+	store64(fields, load64(fields) ^ sip_end(first, last));
+	store64(fields + 8, load64(fields + 8) ^ sip_end(second, last | 1));
 }
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -131,7 +159,7 @@ void td_token_write(const struct td_token_keys *keys, const struct td_token *tok
 
 	assert(token->worker < 64 && (token->kind == TD_TOKEN_TRANSACTION || token->kind == TD_TOKEN_DIALOG));
 	fields_write(keys, token, raw + MAC);
-	store64(raw, td_siphash(keys->mac, raw + MAC, FIELDS));
+	store64(raw, fields_mac(keys, raw + MAC));
 	fields_mask(keys, raw, raw + MAC);
 	for (unsigned i = 0, o = 0; i < RAW; i += 3, o += 4) {
 		unsigned bits = (unsigned)raw[i] << 16 | (unsigned)raw[i + 1] << 8 | raw[i + 2];
@@ -181,7 +209,7 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 		return -EBADMSG;
 	fields_mask(keys, raw, raw + MAC);
 	// One XOR over the whole word: the time tells nothing of how many bytes were right.
-	uint64_t difference = td_siphash(keys->mac, raw + MAC, FIELDS) ^ load64(raw);
+	uint64_t difference = fields_mac(keys, raw + MAC) ^ load64(raw);
 	if (difference != 0)
 		return -EBADMSG;
 	uint64_t first = load64(raw + MAC), second = load64(raw + MAC + 8);

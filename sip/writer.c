@@ -3,11 +3,19 @@
 
 static void put_ipv4(struct td_writer *w, const uint8_t *ip)
 {
+	char text[15], *p = text;
+
 	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = ip[i];
 		if (i > 0)
-			td_put_char(w, '.');
-		td_put_uint(w, ip[i]);
+			*p++ = '.';
+		if (n >= 100)
+			*p++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*p++ = (char)('0' + n / 10 % 10);
+		*p++ = (char)('0' + n % 10);
 	}
+	td_put(w, text, (size_t)(p - text));
 }
 
 static void put_hex(struct td_writer *w, unsigned group)
