@@ -6,7 +6,7 @@
 
 #include <rte_prefetch.h>
 
-#define AHEAD 8 // frames that are fetched before they are looked at
+#define AHEAD 12 // frames that are fetched before they are looked at
 
 // Stages read headers and payload as one piece; a frame that a NIC scattered is copied once.
 static struct rte_mbuf *frame_linear(struct td_worker *w, struct rte_mbuf *m)

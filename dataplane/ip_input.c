@@ -6,9 +6,9 @@
 #include <rte_icmp.h>
 #include <rte_ip.h>
 
-#define AHEAD 3  // packets whose payload is fetched before it is summed up
+#define AHEAD 5  // packets whose payload is fetched before it is summed up
 #define LINES 4  // of a G.711 frame of 20 ms
-#define BEHIND 3 // packets after which the index of a leg that was asked for has come
+#define BEHIND 5 // packets after which the index of a leg that was asked for has come
 
 // One burst, sorted by where its packets go next.
 struct sorted {

@@ -2,6 +2,8 @@
 // IPv4 and IPv6 in: lengths, checksums, sources, who gets what; echo.
 #include "path_host.h"
 
+#include "dataplane/realm_table.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -345,6 +347,44 @@ static void echo_flood_is_limited(void **state)
 	assert_int_equal(answered + path_count(TD_C_ICMP_RATE), 900);
 }
 
+// As many realms and addresses as there may be: each is found, and strangers nearly never reach the
+// slots.
+static void every_own_address_is_found(void **state)
+{
+	static struct td_dataplane dp;
+	uint16_t bad;
+	uint32_t perhaps = 0;
+
+	dp.n_ports = 1;
+	memcpy(dp.ports[0].conf.name, "p", 2);
+	dp.conf.n_realms = TD_REALMS_MAX;
+	for (int r = 0; r < TD_REALMS_MAX; r++) {
+		struct td_realm_conf *realm = &dp.conf.realms[r];
+		memcpy(realm->port, "p", 2);
+		realm->n_addresses = TD_REALM_ADDRS_MAX;
+		for (uint8_t a = 0; a < TD_REALM_ADDRS_MAX; a++)
+			realm->addresses[a].ip = (struct td_sockaddr){
+				.ip = { 10, (uint8_t)r, 0, (uint8_t)(10 + a) }, .family = TD_IPV4 };
+	}
+	assert_int_equal(td_realm_table_create(&dp, &bad), 0);
+	for (uint32_t i = 0; i < TD_REALMS_MAX << 8; i++) {
+		struct td_sockaddr ip = { .ip = { 10, (uint8_t)(i >> 8), 0, (uint8_t)i }, .family = TD_IPV4 };
+		uint32_t word, a = (i & 255) - 10;
+		memcpy(&word, ip.ip, sizeof(word));
+		const struct td_realm_entry *e = td_realm_find_ip(dp.realm_table, 0, 0, &ip);
+		bool maybe = td_realm_perhaps(dp.realm_table, td_realm_key(0, 0, TD_IPV4), 0, word);
+		assert_int_equal(e != NULL, a < TD_REALM_ADDRS_MAX);
+		if (e) {
+			assert_true(maybe);
+			assert_int_equal(e->realm, i >> 8);
+			assert_int_equal(e->address, a);
+		}
+		perhaps += maybe && !e;
+	}
+	assert_in_range(perhaps, 0, (TD_REALMS_MAX << 8) / 2);
+	td_realm_table_destroy(&dp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(echo_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_icmp_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(echo_flood_is_limited, setup, teardown),
+		cmocka_unit_test(every_own_address_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
