@@ -139,7 +139,8 @@ static inline uint64_t td_sum_bytes(const void *data, size_t len)
 	return len & 15 ? td_sum_tail(sum, p, len) : sum;
 }
 
-// Is a sum over data and their checksum what it must be? It folds to 0xffff when it is a multiple of it, which the
+// Is a sum over data and their checksum what it must be? It folds to 0xffff when it is a multiple
+// of it, which the
 // compiler asks with one multiplication.
 static inline bool td_sum_good(uint64_t sum)
 {

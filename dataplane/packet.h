@@ -40,7 +40,8 @@ struct td_packet {
 	uint8_t errand;       // enum td_errand
 	uint16_t vlan;        // 0: untagged
 	struct td_sockaddr src, dst; // of SIP and slow packets; RTP reads them from the frame
-	// Of RTP to this worker: where the index of its leg stands (td_leg_slot()). NULL: not asked.
+	// Of RTP to this worker: where the index of its leg stands (td_leg_slot()). NULL: not
+	// asked.
 	const uint32_t *slot;
 };
 

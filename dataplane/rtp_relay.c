@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The relay: a packet for one of this worker's legs is judged, counted and sent on, in place on the received mbuf.
+// The relay: a packet for one of this worker's legs is judged, counted and sent on, in place on the
+// received mbuf.
 //
 // Two passes over a burst, so that the cache misses of 32 packets overlap: the leg's two lines, the
 // packet itself. Whatever is not plain leaves through a function of its own.
@@ -46,17 +47,20 @@ static inline uint16_t be16(uint16_t v)
 	return __builtin_bswap16(v);
 }
 
-static inline bool source_good(const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp, bool v6)
+static inline bool source_good(
+	const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp, bool v6)
 {
-	uint64_t differs = v6 ? (load64(ip + 8) ^ load64(leg->source)) | (load64(ip + 16) ^ load64(leg->source + 8)) :
-				load32(ip + 12) ^ load32(leg->source);
+	uint64_t differs = v6 ? (load64(ip + 8) ^ load64(leg->source)) |
+					   (load64(ip + 16) ^ load64(leg->source + 8))
+			      : load32(ip + 12) ^ load32(leg->source);
 
 	if (unlikely(leg->flags & TD_LEG_SOURCE_PORT))
 		differs |= (uint64_t)(udp->src_port ^ leg->source_port_be);
 	return differs == 0 && leg->flags & TD_LEG_SOURCE;
 }
 
-static bool source_good_rare(struct td_worker *w, uint32_t index, const uint8_t *ip, const struct rte_udp_hdr *udp)
+static bool source_good_rare(
+	struct td_worker *w, uint32_t index, const uint8_t *ip, const struct rte_udp_hdr *udp)
 {
 	bool v6 = w->legs->legs[index].flags & TD_LEG_V6;
 	struct td_sockaddr source = {
@@ -92,7 +96,8 @@ static void packet_emit(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
 	td_rtp_emit(w, m, peer->realm, &peer->local, dst, leg->adjacency);
 }
 
-static void packet_bad(struct td_worker *w, struct rte_mbuf *m, uint32_t index, enum td_rtp_verdict verdict)
+static void packet_bad(
+	struct td_worker *w, struct rte_mbuf *m, uint32_t index, enum td_rtp_verdict verdict)
 {
 	static const enum td_counter names[] = {
 		[TD_RTP_BAD_VERSION] = TD_C_RTP_BAD_VERSION,
@@ -107,7 +112,8 @@ static void packet_bad(struct td_worker *w, struct rte_mbuf *m, uint32_t index, 
 }
 
 // Layer 2 ends at l3. Returns where the frame begins.
-static inline uint8_t *ethernet_write(uint8_t *l3, const struct td_adjacency *adjacency, uint64_t mac, uint16_t type)
+static inline uint8_t *ethernet_write(
+	uint8_t *l3, const struct td_adjacency *adjacency, uint64_t mac, uint16_t type)
 {
 	uint64_t src = load64(&adjacency->src);
 	uint64_t first = (mac & 0xffffffffffff) | src << 48;
@@ -131,7 +137,7 @@ static inline void ipv4_write(uint8_t *l3, const struct td_leg *leg, uint16_t ud
 
 	memcpy(l3, leg->header, IPV4_LEN + 4);
 	store16(l3 + 2, total_be);
-	store16(l3 + 10, (uint16_t)~(sum + (sum >> 16))); // ip_sum is folded: one carry at most
+	store16(l3 + 10, (uint16_t) ~(sum + (sum >> 16))); // ip_sum is folded: one carry at most
 }
 
 static inline void ipv6_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
@@ -140,7 +146,8 @@ static inline void ipv6_write(uint8_t *l3, const struct td_leg *leg, uint16_t ud
 	store16(l3 + 4, be16(udp_len));
 }
 
-// What the received datagram's addresses and ports are worth in its checksum, taken away: each word complemented.
+// What the received datagram's addresses and ports are worth in its checksum, taken away: each word
+// complemented.
 static inline uint64_t received_complement(const uint8_t *ip, const void *udp, bool v6)
 {
 	const uint8_t *addresses = ip + (v6 ? 8 : 12);
@@ -151,15 +158,18 @@ static inline uint64_t received_complement(const uint8_t *ip, const void *udp, b
 	return sum;
 }
 
-// The UDP checksum that the datagram leaves with. Where the received one was verified only the change is folded in;
-// elsewhere it may be unfinished, as on veth, and is made from the payload.
+// The UDP checksum that the datagram leaves with. Where the received one was verified only the
+// change is folded in; elsewhere it may be unfinished, as on veth, and is made from the payload.
 static inline uint16_t udp_checksum(bool verified, const struct td_leg *leg, const uint8_t *ip,
 	const struct rte_udp_hdr *udp, uint16_t udp_len, bool v6)
 {
 	if (likely(verified && udp->dgram_cksum != 0))
-		return td_checksum_udp_of(leg->udp_sum + received_complement(ip, udp, v6) + (uint16_t)~udp->dgram_cksum);
-	uint64_t rest = (uint64_t)be16(IPPROTO_UDP) + 2ull * be16(udp_len); // the length counts in both headers
-	return td_checksum_udp_of(td_sum_add(td_sum_bytes(udp + 1, udp_len - UDP_LEN), leg->udp_sum + rest));
+		return td_checksum_udp_of(leg->udp_sum + received_complement(ip, udp, v6) +
+					  (uint16_t)~udp->dgram_cksum);
+	uint64_t rest = (uint64_t)be16(IPPROTO_UDP) +
+			2ull * be16(udp_len); // the length counts in both headers
+	return td_checksum_udp_of(
+		td_sum_add(td_sum_bytes(udp + 1, udp_len - UDP_LEN), leg->udp_sum + rest));
 }
 
 static void outgoing_flush(struct td_worker *w, struct outgoing *out)
@@ -168,7 +178,8 @@ static void outgoing_flush(struct td_worker *w, struct outgoing *out)
 	out->n = 0;
 }
 
-static inline void outgoing_add(struct td_worker *w, struct outgoing *out, uint16_t port, struct rte_mbuf *m)
+static inline void outgoing_add(
+	struct td_worker *w, struct outgoing *out, uint16_t port, struct rte_mbuf *m)
 {
 	if (unlikely(port != out->port)) {
 		outgoing_flush(w, out);
@@ -177,9 +188,11 @@ static inline void outgoing_add(struct td_worker *w, struct outgoing *out, uint1
 	out->frames[out->n++] = m;
 }
 
-// Rewrites the packet for the peer's far end. False: it must go by the slow way, nothing was changed.
-static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf *m, const struct td_leg *leg, uint8_t *ip,
-	struct rte_udp_hdr *udp, struct outgoing *out, const bool v6, const bool tx_v6)
+// Rewrites the packet for the peer's far end. False: it must go by the slow way, nothing was
+// changed.
+static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf *m,
+	const struct td_leg *leg, uint8_t *ip, struct rte_udp_hdr *udp, struct outgoing *out,
+	const bool v6, const bool tx_v6)
 {
 	const struct td_packet *p = td_packet(m);
 	const uint16_t ip_len = tx_v6 ? IPV6_LEN : IPV4_LEN;
@@ -190,11 +203,12 @@ static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf
 	const struct td_adjacency *adjacency = &w->dp->adjacencies[leg->adjacency];
 	uint64_t mac = atomic_load_explicit(&adjacency->mac, memory_order_relaxed);
 	if (unlikely(!(mac & TD_ADJACENCY_VALID) || ip_len + udp_len > adjacency->mtu ||
-			m->data_off + p->l4_off < IPV6_LEN + RTE_ETHER_HDR_LEN + VLAN_LEN))
+		     m->data_off + p->l4_off < IPV6_LEN + RTE_ETHER_HDR_LEN + VLAN_LEN))
 		return false;
 
 	uint16_t port = adjacency->port;
-	uint16_t checksum = udp_checksum(p->flags & TD_PACKET_L4_VERIFIED, leg, ip, udp, udp_len, v6);
+	uint16_t checksum =
+		udp_checksum(p->flags & TD_PACKET_L4_VERIFIED, leg, ip, udp, udp_len, v6);
 	uint8_t *l3 = (uint8_t *)udp - ip_len;
 	if (tx_v6)
 		ipv6_write(l3, leg, udp_len);
@@ -202,7 +216,8 @@ static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf
 		ipv4_write(l3, leg, udp_len);
 	udp->dgram_len = be16(udp_len);
 	udp->dgram_cksum = checksum;
-	uint8_t *frame = ethernet_write(l3, adjacency, mac, tx_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+	uint8_t *frame = ethernet_write(
+		l3, adjacency, mac, tx_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
 	uint16_t len = (uint16_t)(l3 - frame + ip_len + udp_len);
 	m->data_off = (uint16_t)(frame - (uint8_t *)m->buf_addr);
 	m->data_len = len;
@@ -212,8 +227,8 @@ static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf
 }
 
 // RTP, valid in itself, on a leg: whose it is, what it counts, where it goes.
-static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbuf *m, struct td_leg *leg, uint32_t index,
-	struct outgoing *out, const bool v6, const bool tx_v6)
+static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbuf *m,
+	struct td_leg *leg, uint32_t index, struct outgoing *out, const bool v6, const bool tx_v6)
 {
 	const struct td_packet *p = td_packet(m);
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
@@ -225,7 +240,8 @@ static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbu
 		return;
 	}
 	struct td_rtp header = td_rtp_read((const uint8_t *)(udp + 1));
-	td_rtp_stats_update(&leg->stats, &w->legs->cold[index].past, &header, p->payload_len, w->now_ns);
+	td_rtp_stats_update(
+		&leg->stats, &w->legs->cold[index].past, &header, p->payload_len, w->now_ns);
 	leg->heard_ms = (uint32_t)(w->now_ns >> 20);
 	if (unlikely(!(leg->flags & TD_LEG_RELAY))) {
 		packet_withhold(w, m, index);
@@ -236,10 +252,12 @@ static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbu
 		packet_emit(w, m, index);
 }
 
-static inline void packet_input(struct td_worker *w, struct rte_mbuf *m, uint32_t index, struct outgoing *out)
+static inline void packet_input(
+	struct td_worker *w, struct rte_mbuf *m, uint32_t index, struct outgoing *out)
 {
 	const struct td_packet *p = td_packet(m);
-	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
 	struct td_leg *leg = &w->legs->legs[index];
 	uint8_t flags = leg->flags;
 
@@ -247,10 +265,12 @@ static inline void packet_input(struct td_worker *w, struct rte_mbuf *m, uint32_
 		td_rtcp_relay(w, m, index);
 		return;
 	}
-	enum td_rtp_verdict verdict = td_rtp_check((const uint8_t *)(udp + 1), p->payload_len, flags & TD_LEG_MUX);
+	enum td_rtp_verdict verdict =
+		td_rtp_check((const uint8_t *)(udp + 1), p->payload_len, flags & TD_LEG_MUX);
 	if (unlikely(verdict != TD_RTP_OK))
 		packet_bad(w, m, index, verdict);
-	else if (likely(!(flags & (TD_LEG_V6 | TD_LEG_TX_V6)))) // a copy of the code of its own for nearly all there is
+	else if (likely(!(flags & (TD_LEG_V6 | TD_LEG_TX_V6)))) // a copy of the code of its own for
+								// nearly all there is
 		packet_relay(w, m, leg, index, out, false, false);
 	else
 		packet_relay(w, m, leg, index, out, flags & TD_LEG_V6, flags & TD_LEG_TX_V6);
@@ -272,7 +292,8 @@ static inline const uint32_t *packet_slot(const struct td_leg_table *t, struct r
 
 	if (likely(p->slot != NULL))
 		return p->slot;
-	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
 	return td_leg_slot(t, p->realm, p->address, be16(udp->dst_port));
 }
 

@@ -19,7 +19,8 @@ static inline bool td_udp_is_listener(const struct td_realm_conf *realm, uint16_
 	return false;
 }
 
-// Asks early for what the relay will want first. Where the packet turns out to be another worker's the
+// Asks early for what the relay will want first. Where the packet turns out to be another
+// worker's the
 // place means nothing, and rtp_input forgets it.
 static inline const uint32_t *td_udp_leg_slot(
 	const struct td_worker *w, const struct td_realm_entry *e, uint16_t port)

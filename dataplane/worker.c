@@ -11,7 +11,8 @@
 #define EMPTY_ROUNDS 512 // before the first sleep
 #define SLEEP_MIN_NS 50000
 #define SLEEP_MAX_NS 500000
-// No call that talks leaves a silence that long; behind it, waking up more rarely keeps the processor at rest.
+// No call that talks leaves a silence that long; behind it, waking up more rarely keeps the
+// processor at rest.
 #define QUIET_NS 100000000
 #define SLEEP_QUIET_NS 1000000
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RTCP compound packets: what must hold before one is passed on (RFC 3550 §6.1, App. A.2). Pure; any thread.
+// RTCP compound packets: what must hold before one is passed on (RFC 3550 §6.1, App. A.2). Pure;
+// any thread.
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +14,7 @@ enum td_rtcp_type {
 	TD_RTCP_APP = 204,
 };
 
-// Is it a valid compound: version 2 throughout, begun by SR or RR, padding only in the last packet, each report as long
-// as its count says, and the lengths together exactly len? Reduced size (RFC 5506) is not: nobody negotiates it here.
+// Is it a valid compound: version 2 throughout, begun by SR or RR, padding only in the last packet,
+// each report as long as its count says, and the lengths together exactly len? Reduced size (RFC
+// 5506) is not: nobody negotiates it here.
 bool td_rtcp_valid(const uint8_t *data, uint32_t len);

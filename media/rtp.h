@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The RTP header as it lies on the wire (RFC 3550 §5.1) and what of it can be checked without a session.
-// Pure; any thread; never allocates.
+// The RTP header as it lies on the wire (RFC 3550 §5.1) and what of it can be checked without a
+// session. Pure; any thread; never allocates.
 #pragma once
 
 #include <stdint.h>
@@ -23,13 +23,15 @@ struct td_rtp {
 	uint8_t marker;
 };
 
-// The part of td_rtp_check() that a plain packet never needs: padding, extension, CSRC list, odd payload types.
+// The part of td_rtp_check() that a plain packet never needs: padding, extension, CSRC list, odd
+// payload types.
 enum td_rtp_verdict td_rtp_check_rare(const uint8_t *data, uint32_t len, int mux);
 
 // Checks version, lengths and payload type (RFC 3550 App. A.1). mux: RTCP may share the port.
 static inline enum td_rtp_verdict td_rtp_check(const uint8_t *data, uint32_t len, int mux)
 {
-	// No padding, extension or CSRC, and a payload type outside 64–95: nearly every packet there is.
+	// No padding, extension or CSRC, and a payload type outside 64–95: nearly every packet
+	// there is.
 	if (len >= TD_RTP_HEADER_LEN && data[0] == 0x80 && (data[1] & 0x60) != 0x40)
 		return TD_RTP_OK;
 	return td_rtp_check_rare(data, len, mux);

@@ -7,8 +7,8 @@
 // RFC 3551 §6; what is missing there is dynamic, reserved or unassigned and taken for 8000 Hz.
 const uint64_t td_rtp_clock_factor[128] = {
 	[0 ... 5] = FACTOR(8000),
-	[6] = FACTOR(16000), // DVI4
-	[7 ... 9] = FACTOR(8000), // G722 (9) counts 8000 by an old mistake of the RFC
+	[6] = FACTOR(16000),         // DVI4
+	[7 ... 9] = FACTOR(8000),    // G722 (9) counts 8000 by an old mistake of the RFC
 	[10 ... 11] = FACTOR(44100), // L16
 	[12 ... 13] = FACTOR(8000),
 	[14] = FACTOR(90000), // MPA
@@ -27,7 +27,8 @@ const uint64_t td_rtp_clock_factor[128] = {
 uint32_t td_rtp_clock_hz(uint8_t payload_type)
 {
 	// Rounded, for FACTOR() cut it off.
-	unsigned __int128 hz = (unsigned __int128)td_rtp_clock_factor[payload_type & 0x7f] * 1000000000u;
+	unsigned __int128 hz =
+		(unsigned __int128)td_rtp_clock_factor[payload_type & 0x7f] * 1000000000u;
 
 	return (uint32_t)((hz + (1ull << 63)) >> 64);
 }
@@ -40,7 +41,8 @@ static uint64_t stream_expected(const struct td_rtp_stats *stats)
 }
 
 // Lost of the stream now running.
-static uint64_t stream_lost(const struct td_rtp_stats *stats, const struct td_rtp_past *past, uint64_t packets)
+static uint64_t stream_lost(
+	const struct td_rtp_stats *stats, const struct td_rtp_past *past, uint64_t packets)
 {
 	uint64_t received = packets - past->packets_base - past->jumped;
 	uint64_t expected = stream_expected(stats);
@@ -48,8 +50,10 @@ static uint64_t stream_lost(const struct td_rtp_stats *stats, const struct td_rt
 	return expected > received ? expected - received : 0;
 }
 
-// App. A.1, init_seq(): the packet at hand is the first of a stream. early: packets before it that belong to it.
-static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp, uint16_t early)
+// App. A.1, init_seq(): the packet at hand is the first of a stream. early: packets before it that
+// belong to it.
+static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past,
+	const struct td_rtp *rtp, uint16_t early)
 {
 	if (stats->state & TD_RTP_STATS_STARTED)
 		past->lost += stream_lost(stats, past, stats->packets - 1 - early);
@@ -63,7 +67,8 @@ static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past, c
 	stats->state = TD_RTP_STATS_STARTED;
 }
 
-void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp)
+void td_rtp_stats_odd(
+	struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp)
 {
 	if (!(stats->state & TD_RTP_STATS_STARTED) || stats->ssrc != rtp->ssrc) {
 		stream_begin(stats, past, rtp, 0);
@@ -80,7 +85,8 @@ void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, cons
 		stats->cycles = (uint16_t)(stats->cycles + (rtp->seq < stats->max_seq));
 		stats->max_seq = rtp->seq;
 	} else if (ahead <= 65536 - TD_RTP_MAX_MISORDER) {
-		// A jump: believed when the next packet confirms it, for the sender has then started anew.
+		// A jump: believed when the next packet confirms it, for the sender has then
+		// started anew.
 		if (stats->state & TD_RTP_STATS_JUMPED && rtp->seq == stats->bad_seq) {
 			past->jumped--; // the packet that jumped is the new stream's first
 			stream_begin(stats, past, rtp, 1);
@@ -88,7 +94,8 @@ void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, cons
 		}
 		past->jumped++;
 		stats->bad_seq = (uint16_t)(rtp->seq + 1);
-		stats->state = (uint8_t)((stats->state | TD_RTP_STATS_JUMPED) & ~TD_RTP_STATS_TRANSIT);
+		stats->state =
+			(uint8_t)((stats->state | TD_RTP_STATS_JUMPED) & ~TD_RTP_STATS_TRANSIT);
 	}
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reception statistics of one RTP stream: loss with sequence cycles and restarts (RFC 3550 App. A.1, A.3), interarrival
-// jitter in integer arithmetic (App. A.8).
+// Reception statistics of one RTP stream: loss with sequence cycles and restarts (RFC 3550 App.
+// A.1, A.3), interarrival jitter in integer arithmetic (App. A.8).
 //
-// Two parts, so that a packet touches one cache line: struct td_rtp_stats with every packet, struct td_rtp_past only
-// when a stream starts anew. Owner: one thread, which alone writes. Never allocates.
+// Two parts, so that a packet touches one cache line: struct td_rtp_stats with every packet, struct
+// td_rtp_past only when a stream starts anew. Owner: one thread, which alone writes. Never
+// allocates.
 #pragma once
 
 #include "media/rtp.h"
@@ -11,7 +12,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-#define TD_RTP_MAX_DROPOUT 3000  // App. A.1
+#define TD_RTP_MAX_DROPOUT 3000 // App. A.1
 #define TD_RTP_MAX_MISORDER 100
 
 struct td_rtp_stats {
@@ -32,15 +33,15 @@ struct td_rtp_stats {
 static_assert(sizeof(struct td_rtp_stats) == 40, "shares a cache line with the leg's source check");
 
 enum {
-	TD_RTP_STATS_STARTED = 1,  // a first packet came: the sequence fields hold
-	TD_RTP_STATS_JUMPED = 2,   // bad_seq holds
-	TD_RTP_STATS_TRANSIT = 4,  // transit holds: the next packet gives a jitter sample
+	TD_RTP_STATS_STARTED = 1, // a first packet came: the sequence fields hold
+	TD_RTP_STATS_JUMPED = 2,  // bad_seq holds
+	TD_RTP_STATS_TRANSIT = 4, // transit holds: the next packet gives a jitter sample
 };
 
 struct td_rtp_past {
 	uint64_t lost;         // by streams that ended in a restart
 	uint64_t packets_base; // td_rtp_stats.packets when this stream began
-	uint64_t jumped;       // packets of this stream that were counted but lie outside its sequence
+	uint64_t jumped; // packets of this stream that were counted but lie outside its sequence
 };
 
 // RTP clock of a payload type (RFC 3551 §6), 8000 where it is dynamic or unknown.
@@ -49,18 +50,20 @@ uint32_t td_rtp_clock_hz(uint8_t payload_type);
 extern const uint64_t td_rtp_clock_factor[128];
 
 // The packets that a plain one never is: the first, a jump, another SSRC, a late one.
-void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp);
+void td_rtp_stats_odd(
+	struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp);
 
 // Counts one valid packet that arrived at now_ns (monotonic). bytes: its UDP payload.
-static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp,
-	uint32_t bytes, uint64_t now_ns)
+static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp_past *past,
+	const struct td_rtp *rtp, uint32_t bytes, uint64_t now_ns)
 {
 	uint16_t ahead = (uint16_t)(rtp->seq - stats->max_seq);
 
 	stats->packets++;
 	stats->bytes += bytes;
 	bool plain = (uint16_t)(ahead - 1) < TD_RTP_MAX_DROPOUT - 1 && stats->ssrc == rtp->ssrc &&
-		stats->payload_type == rtp->payload_type && (stats->state & TD_RTP_STATS_STARTED);
+		     stats->payload_type == rtp->payload_type &&
+		     (stats->state & TD_RTP_STATS_STARTED);
 	if (__builtin_expect(plain, 1)) {
 		stats->cycles = (uint16_t)(stats->cycles + (rtp->seq < stats->max_seq));
 		stats->max_seq = rtp->seq;
@@ -68,7 +71,8 @@ static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp
 		td_rtp_stats_odd(stats, past, rtp);
 	}
 
-	unsigned __int128 ticks = (unsigned __int128)now_ns * td_rtp_clock_factor[rtp->payload_type];
+	unsigned __int128 ticks =
+		(unsigned __int128)now_ns * td_rtp_clock_factor[rtp->payload_type];
 	uint32_t transit = (uint32_t)(ticks >> 64) - rtp->timestamp;
 	int32_t d = (int32_t)(transit - stats->transit);
 	uint32_t distance = d < 0 ? 0u - (uint32_t)d : (uint32_t)d;

@@ -21,10 +21,12 @@ struct td_calls *td_calls_create(struct td_engine *engine, const struct td_engin
 	calls->max_calls = conf->max_calls;
 	calls->text_cap = conf->sip_message_bytes;
 	calls->headers = calls_alloc(engine, 3 * (size_t)calls->text_cap);
-	// Calls that have ended wait for the answer to their BYE in slots of their own, beside the limit.
+	// Calls that have ended wait for the answer to their BYE in slots of their own, beside the
+	// limit.
 	uint32_t ending = conf->max_calls / 4 < conf->max_cps ? conf->max_calls / 4 : conf->max_cps;
 	uint32_t slots = conf->max_calls + ending + 64;
-	if (!calls->headers || td_pool_init(&calls->pool, &engine->alloc, sizeof(struct td_call), slots) != 0) {
+	if (!calls->headers ||
+		td_pool_init(&calls->pool, &engine->alloc, sizeof(struct td_call), slots) != 0) {
 		if (calls->headers)
 			engine->alloc.free(engine->alloc.ctx, calls->headers);
 		engine->alloc.free(engine->alloc.ctx, calls);
@@ -48,7 +50,8 @@ void td_calls_destroy(struct td_calls *calls)
 	if (!calls)
 		return;
 	for (uint32_t slot = 0; slot < calls->pool.capacity; slot++) {
-		struct td_call *call = call_find(calls->engine, slot, calls->pool.generations[slot]);
+		struct td_call *call =
+			call_find(calls->engine, slot, calls->pool.generations[slot]);
 		if (call)
 			call_forget(call);
 	}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ACKs to 2xx: ours towards whoever answered us, and the wait for the one that is owed to us (§13.2.2.4, §13.3.1.4).
+// ACKs to 2xx: ours towards whoever answered us, and the wait for the one that is owed to us
+// (§13.2.2.4, §13.3.1.4).
 //
-// A 2xx to an offer of ours is ACKed at once. With a delayed offer the ACK carries the answer and goes out when the
-// other side's ACK brings it.
+// A 2xx to an offer of ours is ACKed at once. With a delayed offer the ACK carries the answer and
+// goes out when the other side's ACK brings it.
 #include "sip/call_priv.h"
 
 void ack_send(struct td_engine *engine, struct td_side *side, struct td_far_ack *ack)
@@ -65,7 +66,8 @@ static void ack_repeat(void *arg, struct td_timer *timer)
 	}
 	if (wait->stx)
 		td_stx_resend(engine, wait->stx);
-	wait->interval_ms = wait->interval_ms * 2 < engine->conf.t2_ms ? wait->interval_ms * 2 : engine->conf.t2_ms;
+	wait->interval_ms = wait->interval_ms * 2 < engine->conf.t2_ms ? wait->interval_ms * 2
+								       : engine->conf.t2_ms;
 	uint64_t next = now_ms + wait->interval_ms;
 	td_timer_start(&engine->wheel, timer, next < wait->deadline_ms ? next : wait->deadline_ms);
 }
@@ -87,12 +89,14 @@ void ack_wait_start(struct td_call *call, enum call_side_id side, struct td_stx 
 	td_timer_start(&engine->wheel, &call->ack.timer, now_ms + engine->conf.t1_ms);
 }
 
-// The answer to a delayed offer, on its way to whoever offered. An ACK without one cannot be refused: the call ends.
+// The answer to a delayed offer, on its way to whoever offered. An ACK without one cannot be
+// refused: the call ends.
 static void ack_answer(struct td_call *call, enum call_side_id from, const struct td_msg *msg,
 	const struct td_core *core, struct td_far_ack *far)
 {
 	struct td_engine *engine = call->engine;
-	struct td_side *sender = call_side(call, from), *offerer = call_side(call, side_other(from));
+	struct td_side *sender = call_side(call, from),
+		       *offerer = call_side(call, side_other(from));
 	struct td_writer body = call_writer(engine->calls, engine->calls->body);
 
 	if (!core->sdp || media_receive(call, sender, msg->body, false) != 0 ||
@@ -107,16 +111,19 @@ static void ack_answer(struct td_call *call, enum call_side_id from, const struc
 	media_connect(call, call->answered, true);
 }
 
-void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg *msg, const struct td_core *core)
+void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg *msg,
+	const struct td_core *core)
 {
 	struct td_ack_wait wait = call->ack;
 
 	if (!wait.waiting || wait.side != from || wait.cseq != core->cseq.number) {
-		td_engine_count(call->engine, wait.waiting ? TD_C_SIP_STRAY_ACK : TD_C_SIP_RETRANSMISSION);
+		td_engine_count(
+			call->engine, wait.waiting ? TD_C_SIP_STRAY_ACK : TD_C_SIP_RETRANSMISSION);
 		return;
 	}
 	if (wait.far && !wait.far->sent && call->state != CALL_ENDING) {
-		// Over before the answer is passed on, so that a BYE of it goes out at once; the relay outlives it.
+		// Over before the answer is passed on, so that a BYE of it goes out at once; the
+		// relay outlives it.
 		call->ack.waiting = false;
 		ack_answer(call, from, msg, core, wait.far);
 	}

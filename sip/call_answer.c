@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The 2xx to our INVITE: the call's answer, its repetition, or an answer that nobody wants any more.
+// The 2xx to our INVITE: the call's answer, its repetition, or an answer that nobody wants any
+// more.
 #include "sip/call_priv.h"
 
-// --- not wanted: late, of another fork, or unusable --------------------------------------------------------
+// --- not wanted: late, of another fork, or unusable
+// --------------------------------------------------------
 
-void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg,
-	const struct td_core *core)
+void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_side other = { .dialog = attempt->b.dialog, .trunk = attempt->b.trunk };
 	struct td_far_ack ack = { .cseq = attempt->ack.cseq };
@@ -17,7 +19,8 @@ void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, cons
 		own[i] = dialog_get(&attempt->b.dialog, i);
 	other.dialog.text = NULL;
 	other.dialog.local_cseq = ack.cseq;
-	if (dialog_set(engine, &other.dialog, own) != 0 || dialog_learn(engine, &other.dialog, msg, core) != 0) {
+	if (dialog_set(engine, &other.dialog, own) != 0 ||
+		dialog_learn(engine, &other.dialog, msg, core) != 0) {
 		dialog_free(engine, &other.dialog);
 		return;
 	}
@@ -31,11 +34,13 @@ void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, cons
 	dialog_free(engine, &other.dialog);
 }
 
-// --- wanted --------------------------------------------------------------------------------------------
+// --- wanted
+// --------------------------------------------------------------------------------------------
 
-// The SDP for A's 200. Its first under a tag stays as it was (§13.2.1), and is repeated where B left it out.
-static uint16_t answer_sdp(struct td_attempt *attempt, const struct td_fork *fork, const struct td_msg *msg,
-	const struct td_core *core, struct td_span *out)
+// The SDP for A's 200. Its first under a tag stays as it was (§13.2.1), and is repeated where B
+// left it out.
+static uint16_t answer_sdp(struct td_attempt *attempt, const struct td_fork *fork,
+	const struct td_msg *msg, const struct td_core *core, struct td_span *out)
 {
 	struct td_call *call = attempt->call;
 	struct td_writer body = call_writer(call->engine->calls, call->engine->calls->body);
@@ -57,7 +62,8 @@ static uint16_t answer_sdp(struct td_attempt *attempt, const struct td_fork *for
 	return status;
 }
 
-static void answer_useless(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+static void answer_useless(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 
@@ -98,7 +104,8 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 	td_engine_count(engine, TD_C_CALL_ANSWERED);
 }
 
-static void answer_first(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+static void answer_first(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
@@ -115,7 +122,8 @@ static void answer_first(struct td_attempt *attempt, const struct td_msg *msg, c
 	call->a.dialog.branch = fork && fork->branch ? fork->branch : call_a_branch(call);
 	struct td_writer headers = call_relayed(call, &attempt->b, &call->a, msg);
 	td_put_lit(&headers, TD_ALLOW_LINE);
-	if (call_respond_a(call, msg->status, call->a.dialog.branch, call_written(&headers), sdp) != 0) {
+	if (call_respond_a(call, msg->status, call->a.dialog.branch, call_written(&headers), sdp) !=
+		0) {
 		answer_useless(attempt, msg, core);
 		return;
 	}
@@ -124,7 +132,8 @@ static void answer_first(struct td_attempt *attempt, const struct td_msg *msg, c
 	call->ack.far = call->offered ? NULL : &attempt->ack;
 }
 
-void attempt_answered(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+void attempt_answered(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// B attempts: one INVITE to one target, from its start to its end; which target comes next, and what A is told when
-// none is left.
+// B attempts: one INVITE to one target, from its start to its end; which target comes next, and
+// what A is told when none is left.
 #include "sip/call_priv.h"
 
 #include "sip/hiding.h"
@@ -36,17 +36,20 @@ void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
 	td_slab_put(engine->slab, (char *)attempt);
 }
 
-// --- its start ---------------------------------------------------------------------------------------
+// --- its start
+// ---------------------------------------------------------------------------------------
 
 // "1234;phone-context=10.0.1.9" tells of the side it comes from; the number alone does not.
 static struct td_span user_crossing(struct td_span user)
 {
-	const char *params = user.len > 0 && td_hiding_unfit(user) ? memchr(user.ptr, ';', user.len) : NULL;
+	const char *params =
+		user.len > 0 && td_hiding_unfit(user) ? memchr(user.ptr, ';', user.len) : NULL;
 
 	return params ? td_span(user.ptr, (size_t)(params - user.ptr)) : user;
 }
 
-static void put_target_uri(struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
+static void put_target_uri(
+	struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
 {
 	struct td_span value;
 	bool tel = uri->scheme == TD_SCHEME_TEL;
@@ -64,7 +67,8 @@ static void put_target_uri(struct td_writer *out, const struct td_uri *uri, cons
 	if (uri->user.len > 0)
 		td_put_lit(out, "@");
 	td_put_hostport(out, peer);
-	if (tel || (td_param_get(uri->params, TD_SPAN("user"), &value) && td_span_ieq(value, TD_SPAN("phone"))))
+	if (tel || (td_param_get(uri->params, TD_SPAN("user"), &value) &&
+			   td_span_ieq(value, TD_SPAN("phone"))))
 		td_put_lit(out, ";user=phone");
 }
 
@@ -85,7 +89,8 @@ static struct td_span cut(struct td_writer *out, char *start)
 	return td_span(start, (size_t)(out->pos - start));
 }
 
-static int attempt_dialog(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+static int attempt_dialog(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
@@ -94,7 +99,8 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_msg *msg, 
 	struct td_headers_way way = {
 		.trust_in = call->a.trunk.trust,
 		.trust_out = attempt->b.trunk.trust,
-		.our_address = td_engine_advertised(engine, dialog->flow.realm, &dialog->flow.local),
+		.our_address =
+			td_engine_advertised(engine, dialog->flow.realm, &dialog->flow.local),
 		.privacy = call->privacy,
 	};
 	struct td_span fields[DLG__COUNT] = { 0 };
@@ -128,11 +134,13 @@ static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trun
 	attempt->max_duration_s = conf->max_duration_s;
 	for (unsigned i = 0; i < conf->n_failover_codes; i++)
 		if (conf->failover_codes[i] >= 300 && conf->failover_codes[i] < 500)
-			attempt->failover_codes[attempt->n_failover_codes++] = (uint8_t)(conf->failover_codes[i] - 300);
+			attempt->failover_codes[attempt->n_failover_codes++] =
+				(uint8_t)(conf->failover_codes[i] - 300);
 	attempt->b.media_timeout_s = conf->media_timeout_s;
 }
 
-// An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible, nothing held.
+// An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible,
+// nothing held.
 static struct td_attempt *attempt_new(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
@@ -143,7 +151,8 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 	if (!trunk || !trunk->conf.enabled)
 		return NULL;
 	struct td_sockaddr local = td_engine_local(engine, trunk->realm, target->peer.family);
-	struct td_attempt *attempt = (struct td_attempt *)(void *)td_slab_get(engine->slab, sizeof(*attempt));
+	struct td_attempt *attempt =
+		(struct td_attempt *)(void *)td_slab_get(engine->slab, sizeof(*attempt));
 	if (!attempt || local.family == 0) {
 		td_slab_put(engine->slab, (char *)attempt);
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
@@ -155,11 +164,13 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 	attempt->number = (uint8_t)(call->n_attempts + 1);
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
 	attempt_conf(attempt, trunk);
-	attempt->b.dialog.flow = (struct td_flow){ .local = local, .remote = target->peer, .realm = trunk->realm };
+	attempt->b.dialog.flow =
+		(struct td_flow){ .local = local, .remote = target->peer, .realm = trunk->realm };
 	attempt->b.dialog.slot = call->a.dialog.slot;
 	attempt->b.dialog.generation = call->a.dialog.generation;
 	attempt->b.dialog.branch = attempt->number;
-	bool held = trunk_ref_acquire(engine, &attempt->b.trunk, trunk, !call->emergency, call->n_attempts == 0) == 0;
+	bool held = trunk_ref_acquire(engine, &attempt->b.trunk, trunk, !call->emergency,
+			    call->n_attempts == 0) == 0;
 	attempt->b.media = held ? media_new(engine) : NULL;
 	if (attempt->b.media && attempt_dialog(attempt, msg, core) == 0)
 		return attempt;
@@ -170,7 +181,8 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 }
 
 // calls->sdp is A's offer where there is one.
-static int attempt_invite(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+static int attempt_invite(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
@@ -196,8 +208,8 @@ static int attempt_invite(struct td_attempt *attempt, const struct td_msg *msg, 
 	return attempt->ctx ? 0 : -ENOBUFS;
 }
 
-static int attempt_start(struct td_call *call, const struct td_call_target *target, const struct td_msg *msg,
-	const struct td_core *core)
+static int attempt_start(struct td_call *call, const struct td_call_target *target,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_attempt *attempt = attempt_new(call, target, msg, core);
 
@@ -223,7 +235,8 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 
 	if (!msg) {
 		if (call_invite_reload(call) != 0) {
-			call_fail(call, TD_RELEASED_SWITCH, 500, CAUSE_PROTOCOL, (struct td_span){ 0 });
+			call_fail(call, TD_RELEASED_SWITCH, 500, CAUSE_PROTOCOL,
+				(struct td_span){ 0 });
 			return;
 		}
 		msg = &calls->invite_msg;
@@ -237,7 +250,8 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
 }
 
-// --- its end -----------------------------------------------------------------------------------------
+// --- its end
+// -----------------------------------------------------------------------------------------
 
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 {
@@ -255,7 +269,8 @@ void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 	call_cdr_attempt(attempt, status, cause);
 }
 
-void attempt_give_up(struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason)
+void attempt_give_up(
+	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason)
 {
 	struct td_engine *engine = attempt->call->engine;
 
@@ -270,7 +285,8 @@ void attempt_give_up(struct td_attempt *attempt, uint16_t status, uint16_t cause
 		td_ctx_abandon(engine, attempt->ctx);
 }
 
-// 6xx decides for everybody, then what is nearest to the callee: 4xx, 5xx; a time-out and 503 say least (§16.7).
+// 6xx decides for everybody, then what is nearest to the callee: 4xx, 5xx; a time-out and 503 say
+// least (§16.7).
 static unsigned status_rank(uint16_t status)
 {
 	if (status >= 600)
@@ -304,7 +320,8 @@ static bool call_trying(const struct td_call *call)
 	return false;
 }
 
-void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg)
+void attempt_failed(
+	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg)
 {
 	struct td_call *call = attempt->call;
 	uint16_t shown = status_for_other(status);
@@ -324,11 +341,12 @@ void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause,
 	}
 	if (best && msg)
 		headers = call_relayed(call, &attempt->b, &call->a, msg);
-	call_fail(call, msg ? TD_RELEASED_B : TD_RELEASED_SWITCH, call->best_status, call->best_cause,
-		call_written(&headers));
+	call_fail(call, msg ? TD_RELEASED_B : TD_RELEASED_SWITCH, call->best_status,
+		call->best_cause, call_written(&headers));
 }
 
-// --- what its transaction says -----------------------------------------------------------------------
+// --- what its transaction says
+// -----------------------------------------------------------------------
 
 // Nothing more will come: an orphan has waited for just that.
 static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
@@ -342,7 +360,8 @@ static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
 	attempt_free(engine, attempt);
 }
 
-static void attempt_refused(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg)
+static void attempt_refused(
+	struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg)
 {
 	if (!attempt_running(attempt)) {
 		attempt_finish(engine, attempt);
@@ -397,4 +416,6 @@ static void ctx_ended(struct td_engine *engine, struct td_ctx *ctx)
 	attempt_finish(engine, attempt);
 }
 
-const struct td_ctx_user attempt_user = { .response = ctx_response, .timeout = ctx_timeout, .ended = ctx_ended };
+const struct td_ctx_user attempt_user = {
+	.response = ctx_response, .timeout = ctx_timeout, .ended = ctx_ended
+};

@@ -2,7 +2,8 @@
 // The end of an answered call: BYE from either side or from the switch (§15).
 #include "sip/call_priv.h"
 
-// --- our own BYEs --------------------------------------------------------------------------------------
+// --- our own BYEs
+// --------------------------------------------------------------------------------------
 
 static void bye_done(struct td_ctx *ctx)
 {
@@ -30,7 +31,9 @@ static void bye_ended(struct td_engine *engine, struct td_ctx *ctx)
 	bye_done(ctx);
 }
 
-static const struct td_ctx_user bye_user = { .response = bye_response, .timeout = bye_timeout, .ended = bye_ended };
+static const struct td_ctx_user bye_user = {
+	.response = bye_response, .timeout = bye_timeout, .ended = bye_ended
+};
 
 void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers)
 {
@@ -65,7 +68,8 @@ void call_hangup(struct td_call *call, uint16_t status, uint16_t cause)
 	if (call->state == CALL_ENDING)
 		return;
 	if (call->state < CALL_ANSWERED) {
-		call_fail(call, TD_RELEASED_SWITCH, status < 300 ? 480 : status, cause, (struct td_span){ 0 });
+		call_fail(call, TD_RELEASED_SWITCH, status < 300 ? 480 : status, cause,
+			(struct td_span){ 0 });
 		return;
 	}
 	struct td_writer headers = call_writer(call->engine->calls, call->engine->calls->headers);
@@ -75,10 +79,11 @@ void call_hangup(struct td_call *call, uint16_t status, uint16_t cause)
 	call_end(call, TD_RELEASED_SWITCH, 200, cause);
 }
 
-// --- theirs --------------------------------------------------------------------------------------------
+// --- theirs
+// --------------------------------------------------------------------------------------------
 
-void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	enum call_side_id to = side_other(from);
 	uint16_t reason = td_cause_of_reason(msg);
@@ -89,10 +94,12 @@ void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_f
 		return;
 	}
 	if (call->state == CALL_ANSWERED) {
-		struct td_writer headers = call_relayed(call, call_side(call, from), call_side(call, to), msg);
+		struct td_writer headers =
+			call_relayed(call, call_side(call, from), call_side(call, to), msg);
 		call_bye(call, to, call_written(&headers));
 	}
 	if (call->ack.waiting && call->ack.side == from)
 		ack_wait_stop(call); // who hangs up sends no ACK any more
-	call_end(call, from == SIDE_A ? TD_RELEASED_A : TD_RELEASED_B, 200, reason ? reason : CAUSE_NORMAL);
+	call_end(call, from == SIDE_A ? TD_RELEASED_A : TD_RELEASED_B, 200,
+		reason ? reason : CAUSE_NORMAL);
 }

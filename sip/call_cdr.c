@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a call leaves behind: its detail record, one row per attempt, one log line (contract: tables cdr, cdr_attempt).
+// What a call leaves behind: its detail record, one row per attempt, one log line (contract: tables
+// cdr, cdr_attempt).
 #include "sip/call_priv.h"
 
 static void put_hex(struct td_writer *out, uint32_t n)
@@ -11,7 +12,8 @@ static void put_hex(struct td_writer *out, uint32_t n)
 }
 
 // node-epoch-worker-sequence; a long node name is cut, what makes it unique is not.
-uint32_t call_id_text(const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
+uint32_t call_id_text(
+	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
 {
 	char tail[TD_CDR_ID_LEN];
 	struct td_writer end = { tail, tail, tail + sizeof(tail), false };
@@ -50,15 +52,19 @@ static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 
 	*cdr = (struct td_cdr){ 0 };
 	call_id_text(call->engine, call->sequence, cdr->id);
-	td_span_cstr(dialog_get(&call->a.dialog, DLG_CALL_ID), cdr->call_id_a, sizeof(cdr->call_id_a));
+	td_span_cstr(
+		dialog_get(&call->a.dialog, DLG_CALL_ID), cdr->call_id_a, sizeof(cdr->call_id_a));
 	if (call->names) {
-		td_span_cstr(td_span(call->names, call->from_len), cdr->from_number, sizeof(cdr->from_number));
-		td_span_cstr(td_span(call->names + call->from_len, call->to_len), cdr->to_number, sizeof(cdr->to_number));
+		td_span_cstr(td_span(call->names, call->from_len), cdr->from_number,
+			sizeof(cdr->from_number));
+		td_span_cstr(td_span(call->names + call->from_len, call->to_len), cdr->to_number,
+			sizeof(cdr->to_number));
 	}
 	memcpy(cdr->trunk_in, call->a.trunk.name, sizeof(cdr->trunk_in));
 	memcpy(cdr->codec, call->codec, sizeof(cdr->codec));
 	if (attempt) {
-		td_span_cstr(dialog_get(&attempt->b.dialog, DLG_CALL_ID), cdr->call_id_b, sizeof(cdr->call_id_b));
+		td_span_cstr(dialog_get(&attempt->b.dialog, DLG_CALL_ID), cdr->call_id_b,
+			sizeof(cdr->call_id_b));
 		memcpy(cdr->trunk_out, attempt->b.trunk.name, sizeof(cdr->trunk_out));
 	}
 	cdr->start_us = call->start_us;
@@ -122,7 +128,9 @@ static void put_number(struct td_writer *out, const char *key, uint64_t value)
 static void cdr_emit(struct td_engine *engine, const struct td_cdr *cdr)
 {
 	static const char *const sides[] = {
-		[TD_RELEASED_SWITCH] = "switch", [TD_RELEASED_A] = "a", [TD_RELEASED_B] = "b",
+		[TD_RELEASED_SWITCH] = "switch",
+		[TD_RELEASED_A] = "a",
+		[TD_RELEASED_B] = "b",
 	};
 	char text[512];
 	struct td_writer out = { text, text, text + sizeof(text), false };
@@ -162,7 +170,8 @@ void call_cdr_end(struct td_call *call, enum td_released_by by, uint16_t status,
 	cdr_emit(call->engine, &cdr);
 }
 
-void call_cdr_refused(struct td_engine *engine, const struct td_core *core, const char *trunk_in, uint16_t status)
+void call_cdr_refused(
+	struct td_engine *engine, const struct td_core *core, const char *trunk_in, uint16_t status)
 {
 	struct td_cdr cdr = {
 		.start_us = td_engine_wall_us(engine),

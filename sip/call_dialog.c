@@ -28,7 +28,8 @@ static char *text_append(char *dst, struct td_span text)
 	return dst + text.len;
 }
 
-int dialog_set(struct td_engine *engine, struct td_dialog *dialog, const struct td_span fields[DLG__COUNT])
+int dialog_set(
+	struct td_engine *engine, struct td_dialog *dialog, const struct td_span fields[DLG__COUNT])
 {
 	uint32_t total = 0;
 
@@ -74,7 +75,8 @@ void dialog_free(struct td_engine *engine, struct td_dialog *dialog)
 	memset(dialog->len, 0, sizeof(dialog->len));
 }
 
-void dialog_tag(const struct td_engine *engine, const struct td_dialog *dialog, char tag[TD_TOKEN_LEN])
+void dialog_tag(
+	const struct td_engine *engine, const struct td_dialog *dialog, char tag[TD_TOKEN_LEN])
 {
 	struct td_token token = {
 		.kind = TD_TOKEN_DIALOG,
@@ -94,8 +96,9 @@ struct td_span name_without_params(const struct td_name_addr *name)
 
 	if (name->params.len > 0)
 		value.len = (uint32_t)(name->params.ptr - value.ptr);
-	while (value.len > 0 && (value.ptr[value.len - 1] == ';' || value.ptr[value.len - 1] == ' ' ||
-		value.ptr[value.len - 1] == '\t'))
+	while (value.len > 0 &&
+		(value.ptr[value.len - 1] == ';' || value.ptr[value.len - 1] == ' ' ||
+			value.ptr[value.len - 1] == '\t'))
 		value.len--;
 	return value;
 }
@@ -150,13 +153,16 @@ int dialog_learn(struct td_engine *engine, struct td_dialog *dialog, const struc
 	return dialog_set(engine, dialog, fields);
 }
 
-bool dialog_matches(const struct td_dialog *dialog, const struct td_flow *flow, const struct td_core *core)
+bool dialog_matches(
+	const struct td_dialog *dialog, const struct td_flow *flow, const struct td_core *core)
 {
-	return dialog->flow.realm == flow->realm && td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID)) &&
-		td_span_eq(core->from.tag, dialog_get(dialog, DLG_REMOTE_TAG));
+	return dialog->flow.realm == flow->realm &&
+	       td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID)) &&
+	       td_span_eq(core->from.tag, dialog_get(dialog, DLG_REMOTE_TAG));
 }
 
-struct td_span call_contact(const struct td_engine *engine, const struct td_flow *flow, char dst[static 80])
+struct td_span call_contact(
+	const struct td_engine *engine, const struct td_flow *flow, char dst[static 80])
 {
 	struct td_writer out = { dst, dst, dst + 80, false };
 	struct td_sockaddr ours = td_engine_advertised(engine, flow->realm, &flow->local);
@@ -167,9 +173,10 @@ struct td_span call_contact(const struct td_engine *engine, const struct td_flow
 	return call_written(&out);
 }
 
-// The next hop of a URI, where it is an address inside the side's trunk; else the flow the dialog came in on: no peer
-// may point us at somebody else's host.
-static struct td_flow dialog_flow(struct td_engine *engine, struct td_side *side, const struct td_uri *hop)
+// The next hop of a URI, where it is an address inside the side's trunk; else the flow the dialog
+// came in on: no peer may point us at somebody else's host.
+static struct td_flow dialog_flow(
+	struct td_engine *engine, struct td_side *side, const struct td_uri *hop)
 {
 	struct td_flow flow = side->dialog.flow;
 	struct td_sockaddr address = { 0 };
@@ -194,10 +201,10 @@ static struct td_span put_name(struct td_writer *out, struct td_span name, struc
 	return td_span(start, (size_t)(out->pos - start));
 }
 
-// Request-URI and Route lines (§12.2.1.1): a strict router at the top takes the Request-URI and pushes the target to
-// the end of the list.
-static void put_routes(struct td_writer *out, const struct td_dialog *dialog, struct td_request *request,
-	struct td_uri *hop)
+// Request-URI and Route lines (§12.2.1.1): a strict router at the top takes the Request-URI and
+// pushes the target to the end of the list.
+static void put_routes(struct td_writer *out, const struct td_dialog *dialog,
+	struct td_request *request, struct td_uri *hop)
 {
 	struct td_span rest = dialog_get(dialog, DLG_ROUTES), first, lr;
 	struct td_span whole = rest, target = dialog_get(dialog, DLG_TARGET);
@@ -228,17 +235,21 @@ static void put_routes(struct td_writer *out, const struct td_dialog *dialog, st
 	request->routes = td_span(start, (size_t)(out->pos - start));
 }
 
-void dialog_request(struct td_engine *engine, struct td_side *side, enum td_method method, struct td_request *out)
+void dialog_request(struct td_engine *engine, struct td_side *side, enum td_method method,
+	struct td_request *out)
 {
 	struct td_dialog *dialog = &side->dialog;
 	struct td_writer lines = call_writer(engine->calls, engine->calls->lines);
 	struct td_uri hop = { 0 };
 	char tag[TD_TOKEN_LEN];
 
-	*out = (struct td_request){ .method = method, .max_forwards = 70, .call_id = dialog_get(dialog, DLG_CALL_ID) };
+	*out = (struct td_request){
+		.method = method, .max_forwards = 70, .call_id = dialog_get(dialog, DLG_CALL_ID)
+	};
 	dialog_tag(engine, dialog, tag);
 	out->from = put_name(&lines, dialog_get(dialog, DLG_LOCAL), td_span(tag, sizeof(tag)));
-	out->to = put_name(&lines, dialog_get(dialog, DLG_REMOTE), dialog_get(dialog, DLG_REMOTE_TAG));
+	out->to = put_name(
+		&lines, dialog_get(dialog, DLG_REMOTE), dialog_get(dialog, DLG_REMOTE_TAG));
 	put_routes(&lines, dialog, out, &hop);
 	out->flow = dialog_flow(engine, side, &hop);
 	if (method != TD_M_ACK)

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests with our tag: which call and side, may its sender say that, and who handles the method (§12.2.2).
+// Requests with our tag: which call and side, may its sender say that, and who handles the method
+// (§12.2.2).
 #include "sip/call_priv.h"
 
 struct method {
 	uint8_t id; // enum td_method
-	void (*handle)(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-		const struct td_core *core);
+	void (*handle)(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+		const struct td_msg *msg, const struct td_core *core);
 };
 
 static void rx_options(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	call_reply(call->engine, flow, msg, core, 200, TD_SPAN(TD_ALLOW_LINE "Accept: application/sdp\r\n"));
+	call_reply(call->engine, flow, msg, core, 200,
+		TD_SPAN(TD_ALLOW_LINE "Accept: application/sdp\r\n"));
 }
 
 static const struct method methods[] = {
@@ -36,19 +38,22 @@ static struct td_side *side_of_tag(struct td_call *call, uint8_t branch)
 	unsigned number = branch & ~(unsigned)TD_CALL_TAG_A;
 
 	if (!a)
-		return call->answered && call->answered->number == number ? &call->answered->b : NULL;
+		return call->answered && call->answered->number == number ? &call->answered->b
+									  : NULL;
 	if (call->answered)
 		return branch == call->a.dialog.branch ? &call->a : NULL;
 	return number >= 1 && number <= call->n_a_dialogs ? &call->a : NULL;
 }
 
 // An attempt that rings and has that early dialog at its far end; NULL: none.
-static struct td_attempt *attempt_of_tag(struct td_call *call, uint8_t branch, const struct td_flow *flow,
-	const struct td_core *core)
+static struct td_attempt *attempt_of_tag(struct td_call *call, uint8_t branch,
+	const struct td_flow *flow, const struct td_core *core)
 {
-	for (struct td_attempt *attempt = call->answered ? NULL : call->attempts; attempt; attempt = attempt->next) {
+	for (struct td_attempt *attempt = call->answered ? NULL : call->attempts; attempt;
+		attempt = attempt->next) {
 		const struct td_dialog *dialog = &attempt->b.dialog;
-		if (attempt->number != branch || !attempt_running(attempt) || dialog->flow.realm != flow->realm ||
+		if (attempt->number != branch || !attempt_running(attempt) ||
+			dialog->flow.realm != flow->realm ||
 			!td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID)))
 			continue;
 		for (const struct td_fork *fork = attempt->forks; fork; fork = fork->next)
@@ -58,13 +63,15 @@ static struct td_attempt *attempt_of_tag(struct td_call *call, uint8_t branch, c
 	return NULL;
 }
 
-static bool sender_allowed(struct td_engine *engine, struct td_side *side, const struct td_flow *flow)
+static bool sender_allowed(
+	struct td_engine *engine, struct td_side *side, const struct td_flow *flow)
 {
-	return td_ip_eq(&flow->remote, &side->dialog.flow.remote) || trunk_ref_has(engine, &side->trunk, &flow->remote);
+	return td_ip_eq(&flow->remote, &side->dialog.flow.remote) ||
+	       trunk_ref_has(engine, &side->trunk, &flow->remote);
 }
 
-static void no_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+static void no_dialog(struct td_engine *engine, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_response response = { .status = 481 };
 
@@ -86,8 +93,8 @@ static void stranger(struct td_engine *engine, const struct td_flow *flow, const
 		td_respond_stateless(engine, flow, msg, core, &response);
 }
 
-static void dispatch(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+static void dispatch(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_engine *engine = call->engine;
 	struct td_dialog *dialog = &call_side(call, from)->dialog;
@@ -108,10 +115,12 @@ static void dispatch(struct td_call *call, enum call_side_id from, const struct 
 		method->handle(call, from, flow, msg, core);
 }
 
-// The far end takes its ringing back by BYE, which it should not (§15), but which must not leave A waiting.
+// The far end takes its ringing back by BYE, which it should not (§15), but which must not leave A
+// waiting.
 static void early_bye(struct td_attempt *attempt, const struct td_msg *msg)
 {
-	uint16_t reason = td_cause_of_reason(msg), cause = reason ? reason : td_cause_of_status(480);
+	uint16_t reason = td_cause_of_reason(msg),
+		 cause = reason ? reason : td_cause_of_status(480);
 
 	if (attempt->forks->next)
 		return; // the other dialogs of the attempt go on
@@ -120,8 +129,8 @@ static void early_bye(struct td_attempt *attempt, const struct td_msg *msg)
 }
 
 // Inside an early dialog of B.
-static void dispatch_early(struct td_attempt *attempt, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+static void dispatch_early(struct td_attempt *attempt, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_engine *engine = attempt->engine;
 
@@ -139,8 +148,8 @@ static void dispatch_early(struct td_attempt *attempt, const struct td_flow *flo
 	}
 }
 
-void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, const struct td_token *token)
+void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core, const struct td_token *token)
 {
 	struct td_call *call = call_find(engine, token->slot, token->generation);
 	struct td_side *side = call ? side_of_tag(call, token->branch) : NULL;

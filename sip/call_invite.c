@@ -23,7 +23,8 @@ static void stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 const struct td_stx_user call_invite_user = { .cancelled = stx_cancelled, .ended = stx_ended };
 
-// --- refused before there is a call ------------------------------------------------------------------
+// --- refused before there is a call
+// ------------------------------------------------------------------
 
 struct verdict {
 	uint16_t status; // 0: accepted
@@ -36,8 +37,8 @@ static struct verdict refuse(uint16_t status, enum td_counter counter, const cha
 	return (struct verdict){ status, counter, headers, "" };
 }
 
-// limits.cps, which the pools are made for: this engine's share of it, or less where a reload says so. Taken only by a
-// call that nothing else refuses.
+// limits.cps, which the pools are made for: this engine's share of it, or less where a reload says
+// so. Taken only by a call that nothing else refuses.
 static bool too_many_a_second(struct td_engine *engine)
 {
 	struct td_calls *calls = engine->calls;
@@ -55,8 +56,8 @@ static bool too_many_a_second(struct td_engine *engine)
 }
 
 // What the message itself says, and whether the switch takes calls at all.
-static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, const struct td_core *core,
-	uint32_t trunk_in)
+static struct verdict judge(struct td_engine *engine, const struct td_msg *msg,
+	const struct td_core *core, uint32_t trunk_in)
 {
 	const struct td_calls *calls = engine->calls;
 	bool emergency = td_uri_emergency(&core->uri);
@@ -68,7 +69,8 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, 
 	if (core->has_max_forwards && core->max_forwards == 0)
 		return refuse(483, TD_C_SIP_BAD_ANSWERED, "");
 	if (core->contact.whole.len == 0 || core->contact.star)
-		return (struct verdict){ 400, TD_C_SIP_BAD_ANSWERED, "", "No Contact to Send Requests to" };
+		return (struct verdict){ 400, TD_C_SIP_BAD_ANSWERED, "",
+			"No Contact to Send Requests to" };
 	if (msg->body.len > 0 && !core->sdp)
 		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
 	if ((calls->active >= calls->max_calls && !emergency) || calls->pool.n_free == 0)
@@ -81,8 +83,8 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg, 
 }
 
 // Room for the record of this INVITE; without it the INVITE is turned away here.
-static bool row_reserved(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+static bool row_reserved(struct td_engine *engine, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	if (engine->conf.ops->cdr_reserve(engine->conf.host) == 0)
 		return true;
@@ -97,10 +99,12 @@ void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const 
 	if (!row_reserved(engine, flow, msg, core))
 		return;
 	call_reply_with(engine, flow, msg, core, *response);
-	call_cdr_refused(engine, core, td_policy_trunk(engine->policy, trunk_in)->conf.name, response->status);
+	call_cdr_refused(engine, core, td_policy_trunk(engine->policy, trunk_in)->conf.name,
+		response->status);
 }
 
-// --- the A side --------------------------------------------------------------------------------------
+// --- the A side
+// --------------------------------------------------------------------------------------
 
 static int side_a_init(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core)
@@ -163,14 +167,16 @@ int call_invite_reload(struct td_call *call)
 	return call->offered ? td_sdp_parse(&calls->sdp, body.ptr, body.len) : 0;
 }
 
-// --- routing -----------------------------------------------------------------------------------------
+// --- routing
+// -----------------------------------------------------------------------------------------
 
 static int targets_keep(struct td_call *call, const struct td_route_answer *route)
 {
 	struct td_engine *engine = call->engine;
 	uint16_t n = route->n < TD_ATTEMPTS_MAX ? route->n : TD_ATTEMPTS_MAX;
 
-	call->targets = (struct td_call_target *)(void *)td_slab_get(engine->slab, n * (uint32_t)sizeof(*call->targets));
+	call->targets = (struct td_call_target *)(void *)td_slab_get(
+		engine->slab, n * (uint32_t)sizeof(*call->targets));
 	if (!call->targets)
 		return -ENOBUFS;
 	for (uint16_t i = 0; i < n; i++) {
@@ -193,9 +199,11 @@ void call_routed(struct td_call *call, const struct td_route_answer *route, enum
 	const struct td_trunk *trunk = trunk_ref_find(call->engine, &call->a.trunk);
 
 	if (answer != TD_DONE) {
-		uint16_t status = route->sip_code >= 400 && route->sip_code < 700 ? route->sip_code : 404;
+		uint16_t status =
+			route->sip_code >= 400 && route->sip_code < 700 ? route->sip_code : 404;
 		td_engine_count(call->engine, TD_C_SIP_NO_ROUTE);
-		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status), (struct td_span){ 0 });
+		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status),
+			(struct td_span){ 0 });
 		return;
 	}
 	if (targets_keep(call, route) != 0) {
@@ -223,18 +231,20 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 	};
 
 	engine->conf.ops->random(engine->conf.host, &query.random, sizeof(query.random));
-	enum td_answer answer = engine->conf.ops->route(engine->conf.host, &query, call_cookie(call), &route);
+	enum td_answer answer =
+		engine->conf.ops->route(engine->conf.host, &query, call_cookie(call), &route);
 	if (answer == TD_PENDING)
 		call_timer_route(call);
 	else
 		call_routed(call, &route, answer, msg, core);
 }
 
-// --- the call ----------------------------------------------------------------------------------------
+// --- the call
+// ----------------------------------------------------------------------------------------
 
 // Everything the call holds on to. 0, or the status that refuses it.
-static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk, const struct td_flow *flow,
-	const struct td_msg *msg, const struct td_core *core)
+static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
+	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core)
 {
 	if (call_keep_numbers(call, core) != 0 || call_keep_invite(call, msg) != 0)
 		return 503;
@@ -261,7 +271,8 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 	uint16_t status = call_hold(call, trunk, flow, msg, core);
 	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
 	if (!call->stx) {
-		struct td_response busy = { .status = 503, .headers = TD_SPAN(TD_RETRY_AFTER_LINE) };
+		struct td_response busy = { .status = 503,
+			.headers = TD_SPAN(TD_RETRY_AFTER_LINE) };
 		td_respond_stateless(engine, flow, msg, core, &busy);
 		call_end(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION);
 	} else if (status != 0) {
@@ -279,7 +290,8 @@ void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const 
 
 	if (verdict.status != 0) {
 		const struct td_response response = { .status = verdict.status,
-			.reason = td_span_str(verdict.reason), .headers = td_span_str(verdict.headers) };
+			.reason = td_span_str(verdict.reason),
+			.headers = td_span_str(verdict.headers) };
 		td_engine_count(engine, verdict.counter);
 		td_call_refuse(engine, flow, msg, core, trunk_in, &response);
 		return;

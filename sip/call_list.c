@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What others ask of all calls: the operator's list and hang-up, the end of draining, late answers, silent legs.
+// What others ask of all calls: the operator's list and hang-up, the end of draining, late answers,
+// silent legs.
 #include "sip/call_priv.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ uint32_t td_engine_legs(const struct td_engine *engine)
 	return engine->calls->legs;
 }
 
-void td_engine_answer(struct td_engine *engine, uint64_t now_ns, const struct td_late_answer *answer)
+void td_engine_answer(
+	struct td_engine *engine, uint64_t now_ns, const struct td_late_answer *answer)
 {
 	struct td_call *call = call_of_cookie(engine, answer->cookie);
 
@@ -34,7 +36,8 @@ void td_engine_answer(struct td_engine *engine, uint64_t now_ns, const struct td
 	if (call_invite_reload(call) != 0)
 		call_fail(call, TD_RELEASED_SWITCH, 500, CAUSE_PROTOCOL, (struct td_span){ 0 });
 	else
-		call_routed(call, &answer->route, answer->answer, &engine->calls->invite_msg, &engine->calls->invite_core);
+		call_routed(call, &answer->route, answer->answer, &engine->calls->invite_msg,
+			&engine->calls->invite_core);
 	call_settle(call);
 }
 
@@ -56,7 +59,9 @@ static uint64_t id_sequence(struct td_span id)
 	uint64_t sequence = 0;
 
 	for (uint32_t i = 0; i < id.len; i++)
-		sequence = id.ptr[i] >= '0' && id.ptr[i] <= '9' ? 10 * sequence + (uint64_t)(id.ptr[i] - '0') : 0;
+		sequence = id.ptr[i] >= '0' && id.ptr[i] <= '9'
+				   ? 10 * sequence + (uint64_t)(id.ptr[i] - '0')
+				   : 0;
 	return sequence;
 }
 
@@ -95,7 +100,8 @@ uint32_t td_engine_hangup_all(struct td_engine *engine, uint64_t now_ns, uint32_
 	return calls->active;
 }
 
-static void view_legs(struct td_engine *engine, const struct td_side *side, char name, struct td_call_view *view)
+static void view_legs(
+	struct td_engine *engine, const struct td_side *side, char name, struct td_call_view *view)
 {
 	for (unsigned i = 0; side->media && i < side->media->n_streams; i++) {
 		const struct td_media_leg *leg = &side->media->legs[i];
@@ -106,15 +112,19 @@ static void view_legs(struct td_engine *engine, const struct td_side *side, char
 		out->side = name;
 		out->local = leg->rtp;
 		engine->conf.ops->leg_stats(engine->conf.host, leg->id, &out->stats);
-		out->remote = out->stats.remote.family ? out->stats.remote : side->media->sdp.streams[i].rtp;
+		out->remote = out->stats.remote.family ? out->stats.remote
+						       : side->media->sdp.streams[i].rtp;
 	}
 }
 
 static void view_fill(struct td_call *call, struct td_call_view *view)
 {
 	static const char *const states[] = {
-		[CALL_ROUTING] = "routing", [CALL_CALLING] = "calling", [CALL_RINGING] = "ringing",
-		[CALL_ANSWERED] = "answered", [CALL_ENDING] = "ending",
+		[CALL_ROUTING] = "routing",
+		[CALL_CALLING] = "calling",
+		[CALL_RINGING] = "ringing",
+		[CALL_ANSWERED] = "answered",
+		[CALL_ENDING] = "ending",
 	};
 	const struct td_attempt *attempt = call->answered ? call->answered : call->attempts;
 
@@ -122,7 +132,8 @@ static void view_fill(struct td_call *call, struct td_call_view *view)
 	call_id_text(call->engine, call->sequence, view->id);
 	memcpy(view->trunk_in, call->a.trunk.name, sizeof(view->trunk_in));
 	td_span_cstr(td_span(call->names, call->from_len), view->from, sizeof(view->from));
-	td_span_cstr(td_span(call->names + call->from_len, call->to_len), view->to, sizeof(view->to));
+	td_span_cstr(
+		td_span(call->names + call->from_len, call->to_len), view->to, sizeof(view->to));
 	memcpy(view->codec, call->codec, sizeof(view->codec));
 	view->start_us = call->start_us;
 	view->answer_us = call->answer_us;
@@ -133,7 +144,8 @@ static void view_fill(struct td_call *call, struct td_call_view *view)
 	view_legs(call->engine, &attempt->b, 'b', view);
 }
 
-uint32_t td_engine_list(struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max)
+uint32_t td_engine_list(
+	struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max)
 {
 	uint32_t n = 0;
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Media legs of a call: which stream of which side has one, where it sends, and whose partner it is.
+// Media legs of a call: which stream of which side has one, where it sends, and whose partner it
+// is.
 #include "sip/call_priv.h"
 
 static uint32_t media_head_bytes(unsigned n_streams)
 {
-	uint32_t bytes = (uint32_t)(offsetof(struct td_media, sdp.streams) + n_streams * sizeof(struct td_sdp_stream));
+	uint32_t bytes = (uint32_t)(offsetof(struct td_media, sdp.streams) +
+				    n_streams * sizeof(struct td_sdp_stream));
 
 	return (bytes + 7) & ~7u;
 }
@@ -12,7 +14,8 @@ static uint32_t media_head_bytes(unsigned n_streams)
 // A block for that many streams, with the legs where they belong.
 static struct td_media *media_block(struct td_engine *engine, unsigned n_streams)
 {
-	uint32_t head = media_head_bytes(n_streams), bytes = head + n_streams * (uint32_t)sizeof(struct td_media_leg);
+	uint32_t head = media_head_bytes(n_streams),
+		 bytes = head + n_streams * (uint32_t)sizeof(struct td_media_leg);
 	char *block = td_slab_get(engine->slab, bytes);
 
 	if (!block)
@@ -37,7 +40,8 @@ static bool media_resize(struct td_engine *engine, struct td_side *side, unsigne
 	unsigned kept = n_streams < old->n_streams ? n_streams : old->n_streams;
 	size_t from = offsetof(struct td_media, sdp);
 	memcpy((char *)media + from, (const char *)old + from,
-		offsetof(struct td_media, sdp.streams) - from + kept * sizeof(struct td_sdp_stream));
+		offsetof(struct td_media, sdp.streams) - from +
+			kept * sizeof(struct td_sdp_stream));
 	memcpy(media->legs, old->legs, kept * sizeof(*media->legs));
 	td_slab_put(engine->slab, (char *)old);
 	side->media = media;
@@ -52,7 +56,8 @@ struct td_media *media_new(struct td_engine *engine)
 	if (!media)
 		return NULL;
 	engine->conf.ops->random(engine->conf.host, &session_id, sizeof(session_id));
-	td_sdp_side_init(&media->sdp, session_id >> 2); // stays below 2^62: some peers read a signed number
+	td_sdp_side_init(
+		&media->sdp, session_id >> 2); // stays below 2^62: some peers read a signed number
 	return media;
 }
 
@@ -149,7 +154,8 @@ static int legs_fit(struct td_call *call, struct td_side *from, struct td_side *
 	return 0;
 }
 
-uint16_t media_send(struct td_call *call, struct td_side *from, struct td_side *to, struct td_writer *out)
+uint16_t media_send(
+	struct td_call *call, struct td_side *from, struct td_side *to, struct td_writer *out)
 {
 	struct td_leg_local local[TD_STREAMS_MAX] = { 0 };
 
@@ -161,20 +167,24 @@ uint16_t media_send(struct td_call *call, struct td_side *from, struct td_side *
 		local[i].rtp = local[i].rtcp = to->media->legs[i].rtp;
 		local[i].rtcp.port++;
 	}
-	return status_of_fault(td_sdp_rewrite(&call->engine->calls->sdp, &to->media->sdp, local, out));
+	return status_of_fault(
+		td_sdp_rewrite(&call->engine->calls->sdp, &to->media->sdp, local, out));
 }
 
 // What one side may do to another, seen from the other.
 static unsigned direction_swap(unsigned direction)
 {
-	return (direction & TD_SDP_SENDONLY ? TD_SDP_RECVONLY : 0u) | (direction & TD_SDP_RECVONLY ? TD_SDP_SENDONLY : 0u);
+	return (direction & TD_SDP_SENDONLY ? TD_SDP_RECVONLY : 0u) |
+	       (direction & TD_SDP_RECVONLY ? TD_SDP_SENDONLY : 0u);
 }
 
-static void leg_modify(struct td_engine *engine, const struct td_side *side, const struct td_side *other, unsigned i,
-	bool answered)
+static void leg_modify(struct td_engine *engine, const struct td_side *side,
+	const struct td_side *other, unsigned i, bool answered)
 {
-	const struct td_sdp_stream *mine = &side->media->sdp.streams[i], *far = &other->media->sdp.streams[i];
-	unsigned allowed = i < other->media->sdp.n_media ? direction_swap(far->direction) : TD_SDP_SENDRECV;
+	const struct td_sdp_stream *mine = &side->media->sdp.streams[i],
+				   *far = &other->media->sdp.streams[i];
+	unsigned allowed =
+		i < other->media->sdp.n_media ? direction_swap(far->direction) : TD_SDP_SENDRECV;
 	unsigned direction = mine->active ? mine->direction & allowed : TD_SDP_INACTIVE;
 	struct td_leg_modify modify = {
 		.rtp = mine->rtp,
@@ -182,7 +192,7 @@ static void leg_modify(struct td_engine *engine, const struct td_side *side, con
 		.peer = other->media->legs[i].id,
 		// Whoever sends at the far end is received by the switch.
 		.direction = (uint8_t)((direction & TD_SDP_SENDONLY ? TD_LEG_RECV : 0) |
-			(direction & TD_SDP_RECVONLY ? TD_LEG_SEND : 0)),
+				       (direction & TD_SDP_RECVONLY ? TD_LEG_SEND : 0)),
 		.reopen = true,
 		.rtcp_mux = mine->rtcp_mux,
 		.timeout_s = answered && direction & TD_SDP_SENDONLY ? side->media_timeout_s : 0,
@@ -197,7 +207,8 @@ void media_connect(struct td_call *call, struct td_attempt *attempt, bool answer
 
 	if (!a->media || !b->media)
 		return;
-	unsigned n = a->media->n_streams < b->media->n_streams ? a->media->n_streams : b->media->n_streams;
+	unsigned n = a->media->n_streams < b->media->n_streams ? a->media->n_streams
+							       : b->media->n_streams;
 	for (unsigned i = 0; i < n; i++) {
 		if (a->media->legs[i].id != 0)
 			leg_modify(call->engine, a, b, i, answered);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The inside of calls, for call_*.c alone.
 //
-// Owner: the engine's thread. A struct td_call comes from a pool; attempts, dialog texts and everything that only lives
-// until the answer come from the engine's slab and go back as early as they can: an established call is what is left.
+// Owner: the engine's thread. A struct td_call comes from a pool; attempts, dialog texts and
+// everything that only lives until the answer come from the engine's slab and go back as early as
+// they can: an established call is what is left.
 //
-// Rule of lifetimes: no function below destroys a call. Every entry point (message, transaction event, timer, operator)
-// ends with call_settle(), which destroys what has ended and has nothing outstanding.
+// Rule of lifetimes: no function below destroys a call. Every entry point (message, transaction
+// event, timer, operator) ends with call_settle(), which destroys what has ended and has nothing
+// outstanding.
 #pragma once
 
 #include "sip/engine_priv.h"
@@ -16,7 +18,8 @@
 #define CALL_RELAYS_MAX 8       // in-dialog requests of one call under way at once
 #define CALL_ROUTES_MAX 32      // entries of a route set
 #define CALL_ROUTE_WAIT_MS 5000 // a pending route question
-#define CALL_TIMER_C_MS 180000  // an INVITE that rings without end (§16.6), where nothing else is configured
+#define CALL_TIMER_C_MS                                                                            \
+	180000 // an INVITE that rings without end (§16.6), where nothing else is configured
 #define CALL_NUMBER_MAX (TD_CDR_TEXT_LEN - 1)
 
 #define CALL_SDP_TYPE TD_SPAN("application/sdp")
@@ -53,12 +56,22 @@ struct td_trunk_ref {
 };
 
 // Texts of a dialog, in one slab block one after the other.
-enum dialog_text { DLG_CALL_ID, DLG_LOCAL, DLG_REMOTE, DLG_REMOTE_TAG, DLG_TARGET, DLG_ROUTES, DLG__COUNT };
+enum dialog_text {
+	DLG_CALL_ID,
+	DLG_LOCAL,
+	DLG_REMOTE,
+	DLG_REMOTE_TAG,
+	DLG_TARGET,
+	DLG_ROUTES,
+	DLG__COUNT
+};
 
-// One side's dialog (RFC 3261 §12). The local tag is not kept: it is the token of (slot, generation, branch).
+// One side's dialog (RFC 3261 §12). The local tag is not kept: it is the token of (slot,
+// generation, branch).
 struct td_dialog {
 	struct td_flow flow;
-	uint32_t slot, generation; // of the call, for our tag; outlives the call in a given-up attempt
+	uint32_t slot,
+		generation; // of the call, for our tag; outlives the call in a given-up attempt
 	uint32_t local_cseq, remote_cseq;
 	char *text;
 	uint16_t len[DLG__COUNT];
@@ -71,7 +84,8 @@ struct td_media_leg {
 	struct td_sockaddr rtp; // ours as it stands in SDP; RTCP is the next port
 };
 
-// An established call keeps the streams it uses and no more: sdp is cut after streams[n_streams], the legs follow.
+// An established call keeps the streams it uses and no more: sdp is cut after streams[n_streams],
+// the legs follow.
 struct td_media {
 	struct td_media_leg *legs; // n_streams, in the same block
 	uint8_t n_streams;
@@ -120,7 +134,8 @@ struct td_attempt {
 	uint64_t start_us, ring_us;
 	uint64_t put_down; // hash of the last remote tag that got ACK and BYE
 	uint32_t ring_timeout_ms, max_duration_s;
-	uint8_t failover_codes[16]; // 3xx and 4xx less 300: what is above fails over anyway, or never
+	uint8_t failover_codes[16]; // 3xx and 4xx less 300: what is above fails over anyway, or
+				    // never
 	uint8_t n_failover_codes;
 	uint8_t number; // from 1: the branch of our tag
 	uint8_t state;  // enum attempt_state
@@ -128,34 +143,38 @@ struct td_attempt {
 	bool closed;    // its row is written, trunk and legs are given back
 };
 
-static_assert(sizeof(struct td_attempt) <= 320, "a block of the slab; every established call has one");
+static_assert(
+	sizeof(struct td_attempt) <= 320, "a block of the slab; every established call has one");
 
 struct td_call_target {
 	struct td_trunk_ref trunk;
 	struct td_sockaddr peer;
 };
 
-// An in-dialog request on its way through: server transaction on one side, client transaction on the other.
+// An in-dialog request on its way through: server transaction on one side, client transaction on
+// the other.
 struct td_relay {
 	struct td_relay *next;
 	struct td_call *call;
-	struct td_stx *stx; // NULL: answered and forgotten
-	struct td_ctx *ctx; // NULL: gone
+	struct td_stx *stx;    // NULL: answered and forgotten
+	struct td_ctx *ctx;    // NULL: gone
 	struct td_timer timer; // re-INVITE: its end
 	struct td_far_ack ack;
-	struct td_span contact;      // slab: the requester's new remote target, valid with the 2xx (§12.2)
-	struct td_sdp_side *saved;   // slab: both sides' SDP before a re-INVITE
-	uint8_t from;                // enum call_side_id
-	uint32_t cseq;               // the requester's
-	bool invite, offer, done;    // offer: the request carried it; done: finally answered
+	struct td_span
+		contact; // slab: the requester's new remote target, valid with the 2xx (§12.2)
+	struct td_sdp_side *saved; // slab: both sides' SDP before a re-INVITE
+	uint8_t from;              // enum call_side_id
+	uint32_t cseq;             // the requester's
+	bool invite, offer, done;  // offer: the request carried it; done: finally answered
 };
 
 // A 2xx to an INVITE, repeated until its ACK (§13.3.1.4).
 struct td_ack_wait {
 	struct td_timer timer;
 	struct td_stx *stx;
-	struct td_far_ack *far;  // the INVITE on the other side whose ACK needs the answer in this one; NULL: none
-	struct td_relay *relay;  // NULL: the call's own INVITE
+	struct td_far_ack *far; // the INVITE on the other side whose ACK needs the answer in this
+				// one; NULL: none
+	struct td_relay *relay; // NULL: the call's own INVITE
 	uint64_t deadline_ms;
 	uint32_t interval_ms;
 	uint32_t cseq;
@@ -166,31 +185,31 @@ struct td_ack_wait {
 
 struct td_call {
 	struct td_engine *engine;
-	struct td_stx *stx; // A's INVITE; NULL once gone or forgotten
+	struct td_stx *stx;          // A's INVITE; NULL once gone or forgotten
 	struct td_attempt *attempts; // newest first
 	struct td_attempt *answered;
 	struct td_relay *relays;
-	struct td_relay *reinvite;   // the one INVITE that is under way inside the call
+	struct td_relay *reinvite;      // the one INVITE that is under way inside the call
 	struct td_call_target *targets; // slab, until answered
-	struct td_span invite;       // slab: A's INVITE for later attempts, until answered
-	struct td_span privacy;      // slab
-	char *names;                 // slab: from number, to number
+	struct td_span invite;          // slab: A's INVITE for later attempts, until answered
+	struct td_span privacy;         // slab
+	char *names;                    // slab: from number, to number
 	struct td_side a;
-	struct td_timer timer;       // route answer, set-up time, duration
+	struct td_timer timer; // route answer, set-up time, duration
 	struct td_ack_wait ack;
-	struct td_cdr_side b_stats;  // of the attempt closed last
+	struct td_cdr_side b_stats; // of the attempt closed last
 	uint64_t sequence;
 	uint64_t start_us, ring_us, answer_us, answer_ns;
-	uint32_t invite_cseq;        // A's
+	uint32_t invite_cseq; // A's
 	uint16_t best_status, best_cause;
-	uint16_t end_cause;          // Reason of a BYE that is held back
-	uint8_t state;               // enum call_state
-	uint8_t n_a_dialogs;         // A-side tags given out
+	uint16_t end_cause;  // Reason of a BYE that is held back
+	uint8_t state;       // enum call_state
+	uint8_t n_a_dialogs; // A-side tags given out
 	uint8_t n_targets, next_target, n_attempts, n_relays;
 	uint8_t from_len, to_len;
-	uint8_t byes;                // BYEs without an answer
-	char codec[24];              // of the last answer
-	bool counted; // against the limits of the whole switch
+	uint8_t byes;   // BYEs without an answer
+	char codec[24]; // of the last answer
+	bool counted;   // against the limits of the whole switch
 	bool emergency, offered, early_single;
 };
 
@@ -198,7 +217,7 @@ struct td_calls {
 	struct td_engine *engine;
 	struct td_pool pool;
 	uint32_t max_calls, active, legs, orphans;
-	uint32_t cps;                 // limits.cps as this engine keeps it, 0: not asked yet
+	uint32_t cps; // limits.cps as this engine keeps it, 0: not asked yet
 	uint64_t cps_interval_ns, cps_full_at_ns;
 	uint64_t sequence;
 	uint32_t hangup_cursor;
@@ -206,7 +225,7 @@ struct td_calls {
 	char *headers, *body, *lines; // scratch texts of text_cap each, valid inside one event
 	struct td_msg invite_msg;     // A's INVITE read again
 	struct td_core invite_core;
-	struct td_sdp sdp;            // the SDP being looked at
+	struct td_sdp sdp; // the SDP being looked at
 };
 
 static inline struct td_writer call_writer(const struct td_calls *calls, char *scratch)
@@ -236,46 +255,59 @@ static inline enum call_side_id side_other(enum call_side_id id)
 }
 
 // --- call.c
-struct td_call *call_new(struct td_engine *engine); // the caller has seen that the pool is not empty
-void call_settle(struct td_call *call);             // destroys it if it has ended; the last thing an entry point does
+struct td_call *call_new(
+	struct td_engine *engine); // the caller has seen that the pool is not empty
+void call_settle(
+	struct td_call *call); // destroys it if it has ended; the last thing an entry point does
 struct td_call *call_find(struct td_engine *engine, uint32_t slot, uint32_t generation);
 uint64_t call_cookie(const struct td_call *call);
 struct td_call *call_of_cookie(struct td_engine *engine, uint64_t cookie);
 void call_text_free(struct td_engine *engine, struct td_span *text);
 void call_setup_free(struct td_call *call); // what is only needed until the answer
-// Ends the call for the books: legs, trunks, timers, CDR, log. Says nothing to either side. Idempotent.
+// Ends the call for the books: legs, trunks, timers, CDR, log. Says nothing to either side.
+// Idempotent.
 void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause);
 
 // --- call_trunk.c
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index);
-const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_trunk_ref *ref); // NULL: gone
-int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref, const struct td_trunk *trunk, bool limits,
+const struct td_trunk *trunk_ref_find(
+	const struct td_engine *engine, struct td_trunk_ref *ref); // NULL: gone
+int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_trunk *trunk, bool limits,
 	bool new_call); // 0, -EDQUOT, -EAGAIN
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref);
 // The same for the limits of the whole switch; an emergency call is counted and passes.
 int call_limits_acquire(struct td_call *call);
 void call_limits_release(struct td_call *call);
-bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref, const struct td_sockaddr *address);
+bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_sockaddr *address);
 
 // --- call_dialog.c
 struct td_span dialog_get(const struct td_dialog *dialog, enum dialog_text text);
 // Replaces all texts; fields may point into the old ones. 0 or -ENOBUFS.
-int dialog_set(struct td_engine *engine, struct td_dialog *dialog, const struct td_span fields[DLG__COUNT]);
+int dialog_set(struct td_engine *engine, struct td_dialog *dialog,
+	const struct td_span fields[DLG__COUNT]);
 int dialog_set_target(struct td_engine *engine, struct td_dialog *dialog, struct td_span target);
 void dialog_free(struct td_engine *engine, struct td_dialog *dialog);
-void dialog_tag(const struct td_engine *engine, const struct td_dialog *dialog, char tag[TD_TOKEN_LEN]);
+void dialog_tag(
+	const struct td_engine *engine, const struct td_dialog *dialog, char tag[TD_TOKEN_LEN]);
 struct td_span name_without_params(const struct td_name_addr *name);
-// The route set that Record-Route spells: as it stands for a UAS, reversed for a UAC (§12.1). 0, -EBADMSG, -ENOBUFS.
+// The route set that Record-Route spells: as it stands for a UAS, reversed for a UAC (§12.1). 0,
+// -EBADMSG, -ENOBUFS.
 int dialog_routes(const struct td_msg *msg, bool reversed, struct td_writer *out);
-// Remote tag, target and route set of a B-side dialog from a response (§12.1.2). 0, -EBADMSG, -ENOBUFS.
+// Remote tag, target and route set of a B-side dialog from a response (§12.1.2). 0, -EBADMSG,
+// -ENOBUFS.
 int dialog_learn(struct td_engine *engine, struct td_dialog *dialog, const struct td_msg *msg,
 	const struct td_core *core);
-bool dialog_matches(const struct td_dialog *dialog, const struct td_flow *flow, const struct td_core *core);
-// A request inside the dialog, without headers and body; its spans live in calls->lines. CSeq is the next one, for ACK
-// it is the caller's to set.
-void dialog_request(struct td_engine *engine, struct td_side *side, enum td_method method, struct td_request *out);
+bool dialog_matches(
+	const struct td_dialog *dialog, const struct td_flow *flow, const struct td_core *core);
+// A request inside the dialog, without headers and body; its spans live in calls->lines. CSeq is
+// the next one, for ACK it is the caller's to set.
+void dialog_request(struct td_engine *engine, struct td_side *side, enum td_method method,
+	struct td_request *out);
 // "<sip:10.0.0.1:5060>" of the flow's local address as peers see it.
-struct td_span call_contact(const struct td_engine *engine, const struct td_flow *flow, char dst[static 80]);
+struct td_span call_contact(
+	const struct td_engine *engine, const struct td_flow *flow, char dst[static 80]);
 
 // --- call_media.c
 struct td_media *media_new(struct td_engine *engine);
@@ -283,29 +315,39 @@ struct td_media *media_new(struct td_engine *engine);
 void media_fold(struct td_engine *engine, struct td_side *a, struct td_side *b);
 // Room for TD_STREAMS_MAX again, before the SDP may change. false: no memory, nothing changed.
 bool media_unfold(struct td_engine *engine, struct td_side *side);
-// Reads a body of SDP into the side. 0, or the status that refuses it. The parsed SDP stays in calls->sdp.
+// Reads a body of SDP into the side. 0, or the status that refuses it. The parsed SDP stays in
+// calls->sdp.
 uint16_t media_receive(struct td_call *call, struct td_side *side, struct td_span body, bool offer);
-// Writes calls->sdp, received from one side, for the other, opening the legs that it needs. 0 or a status.
-uint16_t media_send(struct td_call *call, struct td_side *from, struct td_side *to, struct td_writer *out);
+// Writes calls->sdp, received from one side, for the other, opening the legs that it needs. 0 or a
+// status.
+uint16_t media_send(
+	struct td_call *call, struct td_side *from, struct td_side *to, struct td_writer *out);
 // Joins the legs of A and of that attempt as their SDPs now say. answered: time-outs run.
 void media_connect(struct td_call *call, struct td_attempt *attempt, bool answered);
 void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_side *stats);
 
 // --- call_answer.c, call_ack.c
-void attempt_answered(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
-void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg,
+void attempt_answered(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
+void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt,
+	const struct td_msg *msg,
 	const struct td_core *core); // ACK and BYE to a 2xx that nobody wants
 void ack_send(struct td_engine *engine, struct td_side *side, struct td_far_ack *ack);
-void ack_wait_start(struct td_call *call, enum call_side_id side, struct td_stx *stx, uint32_t cseq);
+void ack_wait_start(
+	struct td_call *call, enum call_side_id side, struct td_stx *stx, uint32_t cseq);
 void ack_wait_stop(struct td_call *call);
-void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg *msg, const struct td_core *core);
+void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg *msg,
+	const struct td_core *core);
 
 // --- call_attempt.c
-// Tries the targets left; none left: the call fails with the best answer so far. msg NULL: A's INVITE is read again.
+// Tries the targets left; none left: the call fails with the best answer so far. msg NULL: A's
+// INVITE is read again.
 void call_next_target(struct td_call *call, const struct td_msg *msg, const struct td_core *core);
-void attempt_give_up(struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason);
+void attempt_give_up(
+	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason);
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause);
-void attempt_failed(struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg);
+void attempt_failed(
+	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg);
 void attempt_free(struct td_engine *engine, struct td_attempt *attempt);
 void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt);
 bool attempt_running(const struct td_attempt *attempt);
@@ -313,66 +355,77 @@ extern const struct td_ctx_user attempt_user;
 extern const struct td_stx_user call_invite_user;
 
 // --- call_invite.c
-int call_invite_reload(struct td_call *call); // 0 or -EBADMSG: invite_msg, invite_core and sdp are A's INVITE again
+int call_invite_reload(struct td_call
+		*call); // 0 or -EBADMSG: invite_msg, invite_core and sdp are A's INVITE again
 void call_routed(struct td_call *call, const struct td_route_answer *route, enum td_answer answer,
 	const struct td_msg *msg, const struct td_core *core);
 
 // --- call_ring.c
-struct td_fork *attempt_fork(struct td_attempt *attempt, struct td_span tag); // finds or makes it; NULL: no room
-uint8_t call_a_branch(struct td_call *call); // a fresh A-side tag
-void attempt_provisional(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
+struct td_fork *attempt_fork(
+	struct td_attempt *attempt, struct td_span tag); // finds or makes it; NULL: no room
+uint8_t call_a_branch(struct td_call *call);             // a fresh A-side tag
+void attempt_provisional(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
 
 // --- call_respond.c
 // What a response to A's INVITE is written from; body empty: none.
-int call_respond_a(struct td_call *call, uint16_t status, uint8_t branch, struct td_span headers, struct td_span body);
+int call_respond_a(struct td_call *call, uint16_t status, uint8_t branch, struct td_span headers,
+	struct td_span body);
 // A final refusal of A's INVITE.
 void call_refuse_a(struct td_call *call, uint16_t status, struct td_span headers);
 // Refuses A's INVITE and ends the call.
-void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause, struct td_span headers);
+void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause,
+	struct td_span headers);
 // A final answer to a request that nobody else has to hear of, retransmissions absorbed.
 void call_reply(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, uint16_t status, struct td_span headers);
 void call_reply_with(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, struct td_response response); // to_tag is set here
-// What one side's refusal is for the other: redirections and challenges are meant for the switch alone.
+// What one side's refusal is for the other: redirections and challenges are meant for the switch
+// alone.
 uint16_t status_for_other(uint16_t status);
 // Headers that pass from one side to the other, into calls->headers.
-struct td_writer call_relayed(struct td_call *call, const struct td_side *from, const struct td_side *to,
-	const struct td_msg *msg);
+struct td_writer call_relayed(struct td_call *call, const struct td_side *from,
+	const struct td_side *to, const struct td_msg *msg);
 void call_put_reason(struct td_writer *out, uint16_t cause); // "Reason: Q.850;cause=16\r\n"
 
 // --- call_bye.c
 // BYE to one side (held back while its ACK is due, §15). headers: complete lines.
 void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers);
-void call_bye_held(struct td_call *call, enum call_side_id to); // the one that waited for its ACK, with the cause of the end
+void call_bye_held(struct td_call *call,
+	enum call_side_id to); // the one that waited for its ACK, with the cause of the end
 // BYE or CANCEL to both sides, by the switch.
 void call_hangup(struct td_call *call, uint16_t status, uint16_t cause);
-void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core);
+void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core);
 
 // --- call_cancel.c
-void call_cancelled(struct td_call *call, const struct td_msg *cancel); // CANCEL or BYE of A before the answer
+void call_cancelled(
+	struct td_call *call, const struct td_msg *cancel); // CANCEL or BYE of A before the answer
 
 // --- call_relay.c, call_reinvite.c
 struct td_relay *relay_new(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
-	const struct td_msg *msg, const struct td_core *core, const struct td_stx_user *user); // NULL: refused already
-void relay_drop(struct td_relay *relay); // forgets it; its transactions go on alone
+	const struct td_msg *msg, const struct td_core *core,
+	const struct td_stx_user *user);   // NULL: refused already
+void relay_drop(struct td_relay *relay);   // forgets it; its transactions go on alone
 void relay_settle(struct td_relay *relay); // frees it when both transactions have gone
 void relay_respond(struct td_relay *relay, const struct td_response *response);
 void relay_abort(struct td_call *call); // the call ends: what is open is answered
-void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core);
+void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core);
 void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core);
 
 // --- call_cdr.c
-uint32_t call_id_text(const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN]);
+uint32_t call_id_text(
+	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN]);
 void call_cdr_start(struct td_call *call);
 void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t cause);
 void call_cdr_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause,
 	const struct td_cdr_side *a);
 // The row of an INVITE that was refused before there was a call.
-void call_cdr_refused(struct td_engine *engine, const struct td_core *core, const char *trunk_in, uint16_t status);
+void call_cdr_refused(struct td_engine *engine, const struct td_core *core, const char *trunk_in,
+	uint16_t status);
 uint32_t call_number(const struct td_uri *uri, char dst[static CALL_NUMBER_MAX + 1]);
 
 // --- call_timer.c

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// INVITE inside the call, from either side to the other: hold, resume, another codec, another address (§14). One at a
-// time; whoever comes meanwhile gets 491 and takes its own time by the rule of who owns the Call-ID.
+// INVITE inside the call, from either side to the other: hold, resume, another codec, another
+// address (§14). One at a time; whoever comes meanwhile gets 491 and takes its own time by the rule
+// of who owns the Call-ID.
 #include "sip/call_priv.h"
 
-// --- what a refused offer leaves behind ------------------------------------------------------------------
+// --- what a refused offer leaves behind
+// ------------------------------------------------------------------
 
 static int session_save(struct td_relay *relay)
 {
 	struct td_call *call = relay->call;
 	char *block;
 
-	if (!media_unfold(call->engine, &call->a) || !media_unfold(call->engine, &call->answered->b))
+	if (!media_unfold(call->engine, &call->a) ||
+		!media_unfold(call->engine, &call->answered->b))
 		return -1;
 	block = td_slab_get(call->engine->slab, 2 * sizeof(struct td_sdp_side));
 	if (!block)
@@ -33,7 +36,8 @@ static void session_restore(struct td_relay *relay)
 	}
 }
 
-// --- the answer ------------------------------------------------------------------------------------------
+// --- the answer
+// ------------------------------------------------------------------------------------------
 
 static void reinvite_refuse(struct td_relay *relay, uint16_t status, struct td_span headers)
 {
@@ -45,11 +49,12 @@ static void reinvite_refuse(struct td_relay *relay, uint16_t status, struct td_s
 }
 
 // The SDP of a 2xx for the requester: an answer, or the offer that its request asked for.
-static uint16_t reinvite_sdp(struct td_relay *relay, const struct td_msg *msg, const struct td_core *core,
-	struct td_writer *body)
+static uint16_t reinvite_sdp(struct td_relay *relay, const struct td_msg *msg,
+	const struct td_core *core, struct td_writer *body)
 {
 	struct td_call *call = relay->call;
-	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	struct td_side *to = call_side(call, relay->from),
+		       *from = call_side(call, side_other(relay->from));
 
 	if (!core->sdp)
 		return 500;
@@ -57,11 +62,13 @@ static uint16_t reinvite_sdp(struct td_relay *relay, const struct td_msg *msg, c
 	return status ? status : media_send(call, from, to, body);
 }
 
-static void reinvite_accepted(struct td_relay *relay, const struct td_msg *msg, const struct td_core *core)
+static void reinvite_accepted(
+	struct td_relay *relay, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = relay->call;
 	struct td_engine *engine = call->engine;
-	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	struct td_side *to = call_side(call, relay->from),
+		       *from = call_side(call, side_other(relay->from));
 	struct td_writer body = call_writer(engine->calls, engine->calls->body);
 	char contact[80];
 
@@ -99,7 +106,8 @@ static void reinvite_accepted(struct td_relay *relay, const struct td_msg *msg, 
 static void reinvite_refused(struct td_relay *relay, const struct td_msg *msg)
 {
 	struct td_call *call = relay->call;
-	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	struct td_side *to = call_side(call, relay->from),
+		       *from = call_side(call, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 
 	reinvite_refuse(relay, status_for_other(msg->status), call_written(&headers));
@@ -114,7 +122,8 @@ static void reinvite_refused(struct td_relay *relay, const struct td_msg *msg)
 static void reinvite_provisional(struct td_relay *relay, const struct td_msg *msg)
 {
 	struct td_call *call = relay->call;
-	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	struct td_side *to = call_side(call, relay->from),
+		       *from = call_side(call, side_other(relay->from));
 	char contact[80];
 
 	if (msg->status == 100 || !relay->stx)
@@ -128,10 +137,11 @@ static void reinvite_provisional(struct td_relay *relay, const struct td_msg *ms
 	td_stx_respond(call->engine, relay->stx, &response);
 }
 
-// --- its transactions ------------------------------------------------------------------------------------
+// --- its transactions
+// ------------------------------------------------------------------------------------
 
-static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
-	const struct td_core *core, const struct td_flow *flow)
+static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx,
+	const struct td_msg *msg, const struct td_core *core, const struct td_flow *flow)
 {
 	struct td_relay *relay = td_ctx_data(ctx);
 	struct td_call *call = relay->call;
@@ -173,8 +183,10 @@ static const struct td_ctx_user reinvite_ctx_user = {
 	.ended = reinvite_ctx_ended,
 };
 
-// The far end may still accept: its answer is the one that counts, so that both sides agree on the session.
-static void reinvite_cancelled(struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
+// The far end may still accept: its answer is the one that counts, so that both sides agree on the
+// session.
+static void reinvite_cancelled(
+	struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
 {
 	struct td_relay *relay = td_stx_data(stx);
 
@@ -200,16 +212,19 @@ static void reinvite_stx_ended(struct td_engine *engine, struct td_stx *stx)
 	relay_settle(relay);
 }
 
-static const struct td_stx_user reinvite_stx_user = { .cancelled = reinvite_cancelled, .ended = reinvite_stx_ended };
+static const struct td_stx_user reinvite_stx_user = { .cancelled = reinvite_cancelled,
+	.ended = reinvite_stx_ended };
 
-// --- the request -----------------------------------------------------------------------------------------
+// --- the request
+// -----------------------------------------------------------------------------------------
 
-static int reinvite_send(struct td_relay *relay, const struct td_msg *msg, const struct td_core *core,
-	const struct td_writer *body)
+static int reinvite_send(struct td_relay *relay, const struct td_msg *msg,
+	const struct td_core *core, const struct td_writer *body)
 {
 	struct td_call *call = relay->call;
 	struct td_engine *engine = call->engine;
-	struct td_side *from = call_side(call, relay->from), *to = call_side(call, side_other(relay->from));
+	struct td_side *from = call_side(call, relay->from),
+		       *to = call_side(call, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 	struct td_request request;
 	char contact[80];
@@ -230,12 +245,15 @@ static int reinvite_send(struct td_relay *relay, const struct td_msg *msg, const
 }
 
 // 0, or the status that refuses the request.
-static uint16_t reinvite_pass(struct td_relay *relay, const struct td_msg *msg, const struct td_core *core)
+static uint16_t reinvite_pass(
+	struct td_relay *relay, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = relay->call;
-	struct td_side *from = call_side(call, relay->from), *to = call_side(call, side_other(relay->from));
+	struct td_side *from = call_side(call, relay->from),
+		       *to = call_side(call, side_other(relay->from));
 	struct td_writer body = call_writer(call->engine->calls, call->engine->calls->body);
-	struct td_span target = core->contact.star ? (struct td_span){ 0 } : core->contact.uri.whole;
+	struct td_span target =
+		core->contact.star ? (struct td_span){ 0 } : core->contact.uri.whole;
 
 	if (session_save(relay) != 0)
 		return 503;
@@ -251,8 +269,8 @@ static uint16_t reinvite_pass(struct td_relay *relay, const struct td_msg *msg, 
 }
 
 // Why it cannot be taken now (§14.2); 0: it can.
-static uint16_t reinvite_judge(const struct td_call *call, enum call_side_id from, const struct td_msg *msg,
-	const struct td_core *core)
+static uint16_t reinvite_judge(const struct td_call *call, enum call_side_id from,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	const struct td_relay *open = call->reinvite;
 
@@ -284,7 +302,8 @@ void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct
 	if (status == 0) {
 		call->reinvite = relay;
 		relay->timer.expired = reinvite_late;
-		td_timer_start(&call->engine->wheel, &relay->timer, call_now_ms(call) + CALL_TIMER_C_MS);
+		td_timer_start(
+			&call->engine->wheel, &relay->timer, call_now_ms(call) + CALL_TIMER_C_MS);
 		return;
 	}
 	reinvite_refuse(relay, status, (struct td_span){ 0 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// In-dialog requests that go through the switch from end to end: the pair of transactions, and INFO (RFC 6086).
+// In-dialog requests that go through the switch from end to end: the pair of transactions, and INFO
+// (RFC 6086).
 #include "sip/call_priv.h"
 
 #include "sip/hiding.h"
@@ -8,15 +9,18 @@ struct td_relay *relay_new(struct td_call *call, enum call_side_id from, const s
 	const struct td_msg *msg, const struct td_core *core, const struct td_stx_user *user)
 {
 	struct td_engine *engine = call->engine;
-	struct td_relay *relay = call->n_relays < CALL_RELAYS_MAX ?
-		(struct td_relay *)(void *)td_slab_get(engine->slab, sizeof(*relay)) : NULL;
+	struct td_relay *relay =
+		call->n_relays < CALL_RELAYS_MAX
+			? (struct td_relay *)(void *)td_slab_get(engine->slab, sizeof(*relay))
+			: NULL;
 
 	if (!relay) {
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
 		call_reply(engine, flow, msg, core, 503, TD_SPAN(TD_RETRY_AFTER_LINE));
 		return NULL;
 	}
-	*relay = (struct td_relay){ .call = call, .from = (uint8_t)from, .cseq = core->cseq.number };
+	*relay =
+		(struct td_relay){ .call = call, .from = (uint8_t)from, .cseq = core->cseq.number };
 	relay->stx = td_stx_new(engine, flow, msg, core, user, relay);
 	if (!relay->stx) {
 		td_slab_put(engine->slab, (char *)relay);
@@ -55,7 +59,8 @@ void relay_drop(struct td_relay *relay)
 	if (relay->stx)
 		td_stx_set_user(relay->stx, NULL, NULL);
 	if (relay->ctx) {
-		td_ctx_cancel(engine, relay->ctx, (struct td_span){ 0 }); // without it a ringing one would never end
+		td_ctx_cancel(engine, relay->ctx,
+			(struct td_span){ 0 }); // without it a ringing one would never end
 		td_ctx_set_user(relay->ctx, NULL, NULL);
 	}
 	td_timer_stop(&engine->wheel, &relay->timer);
@@ -100,7 +105,8 @@ void relay_abort(struct td_call *call)
 	}
 }
 
-// --- INFO ----------------------------------------------------------------------------------------------
+// --- INFO
+// ----------------------------------------------------------------------------------------------
 
 static void info_stx_ended(struct td_engine *engine, struct td_stx *stx)
 {
@@ -112,12 +118,14 @@ static void info_stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 static const struct td_stx_user info_stx_user = { .ended = info_stx_ended };
 
-// A body crosses as it stands, whatever it is for (DTMF, mostly), unless it names an address of the side it comes from.
+// A body crosses as it stands, whatever it is for (DTMF, mostly), unless it names an address of the
+// side it comes from.
 static bool info_body_fit(const struct td_msg *msg)
 {
 	struct td_span type = td_msg_get(msg, TD_H_CONTENT_TYPE);
 
-	return msg->body.len == 0 || (type.len > 0 && !td_hiding_unfit(type) && !td_hiding_has_address(msg->body));
+	return msg->body.len == 0 ||
+	       (type.len > 0 && !td_hiding_unfit(type) && !td_hiding_has_address(msg->body));
 }
 
 static void info_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
@@ -128,7 +136,8 @@ static void info_response(struct td_engine *engine, struct td_ctx *ctx, const st
 
 	if (msg->status < 200)
 		return;
-	struct td_side *to = call_side(call, relay->from), *from = call_side(call, side_other(relay->from));
+	struct td_side *to = call_side(call, relay->from),
+		       *from = call_side(call, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 	struct td_response response = {
 		.status = msg->status < 300 ? msg->status : status_for_other(msg->status),
@@ -165,8 +174,8 @@ static const struct td_ctx_user info_ctx_user = {
 	.ended = info_ctx_ended,
 };
 
-void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_engine *engine = call->engine;
 	struct td_response failed = { .status = 503 };
@@ -177,7 +186,8 @@ void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_
 		return;
 	}
 	if (!info_body_fit(msg)) {
-		call_reply(engine, flow, msg, core, 415, TD_SPAN("Accept: application/dtmf-relay, application/dtmf\r\n"));
+		call_reply(engine, flow, msg, core, 415,
+			TD_SPAN("Accept: application/dtmf-relay, application/dtmf\r\n"));
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &info_stx_user);

@@ -2,7 +2,8 @@
 // Responses of the switch as a UAS, and the header lines that pass from one side to the other.
 #include "sip/call_priv.h"
 
-int call_respond_a(struct td_call *call, uint16_t status, uint8_t branch, struct td_span headers, struct td_span body)
+int call_respond_a(struct td_call *call, uint16_t status, uint8_t branch, struct td_span headers,
+	struct td_span body)
 {
 	struct td_dialog as = call->a.dialog;
 	char contact[80], tag[TD_TOKEN_LEN];
@@ -15,7 +16,8 @@ int call_respond_a(struct td_call *call, uint16_t status, uint8_t branch, struct
 	struct td_response response = {
 		.status = status,
 		.to_tag = td_span(tag, sizeof(tag)),
-		.contact = dialog ? call_contact(call->engine, &as.flow, contact) : (struct td_span){ 0 },
+		.contact = dialog ? call_contact(call->engine, &as.flow, contact)
+				  : (struct td_span){ 0 },
 		.record_route = dialog,
 		.headers = headers,
 		.content_type = body.len > 0 ? CALL_SDP_TYPE : (struct td_span){ 0 },
@@ -33,7 +35,8 @@ void call_refuse_a(struct td_call *call, uint16_t status, struct td_span headers
 	call->stx = NULL;
 }
 
-void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause, struct td_span headers)
+void call_fail(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause,
+	struct td_span headers)
 {
 	call_refuse_a(call, status, headers);
 	call_end(call, by, status, cause);
@@ -71,15 +74,16 @@ uint16_t status_for_other(uint16_t status)
 	return status == 401 || status == 407 ? 403 : status;
 }
 
-struct td_writer call_relayed(struct td_call *call, const struct td_side *from, const struct td_side *to,
-	const struct td_msg *msg)
+struct td_writer call_relayed(struct td_call *call, const struct td_side *from,
+	const struct td_side *to, const struct td_msg *msg)
 {
 	struct td_engine *engine = call->engine;
 	struct td_writer out = call_writer(engine->calls, engine->calls->headers);
 	struct td_headers_way way = {
 		.trust_in = from->trunk.trust,
 		.trust_out = to->trunk.trust,
-		.our_address = td_engine_advertised(engine, to->dialog.flow.realm, &to->dialog.flow.local),
+		.our_address =
+			td_engine_advertised(engine, to->dialog.flow.realm, &to->dialog.flow.local),
 		.privacy = call->privacy,
 	};
 

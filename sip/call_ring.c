@@ -17,8 +17,9 @@ struct td_fork *attempt_fork(struct td_attempt *attempt, struct td_span tag)
 	for (struct td_fork *fork = attempt->forks; fork; fork = fork->next, n++)
 		if (td_span_eq(fork->tag, tag))
 			return fork;
-	struct td_fork *fork = n < CALL_FORKS_MAX ?
-		(struct td_fork *)(void *)td_slab_get(engine->slab, sizeof(*fork)) : NULL;
+	struct td_fork *fork = n < CALL_FORKS_MAX ? (struct td_fork *)(void *)td_slab_get(
+							    engine->slab, sizeof(*fork))
+						  : NULL;
 	if (!fork)
 		return NULL;
 	*fork = (struct td_fork){ .tag = td_slab_dup(engine->slab, tag), .next = attempt->forks };
@@ -38,9 +39,10 @@ static bool fork_shown(struct td_call *call, struct td_fork *fork)
 	return fork->branch != 0;
 }
 
-// The SDP that goes up with a provisional. The first one under a tag stays (§13.2.1): later ones only move the media.
-static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork, const struct td_msg *msg,
-	const struct td_core *core)
+// The SDP that goes up with a provisional. The first one under a tag stays (§13.2.1): later ones
+// only move the media.
+static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_writer body = call_writer(call->engine->calls, call->engine->calls->body);
@@ -56,7 +58,8 @@ static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork
 	return fork->sdp;
 }
 
-void attempt_provisional(struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+void attempt_provisional(
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Deadlines of calls and attempts. One timer of a call serves in turn for the route's answer, the set-up and the
-// duration, since they never run together.
+// Deadlines of calls and attempts. One timer of a call serves in turn for the route's answer, the
+// set-up and the duration, since they never run together.
 #include "sip/call_priv.h"
 
 static void route_late(void *arg, struct td_timer *timer)
@@ -35,7 +35,8 @@ static void attempt_late(void *arg, struct td_timer *timer)
 	struct td_call *call = attempt->call;
 	bool rang = attempt->state == ATTEMPT_RINGING;
 
-	attempt_give_up(attempt, rang ? 480 : 408, rang ? CAUSE_NO_ANSWER : CAUSE_TIMER, (struct td_span){ 0 });
+	attempt_give_up(attempt, rang ? 480 : 408, rang ? CAUSE_NO_ANSWER : CAUSE_TIMER,
+		(struct td_span){ 0 });
 	if (rang)
 		attempt_failed(attempt, 480, CAUSE_NO_ANSWER, NULL);
 	else
@@ -43,8 +44,8 @@ static void attempt_late(void *arg, struct td_timer *timer)
 	call_settle(call);
 }
 
-static void timer_start(struct td_engine *engine, struct td_timer *timer, void (*expired)(void *, struct td_timer *),
-	uint64_t ms)
+static void timer_start(struct td_engine *engine, struct td_timer *timer,
+	void (*expired)(void *, struct td_timer *), uint64_t ms)
 {
 	td_timer_stop(&engine->wheel, timer);
 	timer->expired = expired;
@@ -58,7 +59,8 @@ void call_timer_route(struct td_call *call)
 
 void call_timer_setup(struct td_call *call, uint32_t total_ms)
 {
-	timer_start(call->engine, &call->timer, setup_late, total_ms > 0 ? total_ms : CALL_TIMER_C_MS);
+	timer_start(
+		call->engine, &call->timer, setup_late, total_ms > 0 ? total_ms : CALL_TIMER_C_MS);
 }
 
 void call_timer_duration(struct td_call *call, uint32_t duration_s)

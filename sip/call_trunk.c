@@ -37,12 +37,13 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 	return NULL;
 }
 
-int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref, const struct td_trunk *trunk, bool limits,
-	bool new_call)
+int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_trunk *trunk, bool limits, bool new_call)
 {
 	uint32_t max_calls = limits ? trunk->conf.max_calls : 0;
 	uint32_t max_cps = limits && new_call ? trunk->conf.max_cps : 0;
-	int rc = engine->conf.ops->trunk_acquire(engine->conf.host, ref->slot, max_calls, max_cps, engine->now_ns);
+	int rc = engine->conf.ops->trunk_acquire(
+		engine->conf.host, ref->slot, max_calls, max_cps, engine->now_ns);
 
 	ref->held = rc == 0;
 	if (rc != 0)
@@ -64,8 +65,9 @@ int call_limits_acquire(struct td_call *call)
 
 	if (!engine->conf.ops->call_acquire)
 		return 0;
-	int rc = engine->conf.ops->call_acquire(engine->conf.host, call->emergency ? 0 : limits->max_calls,
-		call->emergency ? 0 : limits->max_cps, engine->now_ns);
+	int rc = engine->conf.ops->call_acquire(engine->conf.host,
+		call->emergency ? 0 : limits->max_calls, call->emergency ? 0 : limits->max_cps,
+		engine->now_ns);
 	call->counted = rc == 0;
 	if (rc != 0)
 		td_engine_count(engine, rc == -EAGAIN ? TD_C_SIP_LIMIT_CPS : TD_C_SIP_LIMIT_CALLS);
@@ -79,7 +81,9 @@ void call_limits_release(struct td_call *call)
 	call->counted = false;
 }
 
-bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref, const struct td_sockaddr *address)
+bool trunk_ref_has(
+	const struct td_engine *engine, struct td_trunk_ref *ref, const struct td_sockaddr *address)
 {
-	return trunk_ref_find(engine, ref) && td_policy_trunk_has(engine->policy, ref->index, address);
+	return trunk_ref_find(engine, ref) &&
+	       td_policy_trunk_has(engine->policy, ref->index, address);
 }

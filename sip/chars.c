@@ -4,8 +4,9 @@
 #define ALNUM (TD_CH_TOKEN | TD_CH_USER | TD_CH_HOST | TD_CH_PARAM | TD_CH_VALUE)
 #define MARK (TD_CH_USER | TD_CH_PARAM | TD_CH_VALUE)
 
-// Wider than the grammar in three places where nothing can be misread for it: '#' in a user part (technical prefixes of
-// carriers), '_' in a host name, and any visible character that delimits nothing in a parameter value (base64 tags).
+// Wider than the grammar in three places where nothing can be misread for it: '#' in a user part
+// (technical prefixes of carriers), '_' in a host name, and any visible character that delimits
+// nothing in a parameter value (base64 tags).
 const uint8_t td_chars[256] = {
 	['a' ... 'f'] = ALNUM | TD_CH_HEX,
 	['g' ... 'z'] = ALNUM,
@@ -52,7 +53,8 @@ static const char *skip_unquoted(const char *p, const char *end)
 #if defined(__SSE2__)
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+			_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
 		unsigned stops = (unsigned)_mm_movemask_epi8(stop);
 		if (stops)
 			return p + __builtin_ctz(stops);
@@ -84,7 +86,8 @@ const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
 	}
 }
 
-const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value)
+const char *td_param_next(
+	const char *p, const char *end, struct td_span *name, struct td_span *value)
 {
 	p = td_skip_space(p, end);
 	const char *q = td_skip(p, end, TD_CH_TOKEN); // too short to be skipped as a word
@@ -95,7 +98,8 @@ const char *td_param_next(const char *p, const char *end, struct td_span *name, 
 	p = td_skip_space(q, end);
 	if (p < end && *p == '=') {
 		p = td_skip_space(p + 1, end);
-		q = p < end && *p == '"' ? td_skip_quoted(p, end) : td_skip(td_skip_word(p, end), end, TD_CH_VALUE);
+		q = p < end && *p == '"' ? td_skip_quoted(p, end)
+					 : td_skip(td_skip_word(p, end), end, TD_CH_VALUE);
 		if (!q || q == p)
 			return NULL;
 		*value = td_span(p, (size_t)(q - p));

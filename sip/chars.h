@@ -51,18 +51,21 @@ static inline const char *td_skip(const char *p, const char *end, uint8_t classe
 static inline unsigned td_word_breaks(const char *p)
 {
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)('a' + 128)));
+	__m128i letter = _mm_sub_epi8(
+		_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)('a' + 128)));
 	__m128i digit = _mm_sub_epi8(v, _mm_set1_epi8((char)('-' + 128)));
 	__m128i in = _mm_cmplt_epi8(letter, _mm_set1_epi8(-128 + 26));
-	in = _mm_or_si128(in, _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('/')),
-		_mm_cmplt_epi8(digit, _mm_set1_epi8(-128 + 13)))); // "-./0123456789" without the '/'
+	in = _mm_or_si128(
+		in, _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('/')),
+			    _mm_cmplt_epi8(digit,
+				    _mm_set1_epi8(-128 + 13)))); // "-./0123456789" without the '/'
 	in = _mm_or_si128(in, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
 	return ~(unsigned)_mm_movemask_epi8(in) & 0xffff;
 }
 #endif
 
-// Skips a word, 16 characters at a time while 16 are there. May stop early: td_skip goes on from there, for any class that
-// contains these.
+// Skips a word, 16 characters at a time while 16 are there. May stop early: td_skip goes on from
+// there, for any class that contains these.
 static inline const char *td_skip_word(const char *p, const char *end)
 {
 #if defined(__SSE2__)
@@ -96,19 +99,22 @@ static inline struct td_span td_trim(const char *p, const char *end)
 	return td_span(p, (size_t)(end - p));
 }
 
-// p stands on '"'. Position after the closing quote, NULL where there is none (§25.1 quoted-string).
+// p stands on '"'. Position after the closing quote, NULL where there is none (§25.1
+// quoted-string).
 const char *td_skip_quoted(const char *p, const char *end);
 
 // Like td_skip over the classes and %HH. NULL where an escape is broken.
 const char *td_skip_escaped(const char *p, const char *end, uint8_t classes);
 
-// One ";name=value" of a header: p stands behind the ';'. Fills name and value (quotes kept, empty for a flag).
-// Returns the position of the next ';', of the ',' that ends the entry, or end; NULL where the parameter is malformed (no
-// name, open quote).
-const char *td_param_next(const char *p, const char *end, struct td_span *name, struct td_span *value);
+// One ";name=value" of a header: p stands behind the ';'. Fills name and value (quotes kept, empty
+// for a flag). Returns the position of the next ';', of the ',' that ends the entry, or end; NULL
+// where the parameter is malformed (no name, open quote).
+const char *td_param_next(
+	const char *p, const char *end, struct td_span *name, struct td_span *value);
 
-// Host name, IPv4 address or [IPv6 reference]. IPv6 is checked for its characters only: whether it is an address matters to
-// nobody before td_ip_parse() (RFC 5118 §4.10). Position behind it, NULL where there is none.
+// Host name, IPv4 address or [IPv6 reference]. IPv6 is checked for its characters only: whether it
+// is an address matters to nobody before td_ip_parse() (RFC 5118 §4.10). Position behind it, NULL
+// where there is none.
 const char *td_skip_host(const char *p, const char *end);
 
 // Decimal port, 1–65535. Position behind it, NULL where it is none.

@@ -49,8 +49,8 @@ static void decode_via(const struct td_msg *msg, struct td_core *core, struct ve
 	}
 }
 
-static void decode_party(struct td_span value, enum td_fault fault, enum td_header_id id, struct td_name_addr *out,
-	struct verdict *v)
+static void decode_party(struct td_span value, enum td_fault fault, enum td_header_id id,
+	struct td_name_addr *out, struct verdict *v)
 {
 	if (td_name_addr_decode(value, out) == 0 && !out->star)
 		return;
@@ -63,19 +63,25 @@ static void decode_contact(const struct td_msg *msg, struct td_core *core, struc
 	struct td_span value = td_msg_get(msg, TD_H_CONTACT);
 
 	memset(&core->contact, 0, sizeof(core->contact));
-	if (!td_msg_has(msg, TD_H_CONTACT) || td_name_addr_scan(value.ptr, value.ptr + value.len, &core->contact))
+	if (!td_msg_has(msg, TD_H_CONTACT) ||
+		td_name_addr_scan(value.ptr, value.ptr + value.len, &core->contact))
 		return;
 	verdict_set(v, TD_FAULT_CONTACT, TD_H_CONTACT);
 	memset(&core->contact, 0, sizeof(core->contact));
 }
 
-// callid = word ["@" word] (§25.1): every visible character that a word may have; never white space.
+// callid = word ["@" word] (§25.1): every visible character that a word may have; never white
+// space.
 static void decode_call_id(struct td_span value, struct td_core *core, struct verdict *v)
 {
-	uint32_t i = value.len > 0 ? (uint32_t)(td_skip_word(value.ptr, value.ptr + value.len) - value.ptr) : 0;
+	uint32_t i =
+		value.len > 0
+			? (uint32_t)(td_skip_word(value.ptr, value.ptr + value.len) - value.ptr)
+			: 0;
 
 	core->call_id = value;
-	while (i < value.len && value.ptr[i] > ' ' && value.ptr[i] < 0x7f && value.ptr[i] != ',' && value.ptr[i] != ';')
+	while (i < value.len && value.ptr[i] > ' ' && value.ptr[i] < 0x7f && value.ptr[i] != ',' &&
+		value.ptr[i] != ';')
 		i++;
 	if (i > 0 && i == value.len)
 		return;
@@ -83,7 +89,8 @@ static void decode_call_id(struct td_span value, struct td_core *core, struct ve
 	core->call_id = (struct td_span){ 0 };
 }
 
-static void decode_cseq(struct td_msg *msg, struct td_span value, struct td_core *core, struct verdict *v)
+static void decode_cseq(
+	struct td_msg *msg, struct td_span value, struct td_core *core, struct verdict *v)
 {
 	if (td_cseq_decode(value, &core->cseq) != 0)
 		verdict_set(v, TD_FAULT_CSEQ, TD_H_CSEQ);
@@ -128,7 +135,8 @@ static void decode_content_type(const struct td_msg *msg, struct td_core *core, 
 		return;
 	}
 	core->content_type = td_span(p, (size_t)(subtype_end - p));
-	core->sdp = msg->body.len > 0 && td_span_ieq(td_span(p, (size_t)(type_end - p)), TD_SPAN("application")) &&
+	core->sdp = msg->body.len > 0 &&
+		    td_span_ieq(td_span(p, (size_t)(type_end - p)), TD_SPAN("application")) &&
 		    td_span_ieq(td_span(subtype, (size_t)(subtype_end - subtype)), TD_SPAN("sdp"));
 }
 
@@ -158,7 +166,8 @@ int td_core_decode(struct td_msg *msg, struct td_core *core)
 	decode_contact(msg, core, &v);
 	decode_max_forwards(msg, core, &v);
 	decode_content_type(msg, core, &v);
-	if (msg->request && td_msg_has(msg, TD_H_DATE) && !td_date_valid(td_msg_get(msg, TD_H_DATE)))
+	if (msg->request && td_msg_has(msg, TD_H_DATE) &&
+		!td_date_valid(td_msg_get(msg, TD_H_DATE)))
 		verdict_set(&v, TD_FAULT_DATE, TD_H_DATE);
 	msg->fault = v.fault;
 	msg->fault_header = v.header;

@@ -24,7 +24,8 @@ static void ctx_end_expired(void *engine, struct td_timer *timer)
 		nict_end_due(engine, ctx);
 }
 
-// Keeps what may have to be repeated: the whole request, on a reliable flow only what a CANCEL is made from.
+// Keeps what may have to be repeated: the whole request, on a reliable flow only what a CANCEL is
+// made from.
 static int ctx_keep_text(struct td_engine *e, struct td_ctx *ctx, const struct td_buf *buf)
 {
 	ctx->text_len = ctx->flow.reliable ? ctx->marks.core_len : buf->len;
@@ -35,7 +36,8 @@ static int ctx_keep_text(struct td_engine *e, struct td_ctx *ctx, const struct t
 	return 0;
 }
 
-// A datagram that found no room is like one lost on the way; a flow that is gone ends the transaction at the next tick.
+// A datagram that found no room is like one lost on the way; a flow that is gone ends the
+// transaction at the next tick.
 static void ctx_send(struct td_engine *e, struct td_ctx *ctx, struct td_buf *buf)
 {
 	int rc = message_send(e, &ctx->flow, buf, true);
@@ -46,8 +48,8 @@ static void ctx_send(struct td_engine *e, struct td_ctx *ctx, struct td_buf *buf
 	td_timer_start(&e->wheel, &ctx->end, td_engine_now_ms(e));
 }
 
-static void ctx_init(struct td_engine *e, struct td_ctx *ctx, const struct td_flow *flow, uint8_t method,
-	const struct request_marks *marks)
+static void ctx_init(struct td_engine *e, struct td_ctx *ctx, const struct td_flow *flow,
+	uint8_t method, const struct request_marks *marks)
 {
 	ctx->engine = e;
 	ctx->retransmit.expired = ctx_retransmit_expired;
@@ -82,8 +84,8 @@ static struct td_ctx *ctx_get(struct td_engine *e)
 	return ctx;
 }
 
-struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request, const struct td_ctx_user *user,
-	void *user_data)
+struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
+	const struct td_ctx_user *user, void *user_data)
 {
 	struct td_pool *pool = &e->txn->ctx;
 	struct td_ctx *ctx = ctx_get(e);
@@ -92,8 +94,10 @@ struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
 	int rc = ctx ? 0 : -ENOBUFS;
 
 	if (ctx) {
-		const struct td_token token = { .kind = TD_TOKEN_TRANSACTION, .worker = e->conf.worker,
-			.slot = td_pool_slot(pool, ctx), .generation = td_pool_generation(pool, ctx) };
+		const struct td_token token = { .kind = TD_TOKEN_TRANSACTION,
+			.worker = e->conf.worker,
+			.slot = td_pool_slot(pool, ctx),
+			.generation = td_pool_generation(pool, ctx) };
 		rc = request_write(e, request, &token, &buf, &marks);
 	}
 	if (rc == 0) {

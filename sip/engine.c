@@ -6,9 +6,10 @@
 #include <stdlib.h>
 
 enum {
-	SOURCES = 16384,            // addresses told apart by the rate limit
-	CALL_TEXT_BYTES = 1152,     // of an established call: dialogs, attempt, media
-	SETUP_TEXT_BYTES = 2048,    // beside them while it is set up: what may have to be repeated, or said to another target
+	SOURCES = 16384,         // addresses told apart by the rate limit
+	CALL_TEXT_BYTES = 1152,  // of an established call: dialogs, attempt, media
+	SETUP_TEXT_BYTES = 2048, // beside them while it is set up: what may have to be repeated, or
+				 // said to another target
 	SPARE_TEXT_BYTES = 4 << 20, // large messages, and a chunk of each block size
 	SETUP_TEXT_S = 4,           // longer ones live on the share of calls that are not there yet
 	WORKERS_IN_TOKEN = 64,
@@ -26,16 +27,18 @@ static void heap_free(void *ctx, void *ptr)
 
 static bool conf_is_sane(const struct td_engine_conf *conf)
 {
-	return conf->ops && conf->counters && conf->max_calls > 0 && conf->sip_message_bytes >= 1024 &&
-	       conf->sip_message_bytes <= TD_SIP_MESSAGE_MAX && conf->t1_ms > 0 && conf->t1_ms <= conf->t2_ms &&
-	       conf->t4_ms > 0 && conf->worker < WORKERS_IN_TOKEN && !conf->alloc == !conf->free &&
+	return conf->ops && conf->counters && conf->max_calls > 0 &&
+	       conf->sip_message_bytes >= 1024 && conf->sip_message_bytes <= TD_SIP_MESSAGE_MAX &&
+	       conf->t1_ms > 0 && conf->t1_ms <= conf->t2_ms && conf->t4_ms > 0 &&
+	       conf->worker < WORKERS_IN_TOKEN && !conf->alloc == !conf->free &&
 	       (conf->realms || conf->n_realms == 0);
 }
 
 static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 {
 	size_t text_bytes = (size_t)conf->max_calls * CALL_TEXT_BYTES +
-			    (size_t)td_engine_setups(conf, SETUP_TEXT_S) * SETUP_TEXT_BYTES + SPARE_TEXT_BYTES;
+			    (size_t)td_engine_setups(conf, SETUP_TEXT_S) * SETUP_TEXT_BYTES +
+			    SPARE_TEXT_BYTES;
 
 	td_token_keys_init(&e->keys, conf->token_key, conf->node, conf->epoch);
 	td_wheel_init(&e->wheel, 0, e);
@@ -115,7 +118,8 @@ uint32_t td_engine_busy(const struct td_engine *e)
 	return td_calls_busy(e->calls) + td_txn_busy(e) + e->wheel.armed;
 }
 
-struct td_sockaddr td_engine_advertised(const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local)
+struct td_sockaddr td_engine_advertised(
+	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local)
 {
 	struct td_sockaddr seen = *local;
 

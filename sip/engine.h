@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The SIP engine of one worker: bytes + flow + now in, bytes + timers + events out (architecture §5).
+// The SIP engine of one worker: bytes + flow + now in, bytes + timers + events out (architecture
+// §5).
 //
-// Owner: one thread. Allocates only in td_engine_new(); what it needs later comes from pools sized by its limits.
-// No clock, no socket, no global: two engines in one process share nothing, and the same inputs give the same outputs.
+// Owner: one thread. Allocates only in td_engine_new(); what it needs later comes from pools sized
+// by its limits. No clock, no socket, no global: two engines in one process share nothing, and the
+// same inputs give the same outputs.
 #pragma once
 
 #include "include/config.h"
@@ -31,17 +33,17 @@ struct td_engine_conf {
 	void (*free)(void *alloc_ctx, void *ptr);
 	void *alloc_ctx;
 
-	uint16_t node;        // hash of the node's name
-	uint8_t worker;       // 0 …
-	uint32_t epoch;       // boot epoch of this data plane
-	uint8_t token_key[32];   // shared by all workers of a boot
+	uint16_t node;               // hash of the node's name
+	uint8_t worker;              // 0 …
+	uint32_t epoch;              // boot epoch of this data plane
+	uint8_t token_key[32];       // shared by all workers of a boot
 	char node_name[TD_NAME_LEN]; // in cdr.id and the Server header
 
-	uint32_t max_calls;        // of this worker
-	uint32_t max_cps;          // of this worker: sizes tombstones
+	uint32_t max_calls; // of this worker
+	uint32_t max_cps;   // of this worker: sizes tombstones
 	uint32_t sip_message_bytes;
 	uint32_t t1_ms, t2_ms, t4_ms;
-	uint64_t wall_offset_ns;   // wall = now + offset; td_engine_set_wall() follows clock steps
+	uint64_t wall_offset_ns; // wall = now + offset; td_engine_set_wall() follows clock steps
 
 	uint16_t n_realms;
 	const struct td_engine_realm *realms; // borrowed, outlives the engine
@@ -52,18 +54,22 @@ struct td_engine *td_engine_new(const struct td_engine_conf *conf);
 // Ends without messages: calls still up are forgotten, their legs closed, nothing is journalled.
 void td_engine_free(struct td_engine *engine);
 
-// The policy in force from now on; borrowed until the next call of this function returns. NULL: 503 to new calls.
-// Calls in progress keep what they copied (trunk names, slots, timeouts).
+// The policy in force from now on; borrowed until the next call of this function returns. NULL: 503
+// to new calls. Calls in progress keep what they copied (trunk names, slots, timeouts).
 void td_engine_set_policy(struct td_engine *engine, const struct td_policy *policy);
 void td_engine_set_wall(struct td_engine *engine, uint64_t wall_offset_ns);
 
-// One datagram or one framed message. data is borrowed until return. now_ns: monotonic, never going back.
-void td_engine_rx(struct td_engine *engine, uint64_t now_ns, const struct td_flow *flow, const char *data, uint32_t len);
+// One datagram or one framed message. data is borrowed until return. now_ns: monotonic, never going
+// back.
+void td_engine_rx(struct td_engine *engine, uint64_t now_ns, const struct td_flow *flow,
+	const char *data, uint32_t len);
 // Runs timers that are due, at most max of them. Returns the next deadline (ns) or UINT64_MAX.
 uint64_t td_engine_tick(struct td_engine *engine, uint64_t now_ns, uint32_t max);
 // Settles a pending question. A stale cookie is ignored.
-void td_engine_answer(struct td_engine *engine, uint64_t now_ns, const struct td_late_answer *answer);
-// The far end of a leg of that call (td_leg_open.call) sent nothing for its timeout: BYE to both sides.
+void td_engine_answer(
+	struct td_engine *engine, uint64_t now_ns, const struct td_late_answer *answer);
+// The far end of a leg of that call (td_leg_open.call) sent nothing for its timeout: BYE to both
+// sides.
 void td_engine_media_timeout(struct td_engine *engine, uint64_t now_ns, uint64_t call);
 
 // New calls get 503 + Retry-After (RFC 3261 §21.5.4), OPTIONS 503; emergency calls pass.
@@ -74,9 +80,11 @@ int td_engine_hangup(struct td_engine *engine, uint64_t now_ns, struct td_span i
 uint32_t td_engine_hangup_all(struct td_engine *engine, uint64_t now_ns, uint32_t max);
 
 uint32_t td_engine_calls(const struct td_engine *engine); // calls not ended
-uint32_t td_engine_held(const struct td_engine *engine);  // they, and ended ones whose BYE has no answer yet
-uint32_t td_engine_legs(const struct td_engine *engine);  // media legs open
-uint32_t td_engine_busy(const struct td_engine *engine);  // calls + transactions + tombstones + timers
+uint32_t td_engine_held(
+	const struct td_engine *engine); // they, and ended ones whose BYE has no answer yet
+uint32_t td_engine_legs(const struct td_engine *engine); // media legs open
+uint32_t td_engine_busy(
+	const struct td_engine *engine); // calls + transactions + tombstones + timers
 
 struct td_call_leg_view {
 	td_leg_id leg;
@@ -97,6 +105,8 @@ struct td_call_view {
 	struct td_call_leg_view legs[2 * TD_STREAMS_MAX];
 };
 
-// Fills out[0, max) with calls from *cursor (0: the first) on and moves the cursor. Returns the number filled;
-// fewer than max: that was the end. Calls that come or go meanwhile may be missed; none is shown twice.
-uint32_t td_engine_list(struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max);
+// Fills out[0, max) with calls from *cursor (0: the first) on and moves the cursor. Returns the
+// number filled; fewer than max: that was the end. Calls that come or go meanwhile may be missed;
+// none is shown twice.
+uint32_t td_engine_list(
+	struct td_engine *engine, uint32_t *cursor, struct td_call_view *out, uint32_t max);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inside of an engine, for the files of sip/ that make it up. Nobody outside sip/ includes this.
+// The inside of an engine, for the files of sip/ that make it up. Nobody outside sip/ includes
+// this.
 #pragma once
 
 #include "sip/call.h"
@@ -19,7 +20,7 @@
 
 struct td_engine {
 	struct td_engine_conf conf;
-	uint64_t now_ns;      // of the event being handled
+	uint64_t now_ns; // of the event being handled
 	const struct td_policy *policy;
 	bool draining;
 	struct td_token_keys keys;
@@ -29,11 +30,12 @@ struct td_engine {
 	struct td_txn *txn;
 	struct td_calls *calls;
 	struct td_alloc alloc;
-	struct td_msg msg;     // scratch of the message being handled
+	struct td_msg msg; // scratch of the message being handled
 	struct td_core core;
 };
 
-// Calls that are being set up at once where each takes that long: what serves them follows limits.cps, not limits.calls.
+// Calls that are being set up at once where each takes that long: what serves them follows
+// limits.cps, not limits.calls.
 static inline uint32_t td_engine_setups(const struct td_engine_conf *conf, uint32_t seconds)
 {
 	uint64_t n = (uint64_t)conf->max_cps * seconds + 1024;
@@ -57,7 +59,8 @@ static inline void td_engine_count(struct td_engine *e, enum td_counter counter)
 }
 
 // The address that peers of a realm see for a local one (1:1 NAT), port kept.
-struct td_sockaddr td_engine_advertised(const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
+struct td_sockaddr td_engine_advertised(
+	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
 // A local SIP address of the realm for a family: the first listener's; family 0 when there is none.
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);
 // Answers the OPTIONS in msg (sip/options.c).

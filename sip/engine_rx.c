@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The judgement of a message that came in: whose it is, and what it is answered when it is nobody's (RFC 3261 §8.2).
+// The judgement of a message that came in: whose it is, and what it is answered when it is nobody's
+// (RFC 3261 §8.2).
 //
-//   keep-alive │ response → transaction │ request → transaction → dialog → source → rate → faults → method → call
+//   keep-alive │ response → transaction │ request → transaction → dialog → source → rate → faults →
+//   method → call
 //
 // A stranger is told nothing before its source is known: whatever answers comes after that check.
 #include "sip/engine_priv.h"
 #include "sip/writer.h"
 
-static void answer(struct td_engine *e, const struct td_flow *flow, uint16_t status, struct td_span headers)
+static void answer(
+	struct td_engine *e, const struct td_flow *flow, uint16_t status, struct td_span headers)
 {
 	const struct td_response response = { .status = status, .headers = headers };
 
@@ -24,7 +27,8 @@ static bool is_keepalive(const char *data, uint32_t len)
 }
 
 // Refuses a request outside any dialog. An INVITE that came as far as this leaves a detail record.
-static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, uint16_t status, struct td_span headers)
+static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, uint16_t status,
+	struct td_span headers)
 {
 	const struct td_response response = { .status = status, .headers = headers };
 
@@ -34,10 +38,12 @@ static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, u
 		answer(e, flow, status, headers);
 }
 
-// --- checks; each returns true when it has dealt with the request ----------------------------------------------------
+// --- checks; each returns true when it has dealt with the request
+// ----------------------------------------------------
 
 // came: where from; flow: where answers go.
-static bool is_stranger(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow, int *trunk)
+static bool is_stranger(
+	struct td_engine *e, const struct td_flow *came, const struct td_flow *flow, int *trunk)
 {
 	if (!e->policy) {
 		td_engine_count(e, TD_C_SIP_NO_POLICY);
@@ -57,8 +63,8 @@ static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
 {
 	uint32_t per_second = td_policy_limits(e->policy)->source_cps;
 
-	if (td_uri_emergency(&e->core.uri) ||
-		td_source_rate_pass(e->source_rate, e->now_ns, flow->realm, &flow->remote, per_second))
+	if (td_uri_emergency(&e->core.uri) || td_source_rate_pass(e->source_rate, e->now_ns,
+						      flow->realm, &flow->remote, per_second))
 		return false;
 	td_engine_count(e, TD_C_SIP_SOURCE_RATE);
 	return true;
@@ -94,7 +100,8 @@ static bool is_faulty(struct td_engine *e, const struct td_flow *flow)
 	return true;
 }
 
-// A To-tag that names no dialog of ours: the token was forged, is older than this boot, or never was one.
+// A To-tag that names no dialog of ours: the token was forged, is older than this boot, or never
+// was one.
 static bool is_out_of_any_dialog(struct td_engine *e, const struct td_flow *flow)
 {
 	if (e->msg.method != TD_M_CANCEL && e->core.to.tag.len == 0)
@@ -126,13 +133,14 @@ static bool requires_too_much(struct td_engine *e, const struct td_flow *flow, i
 	return true;
 }
 
-// The end of a call must get through whatever its hop count; the others go on to the next switch or are ours to answer.
+// The end of a call must get through whatever its hop count; the others go on to the next switch or
+// are ours to answer.
 static bool has_no_hop_left(struct td_engine *e, const struct td_flow *flow)
 {
 	uint8_t method = e->msg.method;
 
-	if (!e->core.has_max_forwards || e->core.max_forwards > 0 || method == TD_M_OPTIONS || method == TD_M_ACK ||
-		method == TD_M_BYE)
+	if (!e->core.has_max_forwards || e->core.max_forwards > 0 || method == TD_M_OPTIONS ||
+		method == TD_M_ACK || method == TD_M_BYE)
 		return false;
 	answer(e, flow, 483, (struct td_span){ 0 });
 	return true;
@@ -142,13 +150,16 @@ static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow, 
 {
 	const struct td_uri *uri = &e->core.uri;
 
-	if (uri->scheme != TD_SCHEME_OTHER && (uri->scheme != TD_SCHEME_URN || td_uri_emergency(uri)))
+	if (uri->scheme != TD_SCHEME_OTHER &&
+		(uri->scheme != TD_SCHEME_URN || td_uri_emergency(uri)))
 		return false;
 	refuse(e, flow, trunk, 416, (struct td_span){ 0 });
 	return true;
 }
 
-// --- requests --------------------------------------------------------------------------------------------------------
+// --- requests
+//
+// --------------------------------------------------------------------------------------------------------
 
 static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
 {
@@ -195,16 +206,16 @@ static bool in_dialog(struct td_engine *e, const struct td_flow *flow)
 	struct td_token token;
 
 	if (e->msg.method == TD_M_CANCEL || e->core.to.tag.len == 0 ||
-		td_token_read(&e->keys, e->core.to.tag, &token) != 0 || token.kind != TD_TOKEN_DIALOG ||
-		token.worker != e->conf.worker)
+		td_token_read(&e->keys, e->core.to.tag, &token) != 0 ||
+		token.kind != TD_TOKEN_DIALOG || token.worker != e->conf.worker)
 		return false;
 	if (!has_no_hop_left(e, flow) && !requires_too_much(e, flow, -1))
 		td_call_in_dialog(e, flow, &e->msg, &e->core, &token);
 	return true;
 }
 
-// Without rport the sender waits at the port that its Via names (§18.2.2, RFC 3581 §4), always at the address it sent from:
-// maddr would let it name a third party.
+// Without rport the sender waits at the port that its Via names (§18.2.2, RFC 3581 §4), always at
+// the address it sent from: maddr would let it name a third party.
 static struct td_flow flow_back(const struct td_engine *e, const struct td_flow *came)
 {
 	const struct td_via *via = &e->core.via;
@@ -230,13 +241,15 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 			td_engine_count(e, TD_C_SIP_BAD_TOKEN);
 		return;
 	}
-	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) || is_too_big(e, flow, len) || is_faulty(e, flow) ||
-		is_out_of_any_dialog(e, flow))
+	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) ||
+		is_too_big(e, flow, len) || is_faulty(e, flow) || is_out_of_any_dialog(e, flow))
 		return;
 	out_of_dialog(e, flow, (uint32_t)trunk);
 }
 
-// --- responses -------------------------------------------------------------------------------------------------------
+// --- responses
+//
+// -------------------------------------------------------------------------------------------------------
 
 static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
 {
@@ -249,7 +262,8 @@ static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_
 		td_engine_count(e, TD_C_SIP_STRAY_RESPONSE);
 }
 
-void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow, const char *data, uint32_t len)
+void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,
+	const char *data, uint32_t len)
 {
 	e->now_ns = now_ns;
 	if (is_keepalive(data, len)) {

@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-// 1*DIGIT. Position behind it, NULL where there is none; *number stays above max where the digits say more.
+// 1*DIGIT. Position behind it, NULL where there is none; *number stays above max where the digits
+// say more.
 static const char *digits_parse(const char *p, const char *end, uint32_t max, uint64_t *number)
 {
 	const char *q = p;

@@ -11,7 +11,8 @@ static bool one_of(const char *p, const char *names)
 	return false;
 }
 
-// "Sat, 13 Nov 2010 23:29:00 GMT": fixed columns; '0' in the picture is a digit, '?' a letter of a name.
+// "Sat, 13 Nov 2010 23:29:00 GMT": fixed columns; '0' in the picture is a digit, '?' a letter of a
+// name.
 bool td_date_valid(struct td_span value)
 {
 	static const char picture[] = "???, 00 ??? 0000 00:00:00 GMT";
@@ -20,8 +21,10 @@ bool td_date_valid(struct td_span value)
 		return false;
 	for (uint32_t i = 0; i < value.len; i++) {
 		char c = value.ptr[i];
-		if (picture[i] == '0' ? !td_char_is(c, TD_CH_DIGIT) : picture[i] != '?' && td_lower(c) != td_lower(picture[i]))
+		if (picture[i] == '0' ? !td_char_is(c, TD_CH_DIGIT)
+				      : picture[i] != '?' && td_lower(c) != td_lower(picture[i]))
 			return false;
 	}
-	return one_of(value.ptr, "MonTueWedThuFriSatSun") && one_of(value.ptr + 8, "JanFebMarAprMayJunJulAugSepOctNovDec");
+	return one_of(value.ptr, "MonTueWedThuFriSatSun") &&
+	       one_of(value.ptr + 8, "JanFebMarAprMayJunJulAugSepOctNovDec");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From, To, Contact, Route, P-Asserted-Identity and their kin: name-addr or addr-spec (RFC 3261 §20.10, §25.1).
+// From, To, Contact, Route, P-Asserted-Identity and their kin: name-addr or addr-spec (RFC 3261
+// §20.10, §25.1).
 #include "sip/chars.h"
 #include "sip/entry.h"
 
@@ -40,8 +41,8 @@ static const char *angle_scan(const char *p, const char *end, struct td_name_add
 	return params_scan(p + 1, end, out);
 }
 
-// Without <> every ';' begins a header parameter, and a URI with ',' or '?' must not stand here (§20.10): the first ends
-// the entry, the second is a fault.
+// Without <> every ';' begins a header parameter, and a URI with ',' or '?' must not stand here
+// (§20.10): the first ends the entry, the second is a fault.
 static const char *bare_scan(const char *p, const char *end, struct td_name_addr *out)
 {
 	const char *q = p;
@@ -90,7 +91,8 @@ const char *td_name_addr_scan(const char *p, const char *end, struct td_name_add
 int td_name_addr_decode(struct td_span entry, struct td_name_addr *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (entry.len > 0 && td_name_addr_scan(entry.ptr, entry.ptr + entry.len, out) == entry.ptr + entry.len)
+	if (entry.len > 0 &&
+		td_name_addr_scan(entry.ptr, entry.ptr + entry.len, out) == entry.ptr + entry.len)
 		return 0;
 	memset(out, 0, sizeof(*out));
 	return -EBADMSG;

@@ -61,6 +61,7 @@ __attribute__((constructor)) static void build_table(void)
 	td_hdr_table.multiplier = 0x9e3779b97f4a7c15u;
 	for (unsigned tries = 0; !fill_slots(); tries++) {
 		assert(tries < 100000);
-		td_hdr_table.multiplier = (td_hdr_table.multiplier * 6364136223846793005u + 1442695040888963407u) | 1;
+		td_hdr_table.multiplier =
+			(td_hdr_table.multiplier * 6364136223846793005u + 1442695040888963407u) | 1;
 	}
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From the bytes at the start of a header line to the header's id, without a branch on the name's length: the bytes of
-// the name, folded to one case, are hashed into a table built from TD_HEADERS before main(). The hash is perfect: each
-// name has a slot of its own, so that one comparison decides. Any thread; no allocation.
+// From the bytes at the start of a header line to the header's id, without a branch on the name's
+// length: the bytes of the name, folded to one case, are hashed into a table built from TD_HEADERS
+// before main(). The hash is perfect: each name has a slot of its own, so that one comparison
+// decides. Any thread; no allocation.
 #pragma once
 
 #include "sip/msg.h"
@@ -14,11 +15,13 @@ struct td_hdr_words {
 };
 
 struct td_hdr_table {
-	struct td_hdr_words fold, colon;               // every byte the case bit, every byte ':'
-	struct td_hdr_words keep[TD_HDR_WINDOW + 1];   // by length: ones over the name's bytes; none where it is too long
-	struct td_hdr_words name[TD_H__COUNT * 2];     // folded; TD_H__COUNT + id: the compact form; 0: like no name
-	uint8_t id[TD_H__COUNT * 2];                   // of each name
-	uint8_t slot[1 << TD_HDR_SLOT_BITS];           // index into name, 0: none
+	struct td_hdr_words fold, colon;             // every byte the case bit, every byte ':'
+	struct td_hdr_words keep[TD_HDR_WINDOW + 1]; // by length: ones over the name's bytes; none
+						     // where it is too long
+	struct td_hdr_words name[TD_H__COUNT *
+				 2]; // folded; TD_H__COUNT + id: the compact form; 0: like no name
+	uint8_t id[TD_H__COUNT * 2]; // of each name
+	uint8_t slot[1 << TD_HDR_SLOT_BITS]; // index into name, 0: none
 	uint64_t multiplier;
 };
 
@@ -30,8 +33,9 @@ static inline unsigned td_hdr_hash(uint64_t first, uint64_t second)
 	return (unsigned)(((first ^ second) * td_hdr_table.multiplier) >> (64 - TD_HDR_SLOT_BITS));
 }
 
-// Setting the case bit maps CR onto '-' and LF onto '*': the scan of the lines has told of a CR inside a line, and no
-// name of the table has a '*'. Bytes behind the name become zero, which no folded byte is.
+// Setting the case bit maps CR onto '-' and LF onto '*': the scan of the lines has told of a CR
+// inside a line, and no name of the table has a '*'. Bytes behind the name become zero, which no
+// folded byte is.
 static inline struct td_hdr_words td_hdr_fold(const char window[TD_HDR_WINDOW], unsigned len)
 {
 	const struct td_hdr_words *keep = &td_hdr_table.keep[len];

@@ -9,8 +9,12 @@
 static uint8_t transport_id(struct td_span name)
 {
 	static const struct td_span names[TD_TRANSPORT__COUNT] = {
-		[TD_UDP] = { "UDP", 3 }, [TD_TCP] = { "TCP", 3 }, [TD_TLS] = { "TLS", 3 },
-		[TD_WS] = { "WS", 2 }, [TD_WSS] = { "WSS", 3 }, [TD_SCTP] = { "SCTP", 4 },
+		[TD_UDP] = { "UDP", 3 },
+		[TD_TCP] = { "TCP", 3 },
+		[TD_TLS] = { "TLS", 3 },
+		[TD_WS] = { "WS", 2 },
+		[TD_WSS] = { "WSS", 3 },
+		[TD_SCTP] = { "SCTP", 4 },
 	};
 
 	for (uint8_t i = 0; i < TD_TRANSPORT__COUNT; i++)
@@ -29,7 +33,8 @@ static const char *token_slash(const char *p, const char *end)
 	return p < end && *p == '/' ? td_skip_space(p + 1, end) : NULL;
 }
 
-// sent-protocol and the white space after it. Any name and version is taken: the start line has judged the version.
+// sent-protocol and the white space after it. Any name and version is taken: the start line has
+// judged the version.
 static const char *protocol_parse(const char *p, const char *end, struct td_via *out)
 {
 	if (end - p > 12 && memcmp(p, "SIP/2.0/UDP ", 12) == 0) {
@@ -62,7 +67,9 @@ static const char *sent_by_parse(const char *p, const char *end, struct td_via *
 }
 
 // As nearly everybody writes it, else without case.
-#define NAMED(name, literal) (memcmp((name).ptr, (literal), sizeof(literal) - 1) == 0 || td_span_ieq((name), TD_SPAN(literal)))
+#define NAMED(name, literal)                                                                       \
+	(memcmp((name).ptr, (literal), sizeof(literal) - 1) == 0 ||                                \
+		td_span_ieq((name), TD_SPAN(literal)))
 
 // Where a parameter's value goes; NULL: nobody asks for it.
 static struct td_span *param_slot(struct td_via *out, struct td_span name)
@@ -109,7 +116,8 @@ const char *td_via_scan(const char *p, const char *end, struct td_via *out)
 int td_via_decode(struct td_span entry, struct td_via *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (entry.len > 0 && td_via_scan(entry.ptr, entry.ptr + entry.len, out) == entry.ptr + entry.len)
+	if (entry.len > 0 &&
+		td_via_scan(entry.ptr, entry.ptr + entry.len, out) == entry.ptr + entry.len)
 		return 0;
 	memset(out, 0, sizeof(*out));
 	return -EBADMSG;

@@ -4,22 +4,33 @@
 #include "sip/hiding.h"
 
 enum action {
-	DROP,     // never crosses, or the transaction or call writes its own
-	PASS,     // as it stands, unless the value holds an address
-	HOST,     // name-addr list: display and user pass, the host becomes ours. An identity crosses only between sides
-	          // that are both trusted, so that Privacy: id (RFC 3325 §7) needs no look here
+	DROP, // never crosses, or the transaction or call writes its own
+	PASS, // as it stands, unless the value holds an address
+	HOST, // name-addr list: display and user pass, the host becomes ours. An identity crosses
+	      // only between sides that are both trusted, so that Privacy: id (RFC 3325 §7) needs
+	      // no look here
 	URN,      // as PASS where it names nothing but urn: URIs (RFC 7462)
 	PERSONAL, // as PASS, unless Privacy: user (RFC 3323 §4.1)
 };
 
-// One line a header. What is not named is DROP. The columns: nobody is trusted; we believe the sender ("in"); the receiver
-// may know identities ("out"); both.
+// One line a header. What is not named is DROP. The columns: nobody is trusted; we believe the
+// sender ("in"); the receiver may know identities ("out"); both.
 struct rule {
 	uint8_t by_trust[4]; // enum action, indexed by trust_index()
 };
 
-#define EVERY(a) { { (a), (a), (a), (a) } }
-#define BOTH(a) { { DROP, DROP, DROP, (a) } }
+#define EVERY(a)                                                                                   \
+	{                                                                                          \
+		{                                                                                  \
+			(a), (a), (a), (a)                                                         \
+		}                                                                                  \
+	}
+#define BOTH(a)                                                                                    \
+	{                                                                                          \
+		{                                                                                  \
+			DROP, DROP, DROP, (a)                                                      \
+		}                                                                                  \
+	}
 
 // clang-format off
 static const struct rule rules[TD_H__COUNT] = {
@@ -75,7 +86,8 @@ static bool privacy_asks(struct td_span privacy, struct td_span value)
 }
 
 // Does the message, or the request it answers, ask for it?
-static bool privacy_of(const struct td_msg *msg, const struct td_headers_way *way, struct td_span value)
+static bool privacy_of(
+	const struct td_msg *msg, const struct td_headers_way *way, struct td_span value)
 {
 	if (privacy_asks(way->privacy, value))
 		return true;
@@ -87,7 +99,8 @@ static bool privacy_of(const struct td_msg *msg, const struct td_headers_way *wa
 
 static struct td_span header_name(const struct td_msg *msg, const struct td_header *h)
 {
-	return h->id == TD_H_OTHER ? td_span(msg->buf + h->name_off, h->name_len) : td_header_name(h->id);
+	return h->id == TD_H_OTHER ? td_span(msg->buf + h->name_off, h->name_len)
+				   : td_header_name(h->id);
 }
 
 static void line_pass(const struct td_msg *msg, const struct td_header *h, struct td_writer *out)
@@ -136,11 +149,14 @@ static void display_put(struct td_span display, struct td_writer *out)
 
 static bool telephone_scheme(const struct td_uri *uri)
 {
-	return uri->scheme == TD_SCHEME_SIP || uri->scheme == TD_SCHEME_SIPS || uri->scheme == TD_SCHEME_TEL;
+	return uri->scheme == TD_SCHEME_SIP || uri->scheme == TD_SCHEME_SIPS ||
+	       uri->scheme == TD_SCHEME_TEL;
 }
 
-// Header parameters pass (History-Info's index, Diversion's reason) unless one of them holds an address.
-static void identity_put(const struct td_name_addr *a, const struct td_headers_way *way, struct td_writer *out)
+// Header parameters pass (History-Info's index, Diversion's reason) unless one of them holds an
+// address.
+static void identity_put(
+	const struct td_name_addr *a, const struct td_headers_way *way, struct td_writer *out)
 {
 	display_put(a->display, out);
 	user_put(a->uri.user, &way->our_address, out);
@@ -150,15 +166,16 @@ static void identity_put(const struct td_name_addr *a, const struct td_headers_w
 	}
 }
 
-static void line_identity(const struct td_msg *msg, const struct td_header *h, const struct td_headers_way *way,
-	struct td_writer *out)
+static void line_identity(const struct td_msg *msg, const struct td_header *h,
+	const struct td_headers_way *way, struct td_writer *out)
 {
 	struct td_span rest = td_msg_value(msg, h), entry;
 	bool first = true;
 
 	while (td_list_next(&rest, &entry)) {
 		struct td_name_addr a;
-		if (td_name_addr_decode(entry, &a) < 0 || a.star || !telephone_scheme(&a.uri) || td_hiding_unfit(a.uri.user))
+		if (td_name_addr_decode(entry, &a) < 0 || a.star || !telephone_scheme(&a.uri) ||
+			td_hiding_unfit(a.uri.user))
 			continue;
 		if (first)
 			td_put_span(out, header_name(msg, h));
@@ -170,14 +187,15 @@ static void line_identity(const struct td_msg *msg, const struct td_header *h, c
 		td_put_lit(out, "\r\n");
 }
 
-// A 503 speaks of one target: with its Retry-After the other side would leave the whole switch alone (RFC 3261 §21.5.4).
+// A 503 speaks of one target: with its Retry-After the other side would leave the whole switch
+// alone (RFC 3261 §21.5.4).
 static bool says_too_much(const struct td_msg *msg, const struct td_header *h)
 {
 	return h->id == TD_H_RETRY_AFTER && !msg->request && msg->status == 503;
 }
 
-static void line_relay(const struct td_msg *msg, const struct td_header *h, const struct td_headers_way *way,
-	struct td_writer *out)
+static void line_relay(const struct td_msg *msg, const struct td_header *h,
+	const struct td_headers_way *way, struct td_writer *out)
 {
 	switch ((enum action)rules[h->id].by_trust[trust_index(way)]) {
 	case DROP:
@@ -201,17 +219,20 @@ static void line_relay(const struct td_msg *msg, const struct td_header *h, cons
 	}
 }
 
-void td_headers_relay(const struct td_msg *msg, const struct td_headers_way *way, struct td_writer *out)
+void td_headers_relay(
+	const struct td_msg *msg, const struct td_headers_way *way, struct td_writer *out)
 {
 	for (uint32_t i = 0; i < msg->n_headers; i++)
 		if (!says_too_much(msg, &msg->headers[i]))
 			line_relay(msg, &msg->headers[i], way, out);
 }
 
-void td_headers_from(const struct td_core *core, const struct td_headers_way *way, struct td_writer *out)
+void td_headers_from(
+	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out)
 {
 	const struct td_uri *uri = &core->from.uri;
-	bool hide = privacy_asks(way->privacy, TD_SPAN("id")) || privacy_asks(way->privacy, TD_SPAN("user"));
+	bool hide = privacy_asks(way->privacy, TD_SPAN("id")) ||
+		    privacy_asks(way->privacy, TD_SPAN("user"));
 
 	// RFC 3323 §4.1: the host names nobody either.
 	if (hide && !receiver_trusted(way)) {
@@ -223,7 +244,8 @@ void td_headers_from(const struct td_core *core, const struct td_headers_way *wa
 	user_put(named ? uri->user : TD_SPAN("anonymous"), &way->our_address, out);
 }
 
-void td_headers_to(const struct td_core *core, struct td_span user, const struct td_sockaddr *target, struct td_writer *out)
+void td_headers_to(const struct td_core *core, struct td_span user,
+	const struct td_sockaddr *target, struct td_writer *out)
 {
 	display_put(core->to.display, out);
 	user_put(td_hiding_unfit(user) ? (struct td_span){ 0 } : user, target, out);

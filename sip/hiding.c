@@ -3,7 +3,8 @@
 
 enum { DIGIT = 1, HEX = 2, COLON = 4, DOT = 8, CONTROL = 16 };
 
-// What matters about a character; 0 for most of them, so that text without addresses costs one look a character.
+// What matters about a character; 0 for most of them, so that text without addresses costs one look
+// a character.
 // clang-format off
 static const uint8_t kinds[256] = {
 	[0 ... 8] = CONTROL, [10 ... 0x1f] = CONTROL, [0x7f] = CONTROL, ['.'] = DOT, [':'] = COLON,
@@ -35,13 +36,14 @@ static uint32_t quad_at(struct td_span s)
 	return i;
 }
 
-// A run of hexadecimal digits and colons is an IPv6 address where it holds "::" or seven colons. A time ("12:30:00") or a
-// codec parameter ("mode:1") holds neither.
+// A run of hexadecimal digits and colons is an IPv6 address where it holds "::" or seven colons. A
+// time ("12:30:00") or a codec parameter ("mode:1") holds neither.
 static bool run_is_ipv6(struct td_span s, uint32_t i)
 {
 	uint32_t colons = 0;
 
-	for (uint8_t before = 0, kind; i < s.len && ((kind = kind_at(s, i)) & (HEX | COLON)); i++, before = kind) {
+	for (uint8_t before = 0, kind; i < s.len && ((kind = kind_at(s, i)) & (HEX | COLON));
+		i++, before = kind) {
 		if (!(kind & COLON))
 			continue;
 		colons++;
@@ -80,7 +82,8 @@ static inline bool text_has(struct td_span text, bool controls)
 		kind = kind_at(text, i);
 		if (kind == 0)
 			continue;
-		if ((controls && (kind & CONTROL) && control_character(text, i)) || address_at(text, i, kind, before))
+		if ((controls && (kind & CONTROL) && control_character(text, i)) ||
+			address_at(text, i, kind, before))
 			return true;
 	}
 	return false;
@@ -107,8 +110,8 @@ void td_put_unfolded(struct td_writer *w, struct td_span value)
 		td_put(w, value.ptr + start, i - start);
 		if (i == value.len)
 			return;
-		while (i < value.len && (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == ' ' ||
-				value.ptr[i] == '\t'))
+		while (i < value.len && (value.ptr[i] == '\r' || value.ptr[i] == '\n' ||
+						value.ptr[i] == ' ' || value.ptr[i] == '\t'))
 			i++;
 		td_put_char(w, ' ');
 	}

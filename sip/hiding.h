@@ -4,8 +4,9 @@
 
 #include "sip/writer.h"
 
-// Does the text hold something that reads as an IPv4 or IPv6 address, or a control character that no header or SDP value
-// may hold? Such text names the side it comes from, or breaks the message it is put into. Errs towards true.
+// Does the text hold something that reads as an IPv4 or IPv6 address, or a control character that
+// no header or SDP value may hold? Such text names the side it comes from, or breaks the message it
+// is put into. Errs towards true.
 bool td_hiding_unfit(struct td_span text);
 // The same for a body, whose lines may end as they like: an address alone makes it unfit.
 bool td_hiding_has_address(struct td_span text);

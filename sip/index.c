@@ -22,7 +22,8 @@ typedef struct found find_fn(const char window[TD_HDR_WINDOW]);
 // What the lines leave behind that are not read at once.
 struct slow {
 	struct td_msg *msg;
-	const struct td_header *dead; // the next header's place when the last line was none: its folds belong to nobody
+	const struct td_header *dead; // the next header's place when the last line was none: its
+				      // folds belong to nobody
 	enum td_fault fault;
 };
 
@@ -32,8 +33,8 @@ static void fault_set(struct slow *s, enum td_fault fault)
 		s->fault = fault;
 }
 
-// A line that goes on with the header before it. One of white space alone reads as the end of the headers to some
-// receivers: it is a fault here.
+// A line that goes on with the header before it. One of white space alone reads as the end of the
+// headers to some receivers: it is a fault here.
 static void fold_read(struct slow *s, struct td_header *next, const char *p, const char *end)
 {
 	struct td_span text = td_trim(p, end);
@@ -72,9 +73,10 @@ static bool header_read(struct td_header *h, const char *buf, const char *p, con
 	return true;
 }
 
-// Any line [off, lf): folds, long and unknown names, white space where it is unusual, and what is no header at all.
-// Returns where the next header goes.
-static __attribute__((noinline)) struct td_header *line_slowly(struct slow *s, struct td_header *h, size_t off, size_t lf)
+// Any line [off, lf): folds, long and unknown names, white space where it is unusual, and what is
+// no header at all. Returns where the next header goes.
+static __attribute__((noinline)) struct td_header *line_slowly(
+	struct slow *s, struct td_header *h, size_t off, size_t lf)
 {
 	const char *p = s->msg->buf + off, *end = s->msg->buf + lf;
 
@@ -93,15 +95,16 @@ static __attribute__((noinline)) struct td_header *line_slowly(struct slow *s, s
 	return h;
 }
 
-// A line as nearly all are: a known name, one space behind its colon, none before its CRLF. No name holds an LF and the
-// checked characters are none: so the value lies inside the line.
-static ALWAYS_INLINE bool line_read(find_fn *find, struct td_header *h, const char *buf, size_t off, size_t lf)
+// A line as nearly all are: a known name, one space behind its colon, none before its CRLF. No name
+// holds an LF and the checked characters are none: so the value lies inside the line.
+static ALWAYS_INLINE bool line_read(
+	find_fn *find, struct td_header *h, const char *buf, size_t off, size_t lf)
 {
 	const char *p = buf + off;
 	struct found found = find(p);
 
-	if (!found.known || p[found.colon + 1] != ' ' || (uint8_t)p[found.colon + 2] <= ' ' || buf[lf - 1] != '\r' ||
-		(uint8_t)buf[lf - 2] <= ' ')
+	if (!found.known || p[found.colon + 1] != ' ' || (uint8_t)p[found.colon + 2] <= ' ' ||
+		buf[lf - 1] != '\r' || (uint8_t)buf[lf - 2] <= ' ')
 		return false;
 	size_t value = off + found.colon + 2;
 	h->name_off = (uint16_t)off;
@@ -122,15 +125,20 @@ static ALWAYS_INLINE void chains_link(struct td_msg *msg)
 	}
 }
 
-// One body for every kernel: what differs is how a name is found, and what the compiler may use around it.
-static ALWAYS_INLINE enum td_fault index_lines(find_fn *find, struct td_msg *msg, const struct td_lines *lines)
+// One body for every kernel: what differs is how a name is found, and what the compiler may use
+// around it.
+static ALWAYS_INLINE enum td_fault index_lines(
+	find_fn *find, struct td_msg *msg, const struct td_lines *lines)
 {
-	unsigned n = lines->blank ? lines->n - 1u : lines->n; // lines before the empty one, the start line included
+	unsigned n = lines->blank ? lines->n - 1u
+				  : lines->n; // lines before the empty one, the start line included
 	struct td_header *h = msg->headers;
 	struct slow slow = { msg, h, TD_FAULT_NONE };
 	const char *buf = msg->buf;
 	size_t off = lines->end[0] + 1u;
-	size_t quick = n <= TD_MSG_HEADERS_MAX ? msg->len : 0; // lines are read quickly where their windows end before it
+	size_t quick = n <= TD_MSG_HEADERS_MAX
+			       ? msg->len
+			       : 0; // lines are read quickly where their windows end before it
 
 	for (const uint16_t *line = lines->end + 1, *last = lines->end + n; line < last; line++) {
 		size_t lf = *line;
@@ -191,12 +199,14 @@ AVX2 static __m256i words(const struct td_hdr_words *w)
 AVX2 static struct found find_avx2(const char window[TD_HDR_WINDOW])
 {
 	__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)window);
-	uint32_t bits = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, words(&td_hdr_table.colon)));
+	uint32_t bits =
+		(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, words(&td_hdr_table.colon)));
 	size_t colon = _tzcnt_u32(bits);
 	__m256i keep = words(&td_hdr_table.keep[colon]);
 	__m256i n = _mm256_and_si256(_mm256_or_si256(v, words(&td_hdr_table.fold)), keep);
 	__m128i first = _mm256_castsi256_si128(n);
-	unsigned at = td_hdr_table.slot[td_hdr_hash((uint64_t)_mm_cvtsi128_si64(first), (uint64_t)_mm_extract_epi64(first, 1))];
+	unsigned at = td_hdr_table.slot[td_hdr_hash(
+		(uint64_t)_mm_cvtsi128_si64(first), (uint64_t)_mm_extract_epi64(first, 1))];
 	__m256i same = _mm256_cmpeq_epi8(n, words(&td_hdr_table.name[at]));
 
 	return (struct found){ colon, td_hdr_table.id[at], _mm256_movemask_epi8(same) == -1 };
@@ -223,8 +233,8 @@ __attribute__((constructor)) static void choose_kernel(void)
 {
 #if defined(__x86_64__)
 	__builtin_cpu_init();
-	kernels[2].usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-			    __builtin_cpu_supports("popcnt");
+	kernels[2].usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+			    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 #endif
 	for (unsigned i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
 		if (kernels[i].usable)

@@ -43,10 +43,11 @@ enum td_method td_method_id(struct td_span name)
 	case 5:
 		return IS("PRACK", TD_M_PRACK) | IS("REFER", TD_M_REFER);
 	case 6:
-		return IS("INVITE", TD_M_INVITE) | IS("CANCEL", TD_M_CANCEL) | IS("UPDATE", TD_M_UPDATE) |
-		       IS("NOTIFY", TD_M_NOTIFY);
+		return IS("INVITE", TD_M_INVITE) | IS("CANCEL", TD_M_CANCEL) |
+		       IS("UPDATE", TD_M_UPDATE) | IS("NOTIFY", TD_M_NOTIFY);
 	case 7:
-		return IS("OPTIONS", TD_M_OPTIONS) | IS("MESSAGE", TD_M_MESSAGE) | IS("PUBLISH", TD_M_PUBLISH);
+		return IS("OPTIONS", TD_M_OPTIONS) | IS("MESSAGE", TD_M_MESSAGE) |
+		       IS("PUBLISH", TD_M_PUBLISH);
 	case 8:
 		return IS("REGISTER", TD_M_REGISTER);
 	case 9:
@@ -109,12 +110,14 @@ static void msg_reset(struct td_msg *msg, const char *buf, uint32_t len)
 // SIP-Version: 0, or the fault (§7.1: compared without case).
 static enum td_fault version_fault(const char *p, const char *end)
 {
-	if (end - p == 7 && (memcmp(p, "SIP/2.0", 7) == 0 || td_span_ieq(td_span(p, 7), TD_SPAN("SIP/2.0"))))
+	if (end - p == 7 &&
+		(memcmp(p, "SIP/2.0", 7) == 0 || td_span_ieq(td_span(p, 7), TD_SPAN("SIP/2.0"))))
 		return TD_FAULT_NONE;
 	if (end - p < 7 || !td_span_ieq(td_span(p, 4), TD_SPAN("SIP/")))
 		return TD_FAULT_START_LINE;
 	const char *dot = td_skip(p + 4, end, TD_CH_DIGIT);
-	if (dot == p + 4 || dot == end || *dot != '.' || dot + 1 == end || td_skip(dot + 1, end, TD_CH_DIGIT) != end)
+	if (dot == p + 4 || dot == end || *dot != '.' || dot + 1 == end ||
+		td_skip(dot + 1, end, TD_CH_DIGIT) != end)
 		return TD_FAULT_START_LINE;
 	return TD_FAULT_VERSION;
 }
@@ -137,8 +140,8 @@ static enum td_fault request_line(struct td_msg *msg, const char *p, const char 
 	return version_fault(uri_end + 1, end);
 }
 
-// Status-Line = SIP-Version SP Status-Code SP Reason-Phrase CRLF (§7.2). The second SP may be missing where the reason
-// is empty too: it is seen in the field and cannot be misread.
+// Status-Line = SIP-Version SP Status-Code SP Reason-Phrase CRLF (§7.2). The second SP may be
+// missing where the reason is empty too: it is seen in the field and cannot be misread.
 static enum td_fault status_line(struct td_msg *msg, const char *p, const char *end)
 {
 	const char *version_end = memchr(p, ' ', (size_t)(end - p));
@@ -150,7 +153,8 @@ static enum td_fault status_line(struct td_msg *msg, const char *p, const char *
 	const char *code_end = td_skip(code, end, TD_CH_DIGIT);
 	if (code_end - code != 3 || (code_end < end && *code_end != ' '))
 		return TD_FAULT_START_LINE;
-	unsigned status = (unsigned)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
+	unsigned status =
+		(unsigned)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
 	if (status < 100 || status > 699)
 		return TD_FAULT_START_LINE;
 	msg->status = (uint16_t)status;
@@ -166,7 +170,8 @@ static void start_line(struct td_msg *msg, const char *p, const char *end)
 	fault_set(msg, response ? status_line(msg, p, end) : request_line(msg, p, end), 0);
 }
 
-// Content-Length decides where the body ends; every doubt about it is a fault (§18.3, RFC 4475 §3.3.9).
+// Content-Length decides where the body ends; every doubt about it is a fault (§18.3, RFC 4475
+// §3.3.9).
 static void cut_body(struct td_msg *msg, uint32_t body_off)
 {
 	uint32_t rest = msg->len - body_off;

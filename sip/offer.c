@@ -3,12 +3,23 @@
 
 #include "sip/hiding.h"
 
-// Attributes that describe codecs and their transport on a relayed stream. What is not here does not cross: ICE, keys,
-// candidates and whatever names the first side.
+// Attributes that describe codecs and their transport on a relayed stream. What is not here does
+// not cross: ICE, keys, candidates and whatever names the first side.
 static const struct td_span passing[] = {
-	{ "rtpmap", 6 }, { "fmtp", 4 }, { "ptime", 5 }, { "maxptime", 8 }, { "minptime", 8 }, { "rtcp-fb", 7 },
-	{ "framerate", 9 }, { "framesize", 9 }, { "imageattr", 9 }, { "content", 7 }, { "silenceSupp", 11 },
-	{ "ecan", 4 }, { "gpmd", 4 }, { "rtcp-rsize", 10 },
+	{ "rtpmap", 6 },
+	{ "fmtp", 4 },
+	{ "ptime", 5 },
+	{ "maxptime", 8 },
+	{ "minptime", 8 },
+	{ "rtcp-fb", 7 },
+	{ "framerate", 9 },
+	{ "framesize", 9 },
+	{ "imageattr", 9 },
+	{ "content", 7 },
+	{ "silenceSupp", 11 },
+	{ "ecan", 4 },
+	{ "gpmd", 4 },
+	{ "rtcp-rsize", 10 },
 };
 
 void td_sdp_side_init(struct td_sdp_side *side, uint64_t session_id)
@@ -26,8 +37,9 @@ static bool address_is_zero(const struct td_sockaddr *a)
 // Relayed without a change of keys: only the plain profiles can be.
 static bool media_active(const struct td_sdp_media *m)
 {
-	return m->port != 0 && m->rtp && (td_span_ieq(m->proto, TD_SPAN("RTP/AVP")) ||
-		td_span_ieq(m->proto, TD_SPAN("RTP/AVPF")));
+	return m->port != 0 && m->rtp &&
+	       (td_span_ieq(m->proto, TD_SPAN("RTP/AVP")) ||
+		       td_span_ieq(m->proto, TD_SPAN("RTP/AVPF")));
 }
 
 // RFC 3264 §8.4: a connection address of zeros takes media from nobody, whatever a= says.
@@ -82,7 +94,8 @@ static void codec_receive(struct td_sdp_side *side, const struct td_sdp *sdp)
 	}
 }
 
-enum td_sdp_fault td_sdp_side_receive(struct td_sdp_side *side, const struct td_sdp *sdp, bool offer)
+enum td_sdp_fault td_sdp_side_receive(
+	struct td_sdp_side *side, const struct td_sdp *sdp, bool offer)
 {
 	if (sdp->n_media > TD_SDP_MEDIA_MAX)
 		return TD_SDP_TOO_MANY;
@@ -98,7 +111,9 @@ enum td_sdp_fault td_sdp_side_receive(struct td_sdp_side *side, const struct td_
 	return TD_SDP_OK;
 }
 
-// --- writing ---------------------------------------------------------------------------------------------------------
+// --- writing
+//
+// ---------------------------------------------------------------------------------------------------------
 
 // One SDP on its way to one side.
 struct rewrite {
@@ -130,7 +145,8 @@ static void address_put(struct td_writer *out, const struct td_sockaddr *a)
 	td_put_address(out, a);
 }
 
-static void line_put(struct td_writer *out, const struct td_sdp *sdp, const struct td_sdp_line *line)
+static void line_put(
+	struct td_writer *out, const struct td_sdp *sdp, const struct td_sdp_line *line)
 {
 	struct td_span value = td_span(sdp->buf + line->off, line->len);
 
@@ -160,7 +176,8 @@ static void lines_put(const struct rewrite *r, uint32_t from, uint32_t to)
 	for (uint32_t i = from; i < to; i++) {
 		const struct td_sdp_line *line = &r->sdp->lines[i];
 		if (line->type == 'b' ||
-			(line->type == 'a' && attribute_passes(td_span(r->sdp->buf + line->off, line->len))))
+			(line->type == 'a' &&
+				attribute_passes(td_span(r->sdp->buf + line->off, line->len))))
 			line_put(r->out, r->sdp, line);
 	}
 }
@@ -210,7 +227,8 @@ static void media_line_put(const struct rewrite *r, const struct td_sdp_media *m
 // RFC 3605; left out where it is the port after RTP's, which is what everybody assumes.
 static void rtcp_put(const struct rewrite *r, const struct td_leg_local *local)
 {
-	if (local->rtcp.family == 0 || (td_ip_eq(&local->rtp, &local->rtcp) && local->rtcp.port == local->rtp.port + 1))
+	if (local->rtcp.family == 0 ||
+		(td_ip_eq(&local->rtp, &local->rtcp) && local->rtcp.port == local->rtp.port + 1))
 		return;
 	td_put_lit(r->out, "a=rtcp:");
 	td_put_uint(r->out, local->rtcp.port);
@@ -221,7 +239,8 @@ static void rtcp_put(const struct rewrite *r, const struct td_leg_local *local)
 
 static void direction_put(struct td_writer *out, uint8_t direction)
 {
-	static const char *const lines[] = { "a=inactive\r\n", "a=sendonly\r\n", "a=recvonly\r\n", "a=sendrecv\r\n" };
+	static const char *const lines[] = { "a=inactive\r\n", "a=sendonly\r\n", "a=recvonly\r\n",
+		"a=sendrecv\r\n" };
 
 	td_put(out, lines[direction & 3], 12);
 }
@@ -258,7 +277,8 @@ static bool media_lines_fit(const struct td_sdp *sdp)
 {
 	for (uint32_t i = 0; i < sdp->n_media; i++) {
 		const struct td_sdp_media *m = &sdp->media[i];
-		if (td_hiding_unfit(m->type) || td_hiding_unfit(m->proto) || td_hiding_unfit(m->formats))
+		if (td_hiding_unfit(m->type) || td_hiding_unfit(m->proto) ||
+			td_hiding_unfit(m->formats))
 			return false;
 	}
 	return true;
@@ -292,8 +312,8 @@ static void origin_put(const struct rewrite *r, uint64_t version, struct td_writ
 	td_put_lit(out, "\r\n");
 }
 
-// The version hangs on what follows the o= line (RFC 3264 §8). Mostly that is new; where it is not, the line is put right
-// afterwards, and the rest moves where the number has a digit less.
+// The version hangs on what follows the o= line (RFC 3264 §8). Mostly that is new; where it is not,
+// the line is put right afterwards, and the rest moves where the number has a digit less.
 static void origin_replace(const struct rewrite *r, char *line, uint32_t len, uint64_t version)
 {
 	char text[160];

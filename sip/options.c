@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// OPTIONS to the switch itself (RFC 3261 §11): peers' keep-alive and capability question, answered without state.
+// OPTIONS to the switch itself (RFC 3261 §11): peers' keep-alive and capability question, answered
+// without state.
 #include "sip/engine_priv.h"
 #include "sip/writer.h"
 

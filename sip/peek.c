@@ -37,8 +37,10 @@ static const char *header_end(const char *p, const char *end, const char **first
 	return lf;
 }
 
-// The value when the line has that name in its full or its compact form and the value was not found before.
-static void take(const char *p, const char *first, const char *lf, struct td_span name, char compact, struct td_span *value)
+// The value when the line has that name in its full or its compact form and the value was not found
+// before.
+static void take(const char *p, const char *first, const char *lf, struct td_span name,
+	char compact, struct td_span *value)
 {
 	const char *q = p;
 
@@ -83,7 +85,8 @@ static void find_headers(const char *p, const char *end, bool response, struct f
 	}
 }
 
-static uint64_t seeded_hash(const struct td_token_keys *keys, uint16_t realm, const char *text, size_t len)
+static uint64_t seeded_hash(
+	const struct td_token_keys *keys, uint16_t realm, const char *text, size_t len)
 {
 	const uint64_t key[2] = { keys->hash[0] ^ realm, keys->hash[1] };
 
@@ -97,7 +100,8 @@ static bool take_token(const struct td_token *token, struct td_peek *out)
 	return true;
 }
 
-static bool peek_response(const struct td_token_keys *keys, struct td_span via_value, struct td_peek *out)
+static bool peek_response(
+	const struct td_token_keys *keys, struct td_span via_value, struct td_peek *out)
 {
 	struct td_span entry;
 	struct td_token token;
@@ -107,8 +111,10 @@ static bool peek_response(const struct td_token_keys *keys, struct td_span via_v
 	       td_token_read_branch(keys, via.branch, &token) == 0 && take_token(&token, out);
 }
 
-// The address of record: user unescaped and host folded, so that every spelling of one AoR meets at one worker.
-static bool peek_register(const struct td_token_keys *keys, uint16_t realm, const struct td_uri *to, struct td_peek *out)
+// The address of record: user unescaped and host folded, so that every spelling of one AoR meets at
+// one worker.
+static bool peek_register(const struct td_token_keys *keys, uint16_t realm, const struct td_uri *to,
+	struct td_peek *out)
 {
 	char aor[AOR_MAX + 1];
 
@@ -123,8 +129,8 @@ static bool peek_register(const struct td_token_keys *keys, uint16_t realm, cons
 	return true;
 }
 
-static bool peek_request(const struct td_token_keys *keys, uint16_t realm, bool registers, struct td_span to_value,
-	struct td_peek *out)
+static bool peek_request(const struct td_token_keys *keys, uint16_t realm, bool registers,
+	struct td_span to_value, struct td_peek *out)
 {
 	struct td_name_addr to;
 	struct td_token token;
@@ -144,7 +150,8 @@ static bool is_start_line(const char *p, const char *lf, bool response)
 	return response || (end - p > 10 && td_span_ieq(td_span(end - 8, 5), TD_SPAN(" SIP/")));
 }
 
-void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data, uint32_t len, struct td_peek *out)
+void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data, uint32_t len,
+	struct td_peek *out)
 {
 	struct found found = { 0 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a receiver learns of a SIP datagram without parsing it: enough to hand it to the worker that owns it
-// (architecture §4). Pure; any thread.
+// What a receiver learns of a SIP datagram without parsing it: enough to hand it to the worker that
+// owns it (architecture §4). Pure; any thread.
 #pragma once
 
 #include "include/flow.h"
@@ -21,6 +21,7 @@ struct td_peek {
 	uint64_t hash; // seeded hash(realm, Call-ID) or hash(realm, AoR)
 };
 
-// keys checks tokens: a token that does not verify is treated as absent (then the Call-ID decides, and the owner
-// answers 481). At most the first 4096 bytes are looked at. *out is always filled.
-void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data, uint32_t len, struct td_peek *out);
+// keys checks tokens: a token that does not verify is treated as absent (then the Call-ID decides,
+// and the owner answers 481). At most the first 4096 bytes are looked at. *out is always filled.
+void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data, uint32_t len,
+	struct td_peek *out);

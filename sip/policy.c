@@ -49,7 +49,8 @@ int64_t trunk_by_name(const struct trunk_names *names, const char *name)
 	return -1;
 }
 
-static int names_sort(struct td_policy *policy, struct trunk_names *names, struct policy_error *error)
+static int names_sort(
+	struct td_policy *policy, struct trunk_names *names, struct policy_error *error)
 {
 	names->trunks = policy->trunks;
 	names->n = policy->n_trunks;
@@ -76,20 +77,24 @@ static bool text_ends(const char *text, size_t cap)
 static int trunk_check(const struct td_trunk_conf *c, struct policy_error *error)
 {
 	if (!text_ends(c->name, sizeof(c->name)) || c->name[0] == '\0')
-		return policy_fail(error, "a trunk has no name, or one of more than %d characters", TD_NAME_LEN - 1);
-	if (!text_ends(c->realm, sizeof(c->realm)) || !text_ends(c->match.listener, sizeof(c->match.listener)) ||
+		return policy_fail(error, "a trunk has no name, or one of more than %d characters",
+			TD_NAME_LEN - 1);
+	if (!text_ends(c->realm, sizeof(c->realm)) ||
+		!text_ends(c->match.listener, sizeof(c->match.listener)) ||
 		!text_ends(c->match.tech_prefix, sizeof(c->match.tech_prefix)) ||
 		!text_ends(c->match.domain, sizeof(c->match.domain)))
 		return policy_fail(error, "trunk '%s': a text is too long", c->name);
 	if (strcmp(c->name, "subscribers") == 0)
 		return policy_fail(error, "trunk 'subscribers': the name is reserved");
-	if (c->n_peers > TD_PEERS_MAX || c->n_sources > TD_SOURCES_MAX || c->n_media_sources > TD_SOURCES_MAX ||
+	if (c->n_peers > TD_PEERS_MAX || c->n_sources > TD_SOURCES_MAX ||
+		c->n_media_sources > TD_SOURCES_MAX ||
 		c->n_failover_codes > sizeof(c->failover_codes) / sizeof(c->failover_codes[0]))
 		return policy_fail(error, "trunk '%s': too many peers, sources or codes", c->name);
 	return 0;
 }
 
-// Peers are tried in the order of their priority; equal ones in the order of the file, hence insertion.
+// Peers are tried in the order of their priority; equal ones in the order of the file, hence
+// insertion.
 static void peers_sort(struct td_trunk_conf *c)
 {
 	for (uint32_t i = 1; i < c->n_peers; i++) {
@@ -116,7 +121,8 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 		peers_sort(&t->conf);
 		int realm = env->realm_of(env->ctx, t->conf.realm);
 		if (realm < 0)
-			return policy_fail(error, "trunk '%s': there is no realm '%s'", t->conf.name, t->conf.realm);
+			return policy_fail(error, "trunk '%s': there is no realm '%s'",
+				t->conf.name, t->conf.realm);
 		t->realm = (uint16_t)realm;
 		t->slot = env->slot_of(env->ctx, t->conf.name);
 	}
@@ -142,8 +148,8 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	return rc;
 }
 
-struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env, char *error_text,
-	size_t error_cap)
+struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env,
+	char *error_text, size_t error_cap)
 {
 	struct policy_error error = { error_text, error_cap };
 	struct td_policy *policy = calloc(1, sizeof(*policy));
@@ -194,7 +200,8 @@ const struct td_policy_conf *td_policy_limits(const struct td_policy *policy)
 	return &policy->limits;
 }
 
-static bool prefixes_have(const struct td_prefix *prefixes, uint32_t n, const struct td_sockaddr *address)
+static bool prefixes_have(
+	const struct td_prefix *prefixes, uint32_t n, const struct td_sockaddr *address)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (td_prefix_has(&prefixes[i], address))
@@ -202,7 +209,8 @@ static bool prefixes_have(const struct td_prefix *prefixes, uint32_t n, const st
 	return false;
 }
 
-bool td_policy_trunk_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
+bool td_policy_trunk_has(
+	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
 {
 	const struct td_trunk *t = td_policy_trunk(policy, trunk);
 
@@ -214,7 +222,8 @@ bool td_policy_trunk_has(const struct td_policy *policy, uint32_t trunk, const s
 	return prefixes_have(t->conf.sources, t->conf.n_sources, address);
 }
 
-bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
+bool td_policy_media_has(
+	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
 {
 	const struct td_trunk *t = td_policy_trunk(policy, trunk);
 

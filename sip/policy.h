@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routing policy compiled for workers: immutable once made, read without a lock, replaced whole (architecture §4).
-// Made by whoever pushes (data plane's main, simulator, `tandemctl check`); read by any thread.
+// Routing policy compiled for workers: immutable once made, read without a lock, replaced whole
+// (architecture §4). Made by whoever pushes (data plane's main, simulator, `tandemctl check`); read
+// by any thread.
 #pragma once
 
 #include "include/host.h"
@@ -16,32 +17,40 @@ struct td_trunk {
 	uint32_t slot;
 };
 
-// slot_of: gives the stable slot of a trunk's name (the caller keeps the table); realm_of: index or -1.
+// slot_of: gives the stable slot of a trunk's name (the caller keeps the table); realm_of: index or
+// -1.
 struct td_policy_env {
 	uint32_t (*slot_of)(void *ctx, const char *trunk_name);
 	int (*realm_of)(void *ctx, const char *realm_name);
 	void *ctx;
 };
 
-// Compiles. NULL with *error (static text or inside error_text) where a name does not resolve, peers of two trunks are
-// ambiguous inside a realm (contract: match), or memory is out. conf is not kept.
-struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env, char *error_text,
-	size_t error_cap);
+// Compiles. NULL with *error (static text or inside error_text) where a name does not resolve,
+// peers of two trunks are ambiguous inside a realm (contract: match), or memory is out. conf is not
+// kept.
+struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env,
+	char *error_text, size_t error_cap);
 void td_policy_free(struct td_policy *policy);
 
 uint64_t td_policy_generation(const struct td_policy *policy);
 uint32_t td_policy_n_trunks(const struct td_policy *policy);
 const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t index);
-const struct td_policy_conf *td_policy_limits(const struct td_policy *policy); // n_trunks, n_routes 0: limits only
+const struct td_policy_conf *td_policy_limits(
+	const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 
-// Ingress trunk of a request that came in on flow: the longest source prefix of the realm, then the most specific match.
-// A disabled trunk is found too, for its calls that stand; new ones are refused by the call layer. Index or -1.
-int td_policy_ingress(const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core);
+// Ingress trunk of a request that came in on flow: the longest source prefix of the realm, then the
+// most specific match. A disabled trunk is found too, for its calls that stand; new ones are
+// refused by the call layer. Index or -1.
+int td_policy_ingress(
+	const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core);
 // Is that address one of the trunk's peers or sources? (in-dialog targets, responses' sources)
-bool td_policy_trunk_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
+bool td_policy_trunk_has(
+	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
 // May media come from that address beside the SDP's? (trunk media.sources)
-bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
-// Longest prefix, then priority, then weight at random, peers in their order (contract); shorter prefixes follow as
-// fallbacks. TD_DONE or TD_REFUSED with 404. Disabled trunks are passed over; when only such were found: 503.
+bool td_policy_media_has(
+	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
+// Longest prefix, then priority, then weight at random, peers in their order (contract); shorter
+// prefixes follow as fallbacks. TD_DONE or TD_REFUSED with 404. Disabled trunks are passed over;
+// when only such were found: 503.
 enum td_answer td_policy_route(const struct td_policy *policy, const struct td_route_query *query,
 	struct td_route_answer *out);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which trunk a request comes from: the longest source prefix of the realm, then the most specific match (contract).
+// Which trunk a request comes from: the longest source prefix of the realm, then the most specific
+// match (contract).
 //
-// A match is a set of requests: each field that is set narrows it. Of two trunks behind one prefix whose sets meet, one
-// must lie inside the other, or nobody could say whose request it is: that is refused while compiling. A nested set has
-// more fields, or as many and a longer tech_prefix, so that sorting by those two puts the inner one first.
+// A match is a set of requests: each field that is set narrows it. Of two trunks behind one prefix
+// whose sets meet, one must lie inside the other, or nobody could say whose request it is: that is
+// refused while compiling. A nested set has more fields, or as many and a longer tech_prefix, so
+// that sorting by those two puts the inner one first.
 #include "sip/policy_priv.h"
 
 #include <errno.h>
@@ -36,19 +38,22 @@ static uint32_t prefix_hash(const struct td_prefix *p, uint16_t realm)
 
 	memcpy(&lo, p->ip, 8);
 	memcpy(&hi, p->ip + 8, 8);
-	uint64_t h = lo * 0x9e3779b97f4a7c15u ^ hi * 0xc2b2ae3d27d4eb4fu ^
+	uint64_t h =
+		lo * 0x9e3779b97f4a7c15u ^ hi * 0xc2b2ae3d27d4eb4fu ^
 		((uint64_t)realm << 16 | (uint64_t)p->family << 8 | p->len) * 0x165667b19e3779f9u;
 	h ^= h >> 32;
 	h *= 0xd6e8feb86659fd93u;
 	return (uint32_t)(h >> 32);
 }
 
-static const struct td_match_conf *match_of(const struct td_policy *policy, const struct ingress_entry *e)
+static const struct td_match_conf *match_of(
+	const struct td_policy *policy, const struct ingress_entry *e)
 {
 	return &policy->trunks[e->trunk].conf.match;
 }
 
-// --- how two matches lie to each other -------------------------------------------------------------------------------
+// --- how two matches lie to each other
+// -------------------------------------------------------------------------------
 
 enum relation { APART, INSIDE, SAME, AROUND, CROSSED };
 
@@ -107,7 +112,9 @@ static enum relation match_relation(const struct td_policy *policy, const struct
 	return relation_and(r, port_relation(x->source_port, y->source_port));
 }
 
-// --- compiling -------------------------------------------------------------------------------------------------------
+// --- compiling
+//
+// -------------------------------------------------------------------------------------------------------
 
 // "10.0.0.1", "10.0.0.1:5060", "fd00::1", "[fd00::1]:5060".
 static int listener_parse(const char *text, struct td_sockaddr *out)
@@ -139,24 +146,30 @@ static int entry_init(const struct td_policy *policy, uint32_t trunk, struct ing
 
 	*e = (struct ingress_entry){ .realm = t->realm, .trunk = trunk, .next = UINT32_MAX };
 	if (listener_parse(m->listener, &e->listener) < 0)
-		return policy_fail(error, "trunk '%s': match.listener '%s' is no address", t->conf.name, m->listener);
-	e->fields = (uint16_t)((e->listener.family != 0) + (e->listener.port != 0) + (m->tech_prefix[0] != '\0') +
-		(m->domain[0] != '\0') + (m->source_port != 0));
+		return policy_fail(error, "trunk '%s': match.listener '%s' is no address",
+			t->conf.name, m->listener);
+	e->fields = (uint16_t)((e->listener.family != 0) + (e->listener.port != 0) +
+			       (m->tech_prefix[0] != '\0') + (m->domain[0] != '\0') +
+			       (m->source_port != 0));
 	return 0;
 }
 
 // The k-th source of a trunk: of those it names, else its peers' addresses, any port.
-static int source_of(const struct td_trunk_conf *c, uint32_t k, struct td_prefix *out, struct policy_error *error)
+static int source_of(const struct td_trunk_conf *c, uint32_t k, struct td_prefix *out,
+	struct policy_error *error)
 {
 	uint8_t family = c->n_sources > 0 ? c->sources[k].family : c->peers[k].address.family;
 
 	if (family != TD_IPV4 && family != TD_IPV6)
-		return policy_fail(error, "trunk '%s': source or peer %u has no address", c->name, k + 1);
+		return policy_fail(
+			error, "trunk '%s': source or peer %u has no address", c->name, k + 1);
 	uint8_t bits = (uint8_t)(8 * td_ip_len(family));
 	uint8_t len = c->n_sources > 0 ? c->sources[k].len : bits;
 	if (len > bits)
-		return policy_fail(error, "trunk '%s': source %u has /%u, at most /%u", c->name, k + 1, len, bits);
-	*out = prefix_cut(c->n_sources > 0 ? c->sources[k].ip : c->peers[k].address.ip, family, len);
+		return policy_fail(error, "trunk '%s': source %u has /%u, at most /%u", c->name,
+			k + 1, len, bits);
+	*out = prefix_cut(
+		c->n_sources > 0 ? c->sources[k].ip : c->peers[k].address.ip, family, len);
 	return 0;
 }
 
@@ -198,7 +211,8 @@ static int by_prefix(const void *a, const void *b, void *arg)
 		return order;
 	if (x->fields != y->fields)
 		return x->fields > y->fields ? -1 : 1;
-	size_t n = strlen(match_of(policy, x)->tech_prefix), m = strlen(match_of(policy, y)->tech_prefix);
+	size_t n = strlen(match_of(policy, x)->tech_prefix),
+	       m = strlen(match_of(policy, y)->tech_prefix);
 	if (n != m)
 		return n > m ? -1 : 1;
 	return (x->trunk > y->trunk) - (x->trunk < y->trunk);
@@ -216,7 +230,8 @@ static void entries_unique(struct ingress *in)
 
 	for (uint32_t i = 0; i < in->n_entries; i++) {
 		const struct ingress_entry *e = &in->entries[i];
-		if (n == 0 || in->entries[n - 1].trunk != e->trunk || !entry_same_prefix(&in->entries[n - 1], e))
+		if (n == 0 || in->entries[n - 1].trunk != e->trunk ||
+			!entry_same_prefix(&in->entries[n - 1], e))
 			in->entries[n++] = *e;
 	}
 	in->n_entries = n;
@@ -228,12 +243,16 @@ static int entries_link(struct td_policy *policy, struct policy_error *error)
 
 	for (uint32_t i = 0; i < in->n_entries; i++) {
 		struct ingress_entry *a = &in->entries[i];
-		for (uint32_t j = i + 1; j < in->n_entries && entry_same_prefix(a, &in->entries[j]); j++) {
+		for (uint32_t j = i + 1; j < in->n_entries && entry_same_prefix(a, &in->entries[j]);
+			j++) {
 			enum relation r = match_relation(policy, a, &in->entries[j]);
 			if (r == SAME || r == CROSSED)
-				return policy_fail(error, "trunks '%s' and '%s' of realm '%s' are ambiguous: the same "
+				return policy_fail(error,
+					"trunks '%s' and '%s' of realm '%s' are ambiguous: the "
+					"same "
 					"source, and match does not tell them apart",
-					policy->trunks[a->trunk].conf.name, policy->trunks[in->entries[j].trunk].conf.name,
+					policy->trunks[a->trunk].conf.name,
+					policy->trunks[in->entries[j].trunk].conf.name,
 					policy->trunks[a->trunk].conf.realm);
 		}
 		if (i + 1 < in->n_entries && entry_same_prefix(a, &in->entries[i + 1]))
@@ -310,7 +329,9 @@ void ingress_free(struct ingress *ingress)
 	free(ingress->realms);
 }
 
-// --- look-up ---------------------------------------------------------------------------------------------------------
+// --- look-up
+//
+// ---------------------------------------------------------------------------------------------------------
 
 static uint32_t table_find(const struct ingress *in, const struct td_prefix *p, uint16_t realm)
 {
@@ -333,8 +354,8 @@ static bool tech_prefix_fits(const char *tech_prefix, struct td_span user)
 	return user.len >= n && (n == 0 || memcmp(user.ptr, tech_prefix, n) == 0);
 }
 
-static bool entry_fits(const struct td_policy *policy, const struct ingress_entry *e, const struct td_flow *flow,
-	const struct td_core *core)
+static bool entry_fits(const struct td_policy *policy, const struct ingress_entry *e,
+	const struct td_flow *flow, const struct td_core *core)
 {
 	const struct td_match_conf *m = match_of(policy, e);
 
@@ -351,16 +372,19 @@ static bool entry_fits(const struct td_policy *policy, const struct ingress_entr
 	return m->domain[0] == '\0' || td_span_ieq(td_span_str(m->domain), core->from.uri.host);
 }
 
-int td_policy_ingress(const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core)
+int td_policy_ingress(
+	const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core)
 {
 	const struct ingress *in = &policy->ingress;
 
-	if (flow->realm >= in->n_realms || (flow->remote.family != TD_IPV4 && flow->remote.family != TD_IPV6))
+	if (flow->realm >= in->n_realms ||
+		(flow->remote.family != TD_IPV4 && flow->remote.family != TD_IPV6))
 		return -1;
 	uint32_t f = family_index(flow->remote.family);
 	const struct ingress_lengths *lengths = &in->realms[flow->realm];
 	for (uint32_t i = 0; i < lengths->n[f]; i++) {
-		struct td_prefix p = prefix_cut(flow->remote.ip, flow->remote.family, lengths->len[f][i]);
+		struct td_prefix p =
+			prefix_cut(flow->remote.ip, flow->remote.family, lengths->len[f][i]);
 		uint32_t e = table_find(in, &p, flow->realm);
 		for (; e != UINT32_MAX; e = in->entries[e].next)
 			if (entry_fits(policy, &in->entries[e], flow, core))

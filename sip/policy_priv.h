@@ -6,11 +6,12 @@
 
 #include "sip/policy.h"
 
-// One trunk that may be meant by a source prefix. Those of one prefix stand together, the more specific match first.
+// One trunk that may be meant by a source prefix. Those of one prefix stand together, the more
+// specific match first.
 struct ingress_entry {
 	struct td_prefix prefix; // host bits zero
 	uint16_t realm;
-	uint16_t fields;             // how many fields of match are set
+	uint16_t fields; // how many fields of match are set
 	uint32_t trunk;
 	struct td_sockaddr listener; // match.listener; family 0: any
 	uint32_t next;               // of the same prefix; UINT32_MAX: none
@@ -18,7 +19,7 @@ struct ingress_entry {
 
 // The prefix lengths that occur in a realm, longest first: each is one probe of the table.
 struct ingress_lengths {
-	uint8_t n[2];        // of IPv4, IPv6
+	uint8_t n[2]; // of IPv4, IPv6
 	uint8_t len[2][129];
 };
 
@@ -31,12 +32,13 @@ struct ingress {
 	uint32_t n_realms;
 };
 
-// A node of the digit trie: its children stand together in digit order, so that a bit map and a population count find one.
+// A node of the digit trie: its children stand together in digit order, so that a bit map and a
+// population count find one.
 struct route_node {
 	uint32_t children; // index of the first
 	uint32_t bucket;   // index of its first route entry
 	uint16_t n_bucket;
-	uint16_t map;      // bit d: there is a child for symbol d
+	uint16_t map; // bit d: there is a child for symbol d
 };
 
 // A compiled route: its domain and its targets, by priority.
@@ -83,7 +85,8 @@ struct td_policy {
 };
 
 // Writes the formatted text and returns -EINVAL, so that a check can return it at once.
-int policy_fail(struct policy_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int policy_fail(struct policy_error *error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 int policy_no_memory(struct policy_error *error); // -ENOMEM
 // Index of a trunk by its name, or -1. names: sorted by policy.c while compiling.
 struct trunk_names {
@@ -95,6 +98,7 @@ int64_t trunk_by_name(const struct trunk_names *names, const char *name);
 
 int ingress_compile(struct td_policy *policy, struct policy_error *error); // 0 or negative errno
 void ingress_free(struct ingress *ingress);
-int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf, const struct trunk_names *names,
+int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct trunk_names *names,
 	struct policy_error *error); // 0 or negative errno
 void routes_free(struct routes *routes);

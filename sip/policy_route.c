@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where a call may go: per ingress trunk a digit trie over the prefixes of its routes.
 //
-// Order of the targets (contract): the longest prefix first; at one prefix routes that name the domain before those that
-// do not; then the lower priority, then by weight at random without replacement; each trunk's peers before the next
-// trunk. Shorter prefixes follow as fallbacks with the trunks that were not named yet. Routes of the same trunk, prefix
-// and domain are one route with the targets of all.
-// Emergency calls (RFC 5031) take the routes with prefix "urn:service:sos", then those of the empty prefix.
+// Order of the targets (contract): the longest prefix first; at one prefix routes that name the
+// domain before those that do not; then the lower priority, then by weight at random without
+// replacement; each trunk's peers before the next trunk. Shorter prefixes follow as fallbacks with
+// the trunks that were not named yet. Routes of the same trunk, prefix and domain are one route
+// with the targets of all. Emergency calls (RFC 5031) take the routes with prefix
+// "urn:service:sos", then those of the empty prefix.
 //
-// The trie is laid out breadth first: a node's children stand together and are found by a bit map and a population count,
-// 12 bytes of a node and one of its cache lines per digit, whatever the table's size. Nothing here recurses.
+// The trie is laid out breadth first: a node's children stand together and are found by a bit map
+// and a population count, 12 bytes of a node and one of its cache lines per digit, whatever the
+// table's size. Nothing here recurses.
 #include "sip/policy_priv.h"
 
 #include <errno.h>
@@ -25,7 +27,9 @@ static int symbol_of(char c)
 	return c == '*' ? 10 : c == '#' ? 11 : -1;
 }
 
-// --- compiling -------------------------------------------------------------------------------------------------------
+// --- compiling
+//
+// -------------------------------------------------------------------------------------------------------
 
 static bool route_is_sos(const struct td_route_conf *r)
 {
@@ -34,7 +38,8 @@ static bool route_is_sos(const struct td_route_conf *r)
 
 static int route_check(const struct td_route_conf *r, uint32_t number, struct policy_error *error)
 {
-	if (!memchr(r->prefix, '\0', sizeof(r->prefix)) || !memchr(r->domain, '\0', sizeof(r->domain)))
+	if (!memchr(r->prefix, '\0', sizeof(r->prefix)) ||
+		!memchr(r->domain, '\0', sizeof(r->domain)))
 		return policy_fail(error, "route %u: a text is too long", number);
 	if (r->n_from > TD_ROUTE_FROM_MAX || r->n_to > TD_ROUTE_TARGETS_MAX)
 		return policy_fail(error, "route %u: too many names in from or to", number);
@@ -42,13 +47,14 @@ static int route_check(const struct td_route_conf *r, uint32_t number, struct po
 		return policy_fail(error, "route %u: nothing in to", number);
 	for (const char *c = r->prefix; *c != '\0' && !route_is_sos(r); c++)
 		if (symbol_of(*c) < 0)
-			return policy_fail(error, "route %u: prefix '%s' is neither digits nor '" SOS_PREFIX "'", number,
-				r->prefix);
+			return policy_fail(error,
+				"route %u: prefix '%s' is neither digits nor '" SOS_PREFIX "'",
+				number, r->prefix);
 	return 0;
 }
 
-static int name_resolve(const struct trunk_names *names, const char *name, uint32_t number, uint32_t *out,
-	struct policy_error *error)
+static int name_resolve(const struct trunk_names *names, const char *name, uint32_t number,
+	uint32_t *out, struct policy_error *error)
 {
 	if (!memchr(name, '\0', TD_NAME_LEN))
 		return policy_fail(error, "route %u: a name is too long", number);
@@ -71,15 +77,17 @@ static void targets_sort(struct route_target *targets, uint32_t n)
 	}
 }
 
-static int targets_fill(struct routes *routes, const struct td_route_conf *r, uint32_t number, uint32_t first,
-	const struct trunk_names *names, struct policy_error *error)
+static int targets_fill(struct routes *routes, const struct td_route_conf *r, uint32_t number,
+	uint32_t first, const struct trunk_names *names, struct policy_error *error)
 {
 	struct route_target *targets = routes->targets + first;
 
 	for (uint32_t i = 0; i < r->n_to; i++) {
-		struct route_target t = { .priority = r->to[i].priority, .weight = r->to[i].weight };
+		struct route_target t = { .priority = r->to[i].priority,
+			.weight = r->to[i].weight };
 		if (r->to[i].registrar)
-			return policy_fail(error, "route %u: there is no registrar to route to", number);
+			return policy_fail(
+				error, "route %u: there is no registrar to route to", number);
 		int rc = name_resolve(names, r->to[i].trunk, number, &t.trunk, error);
 		if (rc < 0)
 			return rc;
@@ -89,17 +97,21 @@ static int targets_fill(struct routes *routes, const struct td_route_conf *r, ui
 	return 0;
 }
 
-static int route_fill(struct routes *routes, const struct td_route_conf *r, uint32_t number, uint32_t *n_targets,
-	struct td_span domain, const struct trunk_names *names, struct policy_error *error)
+static int route_fill(struct routes *routes, const struct td_route_conf *r, uint32_t number,
+	uint32_t *n_targets, struct td_span domain, const struct trunk_names *names,
+	struct policy_error *error)
 {
 	int rc = targets_fill(routes, r, number, *n_targets, names, error);
 
 	for (uint32_t i = 0; rc == 0 && i < r->n_from; i++) {
 		struct route_entry *e = &routes->entries[routes->n_entries];
-		// Calls of subscribers need a registrar; the name stands in configurations that will have one.
+		// Calls of subscribers need a registrar; the name stands in configurations that
+		// will have one.
 		if (strcmp(r->from[i], "subscribers") == 0)
 			continue;
-		*e = (struct route_entry){ .conf = r, .domain = domain, .targets = *n_targets, .n_targets = r->n_to };
+		*e = (struct route_entry){
+			.conf = r, .domain = domain, .targets = *n_targets, .n_targets = r->n_to
+		};
 		rc = name_resolve(names, r->from[i], number, &e->trunk_in, error);
 		routes->n_entries++;
 	}
@@ -107,7 +119,8 @@ static int route_fill(struct routes *routes, const struct td_route_conf *r, uint
 	return rc;
 }
 
-static int entries_alloc(struct routes *routes, const struct td_policy_conf *conf, struct policy_error *error)
+static int entries_alloc(
+	struct routes *routes, const struct td_policy_conf *conf, struct policy_error *error)
 {
 	size_t n_entries = 1, n_targets = 1, text = 1;
 
@@ -125,8 +138,8 @@ static int entries_alloc(struct routes *routes, const struct td_policy_conf *con
 	return routes->entries && routes->targets && routes->text ? 0 : policy_no_memory(error);
 }
 
-static int entries_fill(struct routes *routes, const struct td_policy_conf *conf, const struct trunk_names *names,
-	uint32_t *n_targets, struct policy_error *error)
+static int entries_fill(struct routes *routes, const struct td_policy_conf *conf,
+	const struct trunk_names *names, uint32_t *n_targets, struct policy_error *error)
 {
 	char *text = routes->text;
 
@@ -135,7 +148,8 @@ static int entries_fill(struct routes *routes, const struct td_policy_conf *conf
 		memcpy(text, domain.ptr, domain.len);
 		domain.ptr = text;
 		text += domain.len;
-		int rc = route_fill(routes, &conf->routes[i], i + 1, n_targets, domain, names, error);
+		int rc = route_fill(
+			routes, &conf->routes[i], i + 1, n_targets, domain, names, error);
 		if (rc < 0)
 			return rc;
 	}
@@ -150,7 +164,8 @@ static int domain_order(struct td_span a, struct td_span b)
 	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-// By ingress trunk, emergency routes first, then prefix; shorter before longer, domains before none, else as written.
+// By ingress trunk, emergency routes first, then prefix; shorter before longer, domains before
+// none, else as written.
 static int by_prefix(const void *a, const void *b)
 {
 	const struct route_entry *x = a, *y = b;
@@ -171,10 +186,11 @@ static int by_prefix(const void *a, const void *b)
 static bool same_route(const struct route_entry *a, const struct route_entry *b)
 {
 	return a->trunk_in == b->trunk_in && strcmp(a->conf->prefix, b->conf->prefix) == 0 &&
-		domain_order(a->domain, b->domain) == 0;
+	       domain_order(a->domain, b->domain) == 0;
 }
 
-// Makes one entry of sorted entries [first, end). Its targets are copied: other ingress trunks may share the originals.
+// Makes one entry of sorted entries [first, end). Its targets are copied: other ingress trunks may
+// share the originals.
 static int run_merge(struct routes *routes, uint32_t first, uint32_t end, uint32_t *n_targets,
 	struct policy_error *error)
 {
@@ -185,12 +201,15 @@ static int run_merge(struct routes *routes, uint32_t first, uint32_t end, uint32
 	for (uint32_t i = first; i < end; i++) {
 		const struct route_entry *from = &routes->entries[i];
 		if (n + from->n_targets > TD_ROUTE_TARGETS_MAX)
-			return policy_fail(error, "routes with prefix '%s': more than %d targets together", e->conf->prefix,
-				TD_ROUTE_TARGETS_MAX);
-		memcpy(merged + n, routes->targets + from->targets, from->n_targets * sizeof(merged[0]));
+			return policy_fail(error,
+				"routes with prefix '%s': more than %d targets together",
+				e->conf->prefix, TD_ROUTE_TARGETS_MAX);
+		memcpy(merged + n, routes->targets + from->targets,
+			from->n_targets * sizeof(merged[0]));
 		n += from->n_targets;
 	}
-	struct route_target *targets = realloc(routes->targets, (*n_targets + n) * sizeof(*targets));
+	struct route_target *targets =
+		realloc(routes->targets, (*n_targets + n) * sizeof(*targets));
 	if (!targets)
 		return policy_no_memory(error);
 	routes->targets = targets;
@@ -207,7 +226,8 @@ static int entries_merge(struct routes *routes, uint32_t n_targets, struct polic
 	uint32_t n = 0;
 
 	for (uint32_t i = 0, end; i < routes->n_entries; i = end) {
-		for (end = i + 1; end < routes->n_entries && same_route(&routes->entries[i], &routes->entries[end]);)
+		for (end = i + 1; end < routes->n_entries &&
+				  same_route(&routes->entries[i], &routes->entries[end]);)
 			end++;
 		int rc = end - i > 1 ? run_merge(routes, i, end, &n_targets, error) : 0;
 		if (rc < 0)
@@ -286,7 +306,8 @@ static int tries_build(struct builder *b, uint32_t n_trunks)
 	for (uint32_t t = 0; t < n_trunks; t++) {
 		routes->roots[t] = routes->sos[t] = ROUTE_NONE;
 		uint32_t sos = lo;
-		while (lo < routes->n_entries && routes->entries[lo].trunk_in == t && route_is_sos(routes->entries[lo].conf))
+		while (lo < routes->n_entries && routes->entries[lo].trunk_in == t &&
+			route_is_sos(routes->entries[lo].conf))
 			lo++;
 		routes->n_sos[t] = lo - sos;
 		if (lo > sos)
@@ -308,8 +329,8 @@ static int tries_build(struct builder *b, uint32_t n_trunks)
 	return 0;
 }
 
-int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf, const struct trunk_names *names,
-	struct policy_error *error)
+int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct trunk_names *names, struct policy_error *error)
 {
 	struct routes *routes = &policy->routes;
 	struct builder builder = { .routes = routes };
@@ -334,7 +355,8 @@ int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf, 
 	if (rc == -ENOMEM)
 		return policy_no_memory(error);
 	if (rc < 0)
-		return policy_fail(error, "routes: more than %d for one prefix of one trunk", UINT16_MAX);
+		return policy_fail(
+			error, "routes: more than %d for one prefix of one trunk", UINT16_MAX);
 	for (uint32_t i = 0; i < routes->n_entries; i++)
 		routes->entries[i].conf = NULL;
 	return 0;
@@ -351,7 +373,9 @@ void routes_free(struct routes *routes)
 	free(routes->text);
 }
 
-// --- look-up ---------------------------------------------------------------------------------------------------------
+// --- look-up
+//
+// ---------------------------------------------------------------------------------------------------------
 
 struct choice {
 	const struct td_policy *policy;
@@ -397,7 +421,8 @@ static void choice_take(struct choice *c, uint32_t trunk)
 		out->targets[out->n++] = (struct td_route_target){ trunk, (uint16_t)i };
 }
 
-// Targets of one priority in an order drawn by weight. One of weight 0 comes after all that have one (RFC 2782's sense).
+// Targets of one priority in an order drawn by weight. One of weight 0 comes after all that have
+// one (RFC 2782's sense).
 static void choice_take_group(struct choice *c, const struct route_target *group, uint32_t n)
 {
 	const struct route_target *left[TD_ROUTE_TARGETS_MAX];
@@ -410,7 +435,8 @@ static void choice_take_group(struct choice *c, const struct route_target *group
 	while (n > 0) {
 		uint64_t draw = (random_next(&c->random) >> 32) * total >> 32;
 		uint32_t i = 0;
-		while (i + 1 < n && (draw >= left[i]->weight || left[i]->weight == 0) && total > 0) {
+		while (i + 1 < n && (draw >= left[i]->weight || left[i]->weight == 0) &&
+			total > 0) {
 			draw -= left[i]->weight;
 			i++;
 		}
@@ -428,7 +454,8 @@ static void choice_take_entry(struct choice *c, const struct route_entry *e)
 	if (e->domain.len > 0 && !td_span_ieq(e->domain, c->domain))
 		return;
 	for (uint32_t i = 0, end; i < e->n_targets; i = end) {
-		for (end = i + 1; end < e->n_targets && targets[end].priority == targets[i].priority;)
+		for (end = i + 1;
+			end < e->n_targets && targets[end].priority == targets[i].priority;)
 			end++;
 		choice_take_group(c, targets + i, end - i);
 	}
@@ -449,7 +476,8 @@ static struct td_span number_of(struct td_span user)
 	return user;
 }
 
-// Fills path[] with the nodes along the number that have routes, shortest prefix first. Returns how many.
+// Fills path[] with the nodes along the number that have routes, shortest prefix first. Returns how
+// many.
 static uint32_t trie_walk(const struct routes *routes, uint32_t root, struct td_span number,
 	const struct route_node *path[TD_NAME_LEN])
 {
@@ -464,7 +492,8 @@ static uint32_t trie_walk(const struct routes *routes, uint32_t root, struct td_
 		uint32_t bit = 1u << symbol_of(number.ptr[i]);
 		if ((node->map & bit) == 0)
 			break;
-		node = &routes->nodes[node->children + (uint32_t)__builtin_popcount(node->map & (bit - 1))];
+		node = &routes->nodes[node->children +
+				      (uint32_t)__builtin_popcount(node->map & (bit - 1))];
 	}
 	return n;
 }
@@ -473,7 +502,9 @@ enum td_answer td_policy_route(const struct td_policy *policy, const struct td_r
 	struct td_route_answer *out)
 {
 	const struct routes *routes = &policy->routes;
-	struct choice choice = { .policy = policy, .out = out, .domain = query->domain, .random = query->random };
+	struct choice choice = {
+		.policy = policy, .out = out, .domain = query->domain, .random = query->random
+	};
 	const struct route_node *path[TD_NAME_LEN];
 
 	out->n = 0;
@@ -481,9 +512,11 @@ enum td_answer td_policy_route(const struct td_policy *policy, const struct td_r
 	if (query->trunk_in >= policy->n_trunks)
 		return TD_REFUSED;
 	if (query->emergency && routes->sos[query->trunk_in] != ROUTE_NONE)
-		choice_take_bucket(&choice, routes->sos[query->trunk_in], routes->n_sos[query->trunk_in]);
+		choice_take_bucket(
+			&choice, routes->sos[query->trunk_in], routes->n_sos[query->trunk_in]);
 	uint32_t root = routes->roots[query->trunk_in];
-	uint32_t n = root == ROUTE_NONE ? 0 : trie_walk(routes, root, number_of(query->number), path);
+	uint32_t n =
+		root == ROUTE_NONE ? 0 : trie_walk(routes, root, number_of(query->number), path);
 	while (n-- > 0)
 		choice_take_bucket(&choice, path[n]->bucket, path[n]->n_bucket);
 	if (out->n > 0)

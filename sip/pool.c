@@ -5,7 +5,8 @@
 
 #define LINE 64u
 
-// Newton's iteration doubles the right bits of an odd number's inverse from five (x·x ≡ 1 mod 8) to all 64.
+// Newton's iteration doubles the right bits of an odd number's inverse from five (x·x ≡ 1 mod 8) to
+// all 64.
 static uint64_t odd_inverse(uint64_t x)
 {
 	uint64_t inverse = x;
@@ -15,7 +16,8 @@ static uint64_t odd_inverse(uint64_t x)
 	return inverse;
 }
 
-int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes, uint32_t capacity)
+int td_pool_init(
+	struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes, uint32_t capacity)
 {
 	memset(pool, 0, sizeof(*pool));
 	item_bytes = (item_bytes + 15u) & ~15u;

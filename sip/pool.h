@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fixed-size objects with generations: all memory of the engine after start-up, beside the text in sip/slab.h.
-// Owner: one thread. One allocation at creation, none later.
+// Fixed-size objects with generations: all memory of the engine after start-up, beside the text in
+// sip/slab.h. Owner: one thread. One allocation at creation, none later.
 #pragma once
 
 #include "include/span.h"
@@ -16,12 +16,13 @@ struct td_pool {
 	uint32_t *free_slots;  // stack
 	uint32_t *generations; // odd: in use
 	uint32_t item_bytes, capacity, n_free;
-	uint32_t shift;        // item_bytes = odd part << shift
-	uint64_t inverse;      // of the odd part, modulo 2^64: slots come without a division
-	void *memory;          // what was allocated
+	uint32_t shift;   // item_bytes = odd part << shift
+	uint64_t inverse; // of the odd part, modulo 2^64: slots come without a division
+	void *memory;     // what was allocated
 };
 
-int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes, uint32_t capacity); // 0, -ENOMEM
+int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes,
+	uint32_t capacity); // 0, -ENOMEM
 void td_pool_fini(struct td_pool *pool, const struct td_alloc *alloc);
 void *td_pool_get(struct td_pool *pool); // zeroed item, or NULL: empty
 void td_pool_put(struct td_pool *pool, void *item);

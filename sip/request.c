@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writing requests (RFC 3261 §8.1.1). What a CANCEL is made from comes first, so that it can be cut off as one piece.
+// Writing requests (RFC 3261 §8.1.1). What a CANCEL is made from comes first, so that it can be cut
+// off as one piece.
 #include "sip/txn_priv.h"
 
 // What a request takes beside the spans that it copies: names, Via, numbers.
@@ -14,7 +15,8 @@ static const struct td_span via_protocol[TD_TRANSPORT__COUNT] = {
 	[TD_SCTP] = TD_SPAN("Via: SIP/2.0/SCTP "),
 };
 
-static void put_via(struct td_engine *e, struct td_writer *w, const struct td_flow *flow, const struct td_token *token)
+static void put_via(struct td_engine *e, struct td_writer *w, const struct td_flow *flow,
+	const struct td_token *token)
 {
 	struct td_sockaddr sent_by = td_engine_advertised(e, flow->realm, &flow->local);
 	char branch[TD_TOKEN_LEN];
@@ -43,7 +45,8 @@ static void put_cseq(struct td_writer *w, uint32_t number, struct td_span method
 	td_put_lit(w, "\r\n");
 }
 
-static void put_start(struct td_writer *w, struct td_span method, struct td_span uri, struct request_marks *marks)
+static void put_start(
+	struct td_writer *w, struct td_span method, struct td_span uri, struct request_marks *marks)
 {
 	td_put_span(w, method);
 	td_put_char(w, ' ');
@@ -64,10 +67,11 @@ static void put_body(struct td_writer *w, struct td_span content_type, struct td
 	td_put_span(w, body);
 }
 
-static void put_core(struct td_engine *e, struct td_writer *w, const struct td_request *r, const struct td_token *token,
-	struct request_marks *marks)
+static void put_core(struct td_engine *e, struct td_writer *w, const struct td_request *r,
+	const struct td_token *token, struct request_marks *marks)
 {
-	struct td_span method = r->method == TD_M_OTHER ? r->method_name : td_method_text(r->method);
+	struct td_span method =
+		r->method == TD_M_OTHER ? r->method_name : td_method_text(r->method);
 
 	put_start(w, method, r->uri, marks);
 	put_via(e, w, &r->flow, token);
@@ -85,11 +89,12 @@ static void put_core(struct td_engine *e, struct td_writer *w, const struct td_r
 	marks->core_len = (uint16_t)td_writer_len(w);
 }
 
-int request_write(struct td_engine *e, const struct td_request *r, const struct td_token *token, struct td_buf *out,
-	struct request_marks *marks)
+int request_write(struct td_engine *e, const struct td_request *r, const struct td_token *token,
+	struct td_buf *out, struct request_marks *marks)
 {
-	size_t bytes = FIXED_BYTES + r->method_name.len * 2 + r->uri.len + r->routes.len + r->from.len + r->to.len +
-		       r->call_id.len + r->contact.len + r->headers.len + r->content_type.len + r->body.len;
+	size_t bytes = FIXED_BYTES + r->method_name.len * 2 + r->uri.len + r->routes.len +
+		       r->from.len + r->to.len + r->call_id.len + r->contact.len + r->headers.len +
+		       r->content_type.len + r->body.len;
 	int rc = message_buf(e, bytes, out);
 
 	if (rc != 0)
@@ -103,8 +108,8 @@ int request_write(struct td_engine *e, const struct td_request *r, const struct 
 	return message_finish(e, &w, out);
 }
 
-int request_write_cancel(struct td_engine *e, const struct td_ctx *invite, struct td_span reason_header,
-	struct td_buf *out, struct request_marks *marks)
+int request_write_cancel(struct td_engine *e, const struct td_ctx *invite,
+	struct td_span reason_header, struct td_buf *out, struct request_marks *marks)
 {
 	const struct request_marks *m = &invite->marks;
 	int rc = message_buf(e, FIXED_BYTES + m->core_len + reason_header.len, out);
@@ -122,17 +127,20 @@ int request_write_cancel(struct td_engine *e, const struct td_ctx *invite, struc
 	return message_finish(e, &w, out);
 }
 
-int request_write_ack(struct td_engine *e, const struct td_ctx *invite, const struct td_msg *response,
-	struct td_buf *out)
+int request_write_ack(struct td_engine *e, const struct td_ctx *invite,
+	const struct td_msg *response, struct td_buf *out)
 {
 	const struct td_pool *pool = &e->txn->ctx;
 	const struct request_marks *m = &invite->marks;
-	const struct td_token token = { .kind = TD_TOKEN_TRANSACTION, .worker = e->conf.worker,
-		.slot = td_pool_slot(pool, invite), .generation = td_pool_generation(pool, invite) };
+	const struct td_token token = { .kind = TD_TOKEN_TRANSACTION,
+		.worker = e->conf.worker,
+		.slot = td_pool_slot(pool, invite),
+		.generation = td_pool_generation(pool, invite) };
 	struct td_span from = td_msg_get(response, TD_H_FROM), to = td_msg_get(response, TD_H_TO);
 	struct td_span call_id = td_msg_get(response, TD_H_CALL_ID);
 	struct request_marks unused;
-	int rc = message_buf(e, FIXED_BYTES + m->uri_len + m->routes_len + from.len + to.len + call_id.len, out);
+	int rc = message_buf(
+		e, FIXED_BYTES + m->uri_len + m->routes_len + from.len + to.len + call_id.len, out);
 
 	if (rc != 0)
 		return rc;
@@ -152,7 +160,9 @@ int request_write_ack(struct td_engine *e, const struct td_ctx *invite, const st
 int td_send_ack(struct td_engine *e, const struct td_request *request)
 {
 	// No transaction has that slot; the sequence makes each branch another one (§17.1.1.3).
-	const struct td_token token = { .kind = TD_TOKEN_TRANSACTION, .worker = e->conf.worker, .slot = UINT32_MAX,
+	const struct td_token token = { .kind = TD_TOKEN_TRANSACTION,
+		.worker = e->conf.worker,
+		.slot = UINT32_MAX,
 		.generation = ++e->txn->ack_sequence };
 	struct request_marks marks;
 	struct td_buf buf;

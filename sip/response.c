@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writing responses (RFC 3261 §8.2.6, RFC 3581): spans are copied, nothing is formatted but numbers.
+// Writing responses (RFC 3261 §8.2.6, RFC 3581): spans are copied, nothing is formatted but
+// numbers.
 #include "sip/txn_priv.h"
 
 #include "sip/headers.h"
 
 #include <errno.h>
 
-// What a response takes beside the spans that it copies: status line, header names, received and rport, Content-Length.
+// What a response takes beside the spans that it copies: status line, header names, received and
+// rport, Content-Length.
 #define FIXED_BYTES 320u
 
 int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out)
@@ -50,7 +52,8 @@ static void put_via_filtered(struct td_writer *w, struct td_span whole)
 		while (name.len > 0 && (*name.ptr == ';' || *name.ptr == ' ' || *name.ptr == '\t'))
 			name = td_span(name.ptr + 1, name.len - 1);
 		uint32_t len = 0;
-		while (len < name.len && name.ptr[len] != '=' && name.ptr[len] != ' ' && name.ptr[len] != '\t')
+		while (len < name.len && name.ptr[len] != '=' && name.ptr[len] != ' ' &&
+			name.ptr[len] != '\t')
 			len++;
 		name.len = len;
 		if (!td_span_ieq(name, TD_SPAN("rport")) && !td_span_ieq(name, TD_SPAN("received")))
@@ -66,9 +69,10 @@ static bool via_tells_source(const struct td_via *via, const struct td_sockaddr 
 	return td_ip_parse(via->host, &sent_by) == 0 && td_ip_eq(&sent_by, source);
 }
 
-// The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as they stand;
-// without the last line's end.
-static void put_vias(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg, const struct td_via *top)
+// The topmost Via with what the sender could not know (§18.2.1, RFC 3581 §4), then the others as
+// they stand; without the last line's end.
+static void put_vias(struct td_writer *w, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_via *top)
 {
 	const struct td_header *h = &msg->headers[msg->first[TD_H_VIA]];
 	struct td_span value = td_msg_value(msg, h);
@@ -96,7 +100,8 @@ static void put_vias(struct td_writer *w, const struct td_flow *flow, const stru
 }
 
 // A header that a faulty request lacks is lacking in the answer too.
-static void put_value(struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span start)
+static void put_value(
+	struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span start)
 {
 	if (!td_msg_has(msg, id))
 		return;
@@ -119,7 +124,8 @@ static void put_after_to(struct td_writer *w, const struct td_msg *msg)
 	td_put_lit(w, "\r\n");
 }
 
-static void put_lines(struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span name)
+static void put_lines(
+	struct td_writer *w, const struct td_msg *msg, enum td_header_id id, struct td_span name)
 {
 	for (uint8_t i = msg->first[id]; i != 0xff; i = msg->headers[i].next) {
 		td_put_span(w, name);
@@ -140,10 +146,10 @@ static size_t lines_bytes(const struct td_msg *msg, enum td_header_id id, size_t
 
 static size_t head_bytes(const struct td_msg *msg)
 {
-	return FIXED_BYTES + lines_bytes(msg, TD_H_VIA, 7) + lines_bytes(msg, TD_H_RECORD_ROUTE, 16) +
-	       lines_bytes(msg, TD_H_TIMESTAMP, 13) +
-	       td_msg_get(msg, TD_H_FROM).len + td_msg_get(msg, TD_H_TO).len + td_msg_get(msg, TD_H_CALL_ID).len +
-	       td_msg_get(msg, TD_H_CSEQ).len;
+	return FIXED_BYTES + lines_bytes(msg, TD_H_VIA, 7) +
+	       lines_bytes(msg, TD_H_RECORD_ROUTE, 16) + lines_bytes(msg, TD_H_TIMESTAMP, 13) +
+	       td_msg_get(msg, TD_H_FROM).len + td_msg_get(msg, TD_H_TO).len +
+	       td_msg_get(msg, TD_H_CALL_ID).len + td_msg_get(msg, TD_H_CSEQ).len;
 }
 
 int response_head_copy(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
@@ -205,7 +211,8 @@ static void put_tail(struct td_writer *w, const struct td_response *r)
 
 static size_t own_bytes(const struct td_response *r, struct td_span tag)
 {
-	return FIXED_BYTES + r->reason.len + tag.len + r->contact.len + r->headers.len + r->content_type.len + r->body.len;
+	return FIXED_BYTES + r->reason.len + tag.len + r->contact.len + r->headers.len +
+	       r->content_type.len + r->body.len;
 }
 
 int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf)
@@ -218,8 +225,8 @@ int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf
 	return 0;
 }
 
-int response_write(struct td_engine *e, const struct response_head *head, const struct td_response *r,
-	struct td_span tag, struct td_buf *out)
+int response_write(struct td_engine *e, const struct response_head *head,
+	const struct td_response *r, struct td_span tag, struct td_buf *out)
 {
 	int rc = message_buf(e, head->len + own_bytes(r, tag), out);
 

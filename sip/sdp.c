@@ -13,7 +13,8 @@ static struct td_span line_value(const struct td_sdp *sdp, const struct td_sdp_l
 	return td_span(sdp->buf + line->off, line->len);
 }
 
-// First c of [p, end), end where there is none. Fields are short: a call of memchr costs more than they do.
+// First c of [p, end), end where there is none. Fields are short: a call of memchr costs more than
+// they do.
 static inline const char *find(const char *p, const char *end, char c)
 {
 #if defined(__SSE2__)
@@ -73,7 +74,8 @@ static bool literal_at(struct td_span s, const char *literal, uint32_t len)
 #define EQUALS(s, literal) ((s).len == sizeof(literal) - 1 && STARTS(s, literal))
 
 // nettype addrtype address, what c=, o= and a=rtcp end with. false: malformed.
-static bool address_fields(struct td_span rest, struct td_span *net, struct td_span *type, struct td_span *address)
+static bool address_fields(
+	struct td_span rest, struct td_span *net, struct td_span *type, struct td_span *address)
 {
 	*net = field_next(&rest);
 	*type = field_next(&rest);
@@ -81,7 +83,8 @@ static bool address_fields(struct td_span rest, struct td_span *net, struct td_s
 	return net->len > 0 && type->len > 0 && address->len > 0 && rest.len == 0;
 }
 
-// The same as an address. A host name, or a network that is not IN, leaves it unset. false: malformed.
+// The same as an address. A host name, or a network that is not IN, leaves it unset. false:
+// malformed.
 static bool address_parse(struct td_span value, struct td_sockaddr *out)
 {
 	struct td_span net, type, address;
@@ -89,7 +92,8 @@ static bool address_parse(struct td_span value, struct td_sockaddr *out)
 
 	if (!address_fields(value, &net, &type, &address))
 		return false;
-	const char *slash = memchr(address.ptr, '/', address.len); // the TTL or count of a multicast group
+	const char *slash =
+		memchr(address.ptr, '/', address.len); // the TTL or count of a multicast group
 	if (slash)
 		address.len = (uint32_t)(slash - address.ptr);
 	memset(out, 0, sizeof(*out));
@@ -102,9 +106,11 @@ static bool address_parse(struct td_span value, struct td_sockaddr *out)
 // o=<user> <sess-id> <sess-version> <nettype> <addrtype> <address> (RFC 8866 §5.2).
 static bool origin_parse(struct td_sdp *sdp, struct td_span value)
 {
-	struct td_span user = field_next(&value), id = field_next(&value), version = field_next(&value), net, type;
+	struct td_span user = field_next(&value), id = field_next(&value),
+		       version = field_next(&value), net, type;
 
-	if (user.len == 0 || id.len == 0 || version.len == 0 || !address_fields(value, &net, &type, &sdp->origin_address))
+	if (user.len == 0 || id.len == 0 || version.len == 0 ||
+		!address_fields(value, &net, &type, &sdp->origin_address))
 		return false;
 	sdp->origin_user = user;
 	if (!number_parse(id, UINT64_MAX, &sdp->session_id))
@@ -130,7 +136,8 @@ static bool media_parse(struct td_sdp_media *m, struct td_span value)
 	m->formats = value;
 	const char *slash = ports.len > 0 ? memchr(ports.ptr, '/', ports.len) : NULL;
 	if (slash) {
-		struct td_span after = td_span(slash + 1, (size_t)(ports.ptr + ports.len - slash - 1));
+		struct td_span after =
+			td_span(slash + 1, (size_t)(ports.ptr + ports.len - slash - 1));
 		if (!number_parse(after, UINT16_MAX, &count) || count == 0)
 			return false;
 		ports.len = (uint32_t)(slash - ports.ptr);
@@ -157,7 +164,8 @@ static bool rtcp_parse(struct td_sdp_media *m, struct td_span value)
 	return true;
 }
 
-// ptime may have a fraction (RFC 8866 §6.4): it is cut. What is no number, or none that fits, is as if it were absent.
+// ptime may have a fraction (RFC 8866 §6.4): it is cut. What is no number, or none that fits, is as
+// if it were absent.
 static uint16_t ptime_parse(struct td_span text)
 {
 	const char *dot = text.len > 0 ? memchr(text.ptr, '.', text.len) : NULL;
@@ -248,11 +256,14 @@ static bool media_begin(struct td_sdp *sdp, const struct session *s, unsigned in
 	else
 		sdp->media[sdp->n_media - 1].end = (uint16_t)index;
 	struct td_sdp_media *m = &sdp->media[sdp->n_media++];
-	*m = (struct td_sdp_media){ .line = (uint16_t)index, .direction = s->direction, .address = s->address };
+	*m = (struct td_sdp_media){
+		.line = (uint16_t)index, .direction = s->direction, .address = s->address
+	};
 	return media_parse(m, line_value(sdp, &sdp->lines[index]));
 }
 
-// Several c= in one section are the layers of one multicast group (RFC 8866 §5.7): the first counts.
+// Several c= in one section are the layers of one multicast group (RFC 8866 §5.7): the first
+// counts.
 static bool media_line(struct td_sdp *sdp, unsigned index, bool *connection)
 {
 	const struct td_sdp_line *line = &sdp->lines[index];
@@ -326,7 +337,8 @@ static bool index_lines(struct td_sdp *sdp)
 	for (; n < lines.n; from = lines.end[n++] + 1u)
 		if (!line_read(&sdp->lines[n], sdp->buf, from, lines.end[n]))
 			return false;
-	if (from < sdp->len && (n == TD_SDP_LINES_MAX || !line_read(&sdp->lines[n++], sdp->buf, from, sdp->len)))
+	if (from < sdp->len &&
+		(n == TD_SDP_LINES_MAX || !line_read(&sdp->lines[n++], sdp->buf, from, sdp->len)))
 		return false;
 	sdp->n_lines = (uint16_t)n;
 	return true;
@@ -334,13 +346,16 @@ static bool index_lines(struct td_sdp *sdp)
 
 int td_sdp_parse(struct td_sdp *sdp, const char *buf, uint32_t len)
 {
-	memset(sdp, 0, offsetof(struct td_sdp, media)); // the tables behind are as long as their counts say
+	memset(sdp, 0,
+		offsetof(
+			struct td_sdp, media)); // the tables behind are as long as their counts say
 	if (len == 0 || len > UINT16_MAX)
 		return -EBADMSG;
 	sdp->buf = buf;
 	sdp->len = len;
 	while (sdp->len >= 4 && memcmp(buf + sdp->len - 4, "\r\n\r\n", 4) == 0)
-		sdp->len -= 2; // empty lines behind the last one are seen in the field and mean nothing
+		sdp->len -=
+			2; // empty lines behind the last one are seen in the field and mean nothing
 	return index_lines(sdp) && decode_lines(sdp) ? 0 : -EBADMSG;
 }
 
@@ -349,18 +364,35 @@ static const struct {
 	struct td_span name;
 	uint32_t clock_hz;
 } static_types[35] = {
-	[0] = { { "PCMU", 4 }, 8000 },   [3] = { { "GSM", 3 }, 8000 },    [4] = { { "G723", 4 }, 8000 },
-	[5] = { { "DVI4", 4 }, 8000 },   [6] = { { "DVI4", 4 }, 16000 },  [7] = { { "LPC", 3 }, 8000 },
-	[8] = { { "PCMA", 4 }, 8000 },   [9] = { { "G722", 4 }, 8000 },   [10] = { { "L16", 3 }, 44100 },
-	[11] = { { "L16", 3 }, 44100 },  [12] = { { "QCELP", 5 }, 8000 }, [13] = { { "CN", 2 }, 8000 },
-	[14] = { { "MPA", 3 }, 90000 },  [15] = { { "G728", 4 }, 8000 },  [16] = { { "DVI4", 4 }, 11025 },
-	[17] = { { "DVI4", 4 }, 22050 }, [18] = { { "G729", 4 }, 8000 },  [25] = { { "CelB", 4 }, 90000 },
-	[26] = { { "JPEG", 4 }, 90000 }, [28] = { { "nv", 2 }, 90000 },   [31] = { { "H261", 4 }, 90000 },
-	[32] = { { "MPV", 3 }, 90000 },  [33] = { { "MP2T", 4 }, 90000 }, [34] = { { "H263", 4 }, 90000 },
+	[0] = { { "PCMU", 4 }, 8000 },
+	[3] = { { "GSM", 3 }, 8000 },
+	[4] = { { "G723", 4 }, 8000 },
+	[5] = { { "DVI4", 4 }, 8000 },
+	[6] = { { "DVI4", 4 }, 16000 },
+	[7] = { { "LPC", 3 }, 8000 },
+	[8] = { { "PCMA", 4 }, 8000 },
+	[9] = { { "G722", 4 }, 8000 },
+	[10] = { { "L16", 3 }, 44100 },
+	[11] = { { "L16", 3 }, 44100 },
+	[12] = { { "QCELP", 5 }, 8000 },
+	[13] = { { "CN", 2 }, 8000 },
+	[14] = { { "MPA", 3 }, 90000 },
+	[15] = { { "G728", 4 }, 8000 },
+	[16] = { { "DVI4", 4 }, 11025 },
+	[17] = { { "DVI4", 4 }, 22050 },
+	[18] = { { "G729", 4 }, 8000 },
+	[25] = { { "CelB", 4 }, 90000 },
+	[26] = { { "JPEG", 4 }, 90000 },
+	[28] = { { "nv", 2 }, 90000 },
+	[31] = { { "H261", 4 }, 90000 },
+	[32] = { { "MPV", 3 }, 90000 },
+	[33] = { { "MP2T", 4 }, 90000 },
+	[34] = { { "H263", 4 }, 90000 },
 };
 
 // a=rtpmap:<type> <name>/<clock>[/<channels>]
-static bool rtpmap_parse(struct td_span a, unsigned payload_type, struct td_span *name, uint32_t *clock_hz)
+static bool rtpmap_parse(
+	struct td_span a, unsigned payload_type, struct td_span *name, uint32_t *clock_hz)
 {
 	uint64_t number;
 
@@ -384,13 +416,15 @@ static bool rtpmap_parse(struct td_span a, unsigned payload_type, struct td_span
 	return true;
 }
 
-bool td_sdp_codec(const struct td_sdp *sdp, const struct td_sdp_media *media, unsigned payload_type, struct td_span *name,
-	uint32_t *clock_hz)
+bool td_sdp_codec(const struct td_sdp *sdp, const struct td_sdp_media *media, unsigned payload_type,
+	struct td_span *name, uint32_t *clock_hz)
 {
 	for (unsigned i = media->line + 1u; i < media->end; i++)
-		if (sdp->lines[i].type == 'a' && rtpmap_parse(line_value(sdp, &sdp->lines[i]), payload_type, name, clock_hz))
+		if (sdp->lines[i].type == 'a' &&
+			rtpmap_parse(line_value(sdp, &sdp->lines[i]), payload_type, name, clock_hz))
 			return true;
-	if (payload_type >= sizeof(static_types) / sizeof(static_types[0]) || static_types[payload_type].clock_hz == 0)
+	if (payload_type >= sizeof(static_types) / sizeof(static_types[0]) ||
+		static_types[payload_type].clock_hz == 0)
 		return false;
 	*name = static_types[payload_type].name;
 	*clock_hz = static_types[payload_type].clock_hz;

@@ -16,7 +16,8 @@ struct block {
 };
 
 struct chunk {
-	struct chunk *next, **prev; // chunks of a class with room, or the unused ones; prev NULL: full
+	struct chunk *next,
+		**prev; // chunks of a class with room, or the unused ones; prev NULL: full
 	struct block *free;
 	uint32_t n_lent, n_cut; // blocks lent; blocks cut from the chunk so far, in order
 	uint8_t class;
@@ -79,7 +80,7 @@ struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes)
 	slab->arena = arena + (LINE - (uintptr_t)arena % LINE) % LINE;
 	for (size_t i = n_chunks; i > 0; i--)
 		chunk_link(&slab->unused, &slab->chunks[i - 1]);
-	for (unsigned class = 0; class < N_CLASSES; class++)
+	for (unsigned class = 0; class < N_CLASSES; class ++)
 		slab->per_chunk[class] = CHUNK_BYTES / class_bytes(class);
 	return slab;
 }
@@ -106,7 +107,7 @@ static struct chunk *chunk_take(struct td_slab *slab, unsigned class)
 	chunk_unlink(chunk);
 	chunk->free = NULL;
 	chunk->n_cut = 0;
-	chunk->class = (uint8_t)class;
+	chunk->class = (uint8_t) class;
 	chunk_link(&slab->with_room[class], chunk);
 	return chunk;
 }

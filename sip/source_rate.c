@@ -20,7 +20,8 @@ struct td_source_rate {
 	struct bucket buckets[];
 };
 
-struct td_source_rate *td_source_rate_new(const struct td_alloc *alloc, uint32_t entries, const uint64_t key[2])
+struct td_source_rate *td_source_rate_new(
+	const struct td_alloc *alloc, uint32_t entries, const uint64_t key[2])
 {
 	uint32_t n = 16;
 
@@ -44,11 +45,13 @@ void td_source_rate_free(struct td_source_rate *rate, const struct td_alloc *all
 
 static bool bucket_is(const struct bucket *b, uint16_t realm, const struct td_sockaddr *source)
 {
-	return b->family == source->family && b->realm == realm && memcmp(b->ip, source->ip, sizeof(b->ip)) == 0;
+	return b->family == source->family && b->realm == realm &&
+	       memcmp(b->ip, source->ip, sizeof(b->ip)) == 0;
 }
 
 // The source's own bucket, or the older of its two places, taken over.
-static struct bucket *bucket_of(struct td_source_rate *rate, uint16_t realm, const struct td_sockaddr *source)
+static struct bucket *bucket_of(
+	struct td_source_rate *rate, uint16_t realm, const struct td_sockaddr *source)
 {
 	uint8_t text[20] = { (uint8_t)realm, (uint8_t)(realm >> 8), source->family };
 
@@ -66,8 +69,8 @@ static struct bucket *bucket_of(struct td_source_rate *rate, uint16_t realm, con
 	return b;
 }
 
-bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t realm, const struct td_sockaddr *source,
-	uint32_t per_second)
+bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t realm,
+	const struct td_sockaddr *source, uint32_t per_second)
 {
 	if (per_second == 0)
 		return true;

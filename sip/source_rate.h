@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A token bucket per source address in front of new requests (not in-dialog ones), so that one peer's flood does not
-// touch another's calls. Fixed table, keyed (realm, address); two choices, the older is replaced. Owner: one thread.
+// A token bucket per source address in front of new requests (not in-dialog ones), so that one
+// peer's flood does not touch another's calls. Fixed table, keyed (realm, address); two choices,
+// the older is replaced. Owner: one thread.
 #pragma once
 
 #include "include/addr.h"
 #include "sip/pool.h"
 
-// One bucket as the time at which it will be full again (GCRA): a second's worth may come at once. true: one was taken.
+// One bucket as the time at which it will be full again (GCRA): a second's worth may come at once.
+// true: one was taken.
 static inline bool td_rate_take(uint64_t *full_at_ns, uint64_t interval_ns, uint64_t now_ns)
 {
 	uint64_t full_at = (*full_at_ns > now_ns ? *full_at_ns : now_ns) + interval_ns;
@@ -18,8 +20,9 @@ static inline bool td_rate_take(uint64_t *full_at_ns, uint64_t interval_ns, uint
 }
 
 struct td_source_rate;
-struct td_source_rate *td_source_rate_new(const struct td_alloc *alloc, uint32_t entries, const uint64_t key[2]);
+struct td_source_rate *td_source_rate_new(
+	const struct td_alloc *alloc, uint32_t entries, const uint64_t key[2]);
 void td_source_rate_free(struct td_source_rate *rate, const struct td_alloc *alloc);
 // true: passes. per_second 0 always passes; the burst is one second's worth.
-bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t realm, const struct td_sockaddr *source,
-	uint32_t per_second);
+bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t realm,
+	const struct td_sockaddr *source, uint32_t per_second);

@@ -80,7 +80,8 @@ void td_stx_set_user(struct td_stx *stx, const struct td_stx_user *user, void *u
 	if (stx->state == STX_ACCEPTED)
 		td_timer_start(&stx->engine->wheel, &stx->end, td_engine_now_ms(stx->engine));
 	else if (stx->state == STX_PROCEEDING)
-		td_timer_start(&stx->engine->wheel, &stx->end, txn_after(stx->engine, stx->engine->txn->t1_ms));
+		td_timer_start(&stx->engine->wheel, &stx->end,
+			txn_after(stx->engine, stx->engine->txn->t1_ms));
 }
 
 const struct td_flow *td_stx_flow(const struct td_stx *stx)
@@ -122,12 +123,14 @@ void stx_end_with_tombstone(struct td_engine *e, struct td_stx *stx, bool silent
 // Can the response be written again from the head alone?
 static bool is_plain(const struct td_response *r)
 {
-	return r->reason.len == 0 && r->contact.len == 0 && r->headers.len == 0 && r->body.len == 0 && !r->record_route;
+	return r->reason.len == 0 && r->contact.len == 0 && r->headers.len == 0 &&
+	       r->body.len == 0 && !r->record_route;
 }
 
-// The tag that goes into this response; remembered, for all responses of a transaction should have the same (§8.2.6.2)
-// unless the user names another (another early dialog).
-static struct td_span stx_choose_tag(struct td_engine *e, struct td_stx *stx, const struct td_response *r)
+// The tag that goes into this response; remembered, for all responses of a transaction should have
+// the same (§8.2.6.2) unless the user names another (another early dialog).
+static struct td_span stx_choose_tag(
+	struct td_engine *e, struct td_stx *stx, const struct td_response *r)
 {
 	if (r->status <= 100 || stx->to_tagged)
 		return (struct td_span){ 0 };
@@ -135,15 +138,17 @@ static struct td_span stx_choose_tag(struct td_engine *e, struct td_stx *stx, co
 		memcpy(stx->tag, r->to_tag.ptr, r->to_tag.len);
 		stx->tag_len = (uint8_t)r->to_tag.len;
 	} else if (stx->tag_len == 0) {
-		response_derive_tag(e, td_span((const char *)&stx->node.key, sizeof(stx->node.key)), stx->tag);
+		response_derive_tag(
+			e, td_span((const char *)&stx->node.key, sizeof(stx->node.key)), stx->tag);
 		stx->tag_len = DERIVED_TAG_LEN;
 	}
 	return stx_tag(stx);
 }
 
-// Keeps what cannot be written anew. Without memory a plain answer is repeated instead, but a 2xx to an INVITE has no
-// plain form: it is refused.
-static int stx_keep_copy(struct td_engine *e, struct td_stx *stx, const struct td_response *r, const struct td_buf *buf)
+// Keeps what cannot be written anew. Without memory a plain answer is repeated instead, but a 2xx
+// to an INVITE has no plain form: it is refused.
+static int stx_keep_copy(struct td_engine *e, struct td_stx *stx, const struct td_response *r,
+	const struct td_buf *buf)
 {
 	td_slab_put(e->slab, stx->copy);
 	stx->copy = NULL;
@@ -159,8 +164,8 @@ static int stx_keep_copy(struct td_engine *e, struct td_stx *stx, const struct t
 	return 0;
 }
 
-// Without a buffer a final answer is as lost on the way: what repeats it then writes it anew, in its plain form. A 2xx to
-// an INVITE has none.
+// Without a buffer a final answer is as lost on the way: what repeats it then writes it anew, in
+// its plain form. A 2xx to an INVITE has none.
 static bool may_be_lost(const struct td_stx *stx, const struct td_response *r)
 {
 	return r->status >= 300 || (r->status >= 200 && !stx->invite);

@@ -10,7 +10,8 @@ enum { FIELDS = 16, MAC = 8, RAW = FIELDS + MAC };
 static_assert(TD_TOKEN_LEN == RAW / 3 * 4, "no padding");
 static_assert(TD_WORKERS_MAX <= 64, "a worker has six bits in a token");
 
-// The layout of the fields is part of what the keys are derived from: a token of another layout has a bad MAC.
+// The layout of the fields is part of what the keys are derived from: a token of another layout has
+// a bad MAC.
 #define LAYOUT "tandem token 1 "
 
 static uint64_t load64(const uint8_t *p)
@@ -105,7 +106,8 @@ static uint64_t derive(const uint8_t key[32], char label)
 	return td_siphash(high, word, sizeof(word));
 }
 
-void td_token_keys_init(struct td_token_keys *keys, const uint8_t key[32], uint16_t node, uint32_t epoch)
+void td_token_keys_init(
+	struct td_token_keys *keys, const uint8_t key[32], uint16_t node, uint32_t epoch)
 {
 	*keys = (struct td_token_keys){
 		.mac = { derive(key, 'a'), derive(key, 'b') },
@@ -117,7 +119,8 @@ void td_token_keys_init(struct td_token_keys *keys, const uint8_t key[32], uint1
 }
 
 // kind 2 bits, worker 6, branch 8, node 16, epoch 32 | slot 32, generation 32.
-static void fields_write(const struct td_token_keys *keys, const struct td_token *token, uint8_t fields[FIELDS])
+static void fields_write(
+	const struct td_token_keys *keys, const struct td_token *token, uint8_t fields[FIELDS])
 {
 	uint64_t first = (uint64_t)token->kind << 6 | token->worker | (uint64_t)token->branch << 8 |
 			 (uint64_t)keys->node << 16 | (uint64_t)keys->epoch << 32;
@@ -137,9 +140,11 @@ static uint64_t fields_mac(const struct td_token_keys *keys, const uint8_t field
 	return sip_end(v, (uint64_t)FIELDS << 56);
 }
 
-// Hides the fields under a stream that the MAC selects, so that equal fields look alike only when they are equal whole.
-// The stream is td_siphash() of the MAC and a byte that counts; both words begin alike.
-static void fields_mask(const struct td_token_keys *keys, const uint8_t mac[MAC], uint8_t fields[FIELDS])
+// Hides the fields under a stream that the MAC selects, so that equal fields look alike only when
+// they are equal whole. The stream is td_siphash() of the MAC and a byte that counts; both words
+// begin alike.
+static void fields_mask(
+	const struct td_token_keys *keys, const uint8_t mac[MAC], uint8_t fields[FIELDS])
 {
 	uint64_t first[4];
 
@@ -153,11 +158,13 @@ static void fields_mask(const struct td_token_keys *keys, const uint8_t mac[MAC]
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-void td_token_write(const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN])
+void td_token_write(
+	const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN])
 {
 	uint8_t raw[RAW];
 
-	assert(token->worker < 64 && (token->kind == TD_TOKEN_TRANSACTION || token->kind == TD_TOKEN_DIALOG));
+	assert(token->worker < 64 &&
+		(token->kind == TD_TOKEN_TRANSACTION || token->kind == TD_TOKEN_DIALOG));
 	fields_write(keys, token, raw + MAC);
 	store64(raw, fields_mac(keys, raw + MAC));
 	fields_mask(keys, raw, raw + MAC);
@@ -225,7 +232,8 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 	return 0;
 }
 
-int td_token_read_branch(const struct td_token_keys *keys, struct td_span branch, struct td_token *out)
+int td_token_read_branch(
+	const struct td_token_keys *keys, struct td_span branch, struct td_token *out)
 {
 	if (branch.len != TD_BRANCH_LEN || memcmp(branch.ptr, TD_BRANCH_COOKIE, 7) != 0)
 		return -EBADMSG;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keyed tokens in every branch and every local tag (architecture §4): 32 base64url characters, opaque to peers.
-// Pure; any thread.
+// Keyed tokens in every branch and every local tag (architecture §4): 32 base64url characters,
+// opaque to peers. Pure; any thread.
 #pragma once
 
 #include "include/span.h"
@@ -28,11 +28,15 @@ struct td_token {
 };
 
 // key: 32 secret bytes, from which the three keys are derived.
-void td_token_keys_init(struct td_token_keys *keys, const uint8_t key[32], uint16_t node, uint32_t epoch);
-void td_token_write(const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN]);
-// 0; -EBADMSG: not 32 such characters or a bad MAC; -ESTALE: another node's or epoch's. Constant time in the MAC.
+void td_token_keys_init(
+	struct td_token_keys *keys, const uint8_t key[32], uint16_t node, uint32_t epoch);
+void td_token_write(
+	const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN]);
+// 0; -EBADMSG: not 32 such characters or a bad MAC; -ESTALE: another node's or epoch's. Constant
+// time in the MAC.
 int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out);
 // The token in a branch parameter (with its cookie) — same returns.
-int td_token_read_branch(const struct td_token_keys *keys, struct td_span branch, struct td_token *out);
+int td_token_read_branch(
+	const struct td_token_keys *keys, struct td_span branch, struct td_token *out);
 
 uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len);

@@ -11,7 +11,8 @@ static void oldest_drop(struct td_txn *txn)
 	txn->n_tombstones--;
 }
 
-void tombstone_put(struct td_engine *e, uint64_t key, uint16_t status, bool silent, struct td_span tag)
+void tombstone_put(
+	struct td_engine *e, uint64_t key, uint16_t status, bool silent, struct td_span tag)
 {
 	struct td_txn *txn = e->txn;
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The INVITE client transaction (RFC 3261 §17.1.1, figure 5, with RFC 6026 §7.2) and its CANCEL (§9.1).
+// The INVITE client transaction (RFC 3261 §17.1.1, figure 5, with RFC 6026 §7.2) and its CANCEL
+// (§9.1).
 //
 //   Calling ─ 1xx → Proceeding ─ 2xx → Accepted ── M ─→ end
 //      │ B, abandon      └─ 300–699 → Completed ── D ─→ end (each copy is ACKed anew)
-//      └→ Given up ─ 64·T1 ─→ end: a late 1xx is cancelled, a late 2xx is the user's, a late 300–699 is ACKed
+//      └→ Given up ─ 64·T1 ─→ end: a late 1xx is cancelled, a late 2xx is the user's, a late
+//      300–699 is ACKed
 #include "sip/txn_priv.h"
 
 void ict_start(struct td_engine *e, struct td_ctx *ctx)
@@ -31,7 +33,9 @@ void ict_retransmit_due(struct td_engine *e, struct td_ctx *ctx)
 	ctx_repeat(e, ctx);
 }
 
-// --- text ------------------------------------------------------------------------------------------------------------
+// --- text
+//
+// ------------------------------------------------------------------------------------------------------------
 
 // Swaps the text for a shorter one; keeps the long one when there is no memory for that.
 static void text_replace(struct td_engine *e, struct td_ctx *ctx, char *shorter, uint32_t len)
@@ -50,7 +54,8 @@ static void text_to_core(struct td_engine *e, struct td_ctx *ctx)
 
 	if (ctx->text_len < 2 * len)
 		return; // it would hardly give anything back
-	text_replace(e, ctx, (char *)(uintptr_t)td_slab_dup(e->slab, td_span(ctx->text, len)).ptr, len);
+	text_replace(
+		e, ctx, (char *)(uintptr_t)td_slab_dup(e->slab, td_span(ctx->text, len)).ptr, len);
 }
 
 // After the final answer only the ACK is made anew: from its URI, its routes and the answer itself.
@@ -69,9 +74,12 @@ static void text_to_target(struct td_engine *e, struct td_ctx *ctx)
 	m->routes = m->uri_len;
 }
 
-// --- CANCEL ----------------------------------------------------------------------------------------------------------
+// --- CANCEL
+//
+// ----------------------------------------------------------------------------------------------------------
 
-// After 64·T1 without a final answer the INVITE is over (§9.1); one that was given up has that wait already.
+// After 64·T1 without a final answer the INVITE is over (§9.1); one that was given up has that wait
+// already.
 static void cancel_send(struct td_engine *e, struct td_ctx *ctx)
 {
 	if (!ctx->cancelled)
@@ -117,7 +125,9 @@ void td_ctx_abandon(struct td_engine *e, struct td_ctx *ctx)
 		td_ctx_cancel(e, ctx, (struct td_span){ 0 });
 }
 
-// --- responses -------------------------------------------------------------------------------------------------------
+// --- responses
+//
+// -------------------------------------------------------------------------------------------------------
 
 static void ict_ack(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *response)
 {
@@ -127,8 +137,8 @@ static void ict_ack(struct td_engine *e, struct td_ctx *ctx, const struct td_msg
 		message_send(e, &ctx->flow, &buf, true);
 }
 
-static void tell(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg, const struct td_core *core,
-	const struct td_flow *flow)
+static void tell(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
 {
 	if (ctx->user)
 		ctx->user->response(e, ctx, msg, core, flow);
@@ -148,8 +158,8 @@ static void ict_provisional(struct td_engine *e, struct td_ctx *ctx, const struc
 	tell(e, ctx, msg, core, flow);
 }
 
-static void ict_success(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg, const struct td_core *core,
-	const struct td_flow *flow)
+static void ict_success(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
 {
 	ctx->state = CTX_ACCEPTED;
 	td_timer_stop(&e->wheel, &ctx->retransmit);
@@ -159,8 +169,8 @@ static void ict_success(struct td_engine *e, struct td_ctx *ctx, const struct td
 }
 
 // tell_user: false where the user was told of a time-out already.
-static void ict_failure(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg, const struct td_core *core,
-	const struct td_flow *flow, bool tell_user)
+static void ict_failure(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow, bool tell_user)
 {
 	uint32_t timer_d_ms = ctx->flow.reliable ? 0 : e->txn->timeout_ms;
 
@@ -173,8 +183,8 @@ static void ict_failure(struct td_engine *e, struct td_ctx *ctx, const struct td
 		tell(e, ctx, msg, core, flow);
 }
 
-void ict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg, const struct td_core *core,
-	const struct td_flow *flow)
+void ict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
 {
 	unsigned class = msg->status / 100;
 

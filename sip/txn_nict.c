@@ -27,8 +27,8 @@ void nict_retransmit_due(struct td_engine *e, struct td_ctx *ctx)
 	ctx_repeat(e, ctx);
 }
 
-void nict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg, const struct td_core *core,
-	const struct td_flow *flow)
+void nict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
 {
 	if (ctx->state > CTX_PROCEEDING) {
 		td_engine_count(e, TD_C_SIP_RETRANSMISSION);
@@ -39,7 +39,8 @@ void nict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg 
 	} else {
 		ctx->state = CTX_COMPLETED;
 		td_timer_stop(&e->wheel, &ctx->retransmit);
-		td_timer_start(&e->wheel, &ctx->end, txn_after(e, ctx->flow.reliable ? 0 : e->txn->t4_ms)); // K
+		td_timer_start(&e->wheel, &ctx->end,
+			txn_after(e, ctx->flow.reliable ? 0 : e->txn->t4_ms)); // K
 		ctx_release_text(e, ctx);
 	}
 	if (ctx->user)

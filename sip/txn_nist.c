@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The non-INVITE server transaction (RFC 3261 §17.2.2, figure 8).
 //
-//   Trying, Proceeding ─ final ─→ Completed ─→ tombstone that answers until J (a plain answer), or J itself
+//   Trying, Proceeding ─ final ─→ Completed ─→ tombstone that answers until J (a plain answer), or
+//   J itself
 #include "sip/txn_priv.h"
 
 void nist_responded(struct td_engine *e, struct td_stx *stx)
@@ -9,7 +10,8 @@ void nist_responded(struct td_engine *e, struct td_stx *stx)
 	if (stx->status < 200)
 		return;
 	stx->state = STX_COMPLETED;
-	// A plain answer is regenerated from the copy of the request by a tombstone: nothing need wait for J.
+	// A plain answer is regenerated from the copy of the request by a tombstone: nothing need
+	// wait for J.
 	bool waits = stx->copy && !stx->flow.reliable;
 	td_timer_start(&e->wheel, &stx->end, txn_after(e, waits ? e->txn->timeout_ms : 0));
 	if (waits) {

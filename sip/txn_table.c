@@ -6,7 +6,9 @@
 
 #include <errno.h>
 
-// --- table -----------------------------------------------------------------------------------------------------------
+// --- table
+//
+// -----------------------------------------------------------------------------------------------------------
 
 static struct txn_node *node_of(struct td_txn *txn, uint32_t ref)
 {
@@ -14,7 +16,8 @@ static struct txn_node *node_of(struct td_txn *txn, uint32_t ref)
 
 	if ((ref & 3) == REF_TOMBSTONE)
 		return &txn->tombstones[index].node;
-	struct td_stx *stx = (struct td_stx *)(void *)(txn->stx.items + (size_t)index * txn->stx.item_bytes);
+	struct td_stx *stx =
+		(struct td_stx *)(void *)(txn->stx.items + (size_t)index * txn->stx.item_bytes);
 	return (ref & 3) == REF_STX ? &stx->node : &stx->merge;
 }
 
@@ -54,7 +57,9 @@ static uint32_t txn_find(struct td_txn *txn, uint64_t key)
 	return ref;
 }
 
-// --- keys ------------------------------------------------------------------------------------------------------------
+// --- keys
+//
+// ------------------------------------------------------------------------------------------------------------
 
 enum { KEY_PART_MAX = 192, KEY_PARTS_MAX = 5 };
 
@@ -69,7 +74,8 @@ static void key_number(struct key_text *k, uint32_t n)
 	k->len += sizeof(n);
 }
 
-// Each part with its length, so that no two sequences of parts look alike. A long one is represented by its hash.
+// Each part with its length, so that no two sequences of parts look alike. A long one is
+// represented by its hash.
 static void key_part(struct key_text *k, const struct td_engine *e, struct td_span part)
 {
 	uint64_t hash;
@@ -92,23 +98,26 @@ static uint64_t key_hash(const struct td_engine *e, const struct key_text *k)
 	return hash != 0 ? hash : 1;
 }
 
-static uint64_t request_key(const struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, enum td_method method)
+static uint64_t request_key(const struct td_engine *e, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core, enum td_method method)
 {
 	const struct td_via *via = &core->via;
 	struct key_text k;
-	bool cookie = via->branch.len > 7 && td_span_ieq(td_span(via->branch.ptr, 7), TD_SPAN(TD_BRANCH_COOKIE));
+	bool cookie = via->branch.len > 7 &&
+		      td_span_ieq(td_span(via->branch.ptr, 7), TD_SPAN(TD_BRANCH_COOKIE));
 
 	k.len = 0; // the bytes are not cleared: they are written before they are hashed
 	key_number(&k, (uint32_t)flow->realm << 16 | (uint32_t)cookie << 8 | method);
-	// Whoever has only overheard a branch can neither cancel nor acknowledge, nor have an answer repeated to himself.
+	// Whoever has only overheard a branch can neither cancel nor acknowledge, nor have an
+	// answer repeated to himself.
 	key_part(&k, e, td_span((const char *)flow->remote.ip, sizeof(flow->remote.ip)));
 	if (cookie) {
 		key_number(&k, via->port);
 		key_part(&k, e, via->branch);
 		key_part(&k, e, via->host);
 	} else {
-		// RFC 2543 matching. To is left out: an ACK has a tag there that its INVITE had not.
+		// RFC 2543 matching. To is left out: an ACK has a tag there that its INVITE had
+		// not.
 		key_number(&k, core->cseq.number);
 		key_part(&k, e, msg->uri);
 		key_part(&k, e, core->from.tag);
@@ -133,7 +142,9 @@ bool td_txn_merged(struct td_engine *e, const struct td_flow *flow, const struct
 	return txn_find(e->txn, e->txn->rx_merge_key) != 0;
 }
 
-// --- requests --------------------------------------------------------------------------------------------------------
+// --- requests
+//
+// --------------------------------------------------------------------------------------------------------
 
 static struct td_stx *stx_of(struct td_txn *txn, uint32_t ref)
 {
@@ -160,9 +171,10 @@ static bool tombstone_request(struct td_engine *e, struct tombstone *t, const st
 	return true;
 }
 
-// §9.2: a CANCEL is answered 200 whenever its INVITE is known, and has an effect only before a final answer.
-static bool cancel_request(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core)
+// §9.2: a CANCEL is answered 200 whenever its INVITE is known, and has an effect only before a
+// final answer.
+static bool cancel_request(struct td_engine *e, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	uint32_t ref = txn_find(e->txn, request_key(e, flow, msg, core, TD_M_INVITE));
 
@@ -170,7 +182,8 @@ static bool cancel_request(struct td_engine *e, const struct td_flow *flow, cons
 		return false;
 	struct td_stx *stx = stx_of(e->txn, ref);
 	struct tombstone *t = stx ? NULL : &e->txn->tombstones[ref >> 2];
-	struct td_response ok = { .status = 200, .to_tag = stx ? stx_tag(stx) : td_span(t->tag, t->tag_len) };
+	struct td_response ok = { .status = 200,
+		.to_tag = stx ? stx_tag(stx) : td_span(t->tag, t->tag_len) };
 	td_respond_stateless(e, flow, msg, core, &ok);
 	if (stx)
 		ist_cancel(e, stx, msg);
@@ -199,11 +212,14 @@ bool td_txn_rx_request(struct td_engine *e, const struct td_flow *flow, const st
 	return true;
 }
 
-// --- responses -------------------------------------------------------------------------------------------------------
+// --- responses
+//
+// -------------------------------------------------------------------------------------------------------
 
-// A datagram from elsewhere than the request went to is believed only when it comes from the same trunk.
-static bool source_is_right(const struct td_engine *e, const struct td_ctx *ctx, const struct td_flow *flow,
-	const struct td_core *core)
+// A datagram from elsewhere than the request went to is believed only when it comes from the same
+// trunk.
+static bool source_is_right(const struct td_engine *e, const struct td_ctx *ctx,
+	const struct td_flow *flow, const struct td_core *core)
 {
 	if (flow->realm != ctx->flow.realm || flow->connection != ctx->flow.connection)
 		return false;
@@ -213,21 +229,23 @@ static bool source_is_right(const struct td_engine *e, const struct td_ctx *ctx,
 	return trunk >= 0 && td_policy_trunk_has(e->policy, (uint32_t)trunk, &flow->remote);
 }
 
-bool td_txn_rx_response(struct td_engine *e, const struct td_flow *flow, struct td_msg *msg, const struct td_core *core)
+bool td_txn_rx_response(struct td_engine *e, const struct td_flow *flow, struct td_msg *msg,
+	const struct td_core *core)
 {
 	struct td_token token;
 
 	// Exactly one Via: more mean that it was meant for somebody behind us (§8.1.3.3).
 	if (core->via.whole.len != td_msg_get(msg, TD_H_VIA).len || td_msg_repeats(msg, TD_H_VIA))
 		return false;
-	if (td_token_read_branch(&e->keys, core->via.branch, &token) != 0 || token.kind != TD_TOKEN_TRANSACTION ||
-		token.worker != e->conf.worker)
+	if (td_token_read_branch(&e->keys, core->via.branch, &token) != 0 ||
+		token.kind != TD_TOKEN_TRANSACTION || token.worker != e->conf.worker)
 		return false;
 	struct td_ctx *ctx = td_pool_find(&e->txn->ctx, token.slot, token.generation);
 	// A CANCEL has its INVITE's branch (§9.1).
 	if (ctx && ctx->method == TD_M_INVITE && msg->method == TD_M_CANCEL)
 		ctx = ctx->other;
-	if (!ctx || ctx->method != msg->method || ctx->cseq != core->cseq.number || !source_is_right(e, ctx, flow, core))
+	if (!ctx || ctx->method != msg->method || ctx->cseq != core->cseq.number ||
+		!source_is_right(e, ctx, flow, core))
 		return false;
 	if (ctx->method == TD_M_INVITE)
 		ict_response(e, ctx, msg, core, flow);
@@ -236,7 +254,9 @@ bool td_txn_rx_response(struct td_engine *e, const struct td_flow *flow, struct 
 	return true;
 }
 
-// --- life ------------------------------------------------------------------------------------------------------------
+// --- life
+//
+// ------------------------------------------------------------------------------------------------------------
 
 static uint32_t power_of_two(uint64_t n)
 {
@@ -249,15 +269,17 @@ static uint32_t power_of_two(uint64_t n)
 
 enum { SETUP_S = 10 }; // mean time from an INVITE to its answer
 
-// A call that is set up has an INVITE under way on each side, an established one has none, and few have a re-INVITE. What
-// has ended stays for 64·T1: the answered client INVITE (Timer M) and its BYE (Timer K) as they are, the two server
-// transactions of the other side as tombstones.
-static int pools_create(struct td_txn *txn, const struct td_engine *e, const struct td_engine_conf *conf)
+// A call that is set up has an INVITE under way on each side, an established one has none, and few
+// have a re-INVITE. What has ended stays for 64·T1: the answered client INVITE (Timer M) and its
+// BYE (Timer K) as they are, the two server transactions of the other side as tombstones.
+static int pools_create(
+	struct td_txn *txn, const struct td_engine *e, const struct td_engine_conf *conf)
 {
 	uint64_t linger_s = txn->timeout_ms / 1000 + 1;
 	uint64_t ended = conf->max_cps * linger_s;
 	uint64_t n_stx = 64 + (uint64_t)td_engine_setups(conf, SETUP_S) * 5 / 4 + conf->max_cps;
-	uint64_t n_ctx = n_stx + ended + conf->max_cps * (txn->t4_ms / 1000 + 2ull); // INVITEs and BYEs
+	uint64_t n_ctx =
+		n_stx + ended + conf->max_cps * (txn->t4_ms / 1000 + 2ull); // INVITEs and BYEs
 	uint64_t n_tombstones = 64 + 9 * ended / 4;
 
 	if (n_ctx > 1u << 28 || n_tombstones > 1u << 28)

@@ -48,11 +48,13 @@ static const char *uri_headers_parse(const char *p, const char *end, struct td_u
 	return p;
 }
 
-// userinfo "@", where there is one: an unescaped '@' stands nowhere else in a SIP URI. NULL: malformed.
+// userinfo "@", where there is one: an unescaped '@' stands nowhere else in a SIP URI. NULL:
+// malformed.
 static const char *userinfo_parse(const char *p, const char *end, struct td_uri *out)
 {
 	const char *colon = NULL;
-	const char *q = p + (p < end && *p == '+'); // of a number: the rest may then be skipped as one word
+	const char *q =
+		p + (p < end && *p == '+'); // of a number: the rest may then be skipped as one word
 
 	q = td_skip_escaped(q, end, TD_CH_USER);
 
@@ -74,8 +76,9 @@ static const char *userinfo_parse(const char *p, const char *end, struct td_uri 
 	return q + 1;
 }
 
-// "user@host" of word characters, a '+' before the user, as in most URIs: two overlapping loads show where both end. Sets
-// user and host and returns the position behind them; NULL where it is anything else, or longer than the loads.
+// "user@host" of word characters, a '+' before the user, as in most URIs: two overlapping loads
+// show where both end. Sets user and host and returns the position behind them; NULL where it is
+// anything else, or longer than the loads.
 static inline const char *plain_scan(const char *p, const char *end, struct td_uri *out)
 {
 #if defined(__SSE2__)
@@ -83,7 +86,8 @@ static inline const char *plain_scan(const char *p, const char *end, struct td_u
 
 	if (left < 16)
 		return NULL;
-	uint64_t breaks = td_word_breaks(p) | (uint64_t)td_word_breaks(p + second) << second | 1ull << (second + 16);
+	uint64_t breaks = td_word_breaks(p) | (uint64_t)td_word_breaks(p + second) << second |
+			  1ull << (second + 16);
 	breaks &= *p == '+' ? UINT64_MAX - 1 : UINT64_MAX;
 	unsigned at = (unsigned)__builtin_ctzll(breaks);
 	breaks &= breaks - 1;
@@ -98,7 +102,8 @@ static inline const char *plain_scan(const char *p, const char *end, struct td_u
 #endif
 }
 
-// These three stop where the URI ends: at end, or at a character that no URI of that scheme holds. NULL: malformed.
+// These three stop where the URI ends: at end, or at a character that no URI of that scheme holds.
+// NULL: malformed.
 static const char *sip_scan(const char *p, const char *end, struct td_uri *out)
 {
 	const char *plain = plain_scan(p, end, out);
@@ -162,18 +167,21 @@ static enum td_scheme scheme_id(struct td_span name)
 
 static bool scheme_char(char c)
 {
-	return td_char_is(c, TD_CH_TOKEN) && (td_char_is(c, TD_CH_DIGIT) || (td_lower(c) >= 'a' && td_lower(c) <= 'z') ||
-					      c == '+' || c == '-' || c == '.');
+	return td_char_is(c, TD_CH_TOKEN) &&
+	       (td_char_is(c, TD_CH_DIGIT) || (td_lower(c) >= 'a' && td_lower(c) <= 'z') ||
+		       c == '+' || c == '-' || c == '.');
 }
 
 // Not inlined: td_uri_scan stays short for "sip:".
-static __attribute__((noinline)) const char *scheme_scan(const char *text, const char *end, struct td_uri *out)
+static __attribute__((noinline)) const char *scheme_scan(
+	const char *text, const char *end, struct td_uri *out)
 {
 	const char *p = text;
 
 	while (p < end && scheme_char(*p))
 		p++;
-	if (p == text || p == end || *p != ':' || !td_char_is(*text, TD_CH_HOST) || td_char_is(*text, TD_CH_DIGIT))
+	if (p == text || p == end || *p != ':' || !td_char_is(*text, TD_CH_HOST) ||
+		td_char_is(*text, TD_CH_DIGIT))
 		return NULL;
 	out->scheme_name = td_span(text, (size_t)(p - text));
 	out->scheme = (uint8_t)scheme_id(out->scheme_name);
@@ -233,12 +241,14 @@ bool td_param_get(struct td_span params, struct td_span name, struct td_span *va
 
 static unsigned hex_value(char c)
 {
-	return td_char_is(c, TD_CH_DIGIT) ? (unsigned)(c - '0') : (unsigned)(td_lower(c) - 'a' + 10);
+	return td_char_is(c, TD_CH_DIGIT) ? (unsigned)(c - '0')
+					  : (unsigned)(td_lower(c) - 'a' + 10);
 }
 
 static bool is_escape(struct td_span s, uint32_t i)
 {
-	return s.ptr[i] == '%' && s.len - i >= 3 && td_char_is(s.ptr[i + 1], TD_CH_HEX) && td_char_is(s.ptr[i + 2], TD_CH_HEX);
+	return s.ptr[i] == '%' && s.len - i >= 3 && td_char_is(s.ptr[i + 1], TD_CH_HEX) &&
+	       td_char_is(s.ptr[i + 2], TD_CH_HEX);
 }
 
 // The character at *i, unescaped; moves *i behind it.
@@ -278,7 +288,8 @@ static bool text_equal(struct td_span a, struct td_span b, bool fold)
 }
 
 // Cuts the next "name[=value]" off *rest.
-static bool pair_next(struct td_span *rest, char separator, struct td_span *name, struct td_span *value)
+static bool pair_next(
+	struct td_span *rest, char separator, struct td_span *name, struct td_span *value)
 {
 	if (rest->len == 0)
 		return false;
@@ -296,7 +307,8 @@ static bool pair_next(struct td_span *rest, char separator, struct td_span *name
 enum pair_match { PAIR_ABSENT, PAIR_DIFFERS, PAIR_EQUAL };
 
 // A name may stand twice in hostile text: the pair is equal when any of its namesakes is.
-static enum pair_match pair_find(struct td_span list, char separator, struct td_span name, struct td_span value, bool fold)
+static enum pair_match pair_find(
+	struct td_span list, char separator, struct td_span name, struct td_span value, bool fold)
 {
 	enum pair_match match = PAIR_ABSENT;
 	struct td_span n, v;
@@ -314,7 +326,8 @@ static enum pair_match pair_find(struct td_span list, char separator, struct td_
 // Parameters that must not stand in one URI alone (§19.1.4; transport by its examples).
 static bool must_match(struct td_span name)
 {
-	static const struct td_span names[] = { { "user", 4 }, { "ttl", 3 }, { "method", 6 }, { "maddr", 5 }, { "transport", 9 } };
+	static const struct td_span names[] = { { "user", 4 }, { "ttl", 3 }, { "method", 6 },
+		{ "maddr", 5 }, { "transport", 9 } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (text_equal(name, names[i], true))
@@ -373,9 +386,12 @@ bool td_uri_equal(const struct td_uri *a, const struct td_uri *b)
 	switch (a->scheme) {
 	case TD_SCHEME_SIP:
 	case TD_SCHEME_SIPS:
-		return text_equal(a->user, b->user, false) && text_equal(a->password, b->password, false) &&
-		       td_span_ieq(a->host, b->host) && a->port == b->port && params_match(a->params, b->params, false) &&
-		       params_match(b->params, a->params, false) && headers_match(a->headers, b->headers) &&
+		return text_equal(a->user, b->user, false) &&
+		       text_equal(a->password, b->password, false) &&
+		       td_span_ieq(a->host, b->host) && a->port == b->port &&
+		       params_match(a->params, b->params, false) &&
+		       params_match(b->params, a->params, false) &&
+		       headers_match(a->headers, b->headers) &&
 		       headers_match(b->headers, a->headers);
 	case TD_SCHEME_TEL:
 		return tel_equal(a->user, b->user) && params_match(a->params, b->params, true) &&
@@ -385,7 +401,8 @@ bool td_uri_equal(const struct td_uri *a, const struct td_uri *b)
 	}
 }
 
-// Writes the number in text without its separators and its '+'. Length, -ENOBUFS, or -EINVAL where it is no number.
+// Writes the number in text without its separators and its '+'. Length, -ENOBUFS, or -EINVAL where
+// it is no number.
 static int number_write(struct td_span text, char *dst, size_t cap)
 {
 	size_t n = 0;
@@ -416,7 +433,8 @@ int td_uri_number(const struct td_uri *uri, bool use_rn, char *dst, size_t cap)
 		params = td_span(semicolon + 1, (size_t)(user.ptr + user.len - semicolon - 1));
 		user.len = (uint32_t)(semicolon - user.ptr);
 	}
-	if (use_rn && (semicolon || uri->scheme == TD_SCHEME_TEL) && td_param_get(params, TD_SPAN("rn"), &rn)) {
+	if (use_rn && (semicolon || uri->scheme == TD_SCHEME_TEL) &&
+		td_param_get(params, TD_SPAN("rn"), &rn)) {
 		int n = number_write(rn, dst, cap);
 		if (n != -EINVAL)
 			return n;
@@ -429,7 +447,8 @@ bool td_uri_emergency(const struct td_uri *uri)
 {
 	const struct td_span sos = TD_SPAN("service:sos");
 
-	if (uri->scheme != TD_SCHEME_URN || uri->user.len < sos.len || !td_span_ieq(td_span(uri->user.ptr, sos.len), sos))
+	if (uri->scheme != TD_SCHEME_URN || uri->user.len < sos.len ||
+		!td_span_ieq(td_span(uri->user.ptr, sos.len), sos))
 		return false;
 	return uri->user.len == sos.len || uri->user.ptr[sos.len] == '.';
 }

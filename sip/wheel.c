@@ -5,7 +5,9 @@
 
 enum { SLOT_BITS = 8, SLOT_MASK = TD_WHEEL_SLOTS - 1 };
 
-#define DELTA_MAX UINT32_MAX // what four levels can tell apart; farther timers wait in the last slot and are put anew
+#define DELTA_MAX                                                                                  \
+	UINT32_MAX // what four levels can tell apart; farther timers wait in the last slot and are
+		   // put anew
 
 void td_wheel_init(struct td_wheel *wheel, uint64_t now_ms, void *arg)
 {
@@ -66,8 +68,8 @@ void td_timer_stop(struct td_wheel *wheel, struct td_timer *timer)
 	wheel->armed--;
 }
 
-// Distance from slot `from` to the next slot that holds a timer, going round; TD_WHEEL_SLOTS when the level is empty.
-// Bits of slots that emptied meanwhile are cleared on the way.
+// Distance from slot `from` to the next slot that holds a timer, going round; TD_WHEEL_SLOTS when
+// the level is empty. Bits of slots that emptied meanwhile are cleared on the way.
 static unsigned level_scan(struct td_wheel *wheel, unsigned level, unsigned from)
 {
 	unsigned distance = 0;
@@ -96,7 +98,8 @@ uint64_t td_wheel_next(struct td_wheel *wheel)
 	if (wheel->armed == 0)
 		return next;
 	for (unsigned level = 0; level < TD_WHEEL_LEVELS; level++) {
-		// Above level 0 the present slot has sunk already: what is in it is a whole turn away.
+		// Above level 0 the present slot has sunk already: what is in it is a whole turn
+		// away.
 		uint64_t first = (wheel->now_ms >> (SLOT_BITS * level)) + (level > 0);
 		unsigned distance = level_scan(wheel, level, (unsigned)first & SLOT_MASK);
 
@@ -111,7 +114,8 @@ uint64_t td_wheel_next(struct td_wheel *wheel)
 
 static void level_sink(struct td_wheel *wheel, unsigned level)
 {
-	struct td_timer **head = &wheel->slots[level][(wheel->now_ms >> (SLOT_BITS * level)) & SLOT_MASK];
+	struct td_timer **head =
+		&wheel->slots[level][(wheel->now_ms >> (SLOT_BITS * level)) & SLOT_MASK];
 	struct td_timer *list = *head;
 
 	// Cut off first: a timer beyond the last level may come back to the very slot.

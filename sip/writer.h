@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writes a message into a lent buffer. Overflow is remembered, not reported by each call: check once at the end.
+// Writes a message into a lent buffer. Overflow is remembered, not reported by each call: check
+// once at the end.
 #pragma once
 
 #include "include/addr.h"
