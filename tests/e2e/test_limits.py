@@ -29,7 +29,7 @@ def trunk_limits(text):
 
 
 def few_calls(text):
-    text = re.sub(r"calls = 4000; cps = 1000;", "calls = 4; cps = 2; quarantine_ms = 100;", text)
+    text = re.sub(r"calls = 4000; cps = 1000;", "calls = 4; cps = 20; quarantine_ms = 100;", text)
     return text.replace("ports = [ 16384, 65535 ]", "ports = [ 20000, 20009 ]")
 
 
