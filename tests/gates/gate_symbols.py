@@ -18,7 +18,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 ALLOWED = {"memcpy", "memmove", "memset", "memcmp", "memchr", "memrchr", "strlen", "__assert_fail", "__stack_chk_fail",
            "__memcpy_chk", "__memset_chk", "__memmove_chk", "__errno_location", "__cpu_model", "__cpu_indicator_init",
            "inet_pton", "inet_ntop", "_GLOBAL_OFFSET_TABLE_", "__popcountdi2", "bcmp", "qsort", "bsearch",
-           "strchr", "strrchr", "strncmp", "strncasecmp", "strnlen"}
+           "strchr", "strrchr", "strncmp", "strncasecmp", "strnlen", "strpbrk"}
 # Start-up code may allocate: constructors and what an operator's push compiles.
 START_UP = {"malloc", "calloc", "free", "realloc", "snprintf", "__snprintf_chk", "strcmp", "strncmp", "strchr", "strtoul",
             "__isoc23_strtoul", "memmem", "qsort_r", "vsnprintf",
