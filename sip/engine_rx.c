@@ -38,6 +38,33 @@ static void refuse(struct td_engine *e, const struct td_flow *flow, int trunk, u
 		answer(e, flow, status, headers);
 }
 
+static bool is_answerable(const struct td_engine *e)
+{
+	return e->core.via.whole.len > 0;
+}
+
+// Refuses what cannot be read whole. false: there is no Via that an answer could follow.
+static bool refuse_faulty(struct td_engine *e, const struct td_flow *flow, uint32_t trunk,
+	const struct td_response *response)
+{
+	if (!is_answerable(e))
+		return false;
+	if (e->msg.method != TD_M_INVITE)
+		return td_respond_stateless(e, flow, &e->msg, &e->core, response) == 0;
+	td_call_refuse(e, flow, &e->msg, &e->core, trunk, response);
+	return true;
+}
+
+// A faulty INVITE is refused in a transaction all the same: copies of it leave no second record,
+// and the ACK, which has its faults, ends it.
+static bool is_of_refused(struct td_engine *e, const struct td_flow *flow, bool good)
+{
+	bool of_invite = e->msg.method == TD_M_INVITE || e->msg.method == TD_M_ACK;
+
+	return !good && of_invite && is_answerable(e) &&
+	       td_txn_rx_request(e, flow, &e->msg, &e->core);
+}
+
 // --- checks; each returns true when it has dealt with the request
 // ----------------------------------------------------
 
@@ -70,16 +97,19 @@ static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
 	return true;
 }
 
-static bool is_too_big(struct td_engine *e, const struct td_flow *flow, uint32_t len)
+static bool is_too_big(
+	struct td_engine *e, const struct td_flow *flow, uint32_t trunk, uint32_t len)
 {
+	const struct td_response too_big = { .status = 513 };
+
 	if (len <= e->conf.sip_message_bytes)
 		return false;
 	td_engine_count(e, TD_C_SIP_TOO_BIG);
-	answer(e, flow, 513, (struct td_span){ 0 });
+	refuse_faulty(e, flow, trunk, &too_big);
 	return true;
 }
 
-static bool is_faulty(struct td_engine *e, const struct td_flow *flow)
+static bool is_faulty(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
 {
 	enum td_fault fault = e->msg.fault;
 	char text[96];
@@ -95,7 +125,7 @@ static bool is_faulty(struct td_engine *e, const struct td_flow *flow)
 	struct td_response bad = { .status = 400, .reason = td_span(text, td_writer_len(&w)) };
 	if (fault == TD_FAULT_VERSION)
 		bad = (struct td_response){ .status = 505 };
-	bool answered = td_respond_stateless(e, flow, &e->msg, &e->core, &bad) == 0;
+	bool answered = refuse_faulty(e, flow, trunk, &bad);
 	td_engine_count(e, answered ? TD_C_SIP_BAD_ANSWERED : TD_C_SIP_BAD_MESSAGE);
 	return true;
 }
@@ -235,6 +265,8 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
 	if (good && (td_txn_rx_request(e, flow, &e->msg, &e->core) || in_dialog(e, flow)))
 		return;
+	if (is_of_refused(e, flow, good))
+		return;
 	if (e->msg.method == TD_M_ACK) { // nobody ever answers an ACK
 		td_engine_count(e, good ? TD_C_SIP_STRAY_ACK : TD_C_SIP_BAD_MESSAGE);
 		if (good && e->core.to.tag.len > 0)
@@ -242,7 +274,8 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 		return;
 	}
 	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) ||
-		is_too_big(e, flow, len) || is_faulty(e, flow) || is_out_of_any_dialog(e, flow))
+		is_too_big(e, flow, (uint32_t)trunk, len) || is_faulty(e, flow, (uint32_t)trunk) ||
+		is_out_of_any_dialog(e, flow))
 		return;
 	out_of_dialog(e, flow, (uint32_t)trunk);
 }

@@ -254,16 +254,16 @@ void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERI
 }
 
 // A To that could not be decoded is looked through for the bare name of the parameter.
-static bool to_has_tag(const struct td_msg *msg, const struct td_core *core)
+bool response_takes_tag(const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_span to = td_msg_get(msg, TD_H_TO);
 
 	if (core->to.whole.len > 0)
-		return core->to.tag.len > 0;
+		return core->to.tag.len == 0;
 	for (uint32_t i = 0; i + 5 <= to.len; i++)
 		if (td_span_ieq(td_span(to.ptr + i, 5), TD_SPAN(";tag=")))
-			return true;
-	return false;
+			return false;
+	return td_msg_has(msg, TD_H_TO);
 }
 
 int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
@@ -275,7 +275,7 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 
 	if (core->via.whole.len == 0)
 		return -EBADMSG;
-	if (r->status > 100 && td_msg_has(msg, TD_H_TO) && !to_has_tag(msg, core)) {
+	if (r->status > 100 && response_takes_tag(msg, core)) {
 		tag = r->to_tag;
 		if (tag.len == 0) {
 			response_derive_tag(e, td_msg_get(msg, TD_H_CALL_ID), derived);

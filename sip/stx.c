@@ -54,7 +54,7 @@ struct td_stx *td_stx_new(struct td_engine *e, const struct td_flow *flow, const
 	stx->user_data = user_data;
 	stx->flow = *flow;
 	stx->invite = msg->method == TD_M_INVITE;
-	stx->to_tagged = core->to.tag.len > 0;
+	stx->takes_tag = response_takes_tag(msg, core);
 	stx->retransmit.expired = stx_retransmit_expired;
 	stx->end.expired = stx_end_expired;
 	txn_insert(txn, txn->rx_key, REF_STX, td_pool_slot(&txn->stx, stx));
@@ -132,7 +132,7 @@ static bool is_plain(const struct td_response *r)
 static struct td_span stx_choose_tag(
 	struct td_engine *e, struct td_stx *stx, const struct td_response *r)
 {
-	if (r->status <= 100 || stx->to_tagged)
+	if (r->status <= 100 || !stx->takes_tag)
 		return (struct td_span){ 0 };
 	if (r->to_tag.len > 0) {
 		memcpy(stx->tag, r->to_tag.ptr, r->to_tag.len);

@@ -91,7 +91,7 @@ struct td_stx {
 	struct td_flow flow;
 	uint16_t status; // of the last response, 0: none
 	uint8_t state;   // enum stx_state
-	bool invite, to_tagged, cancelled;
+	bool invite, takes_tag, cancelled;
 	uint8_t tag_len;
 	char tag[TD_TAG_MAX];
 };
@@ -195,6 +195,8 @@ int response_head_copy(struct td_engine *e, const struct td_flow *flow, const st
 // 0, -ENOBUFS, -EMSGSIZE. tag: empty where To has one or the response is a 100.
 int response_write(struct td_engine *e, const struct response_head *head,
 	const struct td_response *response, struct td_span tag, struct td_buf *out);
+// Does the answer to that request get a To-tag from us? Not where To has one, or is missing.
+bool response_takes_tag(const struct td_msg *msg, const struct td_core *core);
 #define DERIVED_TAG_LEN 16
 void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN]);
 

@@ -269,18 +269,55 @@ static void faults_are_named(void **state)
 	assert_true(fake_has(sent, "\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"));
 	assert_null(ask(env, &env->west, "garbage"));
 	assert_null(ask(env, &env->west, "SIP/2.0 200 OK\r\n\r\n"));
-	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 4);
+	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 3);
 	assert_null(ask(env, &env->west,
 		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.1.254;branch=z9hG4bKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
 		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>;tag=2\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n"));
 	assert_int_equal(count(env, TD_C_SIP_STRAY_RESPONSE), 1);
 }
 
-static void too_big_is_513(void **state)
+// An INVITE that cannot be read was tried all the same: it is refused once, and has one row.
+static void faulty_invites_leave_rows(void **state)
 {
+	static const struct {
+		const char *uri, *to_params, *more, *status;
+		uint16_t code;
+	} cases[] = {
+		{ TO_US, "", "Content-Length: 1\r\n", "SIP/2.0 400 Content-Length Twice\r\n", 400 },
+		{ "sip:%zz@10.0.1.254", "", "", "SIP/2.0 400 ", 400 },
+		{ TO_US, ";tag=\"open", "", "SIP/2.0 400 ", 400 },
+		{ TO_US, "", "Max-Forwards: x\r\n", "SIP/2.0 400 ", 400 },
+		{ TO_US, "", "Call-ID: again\r\n", "SIP/2.0 400 Header Given Twice: Call-ID\r\n", 400 },
+	};
 	struct env *env = *state;
+
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char copy[8192];
+		const char *text = another(request("INVITE", cases[i].uri, cases[i].to_params, cases[i].more));
+		expect(env, text, cases[i].status);
+		assert_int_equal(env->host.n_ends, i + 1);
+		assert_int_equal(env->host.ends[i].sip_code, cases[i].code);
+		assert_string_equal(env->host.ends[i].trunk_in, "carrier-a");
+		expect(env, text, cases[i].status); // a copy is answered from what is known
+		assert_int_equal(env->host.n_ends, i + 1);
+		td_span_cstr(td_span_str(text), copy, sizeof(copy));
+		memcpy(copy, "ACK   ", 6);
+		memcpy(strstr(copy, "CSeq: 1 INVITE"), "CSeq: 1 ACK   ", 14);
+		assert_null(ask(env, &env->west, copy));
+		fake_advance(&env->host, env->engine, 2000);
+		assert_null(fake_next(&env->host)); // acknowledged, whatever its faults
+	}
+	// Without a Via nothing can be said, and nothing is recorded; an OPTIONS leaves none either.
+	assert_null(ask(env, &env->west, "INVITE sip:x SIP/2.0\r\nCall-ID: 1\r\n\r\n"));
+	expect(env, request("OPTIONS", TO_US, "", "Call-ID: again\r\n"), "SIP/2.0 400 ");
+	assert_int_equal(env->host.n_ends, sizeof(cases) / sizeof(*cases));
+	assert_int_equal(count(env, TD_C_SIP_BAD_ANSWERED), sizeof(cases) / sizeof(*cases) + 1);
+}
+
+static void too_big(struct env *env, const char *method)
+{
 	char *big = malloc(20000);
-	const char *text = request("OPTIONS", TO_US, "", "");
+	const char *text = another(request(method, TO_US, "", ""));
 	size_t head = (size_t)(strstr(text, "Content-Length") - text);
 
 	memcpy(big, text, head);
@@ -288,8 +325,19 @@ static void too_big_is_513(void **state)
 	memset(big + head + n, 'x', 17000);
 	big[head + (size_t)n + 17000] = '\0';
 	expect(env, big, "SIP/2.0 513 Message Too Large\r\n");
-	assert_int_equal(count(env, TD_C_SIP_TOO_BIG), 1);
 	free(big);
+}
+
+static void too_big_is_513(void **state)
+{
+	struct env *env = *state;
+
+	too_big(env, "OPTIONS");
+	assert_int_equal(count(env, TD_C_SIP_TOO_BIG), 1);
+	assert_int_equal(env->host.n_ends, 0);
+	too_big(env, "INVITE");
+	assert_int_equal(env->host.n_ends, 1);
+	assert_int_equal(env->host.ends[0].sip_code, 513);
 }
 
 static void without_policy_503(void **state)
@@ -423,6 +471,7 @@ int main(void)
 		WITH_ENGINE(refusals),
 		WITH_ENGINE(foreign_tags_name_no_dialog),
 		WITH_ENGINE(faults_are_named),
+		WITH_ENGINE(faulty_invites_leave_rows),
 		WITH_ENGINE(too_big_is_513),
 		WITH_ENGINE(without_policy_503),
 		WITH_ENGINE(a_flood_touches_nobody_else),
