@@ -63,7 +63,7 @@ void td_calls_destroy(struct td_calls *calls)
 
 uint32_t td_calls_busy(const struct td_calls *calls)
 {
-	return td_pool_used(&calls->pool) + calls->orphans;
+	return td_pool_used(&calls->pool);
 }
 
 struct td_call *call_new(struct td_engine *engine)
@@ -142,19 +142,12 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	td_engine_count(call->engine, TD_C_CALL_ENDED);
 }
 
-// Given-up attempts may still be answered late: they go on without the call.
 static void call_attempts_release(struct td_call *call)
 {
 	while (call->attempts) {
 		struct td_attempt *attempt = call->attempts;
 		call->attempts = attempt->next;
-		if (attempt->ctx && attempt->state == ATTEMPT_GIVEN_UP) {
-			attempt->call = NULL;
-			attempt->next = NULL;
-			call->engine->calls->orphans++;
-		} else {
-			attempt_free(call->engine, attempt);
-		}
+		attempt_free(call->engine, attempt);
 	}
 }
 

@@ -17,7 +17,7 @@ struct td_calls *td_calls_create(
 	struct td_engine *engine, const struct td_engine_conf *conf); // NULL + errno
 // Closes the legs of calls that are still up; says nothing to anybody.
 void td_calls_destroy(struct td_calls *calls);
-// Calls and given-up attempts that still hold memory.
+// Calls that still hold memory.
 uint32_t td_calls_busy(const struct td_calls *calls);
 
 // A request that no transaction absorbed and that has no To-tag: INVITE. The engine has checked

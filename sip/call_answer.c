@@ -1,41 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The 2xx to our INVITE: the call's answer, its repetition, or an answer that nobody wants any
-// more.
+// The 2xx to our INVITE: the call's answer, its repetition, or that of a fork that lost.
 #include "sip/call_priv.h"
-
-// --- not wanted: late, of another fork, or unusable
-// --------------------------------------------------------
-
-void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt,
-	const struct td_msg *msg, const struct td_core *core)
-{
-	struct td_side other = { .dialog = attempt->b.dialog, .trunk = attempt->b.trunk };
-	struct td_far_ack ack = { .cseq = attempt->ack.cseq };
-	struct td_span own[DLG__COUNT];
-	uint64_t tag = td_siphash(engine->keys.hash, core->to.tag.ptr, core->to.tag.len) | 1;
-
-	// A dialog of its own, made for two requests.
-	for (unsigned i = 0; i < DLG__COUNT; i++)
-		own[i] = dialog_get(&attempt->b.dialog, i);
-	other.dialog.text = NULL;
-	other.dialog.local_cseq = ack.cseq;
-	if (dialog_set(engine, &other.dialog, own) != 0 ||
-		dialog_learn(engine, &other.dialog, msg, core) != 0) {
-		dialog_free(engine, &other.dialog);
-		return;
-	}
-	ack_send(engine, &other, &ack);
-	if (attempt->put_down != tag) { // a repeated 2xx is ACKed again, but one BYE is enough
-		struct td_request bye;
-		dialog_request(engine, &other, TD_M_BYE, &bye);
-		td_ctx_new(engine, &bye, NULL, NULL);
-		attempt->put_down = tag;
-	}
-	dialog_free(engine, &other.dialog);
-}
-
-// --- wanted
-// --------------------------------------------------------------------------------------------
 
 // The SDP for A's 200. Its first under a tag stays as it was (§13.2.1), and is repeated where B
 // left it out.
@@ -67,9 +32,8 @@ static void answer_useless(
 {
 	struct td_call *call = attempt->call;
 
-	attempt_put_down(call->engine, attempt, msg, core);
-	attempt->state = ATTEMPT_GIVEN_UP;
-	attempt_close(attempt, 502, CAUSE_PROTOCOL);
+	late_put_down(call->engine, td_ctx_flow(attempt->ctx), msg, core, &attempt->put_down);
+	attempt_over(attempt, 502, CAUSE_PROTOCOL);
 	call_fail(call, TD_RELEASED_SWITCH, 502, CAUSE_PROTOCOL, (struct td_span){ 0 });
 }
 
@@ -144,14 +108,12 @@ void attempt_answered(
 		break;
 	case ATTEMPT_ANSWERED:
 		if (!td_span_eq(core->to.tag, dialog_get(&attempt->b.dialog, DLG_REMOTE_TAG)))
-			attempt_put_down(call->engine, attempt, msg, core);
+			late_put_down(call->engine, td_ctx_flow(attempt->ctx), msg, core,
+				&attempt->put_down);
 		else if (attempt->ack.sent)
 			ack_send(call->engine, &attempt->b, &attempt->ack);
 		break;
-	case ATTEMPT_FAILED:
-		break;
-	case ATTEMPT_GIVEN_UP:
-		attempt_put_down(attempt->engine, attempt, msg, core);
+	case ATTEMPT_OVER:
 		break;
 	}
 }

@@ -23,10 +23,20 @@ void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt)
 	}
 }
 
+// Its transaction goes on alone. An answered dialog has had its BYE by then.
+static void attempt_leave(struct td_engine *engine, struct td_attempt *attempt)
+{
+	if (attempt->state == ATTEMPT_ANSWERED)
+		attempt->put_down =
+			late_ended(engine, dialog_get(&attempt->b.dialog, DLG_REMOTE_TAG));
+	if (attempt->ctx)
+		late_watch(attempt->ctx, attempt->put_down);
+	attempt->ctx = NULL;
+}
+
 void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
 {
-	if (attempt->ctx)
-		td_ctx_set_user(attempt->ctx, NULL, NULL);
+	attempt_leave(engine, attempt);
 	td_timer_stop(&engine->wheel, &attempt->timer);
 	trunk_ref_release(engine, &attempt->b.trunk);
 	media_close(engine, &attempt->b, NULL);
@@ -269,6 +279,13 @@ void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 	call_cdr_attempt(attempt, status, cause);
 }
 
+void attempt_over(struct td_attempt *attempt, uint16_t status, uint16_t cause)
+{
+	attempt->state = ATTEMPT_OVER;
+	attempt_close(attempt, status, cause);
+	attempt_leave(attempt->engine, attempt);
+}
+
 void attempt_give_up(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason)
 {
@@ -276,13 +293,12 @@ void attempt_give_up(
 
 	if (!attempt_running(attempt))
 		return;
-	attempt->state = ATTEMPT_GIVEN_UP;
-	attempt_close(attempt, status, cause);
-	if (!attempt->ctx)
-		return;
-	td_ctx_cancel(engine, attempt->ctx, reason);
-	if (!attempt->heard)
-		td_ctx_abandon(engine, attempt->ctx);
+	if (attempt->ctx) {
+		td_ctx_cancel(engine, attempt->ctx, reason);
+		if (!attempt->heard)
+			td_ctx_abandon(engine, attempt->ctx);
+	}
+	attempt_over(attempt, status, cause);
 }
 
 // 6xx decides for everybody, then what is nearest to the callee: 4xx, 5xx; a time-out and 503 say
@@ -348,30 +364,12 @@ void attempt_failed(
 // --- what its transaction says
 // -----------------------------------------------------------------------
 
-// Nothing more will come: an orphan has waited for just that.
-static void attempt_finish(struct td_engine *engine, struct td_attempt *attempt)
+static void attempt_refused(struct td_attempt *attempt, const struct td_msg *msg)
 {
-	if (attempt->ctx)
-		td_ctx_set_user(attempt->ctx, NULL, NULL);
-	attempt->ctx = NULL;
-	if (attempt->call)
-		return;
-	engine->calls->orphans--;
-	attempt_free(engine, attempt);
-}
-
-static void attempt_refused(
-	struct td_engine *engine, struct td_attempt *attempt, const struct td_msg *msg)
-{
-	if (!attempt_running(attempt)) {
-		attempt_finish(engine, attempt);
-		return;
-	}
 	uint16_t reason = td_cause_of_reason(msg);
 	uint16_t cause = reason ? reason : td_cause_of_status(msg->status);
-	attempt->state = ATTEMPT_FAILED;
-	attempt_close(attempt, msg->status, cause);
-	attempt_finish(engine, attempt);
+
+	attempt_over(attempt, msg->status, cause);
 	attempt_failed(attempt, msg->status, cause, msg);
 }
 
@@ -387,9 +385,8 @@ static void ctx_response(struct td_engine *engine, struct td_ctx *ctx, const str
 	else if (msg->status < 300)
 		attempt_answered(attempt, msg, core);
 	else
-		attempt_refused(engine, attempt, msg);
-	if (call)
-		call_settle(call);
+		attempt_refused(attempt, msg);
+	call_settle(call);
 }
 
 static void ctx_timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport_error)
@@ -399,10 +396,7 @@ static void ctx_timeout(struct td_engine *engine, struct td_ctx *ctx, bool trans
 	uint16_t status = transport_error ? 503 : 408;
 	uint16_t cause = transport_error ? CAUSE_NETWORK_FAILURE : CAUSE_TIMER;
 
-	if (!attempt_running(attempt))
-		return;
-	attempt->state = ATTEMPT_GIVEN_UP; // after Timer B a 2xx may still come
-	attempt_close(attempt, status, cause);
+	attempt_over(attempt, status, cause); // after Timer B a 2xx may still come
 	attempt_failed(attempt, status, cause, NULL);
 	call_settle(call);
 }
@@ -413,7 +407,6 @@ static void ctx_ended(struct td_engine *engine, struct td_ctx *ctx)
 
 	attempt->ctx = NULL;
 	call_text_free(engine, &attempt->ack.body);
-	attempt_finish(engine, attempt);
 }
 
 const struct td_ctx_user attempt_user = {

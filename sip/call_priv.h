@@ -118,21 +118,20 @@ enum attempt_state {
 	ATTEMPT_CALLING,  // INVITE sent
 	ATTEMPT_RINGING,  // a provisional above 100 came
 	ATTEMPT_ANSWERED, // its 2xx was passed to A
-	ATTEMPT_FAILED,   // a final answer or a time-out
-	ATTEMPT_GIVEN_UP, // cancelled by us; late answers are put down
+	ATTEMPT_OVER,     // refused, timed out or cancelled: what comes late is put down
 };
 
 struct td_attempt {
 	struct td_attempt *next;
 	struct td_engine *engine;
-	struct td_call *call; // NULL: an orphan that waits for the end of its transaction
-	struct td_ctx *ctx;   // NULL: gone
+	struct td_call *call;
+	struct td_ctx *ctx; // NULL: gone, or left to itself
 	struct td_fork *forks;
 	struct td_side b;
 	struct td_timer timer; // first provisional, then ringing
 	struct td_far_ack ack;
 	uint64_t start_us, ring_us;
-	uint64_t put_down; // hash of the last remote tag that got ACK and BYE
+	uint64_t put_down; // of forks that answered too: see late_put_down()
 	uint32_t ring_timeout_ms, max_duration_s;
 	uint8_t failover_codes[16]; // 3xx and 4xx less 300: what is above fails over anyway, or
 				    // never
@@ -216,7 +215,7 @@ struct td_call {
 struct td_calls {
 	struct td_engine *engine;
 	struct td_pool pool;
-	uint32_t max_calls, active, legs, orphans;
+	uint32_t max_calls, active, legs;
 	uint32_t cps; // limits.cps as this engine keeps it, 0: not asked yet
 	uint64_t cps_interval_ns, cps_full_at_ns;
 	uint64_t sequence;
@@ -329,15 +328,21 @@ void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_s
 // --- call_answer.c, call_ack.c
 void attempt_answered(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
-void attempt_put_down(struct td_engine *engine, struct td_attempt *attempt,
-	const struct td_msg *msg,
-	const struct td_core *core); // ACK and BYE to a 2xx that nobody wants
 void ack_send(struct td_engine *engine, struct td_side *side, struct td_far_ack *ack);
 void ack_wait_start(
 	struct td_call *call, enum call_side_id side, struct td_stx *stx, uint32_t cseq);
 void ack_wait_stop(struct td_call *call);
 void call_ack(struct td_call *call, enum call_side_id from, const struct td_msg *msg,
 	const struct td_core *core);
+
+// --- call_late.c
+// ACK and BYE to a 2xx that nobody wants. *ended: what late_watch() remembers; 0 at first.
+void late_put_down(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, uint64_t *ended);
+// Leaves an INVITE to itself: whatever 2xx it still brings is put down.
+void late_watch(struct td_ctx *ctx, uint64_t ended);
+// The value that says that the dialog with that remote tag had its BYE.
+uint64_t late_ended(const struct td_engine *engine, struct td_span tag);
 
 // --- call_attempt.c
 // Tries the targets left; none left: the call fails with the best answer so far. msg NULL: A's
@@ -346,6 +351,8 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 void attempt_give_up(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason);
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause);
+// It has failed: closed, and its transaction left to itself.
+void attempt_over(struct td_attempt *attempt, uint16_t status, uint16_t cause);
 void attempt_failed(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg);
 void attempt_free(struct td_engine *engine, struct td_attempt *attempt);

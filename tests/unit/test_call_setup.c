@@ -130,7 +130,64 @@ static void given_up_peer_answers_late(void **state)
 	rig_free(rig);
 }
 
-// The call is over before the dead peer speaks: the orphan puts its answer down.
+// Refused, and then answered all the same: ACK and BYE, also when the call is long over.
+static void answer_after_the_refusal(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_route(rig, "0");
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *one = rig_expect(rig, "INVITE ");
+	rig_reply(rig, one, "404 Not Found", "one", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 404 ");
+	assert_int_equal(td_engine_calls(rig->engine), 0);
+	rig_reply(rig, one, "200 OK", "two",
+		"Record-Route: <sip:10.0.2.2;lr>\r\nContact: <sip:late@10.0.2.9>\r\n", RIG_SDP_B);
+	const struct fake_sent *ack = rig_expect(rig, "ACK sip:late@10.0.2.9 ");
+	assert_string_equal(fake_header(ack, "Route"), "<sip:10.0.2.2;lr>");
+	assert_string_equal(fake_header(ack, "From"), fake_header(one, "From"));
+	assert_true(td_ip_eq(&ack->flow.remote, &rig->east[1].remote));
+	const struct fake_sent *bye = rig_expect(rig, "BYE sip:late@10.0.2.9 ");
+	RIG_HAS(bye, ";tag=two");
+	assert_string_equal(fake_header(bye, "CSeq"), "2 BYE");
+	rig_reply(rig, one, "200 OK", "two", "Contact: <sip:late@10.0.2.9>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK sip:late@10.0.2.9 "); // repeated, but one BYE is enough
+	rig_silence(rig);
+	rig_reply(rig, bye, "200 OK", "", "", "");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// The call was short, and another branch of the fork answers after its end.
+static void fork_answers_after_the_end(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_dialog a;
+
+	rig_route(rig, "0");
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *one = rig_expect(rig, "INVITE ");
+	rig_reply(rig, one, "200 OK", "one", "Contact: <sip:f1@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK ");
+	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 200 "), &a);
+	rig_send(rig, &a, "ACK", "", "");
+	rig_send(rig, &a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_reply(rig, rig_expect(rig, "BYE sip:f1@"), "200 OK", "", "", "");
+	rig_advance(rig, 6000);
+	rig->host.n_read = rig->host.n_sent;
+	rig_reply(rig, one, "200 OK", "one", "Contact: <sip:f1@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK sip:f1@"); // its ACK was lost; its BYE was not
+	rig_silence(rig);
+	rig_reply(rig, one, "200 OK", "two", "Contact: <sip:f2@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK sip:f2@");
+	rig_reply(rig, rig_expect(rig, "BYE sip:f2@"), "200 OK", "", "", "");
+	rig_silence(rig);
+	rig_free(rig);
+}
+
+// The call is over before the dead peer speaks: its answer is put down without the call.
 static void orphan_answers_late(void **state)
 {
 	struct rig *rig = rig_new();
@@ -776,6 +833,8 @@ int main(void)
 		cmocka_unit_test(failover_has_a_fresh_tag),
 		cmocka_unit_test(given_up_peer_answers_late),
 		cmocka_unit_test(orphan_answers_late),
+		cmocka_unit_test(answer_after_the_refusal),
+		cmocka_unit_test(fork_answers_after_the_end),
 		cmocka_unit_test(cancel_before_any_provisional),
 		cmocka_unit_test(cancel_while_ringing),
 		cmocka_unit_test(cancel_crosses_the_answer),
