@@ -36,7 +36,7 @@ struct cfg_field {
 	const char *key;
 	enum cfg_kind kind;
 	bool required;
-	uint16_t offset, size; // of the value in the record; text: its capacity
+	uint32_t offset, size; // of the value in the record; text: its capacity
 	int64_t min, max, preset;
 	uint32_t scale;
 	const char *text;         // preset of a text
@@ -51,7 +51,7 @@ struct cfg_field {
 struct cfg_list {
 	const struct cfg_field *group;
 	uint32_t max, element_bytes;
-	uint16_t offset, count_offset, count_bytes;
+	uint32_t offset, count_offset, count_bytes;
 	bool owned; // the record holds a pointer to the elements, not the elements
 };
 

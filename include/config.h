@@ -33,6 +33,26 @@ struct td_realm_address {
 	bool media; // RTP is relayed on it: all addresses unless media.addresses names some
 };
 
+enum td_digest_algorithm { TD_DIGEST_SHA256, TD_DIGEST_MD5, TD_DIGEST__COUNT };
+enum td_ping { TD_PING_OFF, TD_PING_OPTIONS, TD_PING_CRLF };
+
+// realms.registrar: who registers in this realm, and how.
+struct td_registrar_conf {
+	uint8_t n_domains; // 0: there is none
+	uint8_t n_algorithms;
+	uint8_t algorithms[TD_DIGEST__COUNT]; // enum td_digest_algorithm, as they are offered
+	bool nonce_any_source;       // nonce_source = "any": not bound to the address it was given to
+	uint8_t ping;                // enum td_ping, of those behind NAT
+	uint16_t max_contacts;       // of one AoR, 1 – TD_CONTACTS_MAX
+	uint32_t min_expires_s, max_expires_s;
+	uint32_t default_expires_s;  // where the REGISTER names none
+	uint32_t nonce_lifetime_s;
+	uint32_t ping_interval_s;
+	uint32_t flow_timer_s;       // RFC 5626 §4.4; 0: none is told
+	char domains[TD_REGISTRAR_DOMAINS_MAX][128]; // lower case
+	char service_route[256];     // value of Service-Route (RFC 3608), or empty
+};
+
 struct td_realm_conf {
 	char name[TD_NAME_LEN];
 	char port[TD_NAME_LEN];
@@ -46,6 +66,7 @@ struct td_realm_conf {
 	uint8_t media_source; // enum td_media_source
 	uint8_t unknown;      // enum td_unknown
 	uint8_t dscp_sip, dscp_rtp; // 0–63; defaults 24 (CS3) and 46 (EF)
+	struct td_registrar_conf registrar;
 };
 
 struct td_config {
@@ -63,6 +84,7 @@ struct td_config {
 	uint32_t quarantine_ms;      // default 1000
 	uint32_t source_cps;         // default 0
 	uint32_t drain_s;            // default 30
+	bool location_sync;          // location.durability = "sync"
 	uint32_t t1_ms, t2_ms, t4_ms; // sip = { t1, t2, t4 }: 500, 4000, 5000 (RFC 3261 §17.1.1.1)
 	uint8_t n_ports, n_realms;
 	struct td_port_conf ports[TD_PORTS_MAX];

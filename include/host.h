@@ -13,6 +13,8 @@
 #include "include/leg.h"
 #include "include/ceilings.h"
 
+struct td_subscriber_entry; // sip/subscribers.h
+
 enum td_answer {
 	TD_DONE,    // *out is filled
 	TD_REFUSED, // the question has no positive answer; *out may carry why
@@ -46,6 +48,25 @@ struct td_route_answer {
 	uint16_t n;         // targets in the order in which they are tried: peer before route
 	uint16_t sip_code;  // with TD_REFUSED: 404, 480, 503
 	struct td_route_target targets[TD_ATTEMPTS_MAX];
+};
+
+// Where an AoR may be reached: one of its bindings. Texts are borrowed until the event is over.
+struct td_contact {
+	struct td_span aor;      // "user@domain"
+	struct td_span uri;      // the Request-URI of a request to it
+	struct td_span path;     // values for Route, comma-separated in their order (RFC 3327); or empty
+	struct td_span instance; // RFC 5626; or empty
+	struct td_flow flow;     // the only way to it
+	uint16_t q;              // 0 – 1000
+	uint32_t reg_id;
+};
+
+struct td_locate_answer {
+	uint16_t n;        // contacts, the highest q first
+	uint16_t sip_code; // with TD_REFUSED: 404 nobody's, 480 provisioned but not registered
+	// Of the AoR or number, unless it is nobody's (sip/subscribers.h); until the event is over.
+	const struct td_subscriber_entry *subscriber;
+	struct td_contact contacts[TD_CONTACTS_MAX];
 };
 
 // The settlement of a TD_PENDING question.
@@ -104,4 +125,19 @@ struct td_host_ops {
 
 	// Unpredictable bytes (tags, Call-IDs); a simulator's come from its seed.
 	void (*random)(void *host, void *dst, uint32_t len);
+
+	// Where is that subscriber, named by AoR ("user@domain") or number (digits)? Of several
+	// flows of one instance only the newest is told. NULL: nobody registers here.
+	enum td_answer (*locate)(void *host, struct td_span who, uint64_t cookie,
+		struct td_locate_answer *out);
+	// Journals n changes of bindings, packed one after the other (include/binding.h), all or
+	// none of them: TD_DONE; TD_REFUSED where the journal is full (503); TD_PENDING until they
+	// are safe on disk (location.durability = "sync"). NULL: nobody registers here.
+	enum td_answer (*bindings_write)(void *host, const uint8_t *records, uint32_t bytes,
+		uint32_t n, uint64_t cookie);
+
+	// When nobody who reads now reads any more: a token, and whether that time has come. Never
+	// waits. NULL, both: there are no other readers.
+	uint64_t (*grace_begin)(void *host);
+	bool (*grace_over)(void *host, uint64_t token);
 };

@@ -29,6 +29,7 @@ enum td_journal_type {
 	TD_JOURNAL_START = 2,   // struct td_cdr as known at the answer
 	TD_JOURNAL_END = 3,     // struct td_cdr, final
 	TD_JOURNAL_ATTEMPT = 4, // struct td_cdr_attempt, written when the attempt ended
+	TD_JOURNAL_BINDING = 5, // a packed binding (include/binding.h), written before its 200
 };
 
 // Opens each segment file.

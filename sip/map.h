@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A hash map of embedded nodes: one writer, many readers, nobody locks or waits. Of one key it may
+// hold several nodes.
+//
+// The writer links and unlinks; readers walk under a grace period of their own (QSBR in the data
+// plane). A node that was unlinked keeps its link: a reader that stands on it finds the rest of its
+// chain. It is the writer's to reuse only when the grace period that began after is over. The heads
+// are allocated at creation, nothing later.
+#pragma once
+
+#include "sip/pool.h"
+
+#include <stdatomic.h>
+
+struct td_map_node {
+	_Atomic(struct td_map_node *) next; // writer: wo, readers: ro
+	uint64_t hash;
+};
+
+struct td_map {
+	_Atomic(struct td_map_node *) *heads;
+	uint64_t mask;
+	void *memory;
+};
+
+// heads: rounded up to a power of two. 0 or -ENOMEM.
+int td_map_init(struct td_map *map, const struct td_alloc *alloc, uint64_t heads);
+void td_map_fini(struct td_map *map, const struct td_alloc *alloc);
+
+// --- writer ---
+
+// Readers find it before older ones of the same hash. node->hash is set.
+static inline void td_map_insert(struct td_map *map, struct td_map_node *node)
+{
+	_Atomic(struct td_map_node *) *head = &map->heads[node->hash & map->mask];
+
+	atomic_store_explicit(&node->next, atomic_load_explicit(head, memory_order_relaxed),
+		memory_order_relaxed);
+	atomic_store_explicit(head, node, memory_order_release);
+}
+
+// node is in the map.
+static inline void td_map_remove(struct td_map *map, struct td_map_node *node)
+{
+	_Atomic(struct td_map_node *) *link = &map->heads[node->hash & map->mask];
+	struct td_map_node *at;
+
+	while ((at = atomic_load_explicit(link, memory_order_relaxed)) != node)
+		link = &at->next;
+	atomic_store_explicit(link, atomic_load_explicit(&node->next, memory_order_relaxed),
+		memory_order_release);
+}
+
+// --- readers ---
+
+// Nodes of that hash: first, then next until NULL. Which of them has the key is the caller's to
+// compare.
+static inline struct td_map_node *td_map_match(struct td_map_node *at, uint64_t hash)
+{
+	while (at && at->hash != hash)
+		at = atomic_load_explicit(&at->next, memory_order_acquire);
+	return at;
+}
+
+static inline struct td_map_node *td_map_first(const struct td_map *map, uint64_t hash)
+{
+	return td_map_match(atomic_load_explicit(&map->heads[hash & map->mask],
+				    memory_order_acquire), hash);
+}
+
+static inline struct td_map_node *td_map_next(const struct td_map_node *node)
+{
+	return td_map_match(
+		atomic_load_explicit(&node->next, memory_order_acquire), node->hash);
+}
