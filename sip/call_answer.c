@@ -68,13 +68,26 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 	td_engine_count(engine, TD_C_CALL_ANSWERED);
 }
 
+// The order of requests goes on where it stood in the early dialog.
+static void answer_cseqs(struct td_attempt *attempt, const struct td_fork *fork)
+{
+	attempt->call->a.dialog.remote_cseq = fork->a_cseq;
+	attempt->b.dialog.remote_cseq = fork->b_cseq;
+	attempt->b.dialog.remote_cseq_known = fork->b_cseq_known;
+}
+
 static void answer_first(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
-	struct td_fork *fork = attempt_fork(attempt, core->to.tag);
+	const struct td_fork *fork = fork_find(attempt, core->to.tag);
 	struct td_span sdp = { 0 };
+
+	if (fork && fork->over) {
+		late_put_down(engine, td_ctx_flow(attempt->ctx), msg, core, &attempt->put_down);
+		return;
+	}
 
 	if (answer_sdp(attempt, fork, msg, core, &sdp) != 0 ||
 		dialog_learn(engine, &attempt->b.dialog, msg, core) != 0) {
@@ -84,6 +97,8 @@ static void answer_first(
 	if (call->offered)
 		ack_send(engine, &attempt->b, &attempt->ack);
 	call->a.dialog.branch = fork && fork->branch ? fork->branch : call_a_branch(call);
+	if (fork)
+		answer_cseqs(attempt, fork);
 	struct td_writer headers = call_relayed(call, &attempt->b, &call->a, msg);
 	td_put_lit(&headers, TD_ALLOW_LINE);
 	if (call_respond_a(call, msg->status, call->a.dialog.branch, call_written(&headers), sdp) !=

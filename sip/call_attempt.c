@@ -12,17 +12,6 @@ bool attempt_running(const struct td_attempt *attempt)
 	return attempt->state == ATTEMPT_CALLING || attempt->state == ATTEMPT_RINGING;
 }
 
-void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt)
-{
-	while (attempt->forks) {
-		struct td_fork *fork = attempt->forks;
-		attempt->forks = fork->next;
-		call_text_free(engine, &fork->tag);
-		call_text_free(engine, &fork->sdp);
-		td_slab_put(engine->slab, (char *)fork);
-	}
-}
-
 // Its transaction goes on alone. An answered dialog has had its BYE by then.
 static void attempt_leave(struct td_engine *engine, struct td_attempt *attempt)
 {

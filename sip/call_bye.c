@@ -89,10 +89,6 @@ void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_f
 	uint16_t reason = td_cause_of_reason(msg);
 
 	call_reply(call->engine, flow, msg, core, 200, (struct td_span){ 0 });
-	if (call->state < CALL_ANSWERED) {
-		call_cancelled(call, msg);
-		return;
-	}
 	if (call->state == CALL_ANSWERED) {
 		struct td_writer headers =
 			call_relayed(call, call_side(call, from), call_side(call, to), msg);

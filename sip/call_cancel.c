@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A takes its call back before the answer: by CANCEL (§9.2), or by BYE in an early dialog
+// A takes its call back before the answer: by CANCEL (§9.2), or by BYE in its last early dialog
 // (§15.1.2).
 #include "sip/call_priv.h"
 

@@ -13,7 +13,7 @@ static void rx_options(struct td_call *call, enum call_side_id from, const struc
 	const struct td_msg *msg, const struct td_core *core)
 {
 	call_reply(call->engine, flow, msg, core, 200,
-		TD_SPAN(TD_ALLOW_LINE "Accept: application/sdp\r\n"));
+		TD_SPAN(TD_OPTIONS_LINES));
 }
 
 static const struct method methods[] = {
@@ -31,34 +31,26 @@ static const struct method *method_find(uint8_t id)
 	return NULL;
 }
 
-// The side that a tag of ours names; NULL: none, or an early dialog that lost.
+// The side of the answered call that a tag of ours names; NULL: none, or an early dialog that lost.
 static struct td_side *side_of_tag(struct td_call *call, uint8_t branch)
 {
-	bool a = branch & TD_CALL_TAG_A;
-	unsigned number = branch & ~(unsigned)TD_CALL_TAG_A;
-
-	if (!a)
-		return call->answered && call->answered->number == number ? &call->answered->b
-									  : NULL;
-	if (call->answered)
+	if (!call->answered)
+		return NULL;
+	if (branch & TD_CALL_TAG_A)
 		return branch == call->a.dialog.branch ? &call->a : NULL;
-	return number >= 1 && number <= call->n_a_dialogs ? &call->a : NULL;
+	return call->answered->number == branch ? &call->answered->b : NULL;
 }
 
-// An attempt that rings and has that early dialog at its far end; NULL: none.
-static struct td_attempt *attempt_of_tag(struct td_call *call, uint8_t branch,
-	const struct td_flow *flow, const struct td_core *core)
+// The early dialog of that attempt with that tag of ours; NULL: none.
+static struct td_fork *fork_of_tag(
+	struct td_attempt *attempt, uint8_t branch, const struct td_core *core)
 {
-	for (struct td_attempt *attempt = call->answered ? NULL : call->attempts; attempt;
-		attempt = attempt->next) {
-		const struct td_dialog *dialog = &attempt->b.dialog;
-		if (attempt->number != branch || !attempt_running(attempt) ||
-			dialog->flow.realm != flow->realm ||
-			!td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID)))
-			continue;
-		for (const struct td_fork *fork = attempt->forks; fork; fork = fork->next)
-			if (td_span_eq(fork->tag, core->from.tag))
-				return attempt;
+	for (struct td_fork *fork = attempt->forks; fork; fork = fork->next) {
+		bool named = branch & TD_CALL_TAG_A ? fork->branch == branch
+						    : attempt->number == branch &&
+							      td_span_eq(fork->tag, core->from.tag);
+		if (named && !fork->over)
+			return fork;
 	}
 	return NULL;
 }
@@ -115,37 +107,40 @@ static void dispatch(struct td_call *call, enum call_side_id from, const struct 
 		method->handle(call, from, flow, msg, core);
 }
 
-// The far end takes its ringing back by BYE, which it should not (§15), but which must not leave A
-// waiting.
-static void early_bye(struct td_attempt *attempt, const struct td_msg *msg)
+// Does the dialog of our tag agree with the rest of the request? A's early dialogs differ by our
+// tag alone, those of an attempt by the tag of the far end, which the fork was found by.
+static bool early_matches(struct td_attempt *attempt, enum call_side_id from,
+	const struct td_flow *flow, const struct td_core *core)
 {
-	uint16_t reason = td_cause_of_reason(msg),
-		 cause = reason ? reason : td_cause_of_status(480);
+	const struct td_dialog *dialog = &attempt_side(attempt, from)->dialog;
 
-	if (attempt->forks->next)
-		return; // the other dialogs of the attempt go on
-	attempt_give_up(attempt, 480, cause, (struct td_span){ 0 });
-	attempt_failed(attempt, 480, cause, msg);
+	if (from == SIDE_A)
+		return dialog_matches(dialog, flow, core);
+	return dialog->flow.realm == flow->realm &&
+	       td_span_eq(core->call_id, dialog_get(dialog, DLG_CALL_ID));
 }
 
-// Inside an early dialog of B.
-static void dispatch_early(struct td_attempt *attempt, const struct td_flow *flow,
-	const struct td_msg *msg, const struct td_core *core)
+// Before the answer: inside an early dialog.
+static void early_in_dialog(struct td_call *call, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core, uint8_t branch)
 {
-	struct td_engine *engine = attempt->engine;
+	enum call_side_id from = branch & TD_CALL_TAG_A ? SIDE_A : SIDE_B;
+	struct td_attempt *attempt = call->attempts;
+	struct td_fork *fork = NULL;
 
-	if (msg->method == TD_M_ACK) {
-		td_engine_count(engine, TD_C_SIP_STRAY_ACK);
-	} else if (msg->method == TD_M_BYE) {
-		call_reply(engine, flow, msg, core, 200, (struct td_span){ 0 });
-		early_bye(attempt, msg);
-	} else if (msg->method == TD_M_OPTIONS) {
-		rx_options(attempt->call, SIDE_B, flow, msg, core);
-	} else if (method_find(msg->method)) {
-		call_reply(engine, flow, msg, core, 500, TD_SPAN(TD_RETRY_AFTER_LINE));
-	} else {
-		call_reply(engine, flow, msg, core, 405, TD_SPAN(TD_ALLOW_LINE));
+	for (; attempt; attempt = attempt->next)
+		if (attempt_running(attempt) && (fork = fork_of_tag(attempt, branch, core)))
+			break;
+	if (!fork || !early_matches(attempt, from, flow, core)) {
+		no_dialog(call->engine, flow, msg, core);
+		return;
 	}
+	if (!sender_allowed(call->engine, attempt_side(attempt, from), flow)) {
+		stranger(call->engine, flow, msg, core);
+		return;
+	}
+	early_rx(attempt, fork, from, flow, msg, core);
+	call_settle(call);
 }
 
 void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow,
@@ -153,14 +148,11 @@ void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow,
 {
 	struct td_call *call = call_find(engine, token->slot, token->generation);
 	struct td_side *side = call ? side_of_tag(call, token->branch) : NULL;
-	struct td_attempt *early = call ? attempt_of_tag(call, token->branch, flow, core) : NULL;
 
-	if (early && sender_allowed(engine, &early->b, flow)) {
-		dispatch_early(early, flow, msg, core);
-		call_settle(call);
+	if (call && call->state < CALL_ANSWERED) {
+		early_in_dialog(call, flow, msg, core, token->branch);
 		return;
 	}
-
 	if (!side || !dialog_matches(&side->dialog, flow, core)) {
 		no_dialog(engine, flow, msg, core);
 		return;

@@ -109,9 +109,13 @@ struct td_far_ack {
 // An early dialog of an attempt (B side), by its remote tag.
 struct td_fork {
 	struct td_fork *next;
-	struct td_span tag; // slab
-	struct td_span sdp; // slab: the SDP as it went to A, to be repeated
-	uint8_t branch;     // of the A-side tag it is shown under; 0: not shown
+	struct td_span tag;            // slab
+	struct td_span target, routes; // behind the tag; empty: none was said
+	struct td_span sdp;            // slab: the SDP as it went to A, to be repeated
+	uint32_t a_cseq, b_cseq;       // of the last request inside, by its sender
+	bool b_cseq_known;
+	bool over;      // one side ended it by BYE
+	uint8_t branch; // of the A-side tag it is shown under; 0: not shown
 };
 
 enum attempt_state {
@@ -155,6 +159,7 @@ struct td_call_target {
 struct td_relay {
 	struct td_relay *next;
 	struct td_call *call;
+	struct td_attempt *attempt; // whose B side it is
 	struct td_stx *stx;    // NULL: answered and forgotten
 	struct td_ctx *ctx;    // NULL: gone
 	struct td_timer timer; // re-INVITE: its end
@@ -246,6 +251,12 @@ static inline uint64_t call_now_ms(const struct td_call *call)
 static inline struct td_side *call_side(struct td_call *call, enum call_side_id id)
 {
 	return id == SIDE_A ? &call->a : &call->answered->b;
+}
+
+// The side of a call at that attempt.
+static inline struct td_side *attempt_side(struct td_attempt *attempt, enum call_side_id id)
+{
+	return id == SIDE_A ? &attempt->call->a : &attempt->b;
 }
 
 static inline enum call_side_id side_other(enum call_side_id id)
@@ -356,7 +367,6 @@ void attempt_over(struct td_attempt *attempt, uint16_t status, uint16_t cause);
 void attempt_failed(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg);
 void attempt_free(struct td_engine *engine, struct td_attempt *attempt);
-void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt);
 bool attempt_running(const struct td_attempt *attempt);
 extern const struct td_ctx_user attempt_user;
 extern const struct td_stx_user call_invite_user;
@@ -367,9 +377,22 @@ int call_invite_reload(struct td_call
 void call_routed(struct td_call *call, const struct td_route_answer *route, enum td_answer answer,
 	const struct td_msg *msg, const struct td_core *core);
 
-// --- call_ring.c
+// --- call_early.c
+struct td_fork *fork_find(const struct td_attempt *attempt, struct td_span tag);
+// Finds it or makes it from a response; NULL: no room.
 struct td_fork *attempt_fork(
-	struct td_attempt *attempt, struct td_span tag); // finds or makes it; NULL: no room
+	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
+void attempt_forks_free(struct td_engine *engine, struct td_attempt *attempt);
+// That side of the early dialog, to write one request from; early_close() follows. 0, -ENOENT: A
+// was not shown it; -ENOBUFS.
+int early_open(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id id,
+	struct td_side *out);
+void early_close(struct td_attempt *attempt, enum call_side_id id, struct td_side *side);
+// A request inside it, of a sender that was checked.
+void early_rx(struct td_attempt *attempt, struct td_fork *fork, enum call_side_id from,
+	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core);
+
+// --- call_ring.c
 uint8_t call_a_branch(struct td_call *call);             // a fresh A-side tag
 void attempt_provisional(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
@@ -418,6 +441,9 @@ void relay_drop(struct td_relay *relay);   // forgets it; its transactions go on
 void relay_settle(struct td_relay *relay); // frees it when both transactions have gone
 void relay_respond(struct td_relay *relay, const struct td_response *response);
 void relay_abort(struct td_call *call); // the call ends: what is open is answered
+void info_relay(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id from,
+	const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core); // fork NULL: in the answered dialog
 void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core);
 void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct td_flow *flow,

@@ -280,7 +280,7 @@ static uint16_t reinvite_judge(const struct td_call *call, enum call_side_id fro
 		return open->from == from ? 500 : 491;
 	if (call->ack.waiting)
 		return call->ack.side == from ? 500 : 491;
-	return call->state == CALL_ANSWERED ? 0 : 491;
+	return 0;
 }
 
 void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct td_flow *flow,

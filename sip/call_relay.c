@@ -136,8 +136,8 @@ static void info_response(struct td_engine *engine, struct td_ctx *ctx, const st
 
 	if (msg->status < 200)
 		return;
-	struct td_side *to = call_side(call, relay->from),
-		       *from = call_side(call, side_other(relay->from));
+	struct td_side *to = attempt_side(relay->attempt, relay->from),
+		       *from = attempt_side(relay->attempt, side_other(relay->from));
 	struct td_writer headers = call_relayed(call, from, to, msg);
 	struct td_response response = {
 		.status = msg->status < 300 ? msg->status : status_for_other(msg->status),
@@ -174,36 +174,63 @@ static const struct td_ctx_user info_ctx_user = {
 	.ended = info_ctx_ended,
 };
 
-void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
-	const struct td_msg *msg, const struct td_core *core)
+static int info_send(struct td_relay *relay, struct td_side *to, const struct td_msg *msg,
+	const struct td_core *core)
 {
-	struct td_engine *engine = call->engine;
-	struct td_response failed = { .status = 503 };
+	struct td_call *call = relay->call;
+	struct td_side *sender = attempt_side(relay->attempt, relay->from);
+	struct td_writer headers = call_relayed(call, sender, to, msg);
 	struct td_request request;
 
-	if (call->state != CALL_ANSWERED) {
-		call_reply(engine, flow, msg, core, 500, TD_SPAN(TD_RETRY_AFTER_LINE));
-		return;
-	}
+	dialog_request(call->engine, to, TD_M_INFO, &request);
+	request.max_forwards = (uint8_t)(core->max_forwards - 1);
+	request.headers = call_written(&headers);
+	request.body = msg->body;
+	if (msg->body.len > 0)
+		request.content_type = td_msg_get(msg, TD_H_CONTENT_TYPE);
+	relay->ctx = td_ctx_new(call->engine, &request, &info_ctx_user, relay);
+	return relay->ctx ? 0 : -1;
+}
+
+// In the dialog on the other side that answers to the sender's.
+static int info_pass(struct td_relay *relay, const struct td_fork *fork, const struct td_msg *msg,
+	const struct td_core *core)
+{
+	enum call_side_id to = side_other(relay->from);
+	struct td_side early;
+
+	if (!fork)
+		return info_send(relay, attempt_side(relay->attempt, to), msg, core);
+	if (early_open(relay->attempt, fork, to, &early) != 0)
+		return -1;
+	int rc = info_send(relay, &early, msg, core);
+	early_close(relay->attempt, to, &early);
+	return rc;
+}
+
+void info_relay(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id from,
+	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_call *call = attempt->call;
+	const struct td_response failed = { .status = 503 };
+
 	if (!info_body_fit(msg)) {
-		call_reply(engine, flow, msg, core, 415,
+		call_reply(call->engine, flow, msg, core, 415,
 			TD_SPAN("Accept: application/dtmf-relay, application/dtmf\r\n"));
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &info_stx_user);
 	if (!relay)
 		return;
-	struct td_side *sender = call_side(call, from), *to = call_side(call, side_other(from));
-	struct td_writer headers = call_relayed(call, sender, to, msg);
-	dialog_request(engine, to, TD_M_INFO, &request);
-	request.max_forwards = (uint8_t)(core->max_forwards - 1);
-	request.headers = call_written(&headers);
-	request.body = msg->body;
-	if (msg->body.len > 0)
-		request.content_type = td_msg_get(msg, TD_H_CONTENT_TYPE);
-	relay->ctx = td_ctx_new(engine, &request, &info_ctx_user, relay);
-	if (!relay->ctx) {
+	relay->attempt = attempt;
+	if (info_pass(relay, fork, msg, core) != 0) {
 		relay_respond(relay, &failed);
 		relay_drop(relay);
 	}
+}
+
+void call_rx_info(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	info_relay(call->answered, NULL, from, flow, msg, core);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Provisional responses of B on their way to A, and the early dialogs that they make.
+// Provisional responses of B on their way to A.
 #include "sip/call_priv.h"
 
 uint8_t call_a_branch(struct td_call *call)
@@ -7,28 +7,6 @@ uint8_t call_a_branch(struct td_call *call)
 	if (call->n_a_dialogs < TD_CALL_TAG_A - 1)
 		call->n_a_dialogs++;
 	return (uint8_t)(TD_CALL_TAG_A | call->n_a_dialogs);
-}
-
-struct td_fork *attempt_fork(struct td_attempt *attempt, struct td_span tag)
-{
-	struct td_engine *engine = attempt->call->engine;
-	unsigned n = 0;
-
-	for (struct td_fork *fork = attempt->forks; fork; fork = fork->next, n++)
-		if (td_span_eq(fork->tag, tag))
-			return fork;
-	struct td_fork *fork = n < CALL_FORKS_MAX ? (struct td_fork *)(void *)td_slab_get(
-							    engine->slab, sizeof(*fork))
-						  : NULL;
-	if (!fork)
-		return NULL;
-	*fork = (struct td_fork){ .tag = td_slab_dup(engine->slab, tag), .next = attempt->forks };
-	if (!fork->tag.ptr) {
-		td_slab_put(engine->slab, (char *)fork);
-		return NULL;
-	}
-	attempt->forks = fork;
-	return fork;
 }
 
 // A carrier that takes one early dialog only hears of the first.
@@ -70,8 +48,8 @@ void attempt_provisional(
 		attempt->ring_us = td_engine_wall_us(call->engine);
 		attempt_timer_start(attempt, attempt->ring_timeout_ms);
 	}
-	struct td_fork *fork = attempt_fork(attempt, core->to.tag);
-	if (!fork || !fork_shown(call, fork))
+	struct td_fork *fork = attempt_fork(attempt, msg, core);
+	if (!fork || fork->over || !fork_shown(call, fork))
 		return;
 	struct td_span sdp = early_sdp(attempt, fork, msg, core);
 	struct td_writer headers = call_relayed(call, &attempt->b, &call->a, msg);

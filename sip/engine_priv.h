@@ -15,6 +15,9 @@
 // What the switch takes part in; in every 405 and OPTIONS answer.
 #define TD_ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO\r\n"
 
+// What an OPTIONS inside a call is told.
+#define TD_OPTIONS_LINES TD_ALLOW_LINE "Accept: application/sdp\r\n"
+
 // With a 503 of the switch's own: soon enough for a limit, late enough for an overload.
 #define TD_RETRY_AFTER_LINE "Retry-After: 5\r\n"
 

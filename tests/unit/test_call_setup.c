@@ -301,14 +301,14 @@ static void bye_of_b_in_an_early_dialog(void **state)
 	rig_dialog_b(rig, invite, "btag", &b);
 	rig_send(rig, &b, "OPTIONS", "", "");
 	rig_expect(rig, "SIP/2.0 200 ");
-	rig_send(rig, &b, "INFO", "", "");
-	rig_expect(rig, "SIP/2.0 500 ");
+	rig_send(rig, &b, "INVITE", "", "");
+	rig_expect(rig, "SIP/2.0 491 ");
 	rig_send(rig, &b, "UPDATE", "", "");
 	rig_expect(rig, "SIP/2.0 405 ");
 	struct rig_dialog thief = b;
 	thief.flow = fake_flow(&rig->host, FAKE_EAST, "10.0.2.66", 5060);
 	rig_send(rig, &thief, "BYE", "", "");
-	rig_expect(rig, "SIP/2.0 481 ");
+	rig_expect(rig, "SIP/2.0 403 ");
 	assert_int_equal(td_engine_calls(rig->engine), 1);
 	rig_send(rig, &b, "BYE", "Reason: Q.850;cause=21\r\n", "");
 	rig_expect(rig, "SIP/2.0 200 ");
@@ -457,55 +457,6 @@ static void total_time(void **state)
 	rig_advance(rig, 1);
 	assert_int_equal(rig_cdr(rig)->sip_code, 408);
 	assert_int_equal(rig->host.n_attempts, 2);
-	rig->host.n_read = rig->host.n_sent;
-	rig_free(rig);
-}
-
-static void two_forks(void **state)
-{
-	struct rig *rig = rig_new();
-	struct rig_dialog a;
-	char one[64], two[64], ok_tag[64];
-
-	rig_invite(rig, "", RIG_SDP_A);
-	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
-	rig_reply(rig, invite, "183 Session Progress", "fork1", "", RIG_SDP_B);
-	a_tag(rig_expect(rig, "SIP/2.0 183 "), one);
-	rig_reply(rig, invite, "180 Ringing", "fork2", "", "");
-	a_tag(rig_expect(rig, "SIP/2.0 180 "), two);
-	assert_string_not_equal(one, two);
-	rig_reply(rig, invite, "200 OK", "fork1", "Contact: <sip:f1@10.0.2.1>\r\n", RIG_SDP_B);
-	rig_expect(rig, "ACK sip:f1@");
-	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
-	a_tag(ok, ok_tag);
-	assert_string_equal(ok_tag, one);
-	// The other fork answers as well: it is ended.
-	rig_reply(rig, invite, "200 OK", "fork2", "Contact: <sip:f2@10.0.2.1>\r\n", RIG_SDP_B);
-	rig_expect(rig, "ACK sip:f2@");
-	rig_reply(rig, rig_expect(rig, "BYE sip:f2@"), "200 OK", "", "", "");
-	assert_int_equal(td_engine_calls(rig->engine), 1);
-	rig_dialog_a(rig, ok, &a);
-	rig_send(rig, &a, "ACK", "", "");
-	rig_send(rig, &a, "BYE", "", "");
-	rig_expect(rig, "SIP/2.0 200 ");
-	rig_reply(rig, rig_expect(rig, "BYE sip:f1@"), "200 OK", "", "", "");
-	rig_free(rig);
-}
-
-static void early_single(void **state)
-{
-	struct rig *rig = rig_new();
-
-	rig->trunks[0].early_single = true;
-	rig_policy(rig);
-	rig_invite(rig, "", RIG_SDP_A);
-	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
-	rig_reply(rig, invite, "180 Ringing", "fork1", "", "");
-	rig_expect(rig, "SIP/2.0 180 ");
-	rig_reply(rig, invite, "180 Ringing", "fork2", "", "");
-	rig_silence(rig);
-	rig_cancel(rig, "");
-	rig_reply(rig, invite, "487 Request Terminated", "fork1", "", "");
 	rig->host.n_read = rig->host.n_sent;
 	rig_free(rig);
 }
@@ -847,8 +798,6 @@ int main(void)
 		cmocka_unit_test(retry_after_of_one_target),
 		cmocka_unit_test(nobody_picks_up),
 		cmocka_unit_test(total_time),
-		cmocka_unit_test(two_forks),
-		cmocka_unit_test(early_single),
 		cmocka_unit_test(no_route),
 		cmocka_unit_test(ingress_limit),
 		cmocka_unit_test(whole_limit),
