@@ -37,11 +37,22 @@ struct td_route_query {
 	struct td_span domain;  // host of the R-URI
 	uint64_t random;        // seeds the choice by weight, so that a simulation repeats
 	bool emergency;         // urn:service:sos
+	bool anonymous;         // the caller hides who it is
+	struct td_span user;    // user part of the R-URI, unescaped: routes to one AoR
+	struct td_span caller;  // the caller's number, written as number is; empty: none
+	struct td_span plan;    // a subscriber's dial plan; empty: that of trunk_in
+	uint64_t wall_s;        // seconds since the epoch: time windows
+};
+
+enum td_target_kind {
+	TD_TARGET_PEER, // a peer of a trunk
+	TD_TARGET_AOR,  // the bindings of the called AoR or number; trunk and peer are not set
 };
 
 struct td_route_target {
 	uint32_t trunk; // index in the policy in force
 	uint16_t peer;  // index in the trunk's peers
+	uint16_t kind;  // enum td_target_kind
 };
 
 struct td_route_answer {

@@ -181,7 +181,8 @@ static int targets_keep(struct td_call *call, const struct td_route_answer *rout
 		return -ENOBUFS;
 	for (uint16_t i = 0; i < n; i++) {
 		const struct td_route_target *target = &route->targets[i];
-		if (!engine->policy || target->trunk >= td_policy_n_trunks(engine->policy))
+		if (!engine->policy || target->kind != TD_TARGET_PEER ||
+			target->trunk >= td_policy_n_trunks(engine->policy))
 			continue;
 		const struct td_trunk *trunk = td_policy_trunk(engine->policy, target->trunk);
 		if (target->peer >= trunk->conf.n_peers)

@@ -51,7 +51,7 @@ struct route_entry {
 };
 
 struct route_target {
-	uint32_t trunk;
+	uint32_t trunk; // ROUTE_NONE: the registrar
 	uint16_t priority;
 	uint16_t weight;
 };

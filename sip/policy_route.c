@@ -85,10 +85,11 @@ static int targets_fill(struct routes *routes, const struct td_route_conf *r, ui
 	for (uint32_t i = 0; i < r->n_to; i++) {
 		struct route_target t = { .priority = r->to[i].priority,
 			.weight = r->to[i].weight };
+		int rc = 0;
 		if (r->to[i].registrar)
-			return policy_fail(
-				error, "route %u: there is no registrar to route to", number);
-		int rc = name_resolve(names, r->to[i].trunk, number, &t.trunk, error);
+			t.trunk = ROUTE_NONE;
+		else
+			rc = name_resolve(names, r->to[i].trunk, number, &t.trunk, error);
 		if (rc < 0)
 			return rc;
 		targets[i] = t;
@@ -407,18 +408,24 @@ static bool choice_named(const struct choice *c, uint32_t trunk)
 
 static void choice_take(struct choice *c, uint32_t trunk)
 {
-	const struct td_trunk_conf *conf = &c->policy->trunks[trunk].conf;
 	struct td_route_answer *out = c->out;
 
-	if (choice_named(c, trunk) || c->n_trunks == TD_ATTEMPTS_MAX)
+	if (choice_named(c, trunk) || c->n_trunks == TD_ATTEMPTS_MAX || out->n == TD_ATTEMPTS_MAX)
 		return;
+	if (trunk == ROUTE_NONE) {
+		c->trunks[c->n_trunks++] = trunk;
+		out->targets[out->n++] =
+			(struct td_route_target){ .trunk = trunk, .kind = TD_TARGET_AOR };
+		return;
+	}
+	const struct td_trunk_conf *conf = &c->policy->trunks[trunk].conf;
 	if (!conf->enabled || conf->n_peers == 0) {
 		c->disabled = true;
 		return;
 	}
 	c->trunks[c->n_trunks++] = trunk;
 	for (uint32_t i = 0; i < conf->n_peers && out->n < TD_ATTEMPTS_MAX; i++)
-		out->targets[out->n++] = (struct td_route_target){ trunk, (uint16_t)i };
+		out->targets[out->n++] = (struct td_route_target){ .trunk = trunk, .peer = (uint16_t)i };
 }
 
 // Targets of one priority in an order drawn by weight. One of weight 0 comes after all that have

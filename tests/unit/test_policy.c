@@ -257,9 +257,6 @@ static void test_refused(void **state)
 	route(d, "a", "49", "");
 	refused(d, "route 1", "nothing");
 	draft_basic(d);
-	route(d, "a", "49", "b")->to[0].registrar = true;
-	refused(d, "route 1", "registrar");
-	draft_basic(d);
 	for (int i = 0; i < 5; i++)
 		route(d, "a", "49", "bcdb");
 	refused(d, "'49'", "16 targets");
@@ -279,9 +276,24 @@ static const char *routed(const struct td_policy *p, const char *number, const c
 		return text;
 	}
 	for (; n < a.n; n++)
-		text[n] = td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
+		text[n] = a.targets[n].kind == TD_TARGET_AOR ? '@' :
+							      td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
 	text[n] = '\0';
 	return text;
+}
+
+static void test_registrar(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+
+	draft_basic(d);
+	route(d, "a", "49", "xb");
+	d->routes[0].to[0].registrar = true;
+	struct td_policy *p = compiled(d);
+	const char *order = routed(p, "4930", "x", 1, false);
+	assert_true(strcmp(order, "@b") == 0 || strcmp(order, "b@") == 0);
+	td_policy_free(p);
+	free(d);
 }
 
 static void test_prefixes(void **state)
@@ -510,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_registrar),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_peers_and_disabled),
 		cmocka_unit_test(test_weights),
