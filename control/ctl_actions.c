@@ -10,14 +10,7 @@
 #define WAIT_STEP_MS 50
 #define WAIT_DEFAULT_MS 60000
 
-static enum ctl_status usage(const char *expected)
-{
-	fprintf(stderr, "tandemctl: expected %s\n", expected);
-	return CTL_USAGE;
-}
-
-// Asks for something that ends with Done. text: said when the answer brings none.
-static enum ctl_status act(struct ctl *ctl, Tandem__Frame *request, const char *text)
+enum ctl_status ctl_act(struct ctl *ctl, Tandem__Frame *request, const char *text)
 {
 	if (ctl_ask(ctl, request, false) != CTL_DONE)
 		return CTL_UNREACHABLE;
@@ -32,12 +25,10 @@ enum ctl_status ctl_hangup(struct ctl *ctl)
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Hangup hangup = TANDEM__HANGUP__INIT;
 
-	if (ctl->n_args != 1)
-		return usage("hangup ID");
 	frame.body_case = TANDEM__FRAME__BODY_HANGUP;
 	frame.hangup = &hangup;
 	hangup.call_id = ctl->args[0];
-	return act(ctl, &frame, "hung up");
+	return ctl_act(ctl, &frame, "hung up");
 }
 
 enum ctl_status ctl_drain(struct ctl *ctl)
@@ -45,13 +36,11 @@ enum ctl_status ctl_drain(struct ctl *ctl)
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Drain drain = TANDEM__DRAIN__INIT;
 
-	if (ctl->n_args != 0)
-		return usage("drain [--off]");
 	frame.body_case = TANDEM__FRAME__BODY_DRAIN;
 	frame.drain = &drain;
-	drain.off = ctl->off;
-	return act(ctl, &frame,
-		ctl->off ? "new calls are taken again" : "new calls get 503 from now on");
+	drain.off = ctl_flag(ctl, "--off");
+	return ctl_act(ctl, &frame,
+		drain.off ? "new calls are taken again" : "new calls get 503 from now on");
 }
 
 enum ctl_status ctl_reload(struct ctl *ctl)
@@ -59,12 +48,10 @@ enum ctl_status ctl_reload(struct ctl *ctl)
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Reload reload = TANDEM__RELOAD__INIT;
 
-	if (ctl->n_args != 0)
-		return usage("reload [--dry-run]");
 	frame.body_case = TANDEM__FRAME__BODY_RELOAD;
 	frame.reload = &reload;
-	reload.dry_run = ctl->dry_run;
-	return act(ctl, &frame, "reloaded");
+	reload.dry_run = ctl_flag(ctl, "--dry-run");
+	return ctl_act(ctl, &frame, "reloaded");
 }
 
 // --- wait ---
@@ -102,8 +89,6 @@ enum ctl_status ctl_wait(struct ctl *ctl)
 	struct timespec step = { .tv_nsec = WAIT_STEP_MS * 1000000l };
 	char text[512];
 
-	if (ctl->n_args != 0)
-		return usage("wait [--timeout SECONDS]");
 	ctl->deadline_ms = end_ms;
 	while (!ready(ctl, text, sizeof(text))) {
 		if (ctl_now_ms() + WAIT_STEP_MS > end_ms)
@@ -122,11 +107,13 @@ enum ctl_status ctl_check(struct ctl *ctl)
 					    : "/etc/tandem/tandem.conf";
 	struct td_faults faults = { 0 };
 	struct td_config *conf = NULL;
+	const char *sets[CTL_OPTIONS_MAX];
 	char text[512];
+	int n = 0;
 
-	if (ctl->n_args > 1)
-		return usage("check [FILE]");
-	if (td_config_load(path, ctl->sets, ctl->n_sets, &conf, &faults) == 0) {
+	while (n < CTL_OPTIONS_MAX && (sets[n] = ctl_value(ctl, "--set", n)))
+		n++;
+	if (td_config_load(path, sets, n, &conf, &faults) == 0) {
 		snprintf(text, sizeof(text),
 			"%s is right: %u ports, %u realms, %u trunks, %u routes", path,
 			conf->n_ports, conf->n_realms, conf->policy.n_trunks,

@@ -4,6 +4,7 @@
 
 #include "control/text.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,16 @@ json_t *ctl_text(const char *text)
 	}
 	free(clean);
 	return value;
+}
+
+json_t *ctl_number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+json_t *ctl_time_or_null(uint64_t us)
+{
+	return us ? ctl_number(us) : json_null();
 }
 
 void ctl_print_json(json_t *value)
@@ -92,6 +103,14 @@ void ctl_table_cell(struct ctl_table *table, const char *format, ...)
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
 	td_text_clean(raw, sizeof(raw), false, table->text[table->cells++], CELL_MAX);
+}
+
+void ctl_table_limit(struct ctl_table *table, uint64_t limit)
+{
+	if (limit == 0)
+		ctl_table_cell(table, "-");
+	else
+		ctl_table_cell(table, "%" PRIu64, limit);
 }
 
 // Columns on a terminal: characters, not bytes.

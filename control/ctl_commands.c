@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every command of tandemctl: the one place where its words, arguments, options and help are said.
+// tandemctl(1) lists the same lines (tests/unit/test_tandemctl.py).
+#include "control/ctl.h"
+
+#include <string.h>
+
+#define VIEW(words_, view_, ...)                                                                   \
+	{                                                                                          \
+		.words = words_, .run = ctl_show, .view = &(view_), __VA_ARGS__                    \
+	}
+#define ONE_ARG .args_min = 1, .args_max = 1
+
+// clang-format off
+const struct ctl_command ctl_commands[] = {
+	{ "wait", .run = ctl_wait, .help = "until both daemons are up, in sync and every port works" },
+	VIEW("show cores", ctl_view_cores, .help = "load and packets of each core"),
+	VIEW("show ports", ctl_view_ports, .help = "ports and how they steer packets to cores"),
+	VIEW("show trunks", ctl_view_trunks, .help = "trunks, their state, calls and limits"),
+	VIEW("show calls", ctl_view_calls, .help = "every call that is up"),
+	VIEW("show call", ctl_view_call, .args = "ID", ONE_ARG, .complete = CTL_CALLS,
+		.help = "one call and its media legs"),
+	VIEW("show counters", ctl_view_counters, .options = "--per-core --all",
+		.help = "named outcomes that are not zero, or all"),
+	VIEW("show version", ctl_view_version, .help = "of everything that runs"),
+	{ "hangup", .args = "ID", ONE_ARG, .complete = CTL_CALLS, .run = ctl_hangup,
+		.help = "end a call on both sides" },
+	{ "drain", .options = "--off", .run = ctl_drain, .help = "take no new calls, or take them again" },
+	{ "reload", .options = "--dry-run", .run = ctl_reload,
+		.help = "take the changed configuration file into force, or say what would change" },
+	{ "check", .args = "[FILE]", .args_max = 1, .options = "--set=PATH=VALUE", .complete = CTL_FILES,
+		.local = true, .run = ctl_check, .help = "is a configuration file right?" },
+	{ 0 },
+};
+// clang-format on
+
+// How many words of the command stand at the front of args; 0: not all of them.
+static int words_match(const struct ctl_command *command, char *const *args, int n_args)
+{
+	const char *word = command->words;
+	int n = 0;
+
+	for (; *word; n++) {
+		size_t len = strcspn(word, " ");
+		if (n == n_args || strlen(args[n]) != len || strncmp(args[n], word, len) != 0)
+			return 0;
+		word += len + (word[len] == ' ');
+	}
+	return n;
+}
+
+const struct ctl_command *ctl_command_find(char *const *args, int n_args, int *used)
+{
+	const struct ctl_command *found = NULL;
+
+	*used = 0;
+	for (const struct ctl_command *c = ctl_commands; c->words; c++) {
+		int n = words_match(c, args, n_args);
+		if (n > *used) {
+			*used = n;
+			found = c;
+		}
+	}
+	return found;
+}
+
+void ctl_synopsis(const struct ctl_command *command, char *dst, size_t cap)
+{
+	int at = snprintf(dst, cap, "%s%s%s", command->words, command->args ? " " : "",
+		command->args ? command->args : "");
+
+	for (const char *o = command->options; o && *o && at > 0 && (size_t)at < cap;) {
+		size_t len = strcspn(o, " "), name = strcspn(o, " =");
+		bool valued = name < len;
+		at += snprintf(dst + at, cap - (size_t)at, " [%.*s%s%.*s]", (int)name, o,
+			valued ? " " : "", valued ? (int)(len - name - 1) : 0, o + name + valued);
+		o += len + (o[len] == ' ');
+	}
+}
+
+void ctl_usage_of(FILE *out, const struct ctl_command *command)
+{
+	char text[256];
+
+	ctl_synopsis(command, text, sizeof(text));
+	fprintf(out, "usage: tandemctl %s\n  %s\n", text, command->help);
+}
+
+void ctl_usage(FILE *out)
+{
+	char text[256];
+
+	fputs("usage: tandemctl [-c FILE | -s SOCKET] [--json] [--timeout SECONDS] COMMAND\n", out);
+	for (const struct ctl_command *c = ctl_commands; c->words; c++) {
+		ctl_synopsis(c, text, sizeof(text));
+		fprintf(out, strlen(text) > 36 ? "  %s\n%40s%s\n" : "  %-36s%.0s  %s\n", text, "",
+			c->help);
+	}
+	fputs("  -c, --config FILE    find tandem-control by the run_dir of this configuration\n"
+	      "  -s, --socket SOCKET  its socket (default /run/tandem/control.sock)\n"
+	      "  --json               for scripts, on every command\n"
+	      "  --timeout SECONDS    give up after so long\n"
+	      "  --version, --help    of tandemctl, or of the command before it\n"
+	      "Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 tandem-control cannot "
+	      "be reached.\n",
+		out);
+}

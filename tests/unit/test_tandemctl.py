@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""tandemctl, without a daemon: wrong usage is told, and the manual page and the completion say what the program says.
+
+usage: test_tandemctl.py TANDEMCTL
+"""
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TANDEMCTL = str(pathlib.Path(sys.argv[1]).resolve())
+DONE, REFUSED, USAGE, UNREACHABLE = range(4)
+
+
+def ctl(*args, code=DONE):
+    p = subprocess.run([TANDEMCTL, *args], capture_output=True, text=True)
+    assert p.returncode == code, f"tandemctl {' '.join(args)}: {p.returncode}, expected {code}\n{p.stdout}{p.stderr}"
+    return p.stdout if code == DONE else p.stderr
+
+
+def complete(*words):
+    return ctl("--complete", *words).split()
+
+
+def manual_commands():
+    """The tagged lines of the section COMMANDS of the manual page."""
+    lines = (ROOT / "control/man/tandemctl.1").read_text().split(".SH COMMANDS\n")[1].split(".SH ")[0].splitlines()
+    tagged = [lines[i + 1] for i, line in enumerate(lines) if line == ".TP"]
+    return [line.removeprefix(".B ").replace("\\-", "-") for line in tagged]
+
+
+def the_manual_has_every_command_in_order():
+    assert manual_commands() == ctl("--commands").splitlines(), "control/man/tandemctl.1 and control/ctl_commands.c differ:\n" + \
+        "\n".join(sorted(set(manual_commands()) ^ set(ctl("--commands").splitlines())))
+
+
+def the_help_has_every_command():
+    text = ctl("--help")
+    for synopsis in ctl("--commands").splitlines():
+        assert synopsis in text, synopsis
+        words = [w for w in synopsis.split(" [")[0].split() if w.islower()]
+        assert f"usage: tandemctl {synopsis}" in ctl(*words, "--help"), synopsis
+
+
+def completion_goes_through_every_command():
+    for synopsis in ctl("--commands").splitlines():
+        words = [w for w in synopsis.split(" [")[0].split() if w.islower()]
+        for n, word in enumerate(words):
+            assert word in complete(*words[:n], ""), synopsis
+            assert word in complete(*words[:n], word[:2]), synopsis
+        offered = complete(*words, "--")
+        for option in [part.split()[0] for part in synopsis.replace("]", "").split(" [") if part.startswith("--")]:
+            assert option in offered, (synopsis, offered)
+    assert complete("--timeout", "3", "--json", "show", "cou") == ["counters"]
+    assert complete("-c", "/no/such", "check", "") == [":files"]
+    assert complete("check", "--set", "") == [":files"] and complete("nonsense", "") == []
+
+
+def the_shell_completes():
+    script = f"""
+source {ROOT}/control/tandemctl.bash
+COMP_WORDS=({TANDEMCTL} show c); COMP_CWORD=2; _tandemctl; echo "${{COMPREPLY[*]}}"
+cd {ROOT}/configs; COMP_WORDS=({TANDEMCTL} check two); COMP_CWORD=2; _tandemctl; echo "${{COMPREPLY[*]}}"
+"""
+    found = subprocess.check_output(["bash", "-c", script], text=True).split()
+    assert found == ["cores", "calls", "call", "counters", "two-carriers.conf"], found
+
+
+def wrong_usage_is_told():
+    assert "expected a command" in ctl("nonsense", code=USAGE)
+    assert "usage: tandemctl" in ctl(code=USAGE)
+    assert "  show cores\n" in ctl("show", code=USAGE) and "show nonsense" in ctl("show", "nonsense", code=USAGE)
+    assert "expected show call ID" in ctl("show", "call", code=USAGE)
+    assert "expected hangup ID" in ctl("hangup", "a", "b", code=USAGE)
+    assert "found --off" in ctl("show", "cores", "--off", code=USAGE)
+    assert "found --nonsense" in ctl("show", "cores", "--nonsense", code=USAGE)
+    assert "a value behind it" in ctl("wait", "--timeout", code=USAGE)
+    assert "found --timeout x" in ctl("wait", "--timeout", "x", code=USAGE)
+    assert "without a value" in ctl("wait", "--json=yes", code=USAGE)
+    assert "longer than" in ctl("wait", "-s", "/" + "x" * 200, code=USAGE)
+
+
+def options_stand_anywhere():
+    for args in (["--timeout", "0", "wait"], ["wait", "--timeout=0"], ["-s", "/no/such", "wait", "--timeout", "0"]):
+        assert "not there at" in ctl(*args, code=UNREACHABLE)
+    assert "cannot reach" in ctl("--per-core", "show", "counters", "-s", "/no/such", code=UNREACHABLE)
+    assert "/no/such" in ctl("check", "--", "/no/such", code=REFUSED)
+
+
+def main():
+    tests = [the_manual_has_every_command_in_order, the_help_has_every_command, completion_goes_through_every_command,
+             the_shell_completes, wrong_usage_is_told, options_stand_anywhere]
+    bad = 0
+    for n, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {n} - {test.__name__}")
+        except AssertionError as e:
+            bad += 1
+            print(f"not ok {n} - {test.__name__}\n# " + str(e).replace("\n", "\n# "))
+    print(f"1..{len(tests)}")
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
