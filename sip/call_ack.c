@@ -99,7 +99,7 @@ static void ack_answer(struct td_call *call, enum call_side_id from, const struc
 		       *offerer = call_side(call, side_other(from));
 	struct td_writer body = call_writer(engine->calls, engine->calls->body);
 
-	if (!core->sdp || media_receive(call, sender, msg->body, false) != 0 ||
+	if (!core->sdp || media_receive(call, sender, core->sdp_body, false) != 0 ||
 		media_send(call, sender, offerer, &body) != 0) {
 		ack_send(engine, offerer, far);
 		call_hangup(call, 200, CAUSE_PROTOCOL);

@@ -12,7 +12,7 @@ static uint16_t answer_sdp(struct td_attempt *attempt, const struct td_fork *for
 	bool repeat = fork && fork->sdp.len > 0;
 
 	if (core->sdp) {
-		uint16_t status = media_receive(call, &attempt->b, msg->body, !call->offered);
+		uint16_t status = media_receive(call, &attempt->b, core->sdp_body, !call->offered);
 		if (status != 0)
 			return status;
 	} else if (!repeat) {

@@ -72,7 +72,7 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg,
 		return (struct verdict){ 400, TD_C_SIP_BAD_ANSWERED, "",
 			"No Contact to Send Requests to" };
 	if (msg->body.len > 0 && !core->sdp)
-		return refuse(415, TD_C_SIP_BAD_ANSWERED, "Accept: application/sdp\r\n");
+		return refuse(415, TD_C_SIP_BAD_ANSWERED, TD_ACCEPT_LINE);
 	if ((calls->active >= calls->max_calls && !emergency) || calls->pool.n_free == 0)
 		return refuse(503, TD_C_SIP_NO_MEMORY, TD_RETRY_AFTER_LINE);
 	if (!td_txn_has_room(engine) && !emergency)
@@ -163,7 +163,7 @@ int call_invite_reload(struct td_call *call)
 	if (td_msg_parse(&calls->invite_msg, call->invite.ptr, call->invite.len) != 0 ||
 		td_core_decode(&calls->invite_msg, &calls->invite_core) != 0)
 		return -EBADMSG;
-	struct td_span body = calls->invite_msg.body;
+	struct td_span body = calls->invite_core.sdp_body;
 	return call->offered ? td_sdp_parse(&calls->sdp, body.ptr, body.len) : 0;
 }
 
@@ -256,7 +256,7 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 		trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) != 0)
 		return 503;
 	call->offered = core->sdp;
-	return core->sdp ? media_receive(call, &call->a, msg->body, true) : 0;
+	return core->sdp ? media_receive(call, &call->a, core->sdp_body, true) : 0;
 }
 
 static void call_start(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,

@@ -58,7 +58,7 @@ static uint16_t reinvite_sdp(struct td_relay *relay, const struct td_msg *msg,
 
 	if (!core->sdp)
 		return 500;
-	uint16_t status = media_receive(call, from, msg->body, !relay->offer);
+	uint16_t status = media_receive(call, from, core->sdp_body, !relay->offer);
 	return status ? status : media_send(call, from, to, body);
 }
 
@@ -260,7 +260,7 @@ static uint16_t reinvite_pass(
 	if (target.len > 0 && !(relay->contact = td_slab_dup(call->engine->slab, target)).ptr)
 		return 503;
 	if (relay->offer) {
-		uint16_t status = media_receive(call, from, msg->body, true);
+		uint16_t status = media_receive(call, from, core->sdp_body, true);
 		status = status ? status : media_send(call, from, to, &body);
 		if (status != 0)
 			return status;
@@ -290,7 +290,9 @@ void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct
 
 	if (status != 0) {
 		call_reply(call->engine, flow, msg, core, status,
-			status == 500 ? TD_SPAN(TD_RETRY_AFTER_LINE) : (struct td_span){ 0 });
+			status == 500	? TD_SPAN(TD_RETRY_AFTER_LINE)
+			: status == 415 ? TD_SPAN(TD_ACCEPT_LINE)
+					: (struct td_span){ 0 });
 		return;
 	}
 	struct td_relay *relay = relay_new(call, from, flow, msg, core, &reinvite_stx_user);

@@ -25,7 +25,7 @@ static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork
 	struct td_call *call = attempt->call;
 	struct td_writer body = call_writer(call->engine->calls, call->engine->calls->body);
 
-	if (!core->sdp || media_receive(call, &attempt->b, msg->body, !call->offered) != 0)
+	if (!core->sdp || media_receive(call, &attempt->b, core->sdp_body, !call->offered) != 0)
 		return (struct td_span){ 0 };
 	if (fork->sdp.len == 0) {
 		if (media_send(call, &attempt->b, &call->a, &body) != 0)

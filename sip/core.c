@@ -4,6 +4,7 @@
 #include "sip/chars.h"
 #include "sip/entry.h"
 #include "sip/hdr_date.h"
+#include "sip/multipart.h"
 
 #include <errno.h>
 
@@ -111,16 +112,35 @@ static void decode_max_forwards(const struct td_msg *msg, struct td_core *core, 
 	core->max_forwards = (uint8_t)hops;
 }
 
+// What of a body of several parts is for the switch. A request that wants more of it handled than
+// that has no description: it is refused as one of an unknown type.
+static void decode_multipart(const struct td_msg *msg, struct td_span subtype,
+	struct td_span params, struct td_core *core, struct verdict *v)
+{
+	struct td_multipart parts;
+	bool alternative = td_span_ieq(subtype, TD_SPAN("alternative"));
+
+	if (td_multipart_read(params, msg->body, alternative, &parts) != 0) {
+		verdict_set(v, TD_FAULT_MULTIPART, TD_H_CONTENT_TYPE);
+		return;
+	}
+	if (parts.must_handle && msg->request)
+		return;
+	core->sdp = parts.sdp.len > 0;
+	core->sdp_body = parts.sdp;
+}
+
 // media-type = type SLASH subtype *(SEMI parameter) (§20.15).
 static void decode_content_type(const struct td_msg *msg, struct td_core *core, struct verdict *v)
 {
-	core->content_type = (struct td_span){ 0 };
+	core->content_type = core->sdp_body = (struct td_span){ 0 };
 	core->sdp = false;
 	if (!td_msg_has(msg, TD_H_CONTENT_TYPE))
 		return;
 	struct td_span value = single(msg, TD_H_CONTENT_TYPE, v);
 	if (td_span_eq(value, TD_SPAN("application/sdp"))) {
 		core->content_type = value;
+		core->sdp_body = msg->body;
 		core->sdp = msg->body.len > 0;
 		return;
 	}
@@ -135,9 +155,17 @@ static void decode_content_type(const struct td_msg *msg, struct td_core *core, 
 		return;
 	}
 	core->content_type = td_span(p, (size_t)(subtype_end - p));
-	core->sdp = msg->body.len > 0 &&
-		    td_span_ieq(td_span(p, (size_t)(type_end - p)), TD_SPAN("application")) &&
-		    td_span_ieq(td_span(subtype, (size_t)(subtype_end - subtype)), TD_SPAN("sdp"));
+	struct td_span type = td_span(p, (size_t)(type_end - p)),
+		       sub = td_span(subtype, (size_t)(subtype_end - subtype));
+	if (msg->body.len == 0)
+		return;
+	if (td_span_ieq(type, TD_SPAN("multipart"))) {
+		rest += rest < end;
+		decode_multipart(msg, sub, td_span(rest, (size_t)(end - rest)), core, v);
+	} else if (td_span_ieq(type, TD_SPAN("application")) && td_span_ieq(sub, TD_SPAN("sdp"))) {
+		core->sdp = true;
+		core->sdp_body = msg->body;
+	}
 }
 
 // A Request-URI carries no headers (§19.1.1).

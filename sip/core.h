@@ -43,7 +43,8 @@ struct td_core {
 	uint8_t max_forwards; // 70 where absent
 	bool has_max_forwards;
 	struct td_span content_type; // type/subtype without parameters
-	bool sdp;                    // Content-Type is application/sdp and the body is not empty
+	bool sdp;                    // there is a session description
+	struct td_span sdp_body;     // it: the body, or its part of that type (RFC 5621)
 };
 
 // Decodes and checks what every message must have: exactly one From, To, Call-ID, CSeq, at least

@@ -15,8 +15,11 @@
 // What the switch takes part in; in every 405 and OPTIONS answer.
 #define TD_ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO\r\n"
 
+// The bodies that it reads.
+#define TD_ACCEPT_LINE "Accept: application/sdp, multipart/mixed\r\n"
+
 // What an OPTIONS inside a call is told.
-#define TD_OPTIONS_LINES TD_ALLOW_LINE "Accept: application/sdp\r\n"
+#define TD_OPTIONS_LINES TD_ALLOW_LINE TD_ACCEPT_LINE
 
 // With a 503 of the switch's own: soon enough for a limit, late enough for an overload.
 #define TD_RETRY_AFTER_LINE "Retry-After: 5\r\n"

@@ -84,6 +84,7 @@ const char *td_fault_text(enum td_fault fault)
 		[TD_FAULT_DATE] = "Malformed Date",
 		[TD_FAULT_SDP] = "Malformed SDP",
 		[TD_FAULT_CONTENT_TYPE] = "Malformed Content-Type",
+		[TD_FAULT_MULTIPART] = "Malformed Multipart Body",
 		[TD_FAULT_TOO_LONG] = "Message Too Large",
 	};
 

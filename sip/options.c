@@ -10,7 +10,7 @@ void td_options_answer(struct td_engine *e, const struct td_flow *flow)
 	struct td_writer w = { text, text, text + sizeof(text), false };
 	struct td_response ok = { .status = 200 };
 
-	td_put_lit(&w, TD_ALLOW_LINE "Accept: application/sdp\r\nSupported:\r\nServer: ");
+	td_put_lit(&w, TD_OPTIONS_LINES "Supported:\r\nServer: ");
 	td_put_span(&w, td_span_str(e->conf.node_name));
 	td_put_lit(&w, "\r\n");
 	ok.headers = td_span(text, td_writer_len(&w));

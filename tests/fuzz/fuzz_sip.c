@@ -92,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_party(&core.contact);
 	inside(core.via.branch);
 	inside(core.call_id);
+	inside(core.sdp_body);
+	need(core.sdp == (core.sdp_body.len > 0));
 	check_entries();
 	// A message that is whole gives the receiver its Call-ID or better, wherever its headers stand.
 	need(decoded != 0 || len > 4096 || peek.kind >= TD_PEEK_TOKEN);

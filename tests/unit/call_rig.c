@@ -150,7 +150,7 @@ static void put(char *text, size_t cap, const char *format, ...)
 
 static void put_body(char *text, size_t cap, const char *body)
 {
-	if (body[0])
+	if (body[0] && !strstr(text, "Content-Type:"))
 		put(text, cap, "Content-Type: application/sdp\r\n");
 	put(text, cap, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 }

@@ -460,6 +460,68 @@ static void longest_duration(void **state)
 	rig_free(rig);
 }
 
+#define PARTS_TYPE "Content-Type: multipart/mixed;boundary=\"cut here\"\r\nMIME-Version: 1.0\r\n"
+#define PARTS(sdp, handling) "--cut here\r\nContent-Type: application/ISUP;version=ansi\r\n" \
+	"Content-Disposition: signal;handling=" handling "\r\n\r\nsecretisup\r\n--cut here\r\n" \
+	"Content-Type: application/sdp\r\n\r\n" sdp "\r\n--cut here--\r\n"
+
+// Of a body of several parts the session description crosses, as if it stood alone; also to the second target.
+static void bodies_of_several_parts(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_dialog a;
+
+	rig_invite(rig, PARTS_TYPE, PARTS(RIG_SDP_A, "optional"));
+	for (unsigned i = 0; i < 2; i++) {
+		const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+		assert_string_equal(fake_header(invite, "Content-Type"), "application/sdp");
+		assert_string_equal(fake_header(invite, "MIME-Version"), "");
+		RIG_HAS(invite, "\r\n\r\nv=0\r\n");
+		RIG_HAS(invite, "c=IN IP4 10.0.2.254\r\n");
+		RIG_LACKS(invite, "secret");
+		if (i == 0)
+			rig_reply(rig, invite, "503 Unavailable", "btag", "", "");
+		else
+			rig_reply(rig, invite, "200 OK", "btag", PARTS_TYPE "Contact: <sip:b@10.0.2.2>\r\n",
+				PARTS(RIG_SDP_B, "required")); // who is answered cannot refuse
+		rig_expect(rig, "ACK ");
+	}
+	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
+	assert_string_equal(fake_header(ok, "Content-Type"), "application/sdp");
+	RIG_LACKS(ok, "secreteast");
+	RIG_LACKS(ok, "secretisup");
+	rig_dialog_a(rig, ok, &a);
+	rig_send(rig, &a, "ACK", "", "");
+	rig_send(rig, &a, "INVITE", PARTS_TYPE, PARTS(RIG_SDP_A, "required"));
+	assert_string_equal(fake_header(rig_expect(rig, "SIP/2.0 415 "), "Accept"), "application/sdp, multipart/mixed");
+	rig_send(rig, &a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_reply(rig, rig_expect(rig, "BYE "), "200 OK", "", "", "");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+static void bodies_that_are_refused(void **state)
+{
+	static const struct {
+		const char *body, *status;
+		uint16_t code;
+	} cases[] = {
+		{ PARTS(RIG_SDP_A, "required"), "SIP/2.0 415 ", 415 },
+		{ "--cut here\r\nContent-Type: text/plain\r\n\r\nx\r\n--cut here--\r\n", "SIP/2.0 415 ", 415 },
+		{ "--cut here\r\nContent-Type: application/sdp\r\n\r\n" RIG_SDP_A, "SIP/2.0 400 Malformed Multipart Body\r\n", 400 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rig *rig = rig_new();
+		rig_invite(rig, PARTS_TYPE, cases[i].body);
+		rig_expect(rig, cases[i].status);
+		rig_silence(rig);
+		assert_int_equal(rig_cdr(rig)->sip_code, cases[i].code);
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +541,8 @@ int main(void)
 		cmocka_unit_test(hangup_all_while_ringing),
 		cmocka_unit_test(media_timeout_and_stats),
 		cmocka_unit_test(longest_duration),
+		cmocka_unit_test(bodies_of_several_parts),
+		cmocka_unit_test(bodies_that_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

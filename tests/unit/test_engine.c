@@ -130,7 +130,7 @@ static void options_are_answered(void **state)
 	assert_string_equal(fake_header(sent, "Via"),
 		"SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKone;received=10.0.1.1;rport=5060");
 	assert_string_equal(fake_header(sent, "Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO");
-	assert_string_equal(fake_header(sent, "Accept"), "application/sdp");
+	assert_string_equal(fake_header(sent, "Accept"), "application/sdp, multipart/mixed");
 	assert_true(fake_has(sent, "\r\nSupported:\r\n"));
 	assert_true(td_sockaddr_eq(&sent->flow.remote, &env->west.remote));
 	assert_true(strncmp(fake_header(sent, "To"), "<sip:200@10.0.1.254>;tag=", 25) == 0);
