@@ -37,8 +37,8 @@ struct td_trunk_conf {
 	uint16_t failover_codes[16]; // beside time-out, 503 and 5xx
 	uint32_t max_calls;          // 0: no limit; both directions
 	uint32_t max_cps;            // 0: no limit
-	uint32_t attempt_timeout_ms; // INVITE sent to first provisional above 100
-	uint32_t ring_timeout_ms;
+	uint32_t attempt_timeout_ms; // INVITE sent to first response, 100 included
+	uint32_t ring_timeout_ms;    // from the 100, and anew from the first one above
 	uint32_t max_duration_s;     // 0: no limit
 	uint32_t media_timeout_s;    // 0: off
 };

@@ -132,7 +132,7 @@ struct td_attempt {
 	struct td_ctx *ctx; // NULL: gone, or left to itself
 	struct td_fork *forks;
 	struct td_side b;
-	struct td_timer timer; // first provisional, then ringing
+	struct td_timer timer; // first response, then ringing
 	struct td_far_ack ack;
 	uint64_t start_us, ring_us;
 	uint64_t put_down; // of forks that answered too: see late_put_down()
@@ -143,6 +143,7 @@ struct td_attempt {
 	uint8_t number; // from 1: the branch of our tag
 	uint8_t state;  // enum attempt_state
 	bool heard;     // some response came: CANCEL is legal (§9.1)
+	bool tried;     // a 100 came
 	bool closed;    // its row is written, trunk and legs are given back
 };
 

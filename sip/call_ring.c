@@ -36,13 +36,26 @@ static struct td_span early_sdp(struct td_attempt *attempt, struct td_fork *fork
 	return fork->sdp;
 }
 
+// The peer is there and at work: attempt_timeout, which is for those that say nothing, is over, and
+// the attempt has as long as it might ring. Retransmission and Timer B ended with the same 100.
+static void attempt_tried(struct td_attempt *attempt)
+{
+	if (!attempt->tried && attempt->state == ATTEMPT_CALLING)
+		attempt_timer_start(attempt, attempt->ring_timeout_ms);
+	attempt->tried = true;
+}
+
 void attempt_provisional(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 
-	if (msg->status <= 100 || !attempt_running(attempt))
+	if (!attempt_running(attempt))
 		return;
+	if (msg->status == 100) {
+		attempt_tried(attempt);
+		return;
+	}
 	if (attempt->state == ATTEMPT_CALLING) {
 		attempt->state = ATTEMPT_RINGING;
 		attempt->ring_us = td_engine_wall_us(call->engine);

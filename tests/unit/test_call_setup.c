@@ -399,9 +399,82 @@ static void configured_failover_codes(void **state)
 		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), answers[i], "btag", "", "");
 		rig_expect(rig, "ACK ");
 		rig_expect(rig, i == 0 ? "SIP/2.0 480 " : "SIP/2.0 403 ");
+		// The rows keep what B said, A's what A was told.
+		assert_int_equal(rig->host.n_attempts, 2);
+		assert_int_equal(rig->host.attempts[0].sip_code, i == 0 ? 302 : 407);
+		assert_int_equal(rig_cdr(rig)->sip_code, i == 0 ? 480 : 403);
 		rig->host.n_read = rig->host.n_sent;
 		rig_free(rig);
 	}
+}
+
+// A redirection is not followed: where it points to is nobody's trunk. It decides, unless it is a failover code.
+static void redirection_ends_the_call(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "302 Moved Temporarily", "btag",
+		"Contact: <sip:49301234@10.0.2.2>;q=1\r\n", "");
+	rig_expect(rig, "ACK ");
+	const struct fake_sent *final = rig_expect(rig, "SIP/2.0 480 ");
+	assert_string_equal(fake_header(final, "Contact"), "");
+	RIG_LACKS(final, "10.0.2.");
+	rig_silence(rig);
+	assert_int_equal(rig->host.n_attempts, 1);
+	assert_int_equal(rig->host.attempts[0].sip_code, 302);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// attempt_timeout is for a peer that says nothing; one that says 100 has the time that ringing has.
+static void trying_stops_the_attempt_timeout(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[1].ring_timeout_ms = 20000;
+	rig_policy(rig);
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *one = rig_expect(rig, "INVITE ");
+	rig_advance(rig, 100);
+	rig_reply(rig, one, "100 Trying", "", "", "");
+	rig_advance(rig, 15000); // a slow route
+	rig_expect(rig, "SIP/2.0 100 ");
+	rig_silence(rig);
+	rig_reply(rig, one, "183 Session Progress", "one", "", RIG_SDP_B);
+	rig_expect(rig, "SIP/2.0 183 ");
+	rig_advance(rig, 19999); // ringing counts anew
+	rig_silence(rig);
+	rig_advance(rig, 1);
+	rig_expect(rig, "CANCEL ");
+	rig_expect(rig, "SIP/2.0 480 ");
+	rig_reply(rig, one, "487 Request Terminated", "one", "", "");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+// 100 and nothing else: after as long as it might have rung the next target is tried.
+static void trying_for_ever(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[1].ring_timeout_ms = 20000;
+	rig_policy(rig);
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *one = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
+	rig_reply(rig, one, "100 Trying", "", "", "");
+	rig_advance(rig, 19999);
+	rig_expect(rig, "SIP/2.0 100 ");
+	rig_silence(rig);
+	rig_advance(rig, 1);
+	rig_expect(rig, "CANCEL ");
+	const struct fake_sent *two = rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 ");
+	assert_int_equal(rig->host.attempts[0].sip_code, 408);
+	rig_reply(rig, one, "487 Request Terminated", "one", "", "");
+	rig_expect(rig, "ACK ");
+	rig_reply(rig, two, "486 Busy Here", "two", "", "");
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
 }
 
 // "Come back later" of one target is not said for the whole switch; of a busy callee it is.
@@ -795,6 +868,9 @@ int main(void)
 		cmocka_unit_test(cancel_reason_hides),
 		cmocka_unit_test(merged_request),
 		cmocka_unit_test(configured_failover_codes),
+		cmocka_unit_test(redirection_ends_the_call),
+		cmocka_unit_test(trying_stops_the_attempt_timeout),
+		cmocka_unit_test(trying_for_ever),
 		cmocka_unit_test(retry_after_of_one_target),
 		cmocka_unit_test(nobody_picks_up),
 		cmocka_unit_test(total_time),
