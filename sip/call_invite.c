@@ -37,24 +37,6 @@ static struct verdict refuse(uint16_t status, enum td_counter counter, const cha
 	return (struct verdict){ status, counter, headers, "" };
 }
 
-// limits.cps, which the pools are made for: this engine's share of it, or less where a reload says
-// so. Taken only by a call that nothing else refuses.
-static bool too_many_a_second(struct td_engine *engine)
-{
-	struct td_calls *calls = engine->calls;
-	uint32_t limit = td_policy_limits(engine->policy)->max_cps, share = engine->conf.max_cps;
-
-	if (limit == 0)
-		return false;
-	if (share > 0 && share < limit)
-		limit = share;
-	if (limit != calls->cps) {
-		calls->cps = limit;
-		calls->cps_interval_ns = 1000000000 / limit;
-	}
-	return !td_rate_take(&calls->cps_full_at_ns, calls->cps_interval_ns, engine->now_ns);
-}
-
 // What the message itself says, and whether the switch takes calls at all.
 static struct verdict judge(struct td_engine *engine, const struct td_msg *msg,
 	const struct td_core *core, uint32_t trunk_in)
@@ -77,8 +59,6 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg,
 		return refuse(503, TD_C_SIP_NO_MEMORY, TD_RETRY_AFTER_LINE);
 	if (!td_txn_has_room(engine) && !emergency)
 		return refuse(503, TD_C_SIP_NO_TRANSACTION, TD_RETRY_AFTER_LINE);
-	if (!emergency && too_many_a_second(engine))
-		return refuse(503, TD_C_SIP_CPS, TD_RETRY_AFTER_LINE);
 	return (struct verdict){ 0 };
 }
 

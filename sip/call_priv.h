@@ -222,8 +222,6 @@ struct td_calls {
 	struct td_engine *engine;
 	struct td_pool pool;
 	uint32_t max_calls, active, legs;
-	uint32_t cps; // limits.cps as this engine keeps it, 0: not asked yet
-	uint64_t cps_interval_ns, cps_full_at_ns;
 	uint64_t sequence;
 	uint32_t hangup_cursor;
 	uint32_t text_cap;

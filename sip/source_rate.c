@@ -5,8 +5,9 @@
 
 #define SECOND_NS 1000000000ull
 
+// The bucket as the time at which it will be full again (GCRA): one number instead of two.
 struct bucket {
-	uint64_t full_at_ns; // td_rate_take()
+	uint64_t full_at_ns;
 	uint8_t ip[16];
 	uint16_t realm;
 	uint8_t family; // 0: free
@@ -78,5 +79,10 @@ bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t 
 		rate->per_second = per_second;
 		rate->interval_ns = SECOND_NS / per_second;
 	}
-	return td_rate_take(&bucket_of(rate, realm, source)->full_at_ns, rate->interval_ns, now_ns);
+	struct bucket *b = bucket_of(rate, realm, source);
+	uint64_t full_at = (b->full_at_ns > now_ns ? b->full_at_ns : now_ns) + rate->interval_ns;
+	if (full_at > now_ns + SECOND_NS)
+		return false;
+	b->full_at_ns = full_at;
+	return true;
 }

@@ -7,18 +7,6 @@
 #include "include/addr.h"
 #include "sip/pool.h"
 
-// One bucket as the time at which it will be full again (GCRA): a second's worth may come at once.
-// true: one was taken.
-static inline bool td_rate_take(uint64_t *full_at_ns, uint64_t interval_ns, uint64_t now_ns)
-{
-	uint64_t full_at = (*full_at_ns > now_ns ? *full_at_ns : now_ns) + interval_ns;
-
-	if (full_at > now_ns + 1000000000)
-		return false;
-	*full_at_ns = full_at;
-	return true;
-}
-
 struct td_source_rate;
 struct td_source_rate *td_source_rate_new(
 	const struct td_alloc *alloc, uint32_t entries, const uint64_t key[2]);

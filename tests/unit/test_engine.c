@@ -15,11 +15,6 @@ struct env {
 	struct td_flow west, stranger;
 };
 
-static void few_calls_a_second(struct td_policy_conf *conf)
-{
-	conf->max_cps = 3;
-}
-
 static void slow_sources(struct td_policy_conf *conf)
 {
 	conf->source_cps = 5;
@@ -368,33 +363,6 @@ static void a_flood_touches_nobody_else(void **state)
 	td_policy_free(policy);
 }
 
-// limits.cps and one more: 503 with a row; a third of a second later there is room again. Emergency calls do not ask.
-static void calls_a_second_are_limited(void **state)
-{
-	static const char *const uris[] = { TO_US, TO_US, TO_US, TO_US, "urn:service:sos", TO_US };
-	struct env *env = *state;
-	struct td_policy *policy = fake_policy(few_calls_a_second);
-
-	td_engine_set_policy(env->engine, policy);
-	env->host.route_answer = TD_REFUSED;
-	for (unsigned i = 0; i < 6; i++) {
-		char text[1024];
-		snprintf(text, sizeof(text), "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKi%u\r\n"
-			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: cps%u\r\nCSeq: 1 INVITE\r\n"
-			"Contact: <sip:1@10.0.1.1>\r\n\r\n", uris[i], i, i);
-		if (i == 5)
-			fake_advance(&env->host, env->engine, 334);
-		const struct fake_sent *sent = ask(env, &env->west, text);
-		assert_true(fake_starts(sent, i == 3 ? "SIP/2.0 503 " : "SIP/2.0 404 "));
-		assert_string_equal(fake_header(sent, "Retry-After"), i == 3 ? "5" : "");
-	}
-	assert_int_equal(count(env, TD_C_SIP_CPS), 1);
-	assert_int_equal(env->host.n_ends, 6);
-	fake_advance(&env->host, env->engine, 32000);
-	td_engine_set_policy(env->engine, env->policy);
-	td_policy_free(policy);
-}
-
 static void no_buffer_is_counted(void **state)
 {
 	struct env *env = *state;
@@ -475,7 +443,6 @@ int main(void)
 		WITH_ENGINE(too_big_is_513),
 		WITH_ENGINE(without_policy_503),
 		WITH_ENGINE(a_flood_touches_nobody_else),
-		WITH_ENGINE(calls_a_second_are_limited),
 		WITH_ENGINE(no_buffer_is_counted),
 		cmocka_unit_test(start_without_memory),
 		cmocka_unit_test(senseless_limits_are_refused),
