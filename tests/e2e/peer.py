@@ -6,14 +6,17 @@ It writes headers in random order, in compact or long form, folded where that is
 must not cross the switch; checks every RTP byte it receives; scans every byte that arrives for the other side's canaries.
 
 usage: peer.py '{"role": "caller" | "callee", "ip": …, "switch": …, "calls": N, "packets": N, "seed": N, …}'
-Prints "ready", works until its calls are done or "timeout_s" is over, prints one JSON report.
+Prints "ready", works until its calls are done or "timeout_s" is over, prints one JSON report whose times are of
+CLOCK_MONOTONIC. SIGTERM: no further call; a caller ends with the last one it has, a callee now.
 """
+import contextlib
 import hashlib
 import heapq
 import json
 import random
 import re
 import selectors
+import signal
 import socket
 import struct
 import sys
@@ -73,8 +76,8 @@ class Call:
         self.seen = set()
         self.cseq = 1
         self.last = b""
-        self.tries = 0
         self.rtp = None
+        self.entry = None
 
 
 class Peer:
@@ -100,6 +103,7 @@ class Peer:
         self.faults = []
         self.leaks = []
         self.log = []
+        self.ending = False
 
     # --- writing ----------------------------------------------------------------------------------------------------------
 
@@ -139,7 +143,11 @@ class Peer:
             f"a=x-canary:{c}", "a=ptime:20", "a=sendrecv"))
 
     def send(self, data):
-        self.sip.sendto(data, tuple(self.o["switch"]))
+        self.send_from(self.sip, data, tuple(self.o["switch"]))
+
+    def send_from(self, one, data, to):
+        with contextlib.suppress(OSError):  # a tap that is gone takes its addresses along: a packet is lost
+            one.sendto(data, to)
 
     def after(self, delay, what, *args):
         self.serial += 1
@@ -154,7 +162,12 @@ class Peer:
 
     # --- media --------------------------------------------------------------------------------------------------------------
 
-    def open_rtp(self, call):
+    def open_rtp(self, call, before=None):
+        """before: the same call of an earlier boot of the switch, whose port is taken over."""
+        if before:
+            before.state = "done"
+            self.selector.unregister(before.rtp)
+            before.rtp.close()
         call.rtp = socket.socket(self.family, socket.SOCK_DGRAM)
         call.rtp.bind((self.o["ip"], self.o.get("rtp_base", 20000) + 2 * call.index))
         call.rtp.setblocking(False)
@@ -164,7 +177,7 @@ class Peer:
         if call.state != "up" or n >= self.o["packets"]:
             return
         header = RTP_HEADER.pack(0x80, 8 | (0x80 if n == 0 else 0), (call.index * 7 + n) & 0xffff, n * 160, 0x1000 + call.index)
-        call.rtp.sendto(header + payload(self.o["seed"], call.index, self.mine, n), call.remote_media)
+        self.send_from(call.rtp, header + payload(self.o["seed"], call.index, self.mine, n), call.remote_media)
         call.sent += 1
         self.after(self.o.get("interval_s", 0.02), self.talk, call, n + 1)
 
@@ -188,6 +201,8 @@ class Peer:
     # --- the caller ---------------------------------------------------------------------------------------------------------
 
     def start_call(self, index):
+        if self.ending:
+            return
         call = self.calls[index] = Call(index)
         self.open_rtp(call)
         call.id = f"{self.canary}-{index}-{self.rng.random()}@{self.o['ip']}"
@@ -227,6 +242,7 @@ class Peer:
         elif message.method == "BYE" and message.status >= 200 and call.state == "leaving":
             if message.status != 200:
                 self.faults.append(f"BYE of call {call.index}: {message.start}")
+            call.entry["ended_at"], call.entry["end_status"] = time.monotonic(), message.status
             self.finish(call)
 
     def final_of_invite(self, call, message):
@@ -250,7 +266,8 @@ class Peer:
             if not call.remote_media:
                 self.faults.append(f"call {call.index}: a 200 without media")
                 call.remote_media = tuple(self.o["switch"])
-            self.log.append({"call": call.index, "call_id": call.id, "status": message.status})
+            call.entry = {"call": call.index, "call_id": call.id, "status": message.status, "answered_at": time.monotonic()}
+            self.log.append(call.entry)
             self.after(0.1, self.talk, call)
             self.after(0.6 + self.o["packets"] * self.o.get("interval_s", 0.02) + self.o.get("hold_s", 0), self.hang_up, call)
         self.serial += 1
@@ -261,6 +278,7 @@ class Peer:
         if call.state != "up":
             return
         call.state = "leaving"
+        call.entry["leaves_at"] = time.monotonic()
         data = self.write(f"BYE {call.target} SIP/2.0",
                           self.request_headers(call, "BYE", 2, f"z9hG4bKbye{self.canary}{call.index}") + self.canaries()
                           + [("Max-Forwards", "70")])
@@ -287,17 +305,20 @@ class Peer:
         elif message.method == "BYE":
             self.hear(call)
             call.state = "done"
+            call.entry.setdefault("ended_at", time.monotonic())
             self.send(self.reply(message, call, 200, "OK"))
 
     def answer(self, message):
         digits = re.sub(r"\D", "", message.start.split()[1].split("@")[0])
         call = Call(int(digits[-6:]))
-        if call.index in self.calls:
+        before = self.calls.get(call.index)
+        if before:
             self.faults.append(f"call {call.index} came twice")
         self.calls[call.index] = self.by_id[message.get("call-id")] = call
         call.id, call.tag = message.get("call-id"), f"{self.canary}{call.index}"
-        self.log.append({"call": call.index, "call_id": call.id, "status": 200})
-        self.open_rtp(call)
+        call.entry = {"call": call.index, "call_id": call.id, "status": 200}
+        self.log.append(call.entry)
+        self.open_rtp(call, before)
         call.remote_media = message.media()
         if call.remote_media is None:
             self.faults.append(f"call {call.index}: an INVITE without media")
@@ -309,6 +330,7 @@ class Peer:
 
     def accept(self, message, call):
         call.state = "answered"
+        call.entry["answered_at"] = time.monotonic()
         call.last = self.reply(message, call, 200, "OK", self.sdp(call))
         self.repeat(call, "answered", call.last)
 
@@ -343,9 +365,14 @@ class Peer:
                 self.request(message)
 
     def done(self):
-        return len(self.calls) >= self.o["calls"] and all(c.state == "done" for c in self.calls.values())
+        return self.ending and not self.caller or len(self.calls) >= self.o["calls"] and all(c.state == "done" for c in self.calls.values())
+
+    def told_to_end(self, *_):
+        self.ending = True
+        self.o["calls"] = min(self.o["calls"], len(self.calls))
 
     def run(self):
+        signal.signal(signal.SIGTERM, self.told_to_end)
         print("ready", flush=True)
         if self.caller:
             for i in range(self.o["calls"]):

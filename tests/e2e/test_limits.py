@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Each limit and one more: the documented code and counter, and a call that runs beside it loses no packet."""
 import re
+import time
 
 import pytest
 
@@ -130,6 +131,36 @@ def test_rate_of_a_trunk_inbound(switch, b):
 def test_rate_of_a_trunk_outbound(switch, a):
     with Raw(switch, "b", ip="10.0.2.3") as out:
         second_within_a_second(switch, a, out, "802")
+
+
+@pytest.mark.switch("limited")
+def test_rate_of_the_switch(switch, a, b):
+    """limits.cps is one, however many workers share the calls; emergency calls do not ask."""
+    good = switch.conf.read_text()
+    switch.conf.write_text(good.replace("cps = 1000;", "cps = 3;"))
+    switch.ctl("reload")
+    before, rows, n = switch.counters()["sip.limit_cps"], len(switch.rows()), 12
+    uri, began, outcome = f"sip:4420@{a.switch[0]}", time.monotonic(), {}
+    branches = {f"rate-{i}": a.request("INVITE", f"rate-{i}", f"<{uri}>", uri, body=a.sdp()) for i in range(n)}
+    while len(outcome) < n:
+        invite = b.receive(0.01)
+        if invite and invite.method == "INVITE":
+            b.reply(invite, 486)
+        answer = a.receive(0.01)
+        if answer and answer.status >= 300:
+            call_id = answer.get("call-id")
+            a.request("ACK", call_id, answer.get("to"), uri, branch=branches[call_id])
+            assert answer.status == 486 or answer.get("retry-after").isdigit()
+            outcome[call_id] = answer.status
+        assert time.monotonic() - began < 10, outcome
+    passed = list(outcome.values()).count(486)
+    assert 3 <= passed <= 3 + 3 * (time.monotonic() - began) and passed < n
+    assert list(outcome.values()).count(503) == n - passed == switch.counters()["sip.limit_cps"] - before
+    emergency(a, b)
+    switch.conf.write_text(good)
+    switch.ctl("reload")
+    until(lambda: len(switch.rows()) == rows + n + 1, what="a row of each")
+    assert sorted(r["sip_code"] for r in switch.rows()[rows:]) == sorted([*outcome.values(), 486])
 
 
 @pytest.mark.switch("limited")
