@@ -140,6 +140,7 @@ enum ctl_status ctl_show(struct ctl *ctl);
 enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tandem__Frame *request);
 extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ctl_view_calls,
 	ctl_view_call, ctl_view_counters, ctl_view_version;
+extern const struct ctl_view ctl_view_stats; // ctl_stats.c
 
 // --- ctl_actions.c ---
 

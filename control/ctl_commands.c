@@ -22,6 +22,8 @@ const struct ctl_command ctl_commands[] = {
 		.help = "one call and its media legs"),
 	VIEW("show counters", ctl_view_counters, .options = "--per-core --all",
 		.help = "named outcomes that are not zero, or all"),
+	VIEW("show stats", ctl_view_stats,
+		.help = "SIP messages, calls by result, histograms, pools, journal"),
 	VIEW("show version", ctl_view_version, .help = "of everything that runs"),
 	{ "hangup", .args = "ID", ONE_ARG, .complete = CTL_CALLS, .run = ctl_hangup,
 		.help = "end a call on both sides" },

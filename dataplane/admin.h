@@ -5,6 +5,7 @@
 
 #include "dataplane/command.h"
 #include "dataplane/drain.h"
+#include "dataplane/journal_thread.h"
 #include "dataplane/mgmt.h"
 #include "dataplane/policy_apply.h"
 #include "dataplane/stats.h"
@@ -17,6 +18,7 @@ struct td_admin {
 	struct td_policy_apply *policy;
 	struct td_drain *drain;
 	struct td_stats *stats;
+	const struct td_journal *journal;
 };
 
 // Opens run_dir/dataplane.sock. 0 or -errno.
@@ -30,4 +32,6 @@ void td_mgmt_show(
 	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const Tandem__Show *show);
 // The next piece of a table that takes more than one turn.
 void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn);
+// mgmt_stats.c
+void td_mgmt_show_stats(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id);
 void td_mgmt_show_calls(struct td_mgmt_conn *conn, const struct td_command *answer);

@@ -131,7 +131,8 @@ static int main_start(
 	td_policy_apply_init(&m->policy, m->dp, codec);
 	m->drain.dp = m->dp;
 	m->admin = (struct td_admin){
-		.dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats
+		.dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats,
+		.journal = &m->s->journal,
 	};
 	int rc = td_stats_init(&m->stats, m->dp);
 	if (rc == 0)

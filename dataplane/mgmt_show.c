@@ -298,6 +298,9 @@ void td_mgmt_show(
 	case TANDEM__TABLE__VERSION:
 		show_version(conn, id);
 		break;
+	case TANDEM__TABLE__STATS:
+		td_mgmt_show_stats(admin, conn, id);
+		break;
 	case TANDEM__TABLE__TRUNKS:
 		job_begin(admin, conn, id, TD_JOB_TRUNKS, "");
 		break;

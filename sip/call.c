@@ -61,6 +61,11 @@ void td_calls_destroy(struct td_calls *calls)
 	alloc->free(alloc->ctx, calls);
 }
 
+void td_calls_pool(const struct td_calls *calls, struct td_pool_view *out)
+{
+	*out = (struct td_pool_view){ "calls", td_pool_used(&calls->pool), calls->pool.capacity };
+}
+
 uint32_t td_calls_busy(const struct td_calls *calls)
 {
 	return td_pool_used(&calls->pool);
@@ -77,6 +82,8 @@ struct td_call *call_new(struct td_engine *engine)
 	call->a.dialog.branch = TD_CALL_TAG_A;
 	call->sequence = ++calls->sequence;
 	call->start_us = td_engine_wall_us(engine);
+	call->start_ms = (uint32_t)td_engine_now_ms(engine);
+	engine->traffic.offered++;
 	calls->active++;
 	td_engine_count(engine, TD_C_CALL_STARTED);
 	return call;

@@ -19,6 +19,7 @@ struct td_calls *td_calls_create(
 void td_calls_destroy(struct td_calls *calls);
 // Calls that still hold memory.
 uint32_t td_calls_busy(const struct td_calls *calls);
+void td_calls_pool(const struct td_calls *calls, struct td_pool_view *out);
 
 // A request that no transaction absorbed and that has no To-tag: INVITE. The engine has checked
 // source and rate; trunk_in is the ingress trunk.

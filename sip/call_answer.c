@@ -57,6 +57,8 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 		if (other != attempt)
 			attempt_give_up(other, 487, CAUSE_NORMAL, (struct td_span){ 0 });
 	call->state = CALL_ANSWERED;
+	if (call->ring_us == 0)
+		call_dialled(call);
 	call->answer_us = td_engine_wall_us(engine);
 	call->answer_ns = engine->now_ns;
 	memcpy(call->codec, attempt->b.media->sdp.codec, sizeof(call->codec));

@@ -125,6 +125,15 @@ static void put_number(struct td_writer *out, const char *key, uint64_t value)
 	td_put_uint(out, value);
 }
 
+static void call_measure(struct td_traffic *traffic, const struct td_cdr *cdr)
+{
+	bool answered = cdr->answer_us != 0;
+
+	traffic->results[td_call_result_of(answered, cdr->sip_code)]++;
+	if (answered)
+		td_traffic_observe(traffic, TD_HISTOGRAM_CALL_DURATION, cdr->duration_us);
+}
+
 static void cdr_emit(struct td_engine *engine, const struct td_cdr *cdr)
 {
 	static const char *const sides[] = {
@@ -135,6 +144,7 @@ static void cdr_emit(struct td_engine *engine, const struct td_cdr *cdr)
 	char text[512];
 	struct td_writer out = { text, text, text + sizeof(text), false };
 
+	call_measure(&engine->traffic, cdr);
 	engine->conf.ops->cdr_end(engine->conf.host, cdr);
 	td_put_lit(&out, "call.end");
 	put_pair(&out, "id", cdr->id);
@@ -182,6 +192,7 @@ void call_cdr_refused(
 		.complete = 1,
 	};
 
+	engine->traffic.offered++;
 	call_id_text(engine, ++engine->calls->sequence, cdr.id);
 	td_span_cstr(core->call_id, cdr.call_id_a, sizeof(cdr.call_id_a));
 	call_number(&core->from.uri, cdr.from_number);

@@ -226,6 +226,18 @@ static void stats_add(struct td_cdr_side *sum, const struct td_leg_stats *stats)
 		sum->jitter_ms = stats->jitter_ms;
 }
 
+// A leg that heard nothing says nothing about the way to it.
+static void leg_measure(struct td_traffic *traffic, const struct td_leg_stats *stats)
+{
+	uint64_t expected = stats->rx_packets + stats->lost;
+
+	if (stats->rx_packets == 0)
+		return;
+	td_traffic_observe(traffic, TD_HISTOGRAM_RTP_LOSS,
+		(uint64_t)(1e6 * (double)stats->lost / (double)expected));
+	td_traffic_observe(traffic, TD_HISTOGRAM_RTP_JITTER, (uint64_t)(1e3 * stats->jitter_ms));
+}
+
 void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_side *stats)
 {
 	if (!side->media)
@@ -236,6 +248,7 @@ void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_s
 			continue;
 		engine->conf.ops->leg_close(engine->conf.host, side->media->legs[i].id, &leg);
 		engine->calls->legs--;
+		leg_measure(&engine->traffic, &leg);
 		if (stats)
 			stats_add(stats, &leg);
 	}

@@ -206,6 +206,7 @@ struct td_call {
 	uint64_t sequence;
 	uint64_t start_us, ring_us, answer_us, answer_ns;
 	uint32_t invite_cseq; // A's
+	uint32_t start_ms;    // monotonic: for the post-dial delay
 	uint16_t best_status, best_cause;
 	uint16_t end_cause;  // Reason of a BYE that is held back
 	uint8_t state;       // enum call_state
@@ -392,7 +393,8 @@ void early_rx(struct td_attempt *attempt, struct td_fork *fork, enum call_side_i
 	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core);
 
 // --- call_ring.c
-uint8_t call_a_branch(struct td_call *call);             // a fresh A-side tag
+uint8_t call_a_branch(struct td_call *call); // a fresh A-side tag
+void call_dialled(struct td_call *call);     // A is about to hear its first ringing, or the answer
 void attempt_provisional(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core);
 

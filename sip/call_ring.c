@@ -45,6 +45,14 @@ static void attempt_tried(struct td_attempt *attempt)
 	attempt->tried = true;
 }
 
+void call_dialled(struct td_call *call)
+{
+	uint32_t ms = (uint32_t)td_engine_now_ms(call->engine) - call->start_ms;
+
+	td_traffic_observe(
+		&call->engine->traffic, TD_HISTOGRAM_POST_DIAL_DELAY, (uint64_t)ms * 1000);
+}
+
 void attempt_provisional(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
@@ -69,6 +77,8 @@ void attempt_provisional(
 	if (call_respond_a(call, msg->status, fork->branch, call_written(&headers), sdp) != 0)
 		return;
 	call->state = CALL_RINGING;
-	if (call->ring_us == 0)
+	if (call->ring_us == 0) {
+		call_dialled(call);
 		call->ring_us = td_engine_wall_us(call->engine);
+	}
 }

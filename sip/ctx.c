@@ -40,7 +40,7 @@ static int ctx_keep_text(struct td_engine *e, struct td_ctx *ctx, const struct t
 // transaction at the next tick.
 static void ctx_send(struct td_engine *e, struct td_ctx *ctx, struct td_buf *buf)
 {
-	int rc = message_send(e, &ctx->flow, buf, true);
+	int rc = message_send(e, &ctx->flow, buf, ctx->method, 0);
 
 	if (rc == 0 || (rc == -ENOBUFS && !ctx->flow.reliable))
 		return;

@@ -118,6 +118,18 @@ uint32_t td_engine_busy(const struct td_engine *e)
 	return td_calls_busy(e->calls) + td_txn_busy(e) + e->wheel.armed;
 }
 
+const struct td_traffic *td_engine_traffic(const struct td_engine *e)
+{
+	return &e->traffic;
+}
+
+void td_engine_pools(const struct td_engine *e, struct td_pool_view *out)
+{
+	td_calls_pool(e->calls, &out[0]);
+	td_txn_pools(e, &out[1]);
+	out[4] = (struct td_pool_view){ "text_bytes", td_slab_used(e->slab), td_slab_size(e->slab) };
+}
+
 struct td_sockaddr td_engine_advertised(
 	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local)
 {

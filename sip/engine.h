@@ -10,6 +10,7 @@
 #include "include/config.h"
 #include "include/counters.h"
 #include "include/host.h"
+#include "include/traffic.h"
 
 struct td_engine;
 struct td_policy; // sip/policy.h
@@ -85,6 +86,17 @@ uint32_t td_engine_held(
 uint32_t td_engine_legs(const struct td_engine *engine); // media legs open
 uint32_t td_engine_busy(
 	const struct td_engine *engine); // calls + transactions + tombstones + timers
+
+// What passed through this engine. Written by its thread; any thread may read it, and may see it lag.
+const struct td_traffic *td_engine_traffic(const struct td_engine *engine);
+
+#define TD_ENGINE_POOLS 5
+struct td_pool_view {
+	const char *name; // "calls", "server_transactions", …
+	uint64_t used, size;
+};
+// Fills out[0, TD_ENGINE_POOLS). Any thread, as above.
+void td_engine_pools(const struct td_engine *engine, struct td_pool_view *out);
 
 struct td_call_leg_view {
 	td_leg_id leg;

@@ -38,7 +38,10 @@ struct td_engine {
 	struct td_alloc alloc;
 	struct td_msg msg; // scratch of the message being handled
 	struct td_core core;
+	struct td_traffic traffic;
 };
+
+static_assert((int)TD_M__COUNT <= TD_TRAFFIC_METHODS, "a place for each method");
 
 // Calls that are being set up at once where each takes that long: what serves them follows
 // limits.cps, not limits.calls.

@@ -263,6 +263,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 	int trunk;
 
 	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
+	td_traffic_message(&e->traffic, TD_TRAFFIC_RX, e->msg.method, 0);
 	if (good && (td_txn_rx_request(e, flow, &e->msg, &e->core) || in_dialog(e, flow)))
 		return;
 	if (is_of_refused(e, flow, good))
@@ -287,6 +288,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
 {
 	td_engine_count(e, TD_C_SIP_RX_RESPONSES);
+	td_traffic_message(&e->traffic, TD_TRAFFIC_RX, e->msg.method, e->msg.status);
 	if (len > e->conf.sip_message_bytes)
 		td_engine_count(e, TD_C_SIP_TOO_BIG);
 	if (e->msg.fault != TD_FAULT_NONE || len > e->conf.sip_message_bytes)

@@ -170,6 +170,6 @@ int td_send_ack(struct td_engine *e, const struct td_request *request)
 
 	if (rc != 0)
 		return rc;
-	message_send(e, &request->flow, &buf, true);
+	message_send(e, &request->flow, &buf, TD_M_ACK, 0);
 	return 0;
 }

@@ -22,15 +22,18 @@ int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out)
 	return 0;
 }
 
-int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, bool request)
+int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf,
+	uint8_t method, uint16_t status)
 {
 	int rc = e->conf.ops->send(e->conf.host, flow, buf);
 
-	if (rc != 0)
+	if (rc != 0) {
 		td_engine_count(e, TD_C_SIP_SEND_FAILED);
-	else
-		td_engine_count(e, request ? TD_C_SIP_TX_REQUESTS : TD_C_SIP_TX_RESPONSES);
-	return rc;
+		return rc;
+	}
+	td_engine_count(e, status == 0 ? TD_C_SIP_TX_REQUESTS : TD_C_SIP_TX_RESPONSES);
+	td_traffic_message(&e->traffic, TD_TRAFFIC_TX, method, status);
+	return 0;
 }
 
 // Copies a Via entry without its received and rport, whose values are ours to say.
@@ -296,6 +299,6 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 	rc = message_finish(e, &w, &buf);
 	if (rc != 0)
 		return rc;
-	message_send(e, flow, &buf, false);
+	message_send(e, flow, &buf, msg->method, r->status);
 	return 0;
 }

@@ -29,7 +29,7 @@ struct td_slab {
 	struct chunk *unused;
 	struct chunk *with_room[N_CLASSES];
 	uint32_t per_chunk[N_CLASSES];
-	size_t used_bytes;
+	size_t used_bytes, arena_bytes;
 };
 
 static uint32_t class_bytes(unsigned class)
@@ -75,6 +75,7 @@ struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes)
 	if (!slab)
 		return NULL;
 	memset(slab, 0, head_bytes);
+	slab->arena_bytes = n_chunks << CHUNK_BITS;
 	slab->chunks = (struct chunk *)(slab + 1);
 	char *arena = (char *)(slab->chunks + n_chunks);
 	slab->arena = arena + (LINE - (uintptr_t)arena % LINE) % LINE;
@@ -161,6 +162,11 @@ struct td_span td_slab_dup(struct td_slab *slab, struct td_span text)
 	if (text.len > 0)
 		memcpy(copy, text.ptr, text.len);
 	return td_span(copy, text.len);
+}
+
+size_t td_slab_size(const struct td_slab *slab)
+{
+	return slab->arena_bytes;
 }
 
 size_t td_slab_used(const struct td_slab *slab)

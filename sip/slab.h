@@ -19,3 +19,4 @@ char *td_slab_get(struct td_slab *slab, uint32_t len);
 void td_slab_put(struct td_slab *slab, char *block);                   // NULL is fine
 struct td_span td_slab_dup(struct td_slab *slab, struct td_span text); // ptr NULL: empty
 size_t td_slab_used(const struct td_slab *slab); // bytes in blocks that are lent
+size_t td_slab_size(const struct td_slab *slab); // bytes of the arena

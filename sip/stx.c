@@ -53,6 +53,7 @@ struct td_stx *td_stx_new(struct td_engine *e, const struct td_flow *flow, const
 	stx->user = user;
 	stx->user_data = user_data;
 	stx->flow = *flow;
+	stx->method = msg->method;
 	stx->invite = msg->method == TD_M_INVITE;
 	stx->takes_tag = response_takes_tag(msg, core);
 	stx->retransmit.expired = stx_retransmit_expired;
@@ -188,7 +189,7 @@ int td_stx_respond(struct td_engine *e, struct td_stx *stx, const struct td_resp
 			e->conf.ops->buf_put(e->conf.host, &buf);
 			return rc;
 		}
-		message_send(e, &stx->flow, &buf, false);
+		message_send(e, &stx->flow, &buf, stx->method, r->status);
 	} else {
 		td_slab_put(e->slab, stx->copy);
 		stx->copy = NULL;
@@ -221,7 +222,7 @@ int stx_repeat(struct td_engine *e, struct td_stx *stx)
 	if (rc != 0)
 		return rc;
 	td_engine_count(e, TD_C_SIP_RETRANSMITTED);
-	message_send(e, &stx->flow, &buf, false);
+	message_send(e, &stx->flow, &buf, stx->method, stx->status);
 	return 0;
 }
 

@@ -154,4 +154,6 @@ bool td_txn_merged(
 // May a new call begin? An eighth of the transactions is kept for what goes on inside the calls
 // that stand.
 bool td_txn_has_room(const struct td_engine *engine);
+// Fills out[0, 3): server and client transactions, tombstones.
+void td_txn_pools(const struct td_engine *engine, struct td_pool_view *out);
 uint32_t td_txn_busy(const struct td_engine *engine); // transactions and tombstones alive

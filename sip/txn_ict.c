@@ -134,7 +134,7 @@ static void ict_ack(struct td_engine *e, struct td_ctx *ctx, const struct td_msg
 	struct td_buf buf;
 
 	if (request_write_ack(e, ctx, response, &buf) == 0)
-		message_send(e, &ctx->flow, &buf, true);
+		message_send(e, &ctx->flow, &buf, TD_M_ACK, 0);
 }
 
 static void tell(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,

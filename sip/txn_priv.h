@@ -91,6 +91,7 @@ struct td_stx {
 	struct td_flow flow;
 	uint16_t status; // of the last response, 0: none
 	uint8_t state;   // enum stx_state
+	uint8_t method;  // enum td_method
 	bool invite, takes_tag, cancelled;
 	uint8_t tag_len;
 	char tag[TD_TAG_MAX];
@@ -187,8 +188,9 @@ void nict_end_due(struct td_engine *e, struct td_ctx *ctx);
 int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out);
 // The length of what was written; on overflow the buffer goes back: 0 or -EMSGSIZE.
 int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf);
-// Sends and counts; what td_host_ops.send() returned.
-int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, bool request);
+// Sends and counts; what td_host_ops.send() returned. status 0: a request.
+int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, uint8_t method,
+	uint16_t status);
 
 int response_head_copy(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, struct response_head *out); // 0 or -ENOBUFS

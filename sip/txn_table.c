@@ -349,6 +349,18 @@ bool td_txn_has_room(const struct td_engine *e)
 	return pool_has_room(&e->txn->stx) && pool_has_room(&e->txn->ctx);
 }
 
+void td_txn_pools(const struct td_engine *e, struct td_pool_view *out)
+{
+	const struct td_txn *txn = e->txn;
+
+	out[0] = (struct td_pool_view){ "server_transactions", td_pool_used(&txn->stx),
+		txn->stx.capacity };
+	out[1] = (struct td_pool_view){ "client_transactions", td_pool_used(&txn->ctx),
+		txn->ctx.capacity };
+	out[2] = (struct td_pool_view){ "ended_transactions", txn->n_tombstones,
+		txn->tombstone_capacity };
+}
+
 uint32_t td_txn_busy(const struct td_engine *e)
 {
 	return td_pool_used(&e->txn->stx) + td_pool_used(&e->txn->ctx) + e->txn->n_tombstones;
