@@ -155,7 +155,7 @@ static void trunk_send(
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
-	const struct td_trunk_counts *counts =
+	const struct td_shared_count *counts =
 		td_trunk_state_counts(admin->dp->trunks, trunk->slot);
 
 	item.row_case = TANDEM__ITEM__ROW_TRUNK;

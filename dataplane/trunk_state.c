@@ -10,11 +10,15 @@
 #define N_SLOTS                                                                                    \
 	(2 * TD_TRUNKS_MAX) // a reload may replace every trunk while the old ones still have calls
 #define N_BUCKETS (2 * N_SLOTS)
-#define SECOND_NS 1000000000ull
+
+// On lines of its own.
+struct trunk_count {
+	struct td_shared_count c __attribute__((aligned(64)));
+};
 
 struct td_trunk_state {
-	struct td_trunk_counts counts[N_SLOTS];
-	struct td_trunk_counts whole;     // the switch's own limits
+	struct trunk_count counts[N_SLOTS];
+	struct trunk_count whole;         // the switch's own limits
 	char names[N_SLOTS][TD_NAME_LEN]; // empty: free
 	uint32_t buckets[N_BUCKETS];      // slot + 1, linear probing
 	uint32_t next;                    // where the search for a free slot goes on
@@ -63,8 +67,8 @@ uint32_t td_trunk_state_slot(struct td_trunk_state *state, const char *name)
 		if (state->names[slot][0] != '\0')
 			continue;
 		strncpy(state->names[slot], name, TD_NAME_LEN - 1);
-		atomic_store_explicit(&state->counts[slot].arrival_ns, 0, memory_order_relaxed);
-		atomic_store_explicit(&state->counts[slot].accepted, 0, memory_order_relaxed);
+		atomic_store_explicit(&state->counts[slot].c.arrival_ns, 0, memory_order_relaxed);
+		atomic_store_explicit(&state->counts[slot].c.accepted, 0, memory_order_relaxed);
 		*bucket = slot + 1;
 		state->next = slot + 1;
 		return slot;
@@ -77,7 +81,7 @@ void td_trunk_state_sweep(
 {
 	for (uint32_t slot = 0; slot < N_SLOTS; slot++)
 		if (state->names[slot][0] != '\0' && !wanted(ctx, state->names[slot]) &&
-			atomic_load_explicit(&state->counts[slot].calls, memory_order_relaxed) == 0)
+			atomic_load_explicit(&state->counts[slot].c.calls, memory_order_relaxed) == 0)
 			memset(state->names[slot], 0, TD_NAME_LEN);
 	memset(state->buckets, 0, sizeof(state->buckets));
 	for (uint32_t slot = 0; slot < N_SLOTS; slot++)
@@ -85,61 +89,10 @@ void td_trunk_state_sweep(
 			*bucket_of(state, state->names[slot]) = slot + 1;
 }
 
-const struct td_trunk_counts *td_trunk_state_counts(
+const struct td_shared_count *td_trunk_state_counts(
 	const struct td_trunk_state *state, uint32_t slot)
 {
-	return slot < N_SLOTS ? &state->counts[slot] : NULL;
-}
-
-static bool calls_acquire(struct td_trunk_counts *c, uint32_t max_calls)
-{
-	uint32_t calls = atomic_load_explicit(&c->calls, memory_order_relaxed);
-
-	do {
-		if (max_calls > 0 && calls >= max_calls)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&c->calls, &calls, calls + 1, memory_order_relaxed, memory_order_relaxed));
-	return true;
-}
-
-static uint32_t interval_ns(struct td_trunk_counts *c, uint32_t max_cps)
-{
-	uint64_t rate = atomic_load_explicit(&c->rate, memory_order_relaxed);
-
-	if (rate >> 32 != max_cps) { // once for each change of the limit
-		rate = (uint64_t)max_cps << 32 | SECOND_NS / max_cps;
-		atomic_store_explicit(&c->rate, rate, memory_order_relaxed);
-	}
-	return (uint32_t)rate;
-}
-
-// Generic cell rate: a full bucket lets one second's worth through at once.
-static bool rate_acquire(struct td_trunk_counts *c, uint32_t max_cps, uint64_t now_ns)
-{
-	uint64_t interval = interval_ns(c, max_cps);
-	uint64_t arrival = atomic_load_explicit(&c->arrival_ns, memory_order_relaxed), next;
-
-	do {
-		next = (arrival > now_ns ? arrival : now_ns) + interval;
-		if (next - now_ns > SECOND_NS)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&c->arrival_ns, &arrival, next, memory_order_relaxed, memory_order_relaxed));
-	return true;
-}
-
-static int counts_acquire(
-	struct td_trunk_counts *c, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
-{
-	if (!calls_acquire(c, max_calls))
-		return -EDQUOT;
-	if (max_cps > 0 && !rate_acquire(c, max_cps, now_ns)) {
-		atomic_fetch_sub_explicit(&c->calls, 1, memory_order_relaxed);
-		return -EAGAIN;
-	}
-	atomic_fetch_add_explicit(&c->accepted, 1, memory_order_relaxed);
-	return 0;
+	return slot < N_SLOTS ? &state->counts[slot].c : NULL;
 }
 
 int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_calls,
@@ -147,22 +100,22 @@ int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_c
 {
 	if (slot >= N_SLOTS)
 		return -EDQUOT;
-	return counts_acquire(&state->counts[slot], max_calls, max_cps, now_ns);
+	return td_shared_acquire(&state->counts[slot].c, max_calls, max_cps, now_ns);
 }
 
 int td_trunk_whole_acquire(
 	struct td_trunk_state *state, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
 {
-	return counts_acquire(&state->whole, max_calls, max_cps, now_ns);
+	return td_shared_acquire(&state->whole.c, max_calls, max_cps, now_ns);
 }
 
 void td_trunk_whole_release(struct td_trunk_state *state)
 {
-	atomic_fetch_sub_explicit(&state->whole.calls, 1, memory_order_relaxed);
+	td_shared_release(&state->whole.c);
 }
 
 void td_trunk_release(struct td_trunk_state *state, uint32_t slot)
 {
 	if (slot < N_SLOTS)
-		atomic_fetch_sub_explicit(&state->counts[slot].calls, 1, memory_order_relaxed);
+		td_shared_release(&state->counts[slot].c);
 }

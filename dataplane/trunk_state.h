@@ -7,21 +7,12 @@
 // anybody's. Memory comes once.
 #pragma once
 
-#include <stdatomic.h>
+#include "sip/shared_count.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #define TD_TRUNK_SLOT_NONE UINT32_MAX
-
-struct td_trunk_counts {
-	_Atomic uint32_t calls __attribute__((aligned(64)));
-	// Theoretical arrival time of the next INVITE (ns) of a bucket that holds one second's
-	// worth.
-	_Atomic uint64_t arrival_ns __attribute__((aligned(64)));
-	_Atomic uint64_t rate; // calls per second << 32 | ns between two; so that nobody divides in
-			       // the way of a call
-	_Atomic uint64_t accepted; // INVITEs in its life, for show trunks
-};
 
 struct td_trunk_state;
 struct td_trunk_state *td_trunk_state_new(void); // NULL: ENOMEM
@@ -35,7 +26,7 @@ uint32_t td_trunk_state_slot(struct td_trunk_state *state, const char *name);
 // older policy.
 void td_trunk_state_sweep(
 	struct td_trunk_state *state, bool (*wanted)(void *ctx, const char *name), void *ctx);
-const struct td_trunk_counts *td_trunk_state_counts(
+const struct td_shared_count *td_trunk_state_counts(
 	const struct td_trunk_state *state, uint32_t slot); // NULL: none
 
 // --- workers ---

@@ -94,6 +94,14 @@
 	X(SIP_NO_MEMORY,        "sip.no_memory",           INFO) \
 	X(SIP_NO_MEDIA_PORT,    "sip.no_media_port",       INFO) \
 	X(SIP_SEND_FAILED,      "sip.send_failed",         INFO) \
+	X(AUTH_PASSED,          "auth.passed",             INFO) \
+	X(AUTH_CHALLENGED,      "auth.challenged",         INFO) \
+	X(AUTH_STALE,           "auth.stale",              INFO) \
+	X(AUTH_REPLAYED,        "auth.replayed",           INFO) \
+	X(AUTH_REPEATED,        "auth.repeated",           INFO) \
+	X(AUTH_FORBIDDEN,       "auth.forbidden",          INFO) \
+	X(AUTH_PENALTY,         "auth.penalty",            INFO) \
+	X(AUTH_BAD,             "auth.bad",                INFO) \
 	X(CALL_STARTED,         "call.started",            INFO) \
 	X(CALL_ANSWERED,        "call.answered",           INFO) \
 	X(CALL_ENDED,           "call.ended",              INFO) \

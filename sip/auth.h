@@ -7,6 +7,13 @@
 
 #include "sip/core.h"
 #include "sip/engine.h"
+#include "sip/pool.h"
+
+struct td_auth; // nonces and penalties of one engine
+// For so many registrations of this engine. NULL: ENOMEM.
+struct td_auth *td_auth_create(
+	struct td_engine *engine, const struct td_alloc *alloc, uint32_t registrations);
+void td_auth_destroy(struct td_auth *auth, const struct td_alloc *alloc); // NULL is fine
 
 enum td_auth_verdict {
 	TD_AUTH_PASSED,    // *subscriber is who it says

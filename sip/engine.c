@@ -46,6 +46,11 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 	e->source_rate = td_source_rate_new(&e->alloc, SOURCES, e->keys.hash);
 	if (!e->slab || !e->source_rate)
 		return -ENOMEM;
+	if (conf->max_registrations > 0 && conf->subscribers) {
+		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
+		if (!e->auth)
+			return -ENOMEM;
+	}
 	e->txn = td_txn_create(e, conf);
 	if (e->txn)
 		e->calls = td_calls_create(e, conf);
@@ -85,6 +90,7 @@ void td_engine_free(struct td_engine *e)
 
 	td_calls_destroy(e->calls);
 	td_txn_destroy(e->txn);
+	td_auth_destroy(e->auth, &alloc);
 	td_source_rate_free(e->source_rate, &alloc);
 	td_slab_free_all(e->slab, &alloc);
 	alloc.free(alloc.ctx, e);

@@ -13,7 +13,8 @@
 #include "include/traffic.h"
 
 struct td_engine;
-struct td_policy; // sip/policy.h
+struct td_policy;      // sip/policy.h
+struct td_subscribers; // sip/subscribers.h
 
 // The realm as the engine sees it; index = td_flow.realm.
 struct td_engine_realm {
@@ -23,6 +24,7 @@ struct td_engine_realm {
 	struct td_realm_address addresses[TD_REALM_ADDRS_MAX];
 	uint8_t n_listeners;
 	struct td_listener_conf listeners[TD_REALM_LISTENERS_MAX];
+	struct td_registrar_conf registrar; // n_domains 0: there is none
 };
 
 struct td_engine_conf {
@@ -48,6 +50,10 @@ struct td_engine_conf {
 
 	uint16_t n_realms;
 	const struct td_engine_realm *realms; // borrowed, outlives the engine
+
+	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
+	bool location_sync;         // a 200 to REGISTER waits for bindings_write()
+	const struct td_subscribers *subscribers; // borrowed, outlives the engine; or NULL
 };
 
 // NULL and errno ENOMEM or EINVAL.

@@ -3,6 +3,7 @@
 // this.
 #pragma once
 
+#include "sip/auth.h"
 #include "sip/call.h"
 #include "sip/engine.h"
 #include "sip/policy.h"
@@ -35,6 +36,7 @@ struct td_engine {
 	struct td_source_rate *source_rate;
 	struct td_txn *txn;
 	struct td_calls *calls;
+	struct td_auth *auth; // NULL: nobody registers here
 	struct td_alloc alloc;
 	struct td_msg msg; // scratch of the message being handled
 	struct td_core core;

@@ -63,9 +63,8 @@ const struct td_subscriber_entry *td_subscribers_find(
 // number: digits without '+'.
 const struct td_subscriber_entry *td_subscribers_by_number(
 	const struct td_subscribers *table, struct td_span number);
-// For operators, one at a time and in no order; *cursor 0 begins. NULL: that was the last.
-const struct td_subscriber_entry *td_subscribers_next(
-	const struct td_subscribers *table, uint64_t *cursor);
+// Was a whole push ever taken? Before that nobody is refused for not being known.
+bool td_subscribers_ready(const struct td_subscribers *table);
 
 struct td_span td_subscriber_aor(const struct td_subscriber_entry *e);
 struct td_span td_subscriber_plan(const struct td_subscriber_entry *e);

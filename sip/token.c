@@ -129,15 +129,19 @@ static void fields_write(
 	store64(fields + 8, token->slot | (uint64_t)token->generation << 32);
 }
 
-// td_siphash() of the fields, without its loops.
-static uint64_t fields_mac(const struct td_token_keys *keys, const uint8_t fields[FIELDS])
+// td_siphash() of the fields, and of *bound behind them where there is one, without its loops.
+static inline uint64_t fields_mac(
+	const struct td_token_keys *keys, const uint8_t fields[FIELDS], const uint64_t *bound)
 {
 	uint64_t v[4];
 
 	sip_begin(v, keys->mac);
 	sip_word(v, load64(fields));
 	sip_word(v, load64(fields + 8));
-	return sip_end(v, (uint64_t)FIELDS << 56);
+	if (!bound)
+		return sip_end(v, (uint64_t)FIELDS << 56);
+	sip_word(v, *bound);
+	return sip_end(v, (uint64_t)(FIELDS + sizeof(*bound)) << 56);
 }
 
 // Hides the fields under a stream that the MAC selects, so that equal fields look alike only when
@@ -158,15 +162,15 @@ static void fields_mask(
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-void td_token_write(
-	const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN])
+static inline void token_write(const struct td_token_keys *keys, const struct td_token *token,
+	const uint64_t *bound, char dst[TD_TOKEN_LEN])
 {
 	uint8_t raw[RAW];
 
-	assert(token->worker < 64 &&
-		(token->kind == TD_TOKEN_TRANSACTION || token->kind == TD_TOKEN_DIALOG));
+	assert(token->worker < 64 && token->kind >= TD_TOKEN_TRANSACTION &&
+		token->kind <= TD_TOKEN_NONCE);
 	fields_write(keys, token, raw + MAC);
-	store64(raw, fields_mac(keys, raw + MAC));
+	store64(raw, fields_mac(keys, raw + MAC, bound));
 	fields_mask(keys, raw, raw + MAC);
 	for (unsigned i = 0, o = 0; i < RAW; i += 3, o += 4) {
 		unsigned bits = (unsigned)raw[i] << 16 | (unsigned)raw[i + 1] << 8 | raw[i + 2];
@@ -175,6 +179,18 @@ void td_token_write(
 		dst[o + 2] = base64url[bits >> 6 & 63];
 		dst[o + 3] = base64url[bits & 63];
 	}
+}
+
+void td_token_write(
+	const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN])
+{
+	token_write(keys, token, NULL, dst);
+}
+
+void td_token_write_bound(const struct td_token_keys *keys, const struct td_token *token,
+	uint64_t bound, char dst[TD_TOKEN_LEN])
+{
+	token_write(keys, token, &bound, dst);
 }
 
 // The six bits of a character plus one, 0 for what is none of base64url's.
@@ -208,7 +224,8 @@ static bool base64url_decode(const char text[TD_TOKEN_LEN], uint8_t raw[RAW])
 	return good;
 }
 
-int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out)
+static inline int token_read(const struct td_token_keys *keys, struct td_span text,
+	const uint64_t *bound, struct td_token *out)
 {
 	uint8_t raw[RAW];
 
@@ -216,7 +233,7 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 		return -EBADMSG;
 	fields_mask(keys, raw, raw + MAC);
 	// One XOR over the whole word: the time tells nothing of how many bytes were right.
-	uint64_t difference = fields_mac(keys, raw + MAC) ^ load64(raw);
+	uint64_t difference = fields_mac(keys, raw + MAC, bound) ^ load64(raw);
 	if (difference != 0)
 		return -EBADMSG;
 	uint64_t first = load64(raw + MAC), second = load64(raw + MAC + 8);
@@ -230,6 +247,17 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 		.generation = (uint32_t)(second >> 32),
 	};
 	return 0;
+}
+
+int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out)
+{
+	return token_read(keys, text, NULL, out);
+}
+
+int td_token_read_bound(const struct td_token_keys *keys, struct td_span text, uint64_t bound,
+	struct td_token *out)
+{
+	return token_read(keys, text, &bound, out);
 }
 
 int td_token_read_branch(

@@ -9,7 +9,7 @@
 #define TD_BRANCH_COOKIE "z9hG4bK" // RFC 3261 §8.1.1.7
 #define TD_BRANCH_LEN (7 + TD_TOKEN_LEN)
 
-enum td_token_kind { TD_TOKEN_TRANSACTION = 1, TD_TOKEN_DIALOG = 2 };
+enum td_token_kind { TD_TOKEN_TRANSACTION = 1, TD_TOKEN_DIALOG = 2, TD_TOKEN_NONCE = 3 };
 
 struct td_token_keys {
 	uint64_t mac[2];  // SipHash-2-4
@@ -38,5 +38,12 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 // The token in a branch parameter (with its cookie) — same returns.
 int td_token_read_branch(
 	const struct td_token_keys *keys, struct td_span branch, struct td_token *out);
+
+// The same for a token that holds only together with bound, which does not stand in it: a nonce and
+// whom it was given to.
+void td_token_write_bound(const struct td_token_keys *keys, const struct td_token *token,
+	uint64_t bound, char dst[TD_TOKEN_LEN]);
+int td_token_read_bound(const struct td_token_keys *keys, struct td_span text, uint64_t bound,
+	struct td_token *out);
 
 uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len);

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The judgement of credentials (RFC 7616 §3.4, §5; RFC 8760).
+//
+//   credentials for a domain of ours → nonce: is it good here? → penalty → subscriber → digest →
+//   nonce count
+//
+// A nonce that holds shows that its bearer receives what we send: only then is a wrong digest held
+// against (source, name), so that a forged source address locks nobody out. What does not hold is
+// called stale before any digest is looked at, so that it tells nothing of the password. Of a
+// subscriber that is not there nothing shows either: it is challenged, hashed and refused like a
+// wrong password.
+#include "sip/digest.h"
+#include "sip/engine_priv.h"
+#include "sip/hdr_auth.h"
+#include "sip/nonce.h"
+#include "sip/penalty.h"
+#include "sip/subscribers.h"
+#include "sip/writer.h"
+
+enum { PENALTIES = 16384, NONCES_SPARE = 4096 };
+
+struct td_auth {
+	struct td_nonces *nonces;
+	struct td_penalties *penalties;
+};
+
+// What one request brought.
+struct claim {
+	const struct td_registrar_conf *conf;
+	const struct td_flow *flow;
+	struct td_digest_params params;
+	enum td_digest_algorithm algorithm;
+	struct td_span aor; // in aor_text
+	char aor_text[TD_AOR_LEN];
+	struct td_token nonce;
+	uint32_t nc;
+	bool unreadable;
+};
+
+struct td_auth *td_auth_create(
+	struct td_engine *e, const struct td_alloc *alloc, uint32_t registrations)
+{
+	struct td_auth *auth = alloc->alloc(alloc->ctx, sizeof(*auth));
+
+	if (!auth)
+		return NULL;
+	auth->nonces = td_nonces_new(
+		alloc, 2 * registrations + NONCES_SPARE, &e->keys, e->conf.worker);
+	auth->penalties = td_penalties_new(alloc, PENALTIES, e->keys.hash);
+	if (auth->nonces && auth->penalties)
+		return auth;
+	td_auth_destroy(auth, alloc);
+	return NULL;
+}
+
+void td_auth_destroy(struct td_auth *auth, const struct td_alloc *alloc)
+{
+	if (!auth)
+		return;
+	td_nonces_free(auth->nonces, alloc);
+	td_penalties_free(auth->penalties, alloc);
+	alloc->free(alloc->ctx, auth);
+}
+
+// --- verdicts ---
+
+static int domain_find(const struct td_registrar_conf *conf, struct td_span name)
+{
+	for (uint8_t i = 0; i < conf->n_domains; i++)
+		if (td_span_ieq(td_span_str(conf->domains[i]), name))
+			return i;
+	return -1;
+}
+
+// The domain that is asked for: that of the sender's own address where it is one of ours.
+static struct td_span realm_to_name(const struct td_registrar_conf *conf, const struct td_core *core)
+{
+	int i = domain_find(conf, core->from.uri.host);
+
+	return td_span_str(conf->domains[i >= 0 ? i : 0]);
+}
+
+// only: the one algorithm that is offered; TD_DIGEST__COUNT: all of the realm.
+static void challenge(struct td_engine *e, const struct claim *c, const struct td_core *core,
+	bool stale, enum td_digest_algorithm only, struct td_auth_answer *out)
+{
+	struct td_writer w = { out->headers, out->headers, out->headers + sizeof(out->headers),
+		false };
+	struct td_span realm = realm_to_name(c->conf, core);
+	char nonce[TD_NONCE_LEN];
+
+	td_nonce_mint(e->auth->nonces, e->now_ns, c->flow, c->conf->nonce_any_source, nonce);
+	for (uint8_t i = 0; i < c->conf->n_algorithms; i++) {
+		enum td_digest_algorithm a = c->conf->algorithms[i];
+		if (only != TD_DIGEST__COUNT && a != only)
+			continue;
+		td_put_lit(&w, "WWW-Authenticate: Digest realm=\"");
+		td_put_span(&w, realm);
+		td_put_lit(&w, "\", nonce=\"");
+		td_put(&w, nonce, sizeof(nonce));
+		td_put_lit(&w, "\", algorithm=");
+		td_put_span(&w, td_digest_name(a));
+		td_put_lit(&w, ", qop=\"auth\"");
+		if (stale)
+			td_put_lit(&w, ", stale=true");
+		td_put_lit(&w, "\r\n");
+	}
+	out->verdict = TD_AUTH_CHALLENGE;
+	out->status = 401;
+	out->headers_len = td_writer_len(&w);
+	td_engine_count(e, stale ? TD_C_AUTH_STALE : TD_C_AUTH_CHALLENGED);
+}
+
+static void refuse(struct td_engine *e, enum td_auth_verdict verdict, uint16_t status,
+	enum td_counter counter, struct td_auth_answer *out)
+{
+	out->verdict = (uint8_t)verdict;
+	out->status = status;
+	td_engine_count(e, counter);
+}
+
+static void busy(struct td_engine *e, uint32_t seconds, struct td_auth_answer *out)
+{
+	struct td_writer w = { out->headers, out->headers, out->headers + sizeof(out->headers),
+		false };
+
+	td_put_lit(&w, "Retry-After: ");
+	td_put_uint(&w, seconds);
+	td_put_lit(&w, "\r\n");
+	out->headers_len = td_writer_len(&w);
+	refuse(e, TD_AUTH_BUSY, 503, TD_C_AUTH_PENALTY, out);
+}
+
+// --- what was brought ---
+
+static bool algorithm_offered(const struct td_registrar_conf *conf, enum td_digest_algorithm a)
+{
+	for (uint8_t i = 0; i < conf->n_algorithms; i++)
+		if (conf->algorithms[i] == a)
+			return true;
+	return false;
+}
+
+// "user@domain" of the credentials.
+static bool aor_make(struct claim *c, struct td_span domain)
+{
+	struct td_span user = c->params.username;
+
+	if (user.len == 0 || user.len + domain.len + 1 >= sizeof(c->aor_text))
+		return false;
+	memcpy(c->aor_text, user.ptr, user.len);
+	c->aor_text[user.len] = '@';
+	memcpy(c->aor_text + user.len + 1, domain.ptr, domain.len);
+	c->aor = td_span(c->aor_text, user.len + 1 + domain.len);
+	return true;
+}
+
+// Are these credentials of a kind that we asked for?
+static bool claim_fits(struct claim *c)
+{
+	struct td_digest_params *p = &c->params;
+	int domain = domain_find(c->conf, p->realm);
+
+	c->algorithm = td_digest_id(p->algorithm);
+	return domain >= 0 && algorithm_offered(c->conf, c->algorithm) && p->username.len > 0 &&
+	       td_span_ieq(p->qop, TD_SPAN("auth")) && td_nc_decode(p->nc, &c->nc) &&
+	       p->cnonce.len > 0 && aor_make(c, td_span_str(c->conf->domains[domain]));
+}
+
+static bool claim_find(const struct td_msg *msg, struct claim *c)
+{
+	for (uint8_t i = msg->first[TD_H_AUTHORIZATION]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span value = td_msg_value(msg, &msg->headers[i]);
+		if (td_digest_params_decode(value, &c->params) != 0)
+			c->unreadable = true;
+		else if (claim_fits(c))
+			return true;
+	}
+	return false;
+}
+
+// The credentials are for this request: its URI in the spelling of the sender, who may have left
+// out a port or a parameter on one side.
+static bool uri_fits(const struct claim *c, const struct td_core *core)
+{
+	struct td_uri uri;
+
+	if (td_span_eq(c->params.uri, core->uri.whole))
+		return true;
+	return td_uri_parse(c->params.uri, &uri) == 0 && td_span_eq(uri.user, core->uri.user) &&
+	       td_span_ieq(uri.host, core->uri.host);
+}
+
+static bool digest_holds(const struct claim *c, const struct td_subscriber_entry *s,
+	const struct td_msg *msg)
+{
+	static const uint8_t nobody[TD_DIGEST_BYTES_MAX];
+	const struct td_digest_ask ask = {
+		.method = msg->method_name,
+		.uri = c->params.uri,
+		.nonce = c->params.nonce,
+		.nc = c->params.nc,
+		.cnonce = c->params.cnonce,
+		.qop = c->params.qop,
+	};
+	const uint8_t *ha1 = !s ? nobody : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5 : s->ha1_sha256;
+	char hex[TD_DIGEST_HEX_MAX];
+
+	size_t len = td_digest_response(c->algorithm, ha1, &ask, hex);
+	return td_digest_equal(hex, c->params.response, len) && s && td_subscriber_enabled(s);
+}
+
+// A subscriber that was provisioned for other algorithms is asked by one of those.
+static enum td_digest_algorithm other_algorithm(
+	const struct claim *c, const struct td_subscriber_entry *s)
+{
+	uint8_t has = s ? s->flags & (TD_SUBSCRIBER_MD5 | TD_SUBSCRIBER_SHA256) : 0;
+	uint8_t asked =
+		c->algorithm == TD_DIGEST_MD5 ? TD_SUBSCRIBER_MD5 : TD_SUBSCRIBER_SHA256;
+	enum td_digest_algorithm other =
+		c->algorithm == TD_DIGEST_MD5 ? TD_DIGEST_SHA256 : TD_DIGEST_MD5;
+
+	return has == 0 || (has & asked) || !algorithm_offered(c->conf, other) ? TD_DIGEST__COUNT
+									       : other;
+}
+
+// One request as against another with the same count: what a retransmission repeats.
+static uint64_t request_hash(const struct td_engine *e, const struct td_core *core)
+{
+	const uint64_t key[2] = { e->keys.hash[0] ^ core->cseq.number, e->keys.hash[1] };
+	uint64_t branch = td_siphash(key, core->via.branch.ptr, core->via.branch.len);
+
+	return branch ^ td_siphash(key, core->call_id.ptr, core->call_id.len);
+}
+
+static void nonce_use(struct td_engine *e, const struct claim *c, const struct td_core *core,
+	const struct td_subscriber_entry *s, struct td_auth_answer *out)
+{
+	switch (td_nonce_use(e->auth->nonces, &c->nonce, c->nc, request_hash(e, core))) {
+	case TD_NONCE_REPEATED:
+		td_engine_count(e, TD_C_AUTH_REPEATED);
+		out->repeated = true;
+		break;
+	case TD_NONCE_GOOD:
+		td_engine_count(e, TD_C_AUTH_PASSED);
+		break;
+	case TD_NONCE_REPLAYED:
+		td_engine_count(e, TD_C_AUTH_REPLAYED);
+		challenge(e, c, core, true, TD_DIGEST__COUNT, out);
+		return;
+	case TD_NONCE_STALE:
+		challenge(e, c, core, true, TD_DIGEST__COUNT, out);
+		return;
+	}
+	out->verdict = TD_AUTH_PASSED;
+	out->subscriber = s;
+}
+
+void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, struct td_auth_answer *out)
+{
+	struct claim c;
+
+	c.conf = &e->conf.realms[flow->realm].registrar;
+	c.flow = flow;
+	c.unreadable = false;
+	memset(out, 0, offsetof(struct td_auth_answer, headers));
+	if (!claim_find(msg, &c)) {
+		if (c.unreadable)
+			refuse(e, TD_AUTH_BAD, 400, TD_C_AUTH_BAD, out);
+		else
+			challenge(e, &c, core, false, TD_DIGEST__COUNT, out);
+		return;
+	}
+	if (td_nonce_check(e->auth->nonces, e->now_ns, flow, c.conf->nonce_any_source,
+		    c.conf->nonce_lifetime_s, c.params.nonce, &c.nonce) != TD_NONCE_GOOD) {
+		challenge(e, &c, core, true, TD_DIGEST__COUNT, out);
+		return;
+	}
+	uint32_t wait_s = td_penalty_left(e->auth->penalties, e->now_ns, flow, c.aor);
+	if (wait_s > 0) {
+		busy(e, wait_s, out);
+		return;
+	}
+	const struct td_subscriber_entry *s = td_subscribers_find(e->conf.subscribers, c.aor);
+	enum td_digest_algorithm other = other_algorithm(&c, s);
+	if (other != TD_DIGEST__COUNT) {
+		challenge(e, &c, core, true, other, out);
+		return;
+	}
+	if (!uri_fits(&c, core) || !digest_holds(&c, s, msg)) {
+		td_penalty_failed(e->auth->penalties, e->now_ns, flow, c.aor);
+		refuse(e, TD_AUTH_FORBIDDEN, 403, TD_C_AUTH_FORBIDDEN, out);
+		return;
+	}
+	td_penalty_passed(e->auth->penalties, flow, c.aor);
+	nonce_use(e, &c, core, s, out);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/nonce.h"
+
+enum { WAYS = 4, WINDOW = 64 };
+
+#define SECOND_NS 1000000000u
+
+// Of a nonce in use, known by second and sequence.
+struct window {
+	uint32_t minted_s; // from 1; 0: free
+	uint32_t sequence;
+	uint32_t highest;  // count used
+	// Of the first of a bucket: what was minted until then and is not here was thrown out.
+	uint32_t gone_s;
+	uint64_t used; // bit i: highest − i was used
+	uint64_t last; // the request that used highest
+};
+
+static_assert(sizeof(struct window) == 32, "two to a cache line");
+
+struct td_nonces {
+	struct td_token_keys keys;
+	uint8_t worker;
+	uint32_t sequence;
+	uint32_t mask; // of buckets
+	struct window (*buckets)[WAYS];
+};
+
+struct td_nonces *td_nonces_new(const struct td_alloc *alloc, uint32_t entries,
+	const struct td_token_keys *keys, uint8_t worker)
+{
+	uint32_t n = 16;
+
+	while (n < entries / WAYS && n < 1u << 26)
+		n *= 2;
+	size_t bytes = sizeof(struct td_nonces) + 64 + n * sizeof(struct window[WAYS]);
+	struct td_nonces *nonces = alloc->alloc(alloc->ctx, bytes);
+	if (!nonces)
+		return NULL;
+	memset(nonces, 0, bytes);
+	nonces->keys = *keys;
+	nonces->worker = worker;
+	nonces->mask = n - 1;
+	char *memory = (char *)(nonces + 1);
+	nonces->buckets = (void *)(memory + (64 - (uintptr_t)memory % 64) % 64);
+	return nonces;
+}
+
+void td_nonces_free(struct td_nonces *nonces, const struct td_alloc *alloc)
+{
+	if (nonces)
+		alloc->free(alloc->ctx, nonces);
+}
+
+// Whom a nonce was given to: the address, not the port, which a NAT may change.
+static uint64_t bound_to(const struct td_nonces *nonces, const struct td_flow *flow, bool any)
+{
+	uint8_t text[24] = { 0 };
+
+	if (any)
+		return nonces->keys.hash[0];
+	memcpy(text, flow->remote.ip, sizeof(flow->remote.ip));
+	text[16] = flow->remote.family;
+	text[17] = (uint8_t)flow->realm;
+	text[18] = (uint8_t)(flow->realm >> 8);
+	return td_siphash(nonces->keys.hash, text, sizeof(text));
+}
+
+static uint32_t second_of(uint64_t now_ns)
+{
+	return (uint32_t)(now_ns / SECOND_NS) + 1;
+}
+
+void td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_flow *flow,
+	bool any_source, char dst[TD_NONCE_LEN])
+{
+	const struct td_token token = {
+		.kind = TD_TOKEN_NONCE,
+		.worker = nonces->worker,
+		.slot = second_of(now_ns),
+		.generation = nonces->sequence++,
+	};
+
+	td_token_write_bound(&nonces->keys, &token, bound_to(nonces, flow, any_source), dst);
+}
+
+enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t now_ns,
+	const struct td_flow *flow, bool any_source, uint32_t lifetime_s, struct td_span nonce,
+	struct td_token *out)
+{
+	uint64_t bound = bound_to(nonces, flow, any_source);
+
+	if (td_token_read_bound(&nonces->keys, nonce, bound, out) != 0 ||
+		out->kind != TD_TOKEN_NONCE || out->worker != nonces->worker)
+		return TD_NONCE_STALE;
+	return second_of(now_ns) - out->slot <= lifetime_s ? TD_NONCE_GOOD : TD_NONCE_STALE;
+}
+
+// The window's place: its own, else a free one, else that of the oldest of the bucket. NULL: it was
+// in use before and was thrown out, or nobody can tell.
+static struct window *window_of(struct window bucket[WAYS], const struct td_token *nonce)
+{
+	struct window *oldest = &bucket[0];
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		struct window *w = &bucket[i];
+		if (w->minted_s == nonce->slot && w->sequence == nonce->generation)
+			return w;
+		if (w->minted_s < oldest->minted_s)
+			oldest = w;
+	}
+	if (nonce->slot <= bucket[0].gone_s)
+		return NULL;
+	if (oldest->minted_s > bucket[0].gone_s)
+		bucket[0].gone_s = oldest->minted_s;
+	uint32_t gone_s = oldest->gone_s;
+	*oldest = (struct window){
+		.minted_s = nonce->slot, .sequence = nonce->generation, .gone_s = gone_s
+	};
+	return nonce->slot > bucket[0].gone_s ? oldest : NULL;
+}
+
+static enum td_nonce_verdict window_use(struct window *w, uint32_t nc, uint64_t request)
+{
+	uint32_t behind = w->highest - nc;
+
+	if (nc > w->highest) {
+		uint32_t ahead = nc - w->highest;
+		w->used = ahead < WINDOW ? w->used << ahead | 1 : 1;
+		w->highest = nc;
+		w->last = request;
+		return TD_NONCE_GOOD;
+	}
+	if (behind >= WINDOW)
+		return TD_NONCE_REPLAYED;
+	if (behind == 0 && w->last == request)
+		return TD_NONCE_REPEATED;
+	if (w->used >> behind & 1)
+		return TD_NONCE_REPLAYED;
+	w->used |= 1ull << behind;
+	return TD_NONCE_GOOD;
+}
+
+enum td_nonce_verdict td_nonce_use(
+	struct td_nonces *nonces, const struct td_token *nonce, uint32_t nc, uint64_t request)
+{
+	// Sequences follow one another: so do their buckets, and each is used as often as another.
+	struct window *w =
+		window_of(nonces->buckets[nonce->generation & nonces->mask], nonce);
+
+	if (!w)
+		return TD_NONCE_STALE;
+	return nc == 0 ? TD_NONCE_REPLAYED : window_use(w, nc, request);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/shared_count.h"
+
+#include <errno.h>
+
+#define SECOND_NS 1000000000ull
+
+static bool calls_acquire(struct td_shared_count *c, uint32_t max_calls)
+{
+	uint32_t calls = atomic_load_explicit(&c->calls, memory_order_relaxed);
+
+	do {
+		if (max_calls > 0 && calls >= max_calls)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&c->calls, &calls, calls + 1, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static uint32_t interval_ns(struct td_shared_count *c, uint32_t max_cps)
+{
+	uint64_t rate = atomic_load_explicit(&c->rate, memory_order_relaxed);
+
+	if (rate >> 32 != max_cps) { // once for each change of the limit
+		rate = (uint64_t)max_cps << 32 | SECOND_NS / max_cps;
+		atomic_store_explicit(&c->rate, rate, memory_order_relaxed);
+	}
+	return (uint32_t)rate;
+}
+
+// Generic cell rate: a full bucket lets one second's worth through at once.
+static bool rate_acquire(struct td_shared_count *c, uint32_t max_cps, uint64_t now_ns)
+{
+	uint64_t interval = interval_ns(c, max_cps);
+	uint64_t arrival = atomic_load_explicit(&c->arrival_ns, memory_order_relaxed), next;
+
+	do {
+		next = (arrival > now_ns ? arrival : now_ns) + interval;
+		if (next - now_ns > SECOND_NS)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&c->arrival_ns, &arrival, next, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+int td_shared_acquire(
+	struct td_shared_count *c, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+{
+	if (!calls_acquire(c, max_calls))
+		return -EDQUOT;
+	if (max_cps > 0 && !rate_acquire(c, max_cps, now_ns)) {
+		atomic_fetch_sub_explicit(&c->calls, 1, memory_order_relaxed);
+		return -EAGAIN;
+	}
+	atomic_fetch_add_explicit(&c->accepted, 1, memory_order_relaxed);
+	return 0;
+}
+
+void td_shared_release(struct td_shared_count *c)
+{
+	atomic_fetch_sub_explicit(&c->calls, 1, memory_order_relaxed);
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The judgement of credentials: challenges, who passes, what is stale, replayed or wrong, and what an attacker learns.
+#include "sip/auth.h"
+#include "sip/engine_priv.h"
+#include "sip/subscribers.h"
+#include "tests/unit/digest_client.h"
+#include "tests/unit/fake_host.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct bed {
+	struct fake_host host;
+	struct td_engine *engine;
+	struct td_subscribers *subscribers;
+	struct digest_client phone;
+	struct td_auth_answer answer;
+	unsigned cseq;
+};
+
+static void *heap(void *ctx, size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void heap_free(void *ctx, void *ptr)
+{
+	free(ptr);
+}
+
+static void subscriber_add(struct bed *b, const char *user, const char *password, bool sha256, bool enabled)
+{
+	struct td_subscriber s = { .has_md5 = true, .has_sha256 = sha256, .enabled = enabled };
+	uint8_t ha1[TD_DIGEST_BYTES_MAX];
+
+	snprintf(s.aor, sizeof(s.aor), "%s@tandem.example", user);
+	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), td_span_str(password), ha1);
+	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
+	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), td_span_str(password), ha1);
+	memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
+	assert_int_equal(td_subscribers_put(b->subscribers, &s), 0);
+}
+
+static int bed_up(void **state)
+{
+	static const struct td_alloc alloc = { heap, heap_free, NULL };
+	static const struct td_subscribers_grace grace = { 0 };
+	struct bed *b = calloc(1, sizeof(*b));
+	struct td_engine_conf conf;
+
+	fake_host_init(&b->host, 1);
+	b->host.realms[FAKE_WEST].registrar = (struct td_registrar_conf){
+		.n_domains = 1,
+		.domains = { "tandem.example" },
+		.n_algorithms = 2,
+		.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
+		.nonce_lifetime_s = 300,
+		.max_contacts = 5,
+		.min_expires_s = 60,
+		.max_expires_s = 3600,
+		.default_expires_s = 3600,
+	};
+	b->subscribers = td_subscribers_new(&alloc, &grace, 100);
+	subscriber_add(b, "alice", "secret", true, true);
+	subscriber_add(b, "md5only", "secret", false, true);
+	subscriber_add(b, "barred", "secret", true, false);
+	fake_host_conf(&b->host, &conf);
+	conf.max_registrations = 64;
+	conf.subscribers = b->subscribers;
+	b->engine = td_engine_new(&conf);
+	b->phone = (struct digest_client){
+		.algorithm = TD_DIGEST_SHA256, .user = "alice", .password = "secret", .realm = "tandem.example" };
+	*state = b;
+	return b->engine ? 0 : -1;
+}
+
+static int bed_down(void **state)
+{
+	struct bed *b = *state;
+
+	td_engine_free(b->engine);
+	td_subscribers_free(b->subscribers);
+	uint32_t left = fake_host_fini(&b->host);
+	free(b);
+	return left == 0 ? 0 : -1;
+}
+
+#define URI "sip:tandem.example"
+
+// Judges a REGISTER with that line of credentials from that address.
+static uint8_t judged_from(struct bed *b, const char *ip, const char *line)
+{
+	char text[2048];
+	struct td_flow flow = fake_flow(&b->host, FAKE_WEST, ip, 5060);
+	struct td_msg *msg = &b->engine->msg;
+
+	int n = snprintf(text, sizeof(text),
+		"REGISTER " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.7;branch=z9hG4bK%u;rport\r\nMax-Forwards: 70\r\n"
+		"From: <sip:alice@tandem.example>;tag=1\r\nTo: <sip:alice@tandem.example>\r\nCall-ID: c1\r\n"
+		"CSeq: %u REGISTER\r\n%sContent-Length: 0\r\n\r\n", b->cseq, b->cseq, line);
+	b->engine->now_ns = b->host.now_ns;
+	assert_int_equal(td_msg_parse(msg, text, (uint32_t)n), 0);
+	assert_int_equal(td_core_decode(msg, &b->engine->core), 0);
+	td_auth_check(b->engine, &flow, msg, &b->engine->core, &b->answer);
+	return b->answer.verdict;
+}
+
+static uint8_t judged(struct bed *b, const char *line)
+{
+	b->cseq++;
+	return judged_from(b, "10.0.1.7", line);
+}
+
+// The next credentials of the phone.
+static const char *credentials(struct bed *b)
+{
+	static char line[1024];
+
+	digest_client_line(&b->phone, "REGISTER", URI, line, sizeof(line));
+	return line;
+}
+
+// Takes the nonce from the line of the phone's algorithm among the answer's.
+static bool challenged(struct bed *b)
+{
+	struct td_span rest = td_auth_headers(&b->answer);
+
+	while (rest.len > 0) {
+		const char *lf = memchr(rest.ptr, '\n', rest.len);
+		const char *value = memchr(rest.ptr, ':', rest.len);
+		if (digest_client_take(&b->phone, td_span(value + 2, (size_t)(lf - 1 - value - 2))))
+			return true;
+		rest = td_span(lf + 1, (size_t)(rest.ptr + rest.len - lf - 1));
+	}
+	return false;
+}
+
+static bool answer_has(struct bed *b, const char *words)
+{
+	char text[TD_AUTH_HEADERS_MAX + 1];
+
+	td_span_cstr(td_auth_headers(&b->answer), text, sizeof(text));
+	return strstr(text, words) != NULL;
+}
+
+static void challenge_then_pass(void **state)
+{
+	struct bed *b = *state;
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_int_equal(b->answer.status, 401);
+	assert_false(answer_has(b, "stale"));
+	struct td_span lines = td_auth_headers(&b->answer); // the realm's order
+	assert_true(lines.len > 40 && memmem(lines.ptr, lines.len, "SHA-256", 7) < memmem(lines.ptr, lines.len, "MD5", 3));
+	assert_true(challenged(b));
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+	assert_true(td_span_eq(td_subscriber_aor(b->answer.subscriber), TD_SPAN("alice@tandem.example")));
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED); // the same nonce, next count
+	b->phone.algorithm = TD_DIGEST_MD5;
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+	assert_int_equal(b->host.counters[TD_C_AUTH_PASSED], 3);
+}
+
+static void retransmission_is_known(void **state)
+{
+	struct bed *b = *state;
+	char line[1024];
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	snprintf(line, sizeof(line), "%s", credentials(b));
+	assert_int_equal(judged(b, line), TD_AUTH_PASSED);
+	assert_false(b->answer.repeated);
+	assert_int_equal(judged_from(b, "10.0.1.7", line), TD_AUTH_PASSED);
+	assert_true(b->answer.repeated);
+}
+
+// The same credentials under another request, or from another address, are worth nothing.
+static void replay_is_refused(void **state)
+{
+	struct bed *b = *state;
+	char line[1024];
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	snprintf(line, sizeof(line), "%s", credentials(b));
+	assert_int_equal(judged(b, line), TD_AUTH_PASSED);
+	assert_int_equal(judged(b, line), TD_AUTH_CHALLENGE);
+	assert_true(answer_has(b, "stale=true"));
+	assert_int_equal(b->host.counters[TD_C_AUTH_REPLAYED], 1);
+	b->cseq++;
+	assert_int_equal(judged_from(b, "10.0.1.66", credentials(b)), TD_AUTH_CHALLENGE);
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+}
+
+static void old_nonce_is_stale(void **state)
+{
+	struct bed *b = *state;
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	b->host.now_ns += 302ull * 1000000000;
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	assert_true(answer_has(b, "stale=true"));
+	assert_true(challenged(b));
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+}
+
+// Wrong passwords, unknown and barred subscribers look alike; guesses cost more each time, and only for who makes them.
+static void wrong_credentials_cost(void **state)
+{
+	static const char *const users[] = { "alice", "nobody", "barred" };
+	struct bed *b = *state;
+
+	for (unsigned i = 0; i < 3; i++) {
+		b->phone.user = users[i];
+		b->phone.password = i == 2 ? "secret" : "wrong";
+		assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+		assert_true(challenged(b));
+		for (unsigned k = 0; k < 3; k++)
+			assert_int_equal(judged(b, credentials(b)), TD_AUTH_FORBIDDEN);
+		assert_int_equal(b->answer.status, 403);
+		assert_int_equal(judged(b, credentials(b)), TD_AUTH_BUSY);
+		assert_int_equal(b->answer.status, 503);
+		assert_true(answer_has(b, "Retry-After: 1"));
+	}
+	// The right password does not help while it lasts; the subscriber elsewhere is not touched.
+	b->phone.user = "alice";
+	b->phone.password = "secret";
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_BUSY);
+	assert_int_equal(judged_from(b, "10.0.1.9", ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	assert_int_equal(judged_from(b, "10.0.1.9", credentials(b)), TD_AUTH_PASSED);
+}
+
+// Wrong digests under nonces that do not hold are not held against the address they claim to come from, and tell nothing.
+static void forged_source_locks_nobody_out(void **state)
+{
+	struct bed *b = *state;
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b)); // the attacker's own nonce, for its own address
+	for (unsigned i = 0; i < 100; i++) {
+		b->cseq++;
+		b->phone.password = i % 2 ? "wrong" : "secret";
+		assert_int_equal(judged_from(b, "10.0.1.99", credentials(b)), TD_AUTH_CHALLENGE);
+		assert_true(answer_has(b, "stale=true"));
+	}
+	b->phone.password = "secret";
+	assert_int_equal(judged_from(b, "10.0.1.99", ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	assert_int_equal(judged_from(b, "10.0.1.99", credentials(b)), TD_AUTH_PASSED);
+}
+
+static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
+{
+	struct bed *b = *state;
+
+	b->phone.user = "md5only";
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	assert_false(answer_has(b, "SHA-256"));
+	b->phone.algorithm = TD_DIGEST_MD5;
+	assert_true(challenged(b));
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+}
+
+static void credentials_for_another_uri_are_wrong(void **state)
+{
+	struct bed *b = *state;
+	char line[1024];
+
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	digest_client_line(&b->phone, "REGISTER", "sip:elsewhere.example", line, sizeof(line));
+	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
+	digest_client_line(&b->phone, "INVITE", URI, line, sizeof(line));
+	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
+	digest_client_line(&b->phone, "REGISTER", URI ":5060", line, sizeof(line));
+	assert_int_equal(judged(b, line), TD_AUTH_PASSED);
+}
+
+static void unfit_credentials_are_asked_again(void **state)
+{
+	static const struct {
+		const char *line;
+		uint8_t verdict;
+	} cases[] = {
+		{ "Authorization: Basic Zm9v\r\n", TD_AUTH_BAD },
+		{ "Authorization: Digest username=\"alice\r\n", TD_AUTH_BAD },
+		{ "Authorization: Digest username=\"alice\", realm=\"other.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
+			TD_AUTH_CHALLENGE },
+		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
+			TD_AUTH_CHALLENGE }, // no qop
+		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\", "
+		  "qop=auth, nc=00000001, cnonce=\"1\", algorithm=SHA-512-256\r\n", TD_AUTH_CHALLENGE },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(judged(*state, cases[i].line), cases[i].verdict);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, bed_up, bed_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(challenge_then_pass),
+		T(retransmission_is_known),
+		T(replay_is_refused),
+		T(old_nonce_is_stale),
+		T(wrong_credentials_cost),
+		T(forged_source_locks_nobody_out),
+		T(subscriber_of_one_algorithm_is_asked_by_it),
+		T(credentials_for_another_uri_are_wrong),
+		T(unfit_credentials_are_asked_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Digest against the examples of RFC 7616 §3.9.1 and RFC 2617 §3.5; credentials as they come.
+#include "sip/digest.h"
+#include "sip/hdr_auth.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void answers(enum td_digest_algorithm a, const char *realm, const char *password, const struct td_digest_ask *ask,
+	const char *expected)
+{
+	uint8_t ha1[TD_DIGEST_BYTES_MAX];
+	char hex[TD_DIGEST_HEX_MAX];
+
+	td_digest_ha1(a, TD_SPAN("Mufasa"), td_span_str(realm), td_span_str(password), ha1);
+	size_t len = td_digest_response(a, ha1, ask, hex);
+	assert_int_equal(len, strlen(expected));
+	assert_memory_equal(hex, expected, len);
+}
+
+static void rfc_7616_examples(void **state)
+{
+	const struct td_digest_ask ask = {
+		.method = TD_SPAN("GET"),
+		.uri = TD_SPAN("/dir/index.html"),
+		.nonce = TD_SPAN("7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"),
+		.nc = TD_SPAN("00000001"),
+		.cnonce = TD_SPAN("f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"),
+		.qop = TD_SPAN("auth"),
+	};
+
+	answers(TD_DIGEST_MD5, "http-auth@example.org", "Circle of Life", &ask, "8ca523f5e9506fed4657c9700eebdbec");
+	answers(TD_DIGEST_SHA256, "http-auth@example.org", "Circle of Life", &ask,
+		"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
+}
+
+static void rfc_2617_examples(void **state)
+{
+	struct td_digest_ask ask = {
+		.method = TD_SPAN("GET"),
+		.uri = TD_SPAN("/dir/index.html"),
+		.nonce = TD_SPAN("dcd98b7102dd2f0e8b11d0f600bfb0c093"),
+		.nc = TD_SPAN("00000001"),
+		.cnonce = TD_SPAN("0a4f113b"),
+		.qop = TD_SPAN("auth"),
+	};
+
+	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask, "6629fae49393a05397450978507c4ef1");
+	// The same without qop, as RFC 2069 had it.
+	ask.qop = (struct td_span){ 0 };
+	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask, "670fd8c2df070c60b045671b8b24ff02");
+}
+
+// However the parts lie around the buffer in which they are gathered, the hash is that of the whole: "A:B:C:D" cut at
+// other colons is the same text.
+static void long_parts_are_hashed_whole(void **state)
+{
+	char text[1300];
+	uint8_t one[TD_DIGEST_BYTES_MAX], two[TD_DIGEST_BYTES_MAX];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('a' + i % 26);
+	for (uint32_t n = 1; n < 400; n += 7) {
+		text[n] = text[2 * n + 1] = ':';
+		struct td_span a = td_span(text, n), b = td_span(text + n + 1, n), c = td_span(text + 2 * n + 2, 300);
+		struct td_span ab = td_span(text, 2 * n + 1), bc = td_span(text + n + 1, n + 301);
+		td_digest_ha1(TD_DIGEST_SHA256, a, bc, TD_SPAN("p"), one);
+		td_digest_ha1(TD_DIGEST_SHA256, ab, c, TD_SPAN("p"), two);
+		assert_memory_equal(one, two, sizeof(one));
+		td_digest_ha1(TD_DIGEST_SHA256, a, b, TD_SPAN("p"), two);
+		assert_memory_not_equal(one, two, sizeof(one));
+		text[n] = text[2 * n + 1] = 'x';
+	}
+}
+
+static void equal_takes_both_cases(void **state)
+{
+	assert_true(td_digest_equal("8ca523f5", TD_SPAN("8CA523F5"), 8));
+	assert_false(td_digest_equal("8ca523f5", TD_SPAN("8ca523f6"), 8));
+	assert_false(td_digest_equal("8ca523f5", TD_SPAN("8ca523f"), 8));
+}
+
+static void credentials_are_read(void **state)
+{
+	struct td_digest_params p;
+
+	assert_int_equal(td_digest_params_decode(
+		TD_SPAN("Digest username=\"bob\",realm=\"biloxi.com\" , nonce=\"ea9c\", uri=\"sip:a,b=c@biloxi.com\",\tqop=auth,"
+			"nc=00000001, cnonce=\"\",response=\"6629\", opaque=\"\", algorithm=MD5, x=y"), &p), 0);
+	assert_true(td_span_eq(p.username, TD_SPAN("bob")));
+	assert_true(td_span_eq(p.uri, TD_SPAN("sip:a,b=c@biloxi.com")));
+	assert_true(td_span_eq(p.qop, TD_SPAN("auth")));
+	assert_true(td_span_eq(p.algorithm, TD_SPAN("MD5")));
+	assert_int_equal(p.cnonce.len, 0);
+	assert_int_equal(p.stale.len, 0);
+}
+
+static void broken_credentials_are_refused(void **state)
+{
+	static const char *const bad[] = { "Digest ", "Digest username", "Digest username=", "Digest username=\"bob",
+		"Digest username=\"b\\\"ob\"", "Digest username=\"bob\",", "Digest username=\"bob\" realm=\"x\"",
+		"Digest username=\"bob\", username=\"eve\"", "Digest =\"x\"", "Digest username=\"b\nob\"" };
+	struct td_digest_params p;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(td_digest_params_decode(td_span_str(bad[i]), &p), -EBADMSG);
+	assert_int_equal(td_digest_params_decode(TD_SPAN("Basic Zm9v"), &p), -ENOTSUP);
+	assert_int_equal(td_digest_params_decode(TD_SPAN("Digest"), &p), -ENOTSUP);
+	assert_int_equal(td_digest_params_decode((struct td_span){ 0 }, &p), -ENOTSUP);
+}
+
+static void nonce_counts_are_eight_digits(void **state)
+{
+	uint32_t nc;
+
+	assert_true(td_nc_decode(TD_SPAN("0000001F"), &nc));
+	assert_int_equal(nc, 31);
+	assert_false(td_nc_decode(TD_SPAN("000001f"), &nc));
+	assert_false(td_nc_decode(TD_SPAN("0000001g"), &nc));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rfc_7616_examples),
+		cmocka_unit_test(rfc_2617_examples),
+		cmocka_unit_test(long_parts_are_hashed_whole),
+		cmocka_unit_test(equal_takes_both_cases),
+		cmocka_unit_test(credentials_are_read),
+		cmocka_unit_test(broken_credentials_are_refused),
+		cmocka_unit_test(nonce_counts_are_eight_digits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
