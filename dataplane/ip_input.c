@@ -6,32 +6,15 @@
 #include <rte_icmp.h>
 #include <rte_ip.h>
 
-#define AHEAD 5  // packets whose payload is fetched before it is summed up
-#define LINES 4  // of a G.711 frame of 20 ms
 #define BEHIND 5 // packets after which the index of a leg that was asked for has come
 
 // One burst, sorted by where its packets go next.
 struct sorted {
-	uint16_t n_rtp, n_sip;
+	const struct td_port *port; // it came in on
+	uint32_t n_rtp, n_sip;
 	struct rte_mbuf *rtp[TD_BURST], *sip[TD_BURST];
+	const uint32_t *slot[TD_BURST]; // of rtp: where the index of its leg stands
 };
-
-// Nobody may send from there (RFC 1122 §3.2.1.3, RFC 6890): this network, loopback, multicast,
-// reserved and broadcast.
-static inline bool martian4(const uint8_t *src)
-{
-	return src[0] == 0 || src[0] >= 224 || src[0] == 127;
-}
-
-// Multicast, and everything in ::/96 and ::ffff:0:0/96: unspecified, loopback, IPv4 in disguise.
-static inline bool martian6(const uint8_t *src)
-{
-	uint64_t hi = td_sum_load(src);
-	uint32_t mid;
-
-	memcpy(&mid, src + 8, sizeof(mid));
-	return src[0] == 0xff || (hi == 0 && (mid == 0 || mid == RTE_BE32(0xffff)));
-}
 
 static void address4(struct td_sockaddr *a, const uint8_t *ip)
 {
@@ -66,8 +49,8 @@ static void not_ours(struct td_worker *w, struct rte_mbuf *m)
 	td_worker_drop(w, m, known ? TD_C_IP_NOT_FOR_US : TD_C_ETH_UNKNOWN_VLAN);
 }
 
-static inline const struct td_realm_entry *entry4(const struct td_worker *w,
-	const struct td_packet *p, const uint8_t *ip)
+static inline const struct td_realm_entry *entry4(
+	const struct td_worker *w, const struct td_packet *p, const uint8_t *ip)
 {
 	uint32_t word;
 
@@ -75,39 +58,47 @@ static inline const struct td_realm_entry *entry4(const struct td_worker *w,
 	return td_realm_find(w->dp->realm_table, td_realm_key(p->port, p->vlan, TD_IPV4), 0, word);
 }
 
-static inline const struct td_realm_entry *entry6(const struct td_worker *w,
-	const struct td_packet *p, const uint8_t *ip)
+static inline const struct td_realm_entry *entry6(
+	const struct td_worker *w, const struct td_packet *p, const uint8_t *ip)
 {
 	return td_realm_find(w->dp->realm_table, td_realm_key(p->port, p->vlan, TD_IPV6),
 		td_sum_load(ip), td_sum_load(ip + 8));
 }
 
-// A bit says no for nearly every stranger; only for the rest the table is asked.
-static inline bool own4(const struct td_worker *w, const struct td_packet *p, const uint8_t *src)
+// Asks early for what the relay will want first. Where the packet turns out to be another worker's
+// the place means nothing, and rtp_input forgets it.
+static inline void rtp_add(const struct td_worker *w, struct sorted *s, struct rte_mbuf *m,
+	const struct td_realm_entry *e, uint16_t l4_off)
 {
-	uint64_t key = td_realm_key(p->port, p->vlan, TD_IPV4);
-	uint32_t word;
+	uint16_t port_be;
 
-	memcpy(&word, src, sizeof(word));
-	return unlikely(td_realm_perhaps(w->dp->realm_table, key, 0, word)) && entry4(w, p, src);
+	memcpy(&port_be, rte_pktmbuf_mtod_offset(m, const uint8_t *, l4_off + 2), sizeof(port_be));
+	uint32_t at = (uint32_t)e->realm * TD_REALM_ADDRS_MAX + e->address;
+	const uint32_t *slot = td_leg_slot_at(w->legs, at, __builtin_bswap16(port_be));
+	rte_prefetch0(slot);
+	s->slot[s->n_rtp] = slot;
+	s->rtp[s->n_rtp++] = m;
 }
 
-static inline bool own6(const struct td_worker *w, const struct td_packet *p, const uint8_t *src)
+// Its index has come, so its lines can be asked for.
+static inline void rtp_fetch(const struct td_worker *w, const struct sorted *s, uint32_t i)
 {
-	uint64_t key = td_realm_key(p->port, p->vlan, TD_IPV6);
-	uint64_t hi = td_sum_load(src), lo = td_sum_load(src + 8);
+	uint32_t leg = *s->slot[i];
 
-	return unlikely(td_realm_perhaps(w->dp->realm_table, key, hi, lo)) && entry6(w, p, src);
+	td_packet(s->rtp[i])->leg = leg;
+	td_leg_fetch(w->legs, leg);
 }
 
 static inline void udp_sort(struct td_worker *w, struct sorted *s, struct rte_mbuf *m,
 	const struct td_realm_entry *e, uint16_t l4_off, uint32_t room, bool v6)
 {
 	enum td_counter why;
-	enum td_udp_next next = td_udp_check(w, m, e, l4_off, room, v6, &why);
+	enum td_udp_next next = td_udp_check(w, s->port, m, e, l4_off, room, v6, &why);
 
 	if (likely(next == TD_UDP_RTP)) {
-		s->rtp[s->n_rtp++] = m;
+		rtp_add(w, s, m, e, l4_off);
+	} else if (next == TD_UDP_SIP && td_ip_source_bad(w, m)) {
+		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
 	} else if (next == TD_UDP_SIP) {
 		struct td_packet *p = td_packet(m);
 		const uint8_t *udp = rte_pktmbuf_mtod_offset(m, const uint8_t *, l4_off);
@@ -120,7 +111,7 @@ static inline void udp_sort(struct td_worker *w, struct sorted *s, struct rte_mb
 	}
 }
 
-// Header, length, checksum and addresses of an IPv4 packet. NULL: it is gone.
+// Header, length, checksum and destination of an IPv4 packet. NULL: it is gone.
 static inline const struct td_realm_entry *ip4_check(
 	struct td_worker *w, struct rte_mbuf *m, const uint8_t *ip, uint32_t header, uint32_t have)
 {
@@ -143,10 +134,6 @@ static inline const struct td_realm_entry *ip4_check(
 		not_ours(w, m);
 		return NULL;
 	}
-	if (unlikely(martian4(ip + 12) || own4(w, p, ip + 12))) {
-		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
-		return NULL;
-	}
 	return e;
 }
 
@@ -163,6 +150,10 @@ static void ip4_slow(struct td_worker *w, struct rte_mbuf *m, const uint8_t *ip,
 	const struct td_realm_entry *e = ip4_check(w, m, ip, header, have);
 	if (!e)
 		return;
+	if (td_ip_source_bad(w, m)) {
+		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
+		return;
+	}
 	uint16_t len = (uint16_t)((ip[2] << 8 | ip[3]) - (int)header);
 	uint16_t fragment = (uint16_t)(ip[6] << 8 | ip[7]);
 	p->realm = e->realm;
@@ -191,7 +182,7 @@ static inline void ip4_input(
 
 	memcpy(&fragment, ip + 6, sizeof(fragment));
 	if (unlikely(have < 28 || ip[0] != 0x45 || ip[9] != IPPROTO_UDP ||
-		    (fragment & RTE_BE16(0x3fff)) != 0)) {
+		     (fragment & RTE_BE16(0x3fff)) != 0)) {
 		ip4_slow(w, m, ip, have);
 		return;
 	}
@@ -255,14 +246,15 @@ static void ip6_slow(struct td_worker *w, struct rte_mbuf *m, const uint8_t *ip,
 	addresses_fill(ip, p);
 	// Neighbour discovery comes to groups and, for duplicate detection, from nowhere: main
 	// judges it.
-	if (ip[24] == 0xff && ip[6] == IPPROTO_ICMPV6 && td_realm_vlan_known(w->dp, p->port, p->vlan)) {
+	if (ip[24] == 0xff && ip[6] == IPPROTO_ICMPV6 &&
+		td_realm_vlan_known(w->dp, p->port, p->vlan)) {
 		td_icmp6_input(w, m, len);
 		return;
 	}
 	const struct td_realm_entry *e = entry6(w, p, ip + 24);
 	if (!e) {
 		not_ours(w, m);
-	} else if (martian6(ip + 8) || own6(w, p, ip + 8)) {
+	} else if (td_ip_source_bad(w, m)) {
 		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
 	} else {
 		p->realm = e->realm;
@@ -288,44 +280,19 @@ static inline void ip6_input(
 	const struct td_realm_entry *e = entry6(w, p, ip + 24);
 	if (unlikely(!e))
 		not_ours(w, m);
-	else if (unlikely(martian6(ip + 8) || own6(w, p, ip + 8)))
-		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
 	else
 		udp_sort(w, s, m, e, p->l3_off + 40, len, true);
 }
 
-// The lines behind the first, which eth_input fetched: while others are summed up.
-static inline void payload_fetch(struct rte_mbuf *m)
-{
-	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
-
-	for (int line = 1; line < LINES; line++)
-		rte_prefetch0(data + line * RTE_CACHE_LINE_SIZE);
-}
-
-// The packet before the last few has the place of its leg's index at hand by now.
-static inline void leg_fetch(const struct td_worker *w, const struct sorted *s)
-{
-	if (unlikely(s->n_rtp <= BEHIND))
-		return;
-	const uint32_t *slot = td_packet(s->rtp[s->n_rtp - 1 - BEHIND])->slot;
-	if (likely(slot != NULL))
-		td_leg_fetch(w->legs, *slot);
-}
-
 void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
-	// A sum over the payload will be made here.
-	bool whole = !w->dp->ports[td_packet(packets[0])->port].hw_rx_cksum;
 	struct sorted s;
+	uint32_t fetched = 0;
 
-	for (uint16_t i = 0; whole && i < n && i < AHEAD; i++)
-		payload_fetch(packets[i]);
+	s.port = &w->dp->ports[td_packet(packets[0])->port];
 	s.n_rtp = s.n_sip = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = packets[i];
-		if (whole && i + AHEAD < n)
-			payload_fetch(packets[i + AHEAD]);
 		uint16_t l3_off = td_packet(m)->l3_off;
 		const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3_off);
 		uint32_t have = m->data_len - (uint32_t)l3_off;
@@ -335,10 +302,13 @@ void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 			ip4_input(w, &s, m, ip, have);
 		else
 			ip6_input(w, &s, m, ip, have);
-		leg_fetch(w, &s);
+		if (s.n_rtp - fetched > BEHIND)
+			rtp_fetch(w, &s, fetched++);
 	}
+	while (fetched < s.n_rtp)
+		rtp_fetch(w, &s, fetched++);
 	if (s.n_rtp > 0)
-		td_rtp_input(w, s.rtp, s.n_rtp);
+		td_rtp_input(w, s.rtp, (uint16_t)s.n_rtp);
 	if (s.n_sip > 0)
-		td_sip_input(w, s.sip, s.n_sip);
+		td_sip_input(w, s.sip, (uint16_t)s.n_sip);
 }

@@ -12,13 +12,15 @@ static void udp_input(struct td_worker *w, struct rte_mbuf *m, uint16_t len)
 
 	// A datagram put together from pieces has no verdict of a NIC.
 	if (len >= 8 && e)
-		next = td_udp_check(w, m, e, p->l4_off, len, p->src.family == TD_IPV6, &why);
+		next = td_udp_check(w, &w->dp->ports[p->port], m, e, p->l4_off, len,
+			p->src.family == TD_IPV6, &why);
 	if (next == TD_UDP_DROP) {
 		td_worker_drop(w, m, why);
 		return;
 	}
 	p->src.port = (uint16_t)(udp[0] << 8 | udp[1]);
 	p->dst.port = (uint16_t)(udp[2] << 8 | udp[3]);
+	p->leg = TD_LEG_UNASKED;
 	if (next == TD_UDP_RTP)
 		td_rtp_input(w, &m, 1);
 	else

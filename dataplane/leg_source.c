@@ -35,17 +35,24 @@ static bool source_of_trunk(
 	const struct td_policy *policy = w->policy;
 
 	return policy && leg->trunk_slot != UINT32_MAX && trunk_index_refresh(leg, policy) &&
-		td_policy_media_has(policy, leg->trunk_index, source);
+	       td_policy_media_has(policy, leg->trunk_index, source);
 }
 
-static void source_note(struct td_leg *hot, const struct td_sockaddr *source, bool port_too)
+static void source_note(
+	struct td_leg_table *t, uint32_t index, const struct td_sockaddr *source, bool port_too)
 {
-	memcpy(hot->source, source->ip, sizeof(hot->source));
-	hot->source_port_be = rte_cpu_to_be_16(source->port);
+	struct td_leg *hot = &t->legs[index];
+	struct td_leg_wide *wide = &t->wide[index];
+
+	memcpy(&hot->source_ip4, source->ip, sizeof(hot->source_ip4));
+	memcpy(wide->source, source->ip, sizeof(wide->source));
+	wide->source_port_be = rte_cpu_to_be_16(source->port);
 	hot->flags |= TD_LEG_SOURCE;
 	hot->flags &= (uint8_t)~TD_LEG_SOURCE_PORT;
-	if (port_too)
+	if (port_too) {
 		hot->flags |= TD_LEG_SOURCE_PORT;
+		t->any_wide = true;
+	}
 }
 
 // The first valid source of the window is the far end until signalling reopens it; media goes there
@@ -56,7 +63,7 @@ static void source_learn(struct td_worker *w, uint32_t index, const struct td_so
 
 	leg->learned = *source;
 	leg->locked = true;
-	source_note(&w->legs->legs[index], source, true);
+	source_note(w->legs, index, source, true);
 	td_leg_tx_build_feeders(w, index);
 }
 
@@ -67,7 +74,7 @@ static bool source_learn_once(struct td_worker *w, uint32_t index, const struct 
 	if (leg->locked) {
 		if (!td_sockaddr_eq(&leg->learned, source))
 			return false;
-		source_note(&w->legs->legs[index], source, true);
+		source_note(w->legs, index, source, true);
 		return true;
 	}
 	bool open = w->now_ns < leg->learn_until_ns;
@@ -90,18 +97,17 @@ bool td_leg_source_check(struct td_worker *w, uint32_t index, const struct td_so
 		return source_learn_once(w, index, source);
 	if (!td_ip_eq(&leg->remote, source) && !source_of_trunk(w, leg, source))
 		return false;
-	source_note(&w->legs->legs[index], source, false);
+	source_note(w->legs, index, source, false);
 	return true;
 }
 
 bool td_leg_source_known(struct td_worker *w, uint32_t index, const struct td_sockaddr *source)
 {
 	struct td_leg_cold *leg = &w->legs->cold[index];
-	const struct td_leg *hot = &w->legs->legs[index];
 
-	if (hot->flags & TD_LEG_SOURCE &&
-		memcmp(hot->source, source->ip, td_ip_len(source->family)) == 0)
+	if (w->legs->legs[index].flags & TD_LEG_SOURCE &&
+		memcmp(w->legs->wide[index].source, source->ip, td_ip_len(source->family)) == 0)
 		return true;
 	return td_ip_eq(&leg->remote, source) || td_ip_eq(&leg->remote_rtcp, source) ||
-		source_of_trunk(w, leg, source);
+	       source_of_trunk(w, leg, source);
 }

@@ -33,8 +33,9 @@ size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint
 {
 	size_t bytes = sizeof(struct td_leg_table) +
 		       (size_t)conf->n_realms * TD_REALM_ADDRS_MAX * sizeof(struct td_leg_address) +
-		       (max_legs + 1ull) * (sizeof(struct td_leg) + sizeof(struct td_leg_cold) +
-						   sizeof(struct td_leg_timed));
+		       (max_legs + 1ull) *
+			       (sizeof(struct td_leg) + sizeof(struct td_leg_wide) +
+				       sizeof(struct td_leg_cold) + sizeof(struct td_leg_timed));
 
 	for (uint32_t r = 0; r < conf->n_realms; r++) {
 		const struct td_realm_conf *realm = &conf->realms[r];
@@ -103,9 +104,10 @@ int td_leg_table_create(struct td_worker *w, uint32_t max_legs)
 	t->quarantine_ms = time_units(w->dp->conf.quarantine_ms * 1000000ull);
 	t->n_own = ranks_fill(t->rank, &w->dp->steer, w->id);
 	t->legs = zalloc(w, (max_legs + 1ull) * sizeof(*t->legs));
+	t->wide = zalloc(w, (max_legs + 1ull) * sizeof(*t->wide));
 	t->cold = zalloc(w, (max_legs + 1ull) * sizeof(*t->cold));
 	t->timed = zalloc(w, (max_legs + 1ull) * sizeof(*t->timed));
-	int rc = t->legs && t->cold && t->timed ? addresses_create(w) : -ENOMEM;
+	int rc = t->legs && t->wide && t->cold && t->timed ? addresses_create(w) : -ENOMEM;
 	if (rc < 0) {
 		td_leg_table_destroy(w);
 		return rc;
@@ -129,6 +131,7 @@ void td_leg_table_destroy(struct td_worker *w)
 	}
 	rte_free(t->timed);
 	rte_free(t->cold);
+	rte_free(t->wide);
 	rte_free(t->legs);
 	rte_free(t);
 	w->legs = NULL;
@@ -163,7 +166,8 @@ static uint32_t leg_take(struct td_leg_table *t)
 	if (t->free_head == 0)
 		t->free_tail = 0;
 	*leg = (struct td_leg_cold){ .generation = leg->generation + 1 };
-	t->legs[index] = (struct td_leg){ 0 };
+	t->legs[index] = (struct td_leg){ .adjacency = TD_LEG_NO_ADJACENCY };
+	t->wide[index] = (struct td_leg_wide){ 0 };
 	t->n_open++;
 	return index;
 }
@@ -240,8 +244,10 @@ int td_leg_open(struct td_worker *w, const struct td_leg_open *open, td_leg_id *
 	leg->call = open->call;
 	leg->source_mode = w->dp->realms[open->realm].conf.media_source;
 	trunk_note(w, leg, open->trunk);
-	t->legs[index].adjacency = TD_ADJACENCY_NONE;
-	t->legs[index].flags = open->family == TD_IPV6 ? TD_LEG_V6 : 0;
+	if (open->family == TD_IPV6) {
+		t->legs[index].flags = TD_LEG_V6;
+		t->any_wide = true;
+	}
 	*leg_slot(t, leg) = index;
 
 	const struct td_realm_address *address =
@@ -351,7 +357,7 @@ static void source_reopen(struct td_worker *w, uint32_t index, bool moved, bool 
 	struct td_leg_cold *leg = &w->legs->cold[index];
 
 	if (moved || reopen)
-		w->legs->legs[index].flags &= (uint8_t)~(TD_LEG_SOURCE | TD_LEG_SOURCE_PORT);
+		w->legs->legs[index].flags &= (uint8_t) ~(TD_LEG_SOURCE | TD_LEG_SOURCE_PORT);
 	if (!reopen || leg->source_mode != TD_SOURCE_LEARN_ONCE)
 		return;
 	leg->former = moved ? leg->learned : (struct td_sockaddr){ 0 };
@@ -413,8 +419,8 @@ static void stats_fill(const struct td_leg_table *t, uint32_t index, struct td_l
 	}
 	if (hot->stats.packets == 0)
 		return;
-	memcpy(out->remote.ip, hot->source, sizeof(hot->source));
-	out->remote.port = rte_be_to_cpu_16(hot->source_port_be);
+	memcpy(out->remote.ip, t->wide[index].source, sizeof(out->remote.ip));
+	out->remote.port = rte_be_to_cpu_16(t->wide[index].source_port_be);
 	out->remote.family = leg->local.family;
 }
 

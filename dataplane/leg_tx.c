@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmit line of a leg: the headers its packets leave with, made once for each change of
-// signalling instead of once for each packet.
+// What a leg's packets leave with, made once for each change of signalling instead of once for each
+// packet.
 #include "dataplane/checksum.h"
 #include "dataplane/leg.h"
+#include "dataplane/pools.h"
 
 #include <rte_ip.h>
 
@@ -11,12 +12,24 @@ const struct td_sockaddr *td_leg_destination(const struct td_leg_cold *leg)
 	return leg->learned.family ? &leg->learned : &leg->remote;
 }
 
-// RFC 6864 §4.1: a packet that nobody may cut is atomic, so its ID says nothing.
-static void header_atomic(uint8_t *ip)
+static void ipv4_fill(struct td_leg *hot, uint8_t *header)
 {
+	// RFC 6864 §4.1: a packet that nobody may cut is atomic, so its ID says nothing.
 	uint16_t flags_be = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 
-	memcpy(ip + offsetof(struct rte_ipv4_hdr, fragment_offset), &flags_be, sizeof(flags_be));
+	memcpy(header + offsetof(struct rte_ipv4_hdr, fragment_offset), &flags_be, 2);
+	hot->ip_sum = td_sum_fold(td_sum_bytes(header, sizeof(struct rte_ipv4_hdr)));
+	hot->tos = header[offsetof(struct rte_ipv4_hdr, type_of_service)];
+	memcpy(hot->addresses, header + offsetof(struct rte_ipv4_hdr, src_addr), 8);
+	memcpy(hot->ports, header + sizeof(struct rte_ipv4_hdr), 4);
+}
+
+uint16_t td_leg_adjacency(struct td_worker *w, uint16_t realm, const struct td_sockaddr *dst)
+{
+	uint32_t found = td_adjacency_find(w, realm, dst);
+
+	static_assert(TD_NEIGHBOURS < TD_LEG_NO_ADJACENCY, "an index is two bytes long in a leg");
+	return found == TD_ADJACENCY_NONE ? TD_LEG_NO_ADJACENCY : (uint16_t)found;
 }
 
 void td_leg_tx_build(struct td_worker *w, uint32_t index)
@@ -25,7 +38,7 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 	const struct td_leg_cold *leg = &w->legs->cold[index];
 	const struct td_leg_cold *peer = &w->legs->cold[leg->peer];
 
-	hot->flags &= (uint8_t)~(TD_LEG_RELAY | TD_LEG_TX_V6);
+	hot->flags &= (uint8_t) ~(TD_LEG_RELAY | TD_LEG_TX_V6);
 	if (leg->peer == 0)
 		return;
 	const struct td_sockaddr *dst = td_leg_destination(peer);
@@ -35,15 +48,19 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 		return;
 
 	bool v6 = dst->family == TD_IPV6;
+	uint8_t header[TD_UDP_HEADER_MAX];
 	uint16_t ip_len = td_udp_header_write(
-		hot->header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
-	if (!v6)
-		header_atomic(hot->header);
+		header, &peer->local, dst, w->dp->realms[peer->realm].conf.dscp_rtp);
 	// They and the ports behind them are all that the UDP checksum covers of this.
 	uint16_t addresses = v6 ? 8 : 12;
-	hot->ip_sum = v6 ? 0 : td_sum_fold(td_sum_bytes(hot->header, ip_len));
-	hot->udp_sum = td_sum_fold(td_sum_bytes(hot->header + addresses, ip_len + 4u - addresses));
-	hot->adjacency = td_adjacency_find(w, peer->realm, dst);
+	hot->udp_sum = td_sum_fold(td_sum_bytes(header + addresses, ip_len + 4u - addresses));
+	if (v6) {
+		memcpy(w->legs->wide[index].header, header, sizeof(header));
+		w->legs->any_wide = true;
+	} else {
+		ipv4_fill(hot, header);
+	}
+	hot->adjacency = td_leg_adjacency(w, peer->realm, dst);
 	hot->flags |= v6 ? TD_LEG_RELAY | TD_LEG_TX_V6 : TD_LEG_RELAY;
 }
 

@@ -21,11 +21,13 @@ enum {
 
 // td_packet.errand: what main shall do with a packet that a worker gave it.
 enum td_errand {
-	TD_ERRAND_ARP,     // a received frame
-	TD_ERRAND_ND,      // a received frame; l3_off and l4_off are set
+	TD_ERRAND_ARP, // a received frame
+	TD_ERRAND_ND,  // a received frame; l3_off and l4_off are set
 	// Starts at its IP header; waits for the neighbour of its destination in td_packet.realm.
 	TD_ERRAND_RESOLVE,
 };
+
+#define TD_LEG_UNASKED UINT32_MAX
 
 struct td_packet {
 	uint16_t realm;       // index; set by ip_input from port, VLAN and destination
@@ -40,9 +42,8 @@ struct td_packet {
 	uint8_t errand;       // enum td_errand
 	uint16_t vlan;        // 0: untagged
 	struct td_sockaddr src, dst; // of SIP and slow packets; RTP reads them from the frame
-	// Of RTP to this worker: where the index of its leg stands (td_leg_slot()). NULL: not
-	// asked.
-	const uint32_t *slot;
+	uint32_t leg; // of RTP to this worker: the index of its leg, 0: none; or TD_LEG_UNASKED
+	uint32_t zero;
 };
 
 static_assert(sizeof(struct td_packet) == 64, "one cache line of private area");

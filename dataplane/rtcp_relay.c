@@ -44,6 +44,10 @@ void td_rtcp_relay(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
 	const struct td_leg_cold *leg = &w->legs->cold[index];
 	struct td_sockaddr source = source_read(m, leg);
 
+	if (td_ip_source_bad(w, m)) {
+		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
+		return;
+	}
 	if (!td_leg_source_known(w, index, &source)) {
 		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
 		return;

@@ -22,7 +22,7 @@ void td_rtp_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 		if (likely(owner == w->id)) {
 			packets[own++] = m;
 		} else {
-			td_packet(m)->slot = NULL; // of this worker's table
+			td_packet(m)->leg = TD_LEG_UNASKED; // in the owner's table
 			td_handoff_rtp(w, owner, m);
 		}
 	}

@@ -2,8 +2,8 @@
 // The relay: a packet for one of this worker's legs is judged, counted and sent on, in place on the
 // received mbuf.
 //
-// Two passes over a burst, so that the cache misses of 32 packets overlap: the leg's two lines, the
-// packet itself. Whatever is not plain leaves through a function of its own.
+// The leg's lines and the packet were asked for by ip_input, packets before they are needed here.
+// Whatever is not plain leaves through a function of its own.
 #include "dataplane/checksum.h"
 #include "dataplane/leg.h"
 
@@ -16,11 +16,17 @@
 #define UDP_LEN 8
 #define VLAN_LEN 4
 
-// Written for the port that most of a burst leaves by.
+// What a burst has in common. Written for the port that most of it leaves by.
 struct outgoing {
-	uint16_t port, n;
+	const struct td_adjacency *adjacencies;
+	uint32_t port, n, relayed;
 	struct rte_mbuf *frames[TD_BURST];
 };
+
+// What the flags of a leg must be for the code that nearly all packets take, and which of them it
+// asks about.
+#define PLAIN (TD_LEG_SOURCE | TD_LEG_RELAY)
+#define PLAIN_MASK (PLAIN | TD_LEG_WIDE)
 
 static inline uint32_t load32(const void *at)
 {
@@ -47,20 +53,31 @@ static inline uint16_t be16(uint16_t v)
 	return __builtin_bswap16(v);
 }
 
-static inline bool source_good(
-	const struct td_leg *leg, const uint8_t *ip, const struct rte_udp_hdr *udp, bool v6)
+static inline void store32(void *at, uint32_t v)
 {
-	uint64_t differs = v6 ? (load64(ip + 8) ^ load64(leg->source)) |
-					   (load64(ip + 16) ^ load64(leg->source + 8))
-			      : load32(ip + 12) ^ load32(leg->source);
-
-	if (unlikely(leg->flags & TD_LEG_SOURCE_PORT))
-		differs |= (uint64_t)(udp->src_port ^ leg->source_port_be);
-	return differs == 0 && leg->flags & TD_LEG_SOURCE;
+	memcpy(at, &v, sizeof(v));
 }
 
-static bool source_good_rare(
-	struct td_worker *w, uint32_t index, const uint8_t *ip, const struct rte_udp_hdr *udp)
+static inline void store64(void *at, uint64_t v)
+{
+	memcpy(at, &v, sizeof(v));
+}
+
+static inline bool source_good(const struct td_leg *leg, const struct td_leg_wide *wide,
+	const uint8_t *ip, const struct rte_udp_hdr *udp, const uint8_t flags)
+{
+	uint64_t differs = flags & TD_LEG_V6 ? (load64(ip + 8) ^ load64(wide->source)) |
+						       (load64(ip + 16) ^ load64(wide->source + 8))
+					     : load32(ip + 12) ^ leg->source_ip4;
+
+	if (flags & TD_LEG_SOURCE_PORT)
+		differs |= (uint64_t)(udp->src_port ^ wide->source_port_be);
+	return differs == 0 && flags & TD_LEG_SOURCE;
+}
+
+// Takes the mbuf when it is not.
+static bool source_good_rare(struct td_worker *w, struct rte_mbuf *m, uint32_t index,
+	const uint8_t *ip, const struct rte_udp_hdr *udp)
 {
 	bool v6 = w->legs->legs[index].flags & TD_LEG_V6;
 	struct td_sockaddr source = {
@@ -69,7 +86,13 @@ static bool source_good_rare(
 	};
 
 	memcpy(source.ip, ip + (v6 ? 8 : 12), v6 ? 16 : 4);
-	return td_leg_source_check(w, index, &source);
+	if (td_ip_source_bad(w, m))
+		td_worker_drop(w, m, TD_C_IP_BAD_SOURCE);
+	else if (!td_leg_source_check(w, index, &source))
+		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
+	else
+		return true;
+	return false;
 }
 
 // Valid RTP that may not go on: no peer, or a direction that forbids it.
@@ -91,9 +114,11 @@ static void packet_emit(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
 	const struct td_leg_cold *peer = &w->legs->cold[w->legs->cold[index].peer];
 	const struct td_sockaddr *dst = td_leg_destination(peer);
 
-	if (leg->adjacency == TD_ADJACENCY_NONE)
-		leg->adjacency = td_adjacency_find(w, peer->realm, dst);
-	td_rtp_emit(w, m, peer->realm, &peer->local, dst, leg->adjacency);
+	if (leg->adjacency == TD_LEG_NO_ADJACENCY)
+		leg->adjacency = td_leg_adjacency(w, peer->realm, dst);
+	uint32_t adjacency =
+		leg->adjacency == TD_LEG_NO_ADJACENCY ? TD_ADJACENCY_NONE : leg->adjacency;
+	td_rtp_emit(w, m, peer->realm, &peer->local, dst, adjacency);
 }
 
 static void packet_bad(
@@ -133,16 +158,20 @@ static inline uint8_t *ethernet_write(
 static inline void ipv4_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
 {
 	uint16_t total_be = be16((uint16_t)(udp_len + IPV4_LEN));
-	uint32_t sum = leg->ip_sum + total_be;
+	uint32_t sum = leg->ip_sum + (uint32_t)total_be;
+	uint32_t checksum = ~(sum + (sum >> 16)) << 16; // ip_sum is folded: one carry at most
 
-	memcpy(l3, leg->header, IPV4_LEN + 4);
-	store16(l3 + 2, total_be);
-	store16(l3 + 10, (uint16_t) ~(sum + (sum >> 16))); // ip_sum is folded: one carry at most
+	// Version and length, type of service, total length; no ID, do not fragment.
+	store64(l3, 0x45u | (uint32_t)leg->tos << 8 | (uint32_t)total_be << 16 |
+			    (uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48);
+	store32(l3 + 8, TD_TTL | IPPROTO_UDP << 8 | checksum);
+	store64(l3 + 12, load64(leg->addresses));
+	store32(l3 + 20, load32(leg->ports));
 }
 
-static inline void ipv6_write(uint8_t *l3, const struct td_leg *leg, uint16_t udp_len)
+static inline void ipv6_write(uint8_t *l3, const struct td_leg_wide *wide, uint16_t udp_len)
 {
-	memcpy(l3, leg->header, IPV6_LEN + 4);
+	memcpy(l3, wide->header, IPV6_LEN + 4);
 	store16(l3 + 4, be16(udp_len));
 }
 
@@ -174,12 +203,12 @@ static inline uint16_t udp_checksum(bool verified, const struct td_leg *leg, con
 
 static void outgoing_flush(struct td_worker *w, struct outgoing *out)
 {
-	td_port_tx_burst(w, out->port, out->frames, out->n);
+	td_port_tx_burst(w, (uint16_t)out->port, out->frames, (uint16_t)out->n);
 	out->n = 0;
 }
 
 static inline void outgoing_add(
-	struct td_worker *w, struct outgoing *out, uint16_t port, struct rte_mbuf *m)
+	struct td_worker *w, struct outgoing *out, uint32_t port, struct rte_mbuf *m)
 {
 	if (unlikely(port != out->port)) {
 		outgoing_flush(w, out);
@@ -191,64 +220,65 @@ static inline void outgoing_add(
 // Rewrites the packet for the peer's far end. False: it must go by the slow way, nothing was
 // changed.
 static __rte_always_inline bool packet_send(struct td_worker *w, struct rte_mbuf *m,
-	const struct td_leg *leg, uint8_t *ip, struct rte_udp_hdr *udp, struct outgoing *out,
-	const bool v6, const bool tx_v6)
+	const struct td_leg *leg, const struct td_leg_wide *wide, uint8_t *ip,
+	struct rte_udp_hdr *udp, struct outgoing *out, const uint8_t flags)
 {
+	const bool v6 = flags & TD_LEG_V6, tx_v6 = flags & TD_LEG_TX_V6;
 	const struct td_packet *p = td_packet(m);
-	const uint16_t ip_len = tx_v6 ? IPV6_LEN : IPV4_LEN;
-	const uint16_t udp_len = (uint16_t)(p->payload_len + UDP_LEN);
+	const uint32_t ip_len = tx_v6 ? IPV6_LEN : IPV4_LEN;
+	const uint32_t udp_len = p->payload_len + UDP_LEN;
 
-	if (unlikely(leg->adjacency == TD_ADJACENCY_NONE))
+	if (unlikely(leg->adjacency == TD_LEG_NO_ADJACENCY))
 		return false;
-	const struct td_adjacency *adjacency = &w->dp->adjacencies[leg->adjacency];
+	const struct td_adjacency *adjacency = &out->adjacencies[leg->adjacency];
 	uint64_t mac = atomic_load_explicit(&adjacency->mac, memory_order_relaxed);
 	if (unlikely(!(mac & TD_ADJACENCY_VALID) || ip_len + udp_len > adjacency->mtu ||
 		     m->data_off + p->l4_off < IPV6_LEN + RTE_ETHER_HDR_LEN + VLAN_LEN))
 		return false;
 
-	uint16_t port = adjacency->port;
+	uint32_t port = adjacency->port;
 	uint16_t checksum =
-		udp_checksum(p->flags & TD_PACKET_L4_VERIFIED, leg, ip, udp, udp_len, v6);
+		udp_checksum(p->flags & TD_PACKET_L4_VERIFIED, leg, ip, udp, (uint16_t)udp_len, v6);
 	uint8_t *l3 = (uint8_t *)udp - ip_len;
 	if (tx_v6)
-		ipv6_write(l3, leg, udp_len);
+		ipv6_write(l3, wide, (uint16_t)udp_len);
 	else
-		ipv4_write(l3, leg, udp_len);
-	udp->dgram_len = be16(udp_len);
-	udp->dgram_cksum = checksum;
+		ipv4_write(l3, leg, (uint16_t)udp_len);
+	store32(&udp->dgram_len, be16((uint16_t)udp_len) | (uint32_t)checksum << 16);
 	uint8_t *frame = ethernet_write(
 		l3, adjacency, mac, tx_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
-	uint16_t len = (uint16_t)(l3 - frame + ip_len + udp_len);
+	uint32_t len = (uint32_t)(l3 - frame) + ip_len + udp_len;
 	m->data_off = (uint16_t)(frame - (uint8_t *)m->buf_addr);
-	m->data_len = len;
+	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	outgoing_add(w, out, port, m);
 	return true;
 }
 
-// RTP, valid in itself, on a leg: whose it is, what it counts, where it goes.
+// RTP, valid in itself, on a leg: whose it is, what it counts, where it goes. flags: the leg's;
+// PLAIN makes a copy of the code for nearly all there is.
 static __rte_always_inline void packet_relay(struct td_worker *w, struct rte_mbuf *m,
-	struct td_leg *leg, uint32_t index, struct outgoing *out, const bool v6, const bool tx_v6)
+	struct td_leg *leg, uint32_t index, struct outgoing *out, const uint8_t flags)
 {
 	const struct td_packet *p = td_packet(m);
+	const struct td_leg_wide *wide = flags & TD_LEG_WIDE ? &w->legs->wide[index] : NULL;
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	uint8_t *ip = frame + p->l3_off;
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(frame + p->l4_off);
 
-	if (unlikely(!source_good(leg, ip, udp, v6)) && !source_good_rare(w, index, ip, udp)) {
-		td_worker_drop(w, m, TD_C_RTP_WRONG_SOURCE);
+	if (unlikely(!source_good(leg, wide, ip, udp, flags)) &&
+		!source_good_rare(w, m, index, ip, udp))
 		return;
-	}
 	struct td_rtp header = td_rtp_read((const uint8_t *)(udp + 1));
 	td_rtp_stats_update(
 		&leg->stats, &w->legs->cold[index].past, &header, p->payload_len, w->now_ns);
 	leg->heard_ms = (uint32_t)(w->now_ns >> 20);
-	if (unlikely(!(leg->flags & TD_LEG_RELAY))) {
+	if (unlikely(!(flags & TD_LEG_RELAY))) {
 		packet_withhold(w, m, index);
 		return;
 	}
-	td_worker_count(w, TD_C_RTP_RELAYED, 1);
-	if (unlikely(!packet_send(w, m, leg, ip, udp, out, v6, tx_v6)))
+	out->relayed++;
+	if (unlikely(!packet_send(w, m, leg, wide, ip, udp, out, flags)))
 		packet_emit(w, m, index);
 }
 
@@ -269,51 +299,46 @@ static inline void packet_input(
 		td_rtp_check((const uint8_t *)(udp + 1), p->payload_len, flags & TD_LEG_MUX);
 	if (unlikely(verdict != TD_RTP_OK))
 		packet_bad(w, m, index, verdict);
-	else if (likely(!(flags & (TD_LEG_V6 | TD_LEG_TX_V6)))) // a copy of the code of its own for
-								// nearly all there is
-		packet_relay(w, m, leg, index, out, false, false);
+	else if (likely((flags & PLAIN_MASK) == PLAIN))
+		packet_relay(w, m, leg, index, out, PLAIN);
 	else
-		packet_relay(w, m, leg, index, out, flags & TD_LEG_V6, flags & TD_LEG_TX_V6);
+		packet_relay(w, m, leg, index, out, flags);
 }
 
-// A reassembled packet is a chain; the stages want it in one piece.
-static bool packet_linear(struct td_worker *w, struct rte_mbuf *m)
+// Of packets that another worker received, or that came whole from pieces.
+static void legs_ask(const struct td_leg_table *t, struct rte_mbuf **packets, uint16_t n)
 {
-	if (likely(m->nb_segs == 1) || rte_pktmbuf_linearize(m) == 0)
-		return true;
-	td_worker_drop(w, m, TD_C_RTP_BAD_LENGTH);
-	return false;
-}
+	const uint32_t *slots[TD_BURST];
 
-// Where the leg's index stands: ip_input asked, or another worker received the packet.
-static inline const uint32_t *packet_slot(const struct td_leg_table *t, struct rte_mbuf *m)
-{
-	const struct td_packet *p = td_packet(m);
-
-	if (likely(p->slot != NULL))
-		return p->slot;
-	const struct rte_udp_hdr *udp =
-		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
-	return td_leg_slot(t, p->realm, p->address, be16(udp->dst_port));
+	for (uint16_t i = 0; i < n; i++) {
+		const struct td_packet *p = td_packet(packets[i]);
+		const struct rte_udp_hdr *udp =
+			rte_pktmbuf_mtod_offset(packets[i], const struct rte_udp_hdr *, p->l4_off);
+		slots[i] = td_leg_slot(t, p->realm, p->address, be16(udp->dst_port));
+		rte_prefetch0(slots[i]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		td_packet(packets[i])->leg = *slots[i];
+		td_leg_fetch(t, *slots[i]);
+	}
 }
 
 static void burst_relay(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
-	const struct td_leg_table *t = w->legs;
-	uint32_t legs[TD_BURST];
 	struct outgoing out;
 
-	out.port = out.n = 0;
+	out.adjacencies = w->dp->adjacencies;
+	out.port = out.n = out.relayed = 0;
+	if (unlikely(td_packet(packets[0])->leg == TD_LEG_UNASKED))
+		legs_ask(w->legs, packets, n);
 	for (uint16_t i = 0; i < n; i++) {
-		legs[i] = *packet_slot(t, packets[i]);
-		td_leg_fetch(t, legs[i]);
-	}
-	for (uint16_t i = 0; i < n; i++) {
-		if (unlikely(legs[i] == 0))
+		uint32_t leg = td_packet(packets[i])->leg;
+		if (unlikely(leg - 1 >= w->legs->capacity)) // 0, and what nobody asked for
 			td_worker_drop(w, packets[i], TD_C_RTP_NO_LEG);
-		else if (packet_linear(w, packets[i]))
-			packet_input(w, packets[i], legs[i], &out);
+		else
+			packet_input(w, packets[i], leg, &out);
 	}
+	td_worker_count(w, TD_C_RTP_RELAYED, out.relayed);
 	outgoing_flush(w, &out);
 }
 

@@ -6,17 +6,16 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
-#define TTL 64
 // What layer 2 and a fragment header may still need in front.
 #define ROOM_LEFT (RTE_ETHER_HDR_LEN + 4)
 
-static uint16_t ip4_write(uint8_t *header, const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint8_t dscp)
+static uint16_t ip4_write(
+	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
 {
 	struct rte_ipv4_hdr ip = {
 		.version_ihl = 0x45,
 		.type_of_service = (uint8_t)(dscp << 2),
-		.time_to_live = TTL,
+		.time_to_live = TD_TTL,
 		.next_proto_id = IPPROTO_UDP,
 	};
 
@@ -26,13 +25,13 @@ static uint16_t ip4_write(uint8_t *header, const struct td_sockaddr *src,
 	return sizeof(ip);
 }
 
-static uint16_t ip6_write(uint8_t *header, const struct td_sockaddr *src,
-	const struct td_sockaddr *dst, uint8_t dscp)
+static uint16_t ip6_write(
+	uint8_t *header, const struct td_sockaddr *src, const struct td_sockaddr *dst, uint8_t dscp)
 {
 	struct rte_ipv6_hdr ip = {
 		.vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)dscp << 22),
 		.proto = IPPROTO_UDP,
-		.hop_limits = TTL,
+		.hop_limits = TD_TTL,
 	};
 
 	memcpy(ip.src_addr, src->ip, 16);

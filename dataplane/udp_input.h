@@ -19,27 +19,14 @@ static inline bool td_udp_is_listener(const struct td_realm_conf *realm, uint16_
 	return false;
 }
 
-// Asks early for what the relay will want first. Where the packet turns out to be another
-// worker's the
-// place means nothing, and rtp_input forgets it.
-static inline const uint32_t *td_udp_leg_slot(
-	const struct td_worker *w, const struct td_realm_entry *e, uint16_t port)
-{
-	if (unlikely(!w->legs))
-		return NULL;
-	const uint32_t *slot = td_leg_slot(w->legs, e->realm, e->address, port);
-	rte_prefetch0(slot);
-	return slot;
-}
-
 // Checks length and checksum of the datagram at l4_off of which `room` bytes are in the packet;
-// cuts the mbuf to its end. The sum of the pseudo-header is asked for only where it is needed. On
-// TD_UDP_DROP *why says the name.
-static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf *m,
-	const struct td_realm_entry *e, uint16_t l4_off, uint32_t room, bool v6,
+// cuts the mbuf to its end, unless it is media, of which the relay reads no more. The sum of the
+// pseudo-header is asked for only where it is needed. On TD_UDP_DROP *why says the name. port: it
+// came in on.
+static inline enum td_udp_next td_udp_check(struct td_worker *w, const struct td_port *port,
+	struct rte_mbuf *m, const struct td_realm_entry *e, uint16_t l4_off, uint32_t room, bool v6,
 	enum td_counter *why)
 {
-	const struct td_port *port = &w->dp->ports[td_packet(m)->port];
 	const uint8_t *l3 = rte_pktmbuf_mtod_offset(m, const uint8_t *, td_packet(m)->l3_off);
 	const uint8_t *udp = rte_pktmbuf_mtod_offset(m, const uint8_t *, l4_off);
 	struct td_packet *p = td_packet(m);
@@ -71,12 +58,10 @@ static inline enum td_udp_next td_udp_check(struct td_worker *w, struct rte_mbuf
 	p->address = e->address;
 	p->l4_off = l4_off;
 	p->payload_len = len - 8;
+	if (likely((uint16_t)(dport - e->media_min) <= e->media_span))
+		return TD_UDP_RTP;
 	m->data_len = l4_off + len;
 	m->pkt_len = l4_off + len;
-	if (likely((uint16_t)(dport - e->media_min) <= e->media_span)) {
-		p->slot = td_udp_leg_slot(w, e, dport);
-		return TD_UDP_RTP;
-	}
 	*why = TD_C_UDP_NO_LISTENER;
 	return td_udp_is_listener(&w->dp->realms[e->realm].conf, dport) ? TD_UDP_SIP : TD_UDP_DROP;
 }

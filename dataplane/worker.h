@@ -170,6 +170,9 @@ uint32_t td_port_rx(struct td_worker *w);
 void td_eth_input(struct td_worker *w, uint16_t port, struct rte_mbuf **frames, uint16_t n);
 // ip_input.c: port, vlan and l3_off are set; one segment.
 void td_ip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);
+// ip_source.c: the source of that IP packet is one that nobody may send from, or an address of our
+// own. Media's is asked for only before a leg takes it for its far end's.
+bool td_ip_source_bad(const struct td_worker *w, struct rte_mbuf *packet);
 // l4_input.c: what a slow packet carries (reassembled, with options): realm, address, offsets, src
 // and dst are set; len is of the upper layer, l4_off its place. Takes the mbuf.
 void td_l4_input(struct td_worker *w, struct rte_mbuf *packet, uint8_t protocol, uint16_t len);
@@ -187,8 +190,9 @@ uint32_t td_sip_run(struct td_worker *w, uint32_t max);
 // one command from main.
 void td_control_input(struct td_worker *w);
 // udp_header.c: IP header and UDP ports from src to dst, lengths and checksums zero, free to be
-// sent in pieces; TTL 64. Returns the IP header's length.
+// sent in pieces. Returns the IP header's length.
 #define TD_UDP_HEADER_MAX 44 // of IPv6, and the ports
+#define TD_TTL 64            // of everything that leaves, and the hop limit
 uint16_t td_udp_header_write(uint8_t header[TD_UDP_HEADER_MAX], const struct td_sockaddr *src,
 	const struct td_sockaddr *dst, uint8_t dscp);
 // udp_header.c: puts IP and UDP headers in front of the payload that m is, and makes it ready for

@@ -33,11 +33,11 @@ uint32_t td_rtp_clock_hz(uint8_t payload_type)
 	return (uint32_t)((hz + (1ull << 63)) >> 64);
 }
 
-static uint64_t stream_expected(const struct td_rtp_stats *stats)
+static uint64_t stream_expected(const struct td_rtp_stats *stats, const struct td_rtp_past *past)
 {
 	uint64_t highest = ((uint64_t)stats->cycles << 16) + stats->max_seq;
 
-	return highest - stats->base_seq + 1;
+	return highest - past->base_seq + 1;
 }
 
 // Lost of the stream now running.
@@ -45,55 +45,55 @@ static uint64_t stream_lost(
 	const struct td_rtp_stats *stats, const struct td_rtp_past *past, uint64_t packets)
 {
 	uint64_t received = packets - past->packets_base - past->jumped;
-	uint64_t expected = stream_expected(stats);
+	uint64_t expected = stream_expected(stats, past);
 
 	return expected > received ? expected - received : 0;
 }
 
 // App. A.1, init_seq(): the packet at hand is the first of a stream. early: packets before it that
 // belong to it.
-static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past,
-	const struct td_rtp *rtp, uint16_t early)
+static void stream_begin(struct td_rtp_stats *stats, struct td_rtp_past *past, uint32_t ssrc,
+	uint16_t seq, uint8_t payload_type, uint16_t early)
 {
 	if (stats->state & TD_RTP_STATS_STARTED)
 		past->lost += stream_lost(stats, past, stats->packets - 1 - early);
 	past->packets_base = stats->packets - 1 - early;
 	past->jumped = 0;
-	stats->ssrc = rtp->ssrc;
-	stats->payload_type = rtp->payload_type;
-	stats->max_seq = rtp->seq;
-	stats->base_seq = (uint16_t)(rtp->seq - early);
-	stats->cycles = rtp->seq < stats->base_seq;
+	stats->ssrc = ssrc;
+	stats->payload_type = payload_type;
+	stats->max_seq = seq;
+	past->base_seq = (uint16_t)(seq - early);
+	stats->cycles = seq < past->base_seq;
 	stats->state = TD_RTP_STATS_STARTED;
 }
 
-void td_rtp_stats_odd(
-	struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp)
+void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, uint32_t ssrc,
+	uint16_t seq, uint8_t payload_type)
 {
-	if (!(stats->state & TD_RTP_STATS_STARTED) || stats->ssrc != rtp->ssrc) {
-		stream_begin(stats, past, rtp, 0);
+	if (!(stats->state & TD_RTP_STATS_STARTED) || stats->ssrc != ssrc) {
+		stream_begin(stats, past, ssrc, seq, payload_type, 0);
 		return;
 	}
-	if (td_rtp_clock_factor[stats->payload_type] != td_rtp_clock_factor[rtp->payload_type]) {
+	if (td_rtp_clock_factor[stats->payload_type] != td_rtp_clock_factor[payload_type]) {
 		stats->jitter = 0; // it was in the other clock
 		stats->state &= (uint8_t)~TD_RTP_STATS_TRANSIT;
 	}
-	stats->payload_type = rtp->payload_type;
+	stats->payload_type = payload_type;
 
-	uint16_t ahead = (uint16_t)(rtp->seq - stats->max_seq);
+	uint16_t ahead = (uint16_t)(seq - stats->max_seq);
 	if (ahead < TD_RTP_MAX_DROPOUT) {
-		stats->cycles = (uint16_t)(stats->cycles + (rtp->seq < stats->max_seq));
-		stats->max_seq = rtp->seq;
+		stats->cycles = (uint16_t)(stats->cycles + (seq < stats->max_seq));
+		stats->max_seq = seq;
 	} else if (ahead <= 65536 - TD_RTP_MAX_MISORDER) {
 		// A jump: believed when the next packet confirms it, for the sender has then
 		// started anew.
-		if (stats->state & TD_RTP_STATS_JUMPED && rtp->seq == stats->bad_seq) {
+		if (stats->state & TD_RTP_STATS_JUMPED && seq == past->bad_seq) {
 			past->jumped--; // the packet that jumped is the new stream's first
-			stream_begin(stats, past, rtp, 1);
+			stream_begin(stats, past, ssrc, seq, payload_type, 1);
 			return;
 		}
 		past->jumped++;
-		stats->bad_seq = (uint16_t)(rtp->seq + 1);
+		past->bad_seq = (uint16_t)(seq + 1);
 		stats->state =
 			(uint8_t)((stats->state | TD_RTP_STATS_JUMPED) & ~TD_RTP_STATS_TRANSIT);
 	}

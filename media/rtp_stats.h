@@ -22,19 +22,17 @@ struct td_rtp_stats {
 	uint32_t transit; // arrival − timestamp, RTP clock
 	uint32_t jitter;  // App. A.8: scaled by 16, RTP clock
 	uint16_t max_seq;
-	uint16_t base_seq;
 	uint16_t cycles;
-	uint16_t bad_seq;     // one after the packet that jumped
 	uint8_t payload_type; // of the last packet; jitter is in its clock
 	uint8_t state;        // TD_RTP_STATS_*
 	uint8_t zero[2];
-};
+} __attribute__((packed, aligned(4)));
 
-static_assert(sizeof(struct td_rtp_stats) == 40, "shares a cache line with the leg's source check");
+static_assert(sizeof(struct td_rtp_stats) == 36, "shares a cache line with all else of a leg");
 
 enum {
 	TD_RTP_STATS_STARTED = 1, // a first packet came: the sequence fields hold
-	TD_RTP_STATS_JUMPED = 2,  // bad_seq holds
+	TD_RTP_STATS_JUMPED = 2,  // td_rtp_past.bad_seq holds
 	TD_RTP_STATS_TRANSIT = 4, // transit holds: the next packet gives a jitter sample
 };
 
@@ -42,6 +40,8 @@ struct td_rtp_past {
 	uint64_t lost;         // by streams that ended in a restart
 	uint64_t packets_base; // td_rtp_stats.packets when this stream began
 	uint64_t jumped; // packets of this stream that were counted but lie outside its sequence
+	uint16_t base_seq;
+	uint16_t bad_seq; // one after the packet that jumped
 };
 
 // RTP clock of a payload type (RFC 3551 §6), 8000 where it is dynamic or unknown.
@@ -50,8 +50,8 @@ uint32_t td_rtp_clock_hz(uint8_t payload_type);
 extern const uint64_t td_rtp_clock_factor[128];
 
 // The packets that a plain one never is: the first, a jump, another SSRC, a late one.
-void td_rtp_stats_odd(
-	struct td_rtp_stats *stats, struct td_rtp_past *past, const struct td_rtp *rtp);
+void td_rtp_stats_odd(struct td_rtp_stats *stats, struct td_rtp_past *past, uint32_t ssrc,
+	uint16_t seq, uint8_t payload_type);
 
 // Counts one valid packet that arrived at now_ns (monotonic). bytes: its UDP payload.
 static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp_past *past,
@@ -68,7 +68,7 @@ static inline void td_rtp_stats_update(struct td_rtp_stats *stats, struct td_rtp
 		stats->cycles = (uint16_t)(stats->cycles + (rtp->seq < stats->max_seq));
 		stats->max_seq = rtp->seq;
 	} else {
-		td_rtp_stats_odd(stats, past, rtp);
+		td_rtp_stats_odd(stats, past, rtp->ssrc, rtp->seq, rtp->payload_type);
 	}
 
 	unsigned __int128 ticks =

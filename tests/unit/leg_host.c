@@ -2,6 +2,7 @@
 #include "leg_host.h"
 
 #include "dataplane/handoff.h"
+#include "dataplane/realm_table.h"
 #include "sip/policy.h"
 
 #include <rte_eal.h>
@@ -41,11 +42,14 @@ static void realm_fill(struct td_realm *realm, const char *v4, const char *v6)
 
 void host_start(uint16_t id, uint16_t n_workers, uint32_t max_legs)
 {
+	static struct td_realm_table no_addresses;
+
 	memset(&host, 0, sizeof(host));
 	host.dp.n_workers = n_workers;
 	host.dp.n_realms = 2;
 	host.dp.conf.quarantine_ms = 1000;
 	host.dp.adjacencies = host.adjacencies;
+	host.dp.realm_table = &no_addresses;
 	host.dp.steer.period = TD_STEER_SLOTS;
 	for (uint32_t slot = 0; slot < TD_STEER_SLOTS; slot++)
 		host.dp.steer.owner[slot] = (uint8_t)(slot % n_workers);

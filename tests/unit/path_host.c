@@ -156,6 +156,8 @@ void path_start(uint16_t n_workers, uint8_t rx_checksum)
 	path.in_use = rte_mempool_in_use_count(path.frames) + rte_mempool_in_use_count(path.big);
 	if (td_path_start(path.dp, &conf, fault) != 0)
 		must(false, fault);
+	for (uint16_t i = 0; i < n_workers; i++)
+		must(td_leg_table_create(path.dp->workers[i], 2) == 0, "no memory for legs");
 	path.now_ns = td_clock_now(&path.dp->clock);
 }
 
@@ -178,8 +180,10 @@ void path_stop(void)
 	td_path_stop(path.dp);
 	must(rte_mempool_in_use_count(path.frames) + rte_mempool_in_use_count(path.big) == path.in_use,
 		"a buffer did not come back");
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
+		td_leg_table_destroy(path.dp->workers[i]);
 		rte_free(path.dp->workers[i]);
+	}
 	rte_free(path.dp->main);
 	rte_free(path.dp);
 	path.dp = NULL;

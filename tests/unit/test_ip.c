@@ -90,12 +90,17 @@ static void ports_at_the_range_s_ends(void **state)
 
 static void padding_is_cut_off(void **state)
 {
-	udp4();
+	frame_udp(&f, PORT_A, 0, "10.0.1.7", "10.0.1.254", 4000, 5060, 20);
 	size_t len = f.len;
 	frame_add(&f, "padding of Ethernet", 18);
 	put();
+	assert_int_equal(path.n_sip, 1);
+	assert_int_equal(path.sip[0].len, len);
+	udp4();
+	frame_add(&f, "padding of Ethernet", 18);
+	put();
 	assert_int_equal(path.n_rtp, 1);
-	assert_int_equal(path.rtp[0].len, len);
+	assert_int_equal(path.rtp[0].packet.payload_len, 20);
 }
 
 static void bad_headers_and_lengths(void **state)
@@ -204,12 +209,12 @@ static void martians(void **state)
 	static const char *const v6[] = { "::", "::1", "ff02::1", "::ffff:10.0.1.7", "::10.0.1.7", "fd00:1::fe" };
 
 	for (size_t i = 0; i < 8; i++) {
-		frame_udp(&f, PORT_A, 0, v4[i], "10.0.1.254", 4000, 16384, 20);
+		frame_udp(&f, PORT_A, 0, v4[i], "10.0.1.254", 4000, 5060, 20);
 		put();
 		assert_int_equal(path_count(TD_C_IP_BAD_SOURCE), i + 1);
 	}
 	for (size_t i = 0; i < 6; i++) {
-		frame_udp(&f, PORT_A, 0, v6[i], "fd00:1::fe", 4000, 16384, 20);
+		frame_udp(&f, PORT_A, 0, v6[i], "fd00:1::fe", 4000, 5060, 20);
 		put();
 		assert_int_equal(path_count(TD_C_IP_BAD_SOURCE), 8 + i + 1);
 	}

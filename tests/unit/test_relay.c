@@ -151,6 +151,7 @@ static struct rte_mbuf *frame_build(uint16_t realm, const struct datagram *d)
 	p->l3_off = (uint16_t)l2;
 	p->l4_off = (uint16_t)l4;
 	p->payload_len = d->len;
+	p->leg = TD_LEG_UNASKED;
 	p->flags = d->verified ? TD_PACKET_L4_VERIFIED : 0;
 	return m;
 }
@@ -346,6 +347,19 @@ static void test_strict_v6(void **state)
 		other.src.ip[byte] ^= 1;
 		relays(&other, false);
 	}
+}
+
+// Whatever signalling says: no host has such an address.
+static void test_impossible_source(void **state)
+{
+	pair_open(TD_IPV4, TD_IPV4);
+	struct datagram d = from_west();
+	relays(&d, true);
+	calls.west_state.rtp = host_addr("127.0.0.1", 4000);
+	pair_modify();
+	d.src = calls.west_state.rtp;
+	deliver(WEST, &d);
+	dropped(TD_C_IP_BAD_SOURCE);
 }
 
 static void test_nothing_known(void **state)
@@ -759,6 +773,7 @@ int main(void)
 		TEST(test_zero_checksum),
 		TEST(test_strict),
 		TEST(test_strict_v6),
+		TEST(test_impossible_source),
 		TEST(test_nothing_known),
 		TEST(test_media_sources),
 		TEST(test_learn_once),
