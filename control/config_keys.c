@@ -254,7 +254,7 @@ const struct cfg_field cfg_top[] = {
 	LIST("realms", realms, REQUIRED),
 	LIST("trunks", trunks),
 	LIST("routes", routes),
-	LATER("store"),
+	READ("store", cfg_read_store),
 	LATER("location"),
 	END,
 };

@@ -53,7 +53,10 @@ static void place_print(
 	// An override carries its own text in the setting's hook; so do the elements of its value.
 	for (const config_setting_t *s = setting; s; s = config_setting_parent(s)) {
 		if (config_setting_get_hook(s)) {
-			text_add(out, "--set %s: ", (const char *)config_setting_get_hook(s));
+			const char *set = config_setting_get_hook(s);
+			// A URL may hold a password.
+			size_t len = strstr(set, "://") ? strcspn(set, "=") : strlen(set);
+			text_add(out, "--set %.*s: ", (int)len, set);
 			return;
 		}
 	}

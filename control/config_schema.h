@@ -70,6 +70,7 @@ void cfg_fault_text(struct cfg_reader *reader, const config_setting_t *setting, 
 extern const struct cfg_field cfg_top[]; // config_keys.c
 
 // config_values.c: what the generic kinds cannot hold.
+void cfg_read_store(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_workers(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_dsp(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_realm_addresses(struct cfg_reader *reader, config_setting_t *setting, void *record);

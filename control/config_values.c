@@ -257,6 +257,30 @@ void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setti
 	}
 }
 
+// --- stores ---
+
+// A password may stand in it: it is never said back.
+void cfg_read_store(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	static const char sqlite[] = "sqlite:", postgresql[] = "postgresql://";
+	struct td_config *conf = record;
+	const char *url = setting ? text_of(setting) : sqlite;
+	size_t len = strlen(url);
+	bool whole = strncmp(url, "sqlite:/", strlen(sqlite) + 1) == 0 ||
+		     strncmp(url, postgresql, strlen(postgresql)) == 0;
+
+	if (strcmp(url, sqlite) == 0)
+		snprintf(conf->store, sizeof(conf->store), "%s%s/tandem.db", sqlite,
+			conf->state_dir);
+	else if (whole && len < sizeof(conf->store))
+		snprintf(conf->store, sizeof(conf->store), "%s", url);
+	else
+		cfg_fault_text(reader, setting,
+			"expected \"sqlite:\" (a file in state_dir), \"sqlite:/PATH\" or "
+			"\"postgresql://…\", at most %zu characters",
+			sizeof(conf->store) - 1);
+}
+
 // --- policy ---
 
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Everything tandem-control owns. One thread: the libuv loop of control/main.c.
+// Everything tandem-control owns. One thread, the libuv loop of control/main.c; what waits for a
+// disk or a server has threads of its own (control/destination.h).
 #pragma once
 
 #include "control/config.h"
-#include "control/journal_reader.h"
+#include "control/destination.h"
 #include "control/link.h"
 #include "control/server.h"
 
@@ -13,13 +14,14 @@ struct td_control {
 	const char *const *sets; // --set overrides, applied again by each reload
 	int n_sets;
 	struct td_config *conf; // as started; only its policy follows reloads
-	struct td_store *store;
-	struct td_journal_reader *journal;
+	struct td_alarms alarms;
+	struct td_destinations destinations; // of the journal
 	struct td_link link;
 	struct td_server server;
 	bool reloading;
 	uv_signal_t on_term, on_int, on_hup;
 	uv_fs_event_t journal_watch;
 	uv_timer_t journal_timer;
+	bool stuck;   // a thread hangs in its disk or server: what it uses is left to the exit
 	int run_lock; // held: no second tandem-control on this run_dir
 };

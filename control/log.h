@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One line per state change on standard error: "TIME LEVEL EVENT key=value …". tandem-control's
-// loop only.
+// One line per state change on standard error: "TIME LEVEL EVENT key=value …". any
+// thread of tandem-control.
 #pragma once
 
 enum td_log_level { TD_LOG_INFO, TD_LOG_WARNING, TD_LOG_ERROR };

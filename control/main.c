@@ -127,24 +127,12 @@ static bool run_dir_lock(struct td_control *control)
 	return false;
 }
 
-static bool stores_open(struct td_control *control)
+static bool folders_make(const struct td_config *conf)
 {
-	const char *state_dir = control->conf->state_dir;
-	char path[PATH_MAX], error[256] = "";
+	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/journal", state_dir);
-	if (folder_make(path) != 0)
-		return false;
-	control->journal = NULL;
-	snprintf(path, sizeof(path), "%s/tandem.db", state_dir);
-	control->store = td_store_open(path, error, sizeof(error));
-	if (!control->store) {
-		td_log(TD_LOG_ERROR, "store.failed", "path=%s error=\"%s\"", path, error);
-		return false;
-	}
-	snprintf(path, sizeof(path), "%s/journal", state_dir);
-	control->journal = td_journal_reader_new(path, control->store);
-	return control->journal != NULL;
+	snprintf(path, sizeof(path), "%s/journal", conf->state_dir);
+	return folder_make(conf->run_dir) == 0 && folder_make(path) == 0;
 }
 
 static void policy_begin(struct td_control *control)
@@ -220,8 +208,7 @@ static bool services_start(struct td_control *control)
 
 static int control_run(struct td_control *control)
 {
-	if (folder_make(control->conf->run_dir) != 0 || !run_dir_lock(control) ||
-		!stores_open(control))
+	if (!folders_make(control->conf) || !run_dir_lock(control))
 		return EXIT_FAILED;
 	policy_begin(control);
 	uv_loop_init(&control->loop);
@@ -264,9 +251,8 @@ int main(int argc, char **argv)
 	} else {
 		status = control_run(&control);
 	}
-	td_journal_reader_free(control.journal);
-	td_store_close(control.store);
-	td_config_free(control.conf);
+	if (!control.stuck)
+		td_config_free(control.conf);
 	if (control.run_lock >= 0)
 		close(control.run_lock);
 	return status;

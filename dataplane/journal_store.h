@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #define TD_JOURNAL_SEGMENT_BYTES (16u << 20)
-#define TD_JOURNAL_QUOTA_BYTES (1024ull << 20) // of all segments that nobody has read yet
 
 struct td_journal_store {
 	char dir[256];

@@ -2,8 +2,12 @@
 // Call detail records as they cross the journal (contract: tables cdr and cdr_attempt). Plain old
 // data, little endian, no padding that is not named; text is NUL-terminated and cut at its size.
 // Owner: the worker that owns the call.
+//
+// New fields go to the end: a journal may hold shorter records of an older version, whose missing
+// fields read as zero.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define TD_CDR_ID_LEN 40      // "node-epoch-worker-sequence" and NUL
@@ -37,7 +41,16 @@ struct td_cdr {
 	uint8_t complete;
 	uint8_t zero[2];
 	struct td_cdr_side a, b;
+	// Empty where the engine does not know.
+	char plan[32];                     // dial plan of the ingress
+	char route[TD_CDR_TEXT_LEN];       // what decided: the route's prefix, AoR or domain
+	char rules[TD_CDR_TEXT_LEN];       // number rules that applied, with commas
+	char asserted[TD_CDR_TEXT_LEN];    // the caller as we vouch for it
+	char auth_user[TD_CDR_TEXT_LEN];   // who authenticated
+	char user_agent[TD_CDR_TEXT_LEN];  // of the A side
 };
+
+#define TD_CDR_BYTES_MIN offsetof(struct td_cdr, plan) // of the first version
 
 struct td_cdr_attempt {
 	char cdr_id[TD_CDR_ID_LEN];

@@ -7,6 +7,7 @@
 #include "include/policy_conf.h"
 
 #define TD_PATH_LEN 108 // sun_path
+#define TD_STORE_URL_LEN 512
 
 enum td_poll { TD_POLL_ADAPTIVE, TD_POLL_BUSY };
 enum td_rx_checksum { TD_CHECKSUM_AUTO, TD_CHECKSUM_VERIFY, TD_CHECKSUM_TRUST };
@@ -86,6 +87,7 @@ struct td_config {
 	uint32_t drain_s;            // default 30
 	bool location_sync;          // location.durability = "sync"
 	uint32_t t1_ms, t2_ms, t4_ms; // sip = { t1, t2, t4 }: 500, 4000, 5000 (RFC 3261 §17.1.1.1)
+	char store[TD_STORE_URL_LEN]; // "sqlite:/PATH" or "postgresql://…"; may hold a password
 	uint8_t n_ports, n_realms;
 	struct td_port_conf ports[TD_PORTS_MAX];
 	struct td_realm_conf realms[TD_REALMS_MAX];

@@ -22,6 +22,7 @@
 #define TD_JOURNAL_MAGIC 0x4c4a4454u // "TDJL"
 #define TD_JOURNAL_VERSION 1
 #define TD_JOURNAL_PAYLOAD_MAX 4096 // a longer record does not hold
+#define TD_JOURNAL_QUOTA_BYTES (1024ull << 20) // of all segments that somebody still has to read
 
 enum td_journal_type {
 	// struct td_journal_boot: a data plane began; older epochs' open calls are incomplete.
@@ -30,6 +31,7 @@ enum td_journal_type {
 	TD_JOURNAL_END = 3,     // struct td_cdr, final
 	TD_JOURNAL_ATTEMPT = 4, // struct td_cdr_attempt, written when the attempt ended
 	TD_JOURNAL_BINDING = 5, // a packed binding (include/binding.h), written before its 200
+	TD_JOURNAL_INTERIM = 6, // struct td_cdr of a call that lasts
 };
 
 // Opens each segment file.

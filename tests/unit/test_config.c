@@ -215,10 +215,29 @@ static void syntax_is_told_with_its_line(void **state)
 	refused("node = \"a\";\nnode = \"b\";\n", "x.conf:2: found a duplicate setting name");
 }
 
+static void a_store_is_a_url_whose_secret_stays(void **state)
+{
+	static const char *const sets[] = { "store=mysql://u:s3cret@h" };
+	struct outcome o = load(HEAD, NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	assert_string_equal(o.conf->store, "sqlite:/var/lib/tandem/tandem.db");
+	release(&o);
+	o = load(HEAD "store = \"postgresql://u:s3cret@h/db\";", NULL, 0);
+	assert_int_equal(o.rc, 0);
+	assert_string_equal(o.conf->store, "postgresql://u:s3cret@h/db");
+	release(&o);
+	o = load(HEAD, sets, 1);
+	assert_int_equal(o.rc, -EINVAL);
+	assert_true(told(&o, "--set store: store: expected \"sqlite:\""));
+	assert_false(told(&o, "s3cret"));
+	release(&o);
+	refused(HEAD "store = \"sqlite:x.db\";", "store: expected \"sqlite:\"");
+	refused(HEAD "store = 5;", "store: expected \"sqlite:\"");
+}
+
 static void what_later_versions_do_is_named(void **state)
 {
-	refused(HEAD "store = \"sqlite:\";",
-		"store: found a setting that is not supported by this version");
 	refused(HEAD "location = { share = \"local\"; };",
 		"location: found a setting that is not supported");
 	refused(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
@@ -426,6 +445,7 @@ int main(void)
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),
+		cmocka_unit_test(a_store_is_a_url_whose_secret_stays),
 		cmocka_unit_test(what_later_versions_do_is_named),
 		cmocka_unit_test(values_of_each_kind_are_checked),
 		cmocka_unit_test(names_that_exist_once_are_held_to_it),

@@ -2,7 +2,7 @@
 // control/journal_reader.h over segments written by hand: each record once, whatever the writer
 // left behind.
 #include "control/journal_reader.h"
-#include "include/journal.h"
+#include "tests/unit/journal_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 static char dir[64], db[80];
 
 struct bench {
-	struct td_store *store;
+	struct td_sink *sink;
 	struct td_journal_reader *reader;
 };
 
@@ -28,18 +28,19 @@ static struct bench bench;
 
 static void open_all(void)
 {
-	char error[128];
+	char error[128], url[100];
 
-	bench.store = td_store_open(db, error, sizeof(error));
-	assert_non_null(bench.store);
-	bench.reader = td_journal_reader_new(dir, bench.store);
+	snprintf(url, sizeof(url), "sqlite:%s", db);
+	bench.sink = td_sink_store_open(url, "n", error, sizeof(error));
+	assert_non_null(bench.sink);
+	bench.reader = td_journal_reader_new(dir);
 	assert_non_null(bench.reader);
 }
 
 static void close_all(void)
 {
 	td_journal_reader_free(bench.reader);
-	td_store_close(bench.store);
+	bench.sink->ops->close(bench.sink);
 }
 
 static int fresh(void **state)
@@ -67,52 +68,9 @@ static int clean(void **state)
 
 // --- the writer ---
 
-static void path_of(uint64_t n, char path[128])
-{
-	snprintf(path, 128, "%s/%016" PRIx64 ".tdj", dir, n);
-}
-
 static FILE *segment(uint64_t n)
 {
-	char path[128];
-	struct td_journal_segment header = { TD_JOURNAL_MAGIC, TD_JOURNAL_VERSION, n };
-
-	path_of(n, path);
-	FILE *f = fopen(path, "ab");
-	assert_non_null(f);
-	if (ftell(f) == 0)
-		fwrite(&header, sizeof(header), 1, f);
-	return f;
-}
-
-static void put(FILE *f, uint16_t type, uint32_t epoch, const void *payload, uint32_t length)
-{
-	static const uint8_t zero[8];
-	struct td_journal_record r = { .length = length, .type = type, .epoch = epoch };
-
-	r.crc = td_journal_crc(&r, payload);
-	fwrite(&r, sizeof(r), 1, f);
-	fwrite(payload, length, 1, f);
-	fwrite(zero, td_journal_padded(length) - length, 1, f);
-}
-
-static void put_cdr(FILE *f, uint16_t type, uint32_t epoch, int n)
-{
-	struct td_cdr cdr = { .trunk_in = "a",
-		.start_us = 1,
-		.answer_us = 2,
-		.sip_code = 200,
-		.complete = type == TD_JOURNAL_END };
-
-	snprintf(cdr.id, sizeof(cdr.id), "x-%u-0-%d", epoch, n);
-	put(f, type, epoch, &cdr, sizeof(cdr));
-}
-
-static void put_boot(FILE *f, uint32_t epoch)
-{
-	struct td_journal_boot boot = { .started_us = 1, .epoch = epoch };
-
-	put(f, TD_JOURNAL_BOOT, epoch, &boot, sizeof(boot));
+	return journal_segment(dir, n);
 }
 
 static int rows(const char *what)
@@ -135,13 +93,17 @@ static bool there(uint64_t n)
 {
 	char path[128];
 
-	path_of(n, path);
+	journal_path(dir, n, path);
 	return access(path, F_OK) == 0;
 }
 
 static int run(uint32_t max)
 {
-	return td_journal_reader_run(bench.reader, max);
+	int n = td_journal_reader_run(bench.reader, bench.sink, max);
+
+	if (n > 0)
+		td_journal_remove(dir, td_journal_reader_position(bench.reader).sequence);
+	return n;
 }
 
 // --- tests ---
@@ -152,10 +114,10 @@ static void records_become_rows_once(void **state)
 
 	assert_int_equal(run(100), 0); // nothing there
 	FILE *f = segment(1);
-	put_boot(f, 1);
-	put_cdr(f, TD_JOURNAL_START, 1, 1);
-	put(f, TD_JOURNAL_ATTEMPT, 1, &attempt, sizeof(attempt));
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_boot(f, 1);
+	journal_put_cdr(f, TD_JOURNAL_START, 1, 1);
+	journal_put(f, TD_JOURNAL_ATTEMPT, 1, &attempt, sizeof(attempt));
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fclose(f);
 	assert_int_equal(run(100), 4);
 	assert_int_equal(run(100), 0);
@@ -170,7 +132,7 @@ static void a_run_takes_no_more_than_it_may(void **state)
 	FILE *f = segment(1);
 
 	for (int i = 0; i < 1000; i++) // several chunks of the reader's buffer
-		put_cdr(f, TD_JOURNAL_END, 1, i);
+		journal_put_cdr(f, TD_JOURNAL_END, 1, i);
 	fclose(f);
 	assert_int_equal(run(3), 3);
 	assert_int_equal(rows("cdr"), 3);
@@ -183,7 +145,7 @@ static void reading_goes_on_after_a_restart_in_mid_file(void **state)
 	FILE *f = segment(1);
 
 	for (int i = 0; i < 10; i++)
-		put_cdr(f, TD_JOURNAL_END, 1, i);
+		journal_put_cdr(f, TD_JOURNAL_END, 1, i);
 	fclose(f);
 	assert_int_equal(run(4), 4);
 	close_all();
@@ -197,7 +159,7 @@ static void an_uncommitted_run_is_read_again(void **state)
 	FILE *f = segment(1);
 	sqlite3 *other;
 
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fclose(f);
 	assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
@@ -213,10 +175,10 @@ static void a_torn_tail_waits_for_its_rest(void **state)
 	char path[128];
 	FILE *f = segment(1);
 
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
-	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
 	fclose(f);
-	path_of(1, path);
+	journal_path(dir, 1, path);
 	size_t record = sizeof(struct td_journal_record) + td_journal_padded(sizeof(struct td_cdr));
 	size_t whole = sizeof(struct td_journal_segment) + 2 * record;
 	char *bytes = malloc(whole);
@@ -245,14 +207,14 @@ static void a_torn_tail_with_a_successor_is_left(void **state)
 	struct td_journal_reader_stats stats;
 	FILE *f = segment(1);
 
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fwrite("torn torn", 9, 1, f);
 	fclose(f);
 	assert_int_equal(run(100), 1);
 	assert_int_equal(run(100), 0);
 	f = segment(2);
-	put_boot(f, 2);
-	put_cdr(f, TD_JOURNAL_END, 2, 1);
+	journal_put_boot(f, 2);
+	journal_put_cdr(f, TD_JOURNAL_END, 2, 1);
 	fclose(f);
 	assert_int_equal(run(100), 2);
 	assert_int_equal(rows("cdr"), 2);
@@ -267,12 +229,12 @@ static void a_bad_crc_stops_the_segment(void **state)
 	char path[128];
 	FILE *f = segment(1);
 
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	long second = ftell(f);
-	put_cdr(f, TD_JOURNAL_END, 1, 2);
-	put_cdr(f, TD_JOURNAL_END, 1, 3);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 3);
 	fclose(f);
-	path_of(1, path);
+	journal_path(dir, 1, path);
 	f = fopen(path, "r+b");
 	fseek(f, second + 40, SEEK_SET);
 	fputc('!', f);
@@ -282,7 +244,7 @@ static void a_bad_crc_stops_the_segment(void **state)
 	fclose(segment(2));
 	assert_int_equal(run(100), 0);
 	f = segment(2);
-	put_cdr(f, TD_JOURNAL_END, 2, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 2, 1);
 	fclose(f);
 	assert_int_equal(run(100), 1);
 	assert_int_equal(rows("cdr"), 2);
@@ -293,16 +255,16 @@ static void boots_close_what_was_open_exactly_once(void **state)
 	struct td_journal_reader_stats stats;
 	FILE *f = segment(1);
 
-	put_boot(f, 1);
-	put_cdr(f, TD_JOURNAL_START, 1, 1);
-	put_cdr(f, TD_JOURNAL_START, 1, 2);
-	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	journal_put_boot(f, 1);
+	journal_put_cdr(f, TD_JOURNAL_START, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_START, 1, 2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
 	fclose(f);
 	assert_int_equal(run(100), 4);
 	assert_int_equal(rows("cdr"), 1);
 	f = segment(2);
-	put_boot(f, 2);
-	put_cdr(f, TD_JOURNAL_START, 2, 1);
+	journal_put_boot(f, 2);
+	journal_put_cdr(f, TD_JOURNAL_START, 2, 1);
 	fclose(f);
 	assert_int_equal(run(1), 1); // stops right behind the boot
 	close_all();
@@ -312,7 +274,7 @@ static void boots_close_what_was_open_exactly_once(void **state)
 	assert_int_equal(rows("cdr"), 2);
 	assert_int_equal(rows("cdr_open"), 1);
 	f = segment(3);
-	put_boot(f, 3);
+	journal_put_boot(f, 3);
 	fclose(f);
 	assert_int_equal(run(100), 1);
 	assert_int_equal(rows("cdr WHERE complete = 0"), 2);
@@ -326,16 +288,16 @@ static void gaps_and_strangers_are_passed_over(void **state)
 	char path[128];
 	FILE *f = segment(7);
 
-	put(f, 99, 1, "later", 5);
-	put(f, TD_JOURNAL_END, 1, "short", 5);
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put(f, 99, 1, "later", 5);
+	journal_put(f, TD_JOURNAL_END, 1, "short", 5);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fclose(f);
 	snprintf(path, sizeof(path), "%s/README.tdj", dir);
 	fclose(fopen(path, "w"));
 	assert_int_equal(run(100), 3);
 	assert_int_equal(rows("cdr"), 1);
 	f = segment(12);
-	put_cdr(f, TD_JOURNAL_END, 1, 2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
 	fclose(f);
 	assert_int_equal(run(100), 1);
 	td_journal_reader_stats(bench.reader, &stats);
@@ -343,17 +305,82 @@ static void gaps_and_strangers_are_passed_over(void **state)
 	assert_false(there(7));
 }
 
+static void shorter_records_of_an_older_version_count(void **state)
+{
+	struct td_cdr cdr = { .id = "x-1-0-1", .answer_us = 2, .complete = 1 };
+	FILE *f = segment(1);
+
+	journal_put(f, TD_JOURNAL_END, 1, &cdr, TD_CDR_BYTES_MIN);
+	journal_put(f, TD_JOURNAL_END, 1, &cdr, TD_CDR_BYTES_MIN - 1);
+	fclose(f);
+	assert_int_equal(run(100), 2);
+	assert_int_equal(rows("cdr WHERE user_agent IS NULL"), 1);
+}
+
+static void interim_records_outlive_a_crash(void **state)
+{
+	struct td_cdr cdr = { .id = "x-1-0-1", .answer_us = 2, .duration_us = 5000 };
+	FILE *f = segment(1);
+
+	journal_put_cdr(f, TD_JOURNAL_START, 1, 1);
+	journal_put(f, TD_JOURNAL_INTERIM, 1, &cdr, sizeof(cdr));
+	journal_put_boot(f, 2);
+	fclose(f);
+	assert_int_equal(run(100), 3);
+	assert_int_equal(rows("cdr WHERE complete = 0 AND duration_us = 5000"), 1);
+}
+
+// Switched off while others read on and removed: what waited is void, the rest is read.
+static void a_gap_is_told_and_passed(void **state)
+{
+	struct td_journal_reader_stats stats;
+	FILE *f = segment(3);
+
+	journal_put_cdr(f, TD_JOURNAL_START, 1, 1);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr_open"), 1);
+	f = segment(9);
+	journal_put_cdr(f, TD_JOURNAL_END, 2, 1);
+	fclose(f);
+	td_journal_remove(dir, 9);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr_open"), 0);
+	assert_int_equal(rows("cdr"), 1);
+	assert_int_equal(run(100), 0);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.gaps, 1);
+}
+
+// The journal's folder was made anew: its numbers begin again below our position.
+static void a_journal_that_begins_anew_is_read(void **state)
+{
+	FILE *f = segment(30);
+
+	journal_put_cdr(f, TD_JOURNAL_END, 3, 1);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	td_journal_remove(dir, 31);
+	assert_int_equal(run(100), 0);
+	f = segment(2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_true(there(2));
+	assert_int_equal(rows("cdr"), 2);
+}
+
 static void a_foreign_header_is_no_segment(void **state)
 {
 	char path[128];
 
-	path_of(1, path);
+	journal_path(dir, 1, path);
 	FILE *f = fopen(path, "wb");
 	fputs("this is a text that somebody put here", f);
 	fclose(f);
 	assert_int_equal(run(100), 0);
 	f = segment(2);
-	put_cdr(f, TD_JOURNAL_END, 1, 1);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fclose(f);
 	assert_int_equal(run(100), 1);
 }
@@ -372,6 +399,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			boots_close_what_was_open_exactly_once, fresh, clean),
 		cmocka_unit_test_setup_teardown(gaps_and_strangers_are_passed_over, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			shorter_records_of_an_older_version_count, fresh, clean),
+		cmocka_unit_test_setup_teardown(interim_records_outlive_a_crash, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_gap_is_told_and_passed, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_journal_that_begins_anew_is_read, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

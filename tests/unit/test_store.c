@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/store.h over SQLite: the contract's columns, NULL for what never came, all or nothing.
+// control/store.h over both engines: the contract's columns, NULL for what never came, all or
+// nothing.
 #include "control/store.h"
+#include "tests/unit/pg_server.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,42 +14,64 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char path[64];
+static struct pg_server pg;
+static char path[64], url[256];
+static bool on_pg;
 
-static int fresh(void **state)
+static void files_remove(void)
 {
-	snprintf(path, sizeof(path), "/tmp/td_store_%d.db", (int)getpid());
-	char error[128];
-	struct td_store *store = td_store_open(path, error, sizeof(error));
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char other[80];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(other, sizeof(other), "%s%s", path, ends[i]);
+		unlink(other);
+	}
+}
+
+// A store of node n; the caller closes it.
+static struct td_store *open_as(const char *node)
+{
+	char error[256] = "";
+	struct td_store *store = td_store_open(url, node, error, sizeof(error));
 
 	if (!store)
 		fprintf(stderr, "# %s\n", error);
-	*state = store;
-	return store ? 0 : -1;
+	return store;
+}
+
+static int fresh_sqlite(void **state)
+{
+	on_pg = false;
+	snprintf(path, sizeof(path), "/tmp/td_store_%d.db", (int)getpid());
+	snprintf(url, sizeof(url), "sqlite:%s", path);
+	files_remove();
+	return (*state = open_as("n")) ? 0 : -1;
+}
+
+static int fresh_pg(void **state)
+{
+	on_pg = true;
+	snprintf(url, sizeof(url), "%s", pg.url);
+	if (!pg_server_ask(&pg, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+		return -1;
+	return (*state = open_as("n")) ? 0 : -1;
 }
 
 static int clean(void **state)
 {
-	char other[80];
-
 	td_store_close(*state);
-	unlink(path);
-	snprintf(other, sizeof(other), "%s-wal", path);
-	unlink(other);
-	snprintf(other, sizeof(other), "%s-shm", path);
-	unlink(other);
+	files_remove();
 	return 0;
 }
 
-// The first column of the first row as text ("NULL" where it is), by another connection, as a
-// script would.
-static const char *ask(const char *sql)
+static const char *sqlite_ask(const char *sql)
 {
-	static char answer[256];
+	static char answer[4096];
 	sqlite3 *db;
 	sqlite3_stmt *st;
 
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
 	snprintf(answer, sizeof(answer), "none");
 	if (sqlite3_step(st) == SQLITE_ROW) {
@@ -56,6 +80,16 @@ static const char *ask(const char *sql)
 	}
 	sqlite3_finalize(st);
 	sqlite3_close(db);
+	return answer;
+}
+
+// The first column of the first row as text ("NULL" where it is), by another connection, as a
+// script would.
+static const char *ask(const char *sql)
+{
+	const char *answer = on_pg ? pg_server_ask(&pg, sql) : sqlite_ask(sql);
+
+	assert_non_null(answer);
 	return answer;
 }
 
@@ -157,7 +191,7 @@ static void a_boot_closes_the_calls_of_others(void **state)
 	assert_int_equal(closed, 0);
 	td_store_commit(store);
 	assert_string_equal(
-		ask("SELECT group_concat(id||complete) FROM (SELECT * FROM cdr ORDER BY id)"),
+		ask("SELECT min(id||complete)||','||max(id||complete) FROM cdr"),
 		"n-1-0-10,n-1-0-21");
 	assert_string_equal(ask("SELECT end_us FROM cdr WHERE complete = 0"), "NULL");
 	assert_string_equal(ask("SELECT id FROM cdr_open"), "n-2-0-1");
@@ -213,6 +247,116 @@ static void text_without_end_or_sense_is_cleaned(void **state)
 	assert_string_equal(ask("SELECT from_number FROM cdr"), "a??\xc3\xbc");
 }
 
+static void an_interim_record_makes_the_start_older(void **state)
+{
+	struct td_store *store = *state;
+	struct td_cdr cdr = answered("n-1-0-1");
+	uint32_t closed;
+
+	td_store_begin(store);
+	td_store_cdr_start(store, 1, &cdr);
+	cdr.duration_us = 77;
+	cdr.a.rtp_rx = 4711;
+	assert_int_equal(td_store_cdr_interim(store, 1, &cdr), 0);
+	assert_int_equal(td_store_boot(store, 2, &closed), 0);
+	assert_int_equal(closed, 1);
+	td_store_commit(store);
+	assert_string_equal(
+		ask("SELECT duration_us||','||rtp_a_rx||','||complete FROM cdr WHERE end_us IS NULL"),
+		"77,4711,0");
+}
+
+struct seen {
+	int cdrs, attempts;
+	struct td_cdr last;
+	struct td_cdr_attempt attempt;
+};
+
+static void see_cdr(void *user, const struct td_cdr *cdr)
+{
+	struct seen *seen = user;
+
+	seen->cdrs++;
+	seen->last = *cdr;
+}
+
+static void see_attempt(void *user, const struct td_cdr_attempt *attempt)
+{
+	struct seen *seen = user;
+
+	seen->attempts++;
+	seen->attempt = *attempt;
+}
+
+static void what_was_written_is_read_back(void **state)
+{
+	struct td_store *store = *state;
+	struct td_cdr cdr = answered("n-1-0-1"), other = answered("n-1-0-2");
+	struct td_cdr_attempt attempt = { .cdr_id = "n-1-0-1", .trunk = "east", .peer = "[::1]:5060",
+		.call_id = "b@y", .start_us = 1, .ring_us = 2, .end_us = 3, .n = 1, .sip_code = 486, .cause = 17 };
+	struct seen seen = { 0 };
+
+	snprintf(cdr.plan, sizeof(cdr.plan), "subscribers");
+	snprintf(cdr.route, sizeof(cdr.route), "49");
+	snprintf(cdr.rules, sizeof(cdr.rules), "e164,strip");
+	snprintf(cdr.asserted, sizeof(cdr.asserted), "4930555100");
+	snprintf(cdr.auth_user, sizeof(cdr.auth_user), "1001@x");
+	snprintf(cdr.user_agent, sizeof(cdr.user_agent), "Phone \"1\"; it's");
+	other.start_us = 5;
+	snprintf(other.from_number, sizeof(other.from_number), "300");
+	td_store_begin(store);
+	td_store_cdr_end(store, &cdr);
+	td_store_cdr_end(store, &other);
+	td_store_cdr_attempt(store, &attempt);
+	assert_int_equal(td_store_commit(store), 0);
+	assert_int_equal(td_store_cdr_show(store, "n-1-0-1", see_cdr, see_attempt, &seen), 0);
+	assert_int_equal(seen.cdrs, 1);
+	assert_int_equal(seen.attempts, 1);
+	assert_memory_equal(&seen.last, &cdr, sizeof(cdr));
+	assert_memory_equal(&seen.attempt, &attempt, sizeof(attempt));
+	seen = (struct seen){ 0 };
+	assert_int_equal(td_store_cdr_last(store, 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 2);
+	assert_string_equal(seen.last.id, "n-1-0-2"); // the older one comes last
+	seen = (struct seen){ 0 };
+	assert_int_equal(td_store_cdr_find(store, "300", 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 1);
+	assert_int_equal(td_store_cdr_find(store, "200", 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 3);
+	seen = (struct seen){ 0 };
+	assert_int_equal(td_store_cdr_show(store, "n-9-9-9", see_cdr, see_attempt, &seen), 0);
+	assert_int_equal(seen.cdrs + seen.attempts, 0);
+}
+
+static void a_batch_with_a_repetition_is_one_of_each(void **state)
+{
+	struct td_store *store = *state;
+
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(td_store_begin(store), 0);
+		for (int i = 0; i < 2000; i++) {
+			char id[24];
+			snprintf(id, sizeof(id), "n-1-0-%d", i);
+			struct td_cdr cdr = answered(id);
+			assert_int_equal(td_store_cdr_start(store, 1, &cdr), 0);
+			assert_int_equal(td_store_cdr_end(store, &cdr), 0);
+		}
+		assert_int_equal(td_store_commit(store), 0);
+	}
+	assert_string_equal(ask("SELECT count(*) FROM cdr"), "2000");
+	assert_string_equal(ask("SELECT count(*) FROM cdr_open"), "0");
+}
+
+static void a_newer_schema_is_left_alone(void **state)
+{
+	char error[256] = "";
+
+	ask("UPDATE schema_version SET version = 99");
+	assert_null(td_store_open(url, "n", error, sizeof(error)));
+	assert_non_null(strstr(error, "schema version 99"));
+	assert_string_equal(ask("SELECT version FROM schema_version"), "99");
+}
+
 static void another_writer_means_later(void **state)
 {
 	struct td_store *store = *state;
@@ -227,31 +371,159 @@ static void another_writer_means_later(void **state)
 	td_store_rollback(store);
 }
 
-static void a_newer_schema_is_left_alone(void **state)
+// The database of the version before, with a call that waits for its end.
+static void an_old_database_is_brought_forward(void **state)
 {
+	static const char old[] =
+		"CREATE TABLE cdr (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b TEXT, from_number TEXT, to_number TEXT, "
+		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us INTEGER, end_us INTEGER, "
+		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete INTEGER NOT NULL, codec TEXT, "
+		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
+		"jitter_b_ms REAL, rtp_b_tx INTEGER);"
+		"CREATE INDEX cdr_start ON cdr (start_us);"
+		"CREATE TABLE cdr_attempt (cdr_id TEXT NOT NULL, n INTEGER NOT NULL, trunk TEXT, peer TEXT, call_id TEXT, "
+		"start_us INTEGER, ring_us INTEGER, end_us INTEGER, sip_code INTEGER, cause INTEGER, PRIMARY KEY (cdr_id, n)) "
+		"WITHOUT ROWID;"
+		"CREATE TABLE cdr_open (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b TEXT, from_number TEXT, to_number TEXT, "
+		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us INTEGER, end_us INTEGER, "
+		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete INTEGER NOT NULL, codec TEXT, "
+		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
+		"jitter_b_ms REAL, rtp_b_tx INTEGER, epoch INTEGER NOT NULL);"
+		"CREATE TABLE journal_position (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, "
+		"position INTEGER NOT NULL);"
+		"INSERT INTO cdr (id, complete, start_us) VALUES ('n-1-0-1', 1, 7);"
+		"INSERT INTO cdr_open (id, complete, epoch) VALUES ('n-1-0-2', 0, 1);"
+		"INSERT INTO journal_position VALUES (1, 12, 34);"
+		"PRAGMA user_version = 1;";
+	struct td_store_position position;
+	uint32_t closed;
 	sqlite3 *db;
-	char error[128] = "";
 
+	td_store_close(*state);
+	files_remove();
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
-	assert_null(td_store_open(path, error, sizeof(error)));
-	assert_non_null(strstr(error, "schema version 99"));
-	assert_null(td_store_open("/nowhere/at/all.db", error, sizeof(error)));
+	struct td_store *store = *state = open_as("n");
+	assert_non_null(store);
+	assert_int_equal(td_store_position_get(store, &position), 0);
+	assert_int_equal(position.sequence, 12);
+	assert_int_equal(position.offset, 34);
+	assert_int_equal(td_store_begin(store), 0);
+	assert_int_equal(td_store_boot(store, 2, &closed), 0);
+	assert_int_equal(td_store_commit(store), 0);
+	assert_int_equal(closed, 1);
+	assert_string_equal(ask("SELECT count(*) FROM cdr"), "2");
+	// The old program sees that it is too old.
+	assert_string_not_equal(ask("PRAGMA user_version"), "1");
+}
+
+// Two nodes and one database: neither closes the other's calls nor moves its position.
+static void nodes_share_a_database(void **state)
+{
+	struct td_store *one = *state, *two = open_as("m");
+	struct td_cdr first = answered("n-5-0-1"), second = answered("m-9-0-1");
+	struct td_store_position position = { 3, 4 };
+	uint32_t closed;
+
+	assert_non_null(two);
+	td_store_begin(one);
+	td_store_cdr_start(one, 5, &first);
+	td_store_position_set(one, &position);
+	assert_int_equal(td_store_commit(one), 0);
+	assert_int_equal(td_store_position_get(two, &position), -ENOENT);
+	td_store_begin(two);
+	td_store_cdr_start(two, 9, &second);
+	assert_int_equal(td_store_boot(two, 10, &closed), 0);
+	assert_int_equal(td_store_commit(two), 0);
+	assert_int_equal(closed, 1);
+	assert_string_equal(ask("SELECT id FROM cdr_open"), "n-5-0-1");
+	td_store_close(two);
+}
+
+static void a_lost_server_is_an_error_and_no_wait(void **state)
+{
+	struct td_store *store = *state;
+	struct td_cdr cdr = answered("n-1-0-1");
+	struct td_store_position position;
+	char error[256];
+
+	assert_int_equal(td_store_begin(store), 0);
+	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
+	pg_server_kill(&pg);
+	assert_true(td_store_commit(store) < 0);
+	assert_int_not_equal(td_store_error(store)[0], '\0');
+	assert_true(td_store_begin(store) < 0);
+	td_store_rollback(store);
+	assert_null(td_store_open(url, "n", error, sizeof(error)));
+	assert_int_not_equal(error[0], '\0');
+	assert_true(pg_server_start(&pg));
+	td_store_close(store);
+	store = *state = open_as("n");
+	assert_non_null(store);
+	assert_int_equal(td_store_position_get(store, &position), -ENOENT);
+	assert_string_equal(ask("SELECT count(*) FROM cdr"), "0");
+}
+
+static void no_secret_is_said(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "sqlite:/var/x.db", "sqlite:/var/x.db" },
+		{ "postgresql://u:s3cret@h:1/db?sslpassword=s3cret", "postgresql://u@h:1/db" },
+		{ "postgresql://u:s3c@ret@h/db", "postgresql://u@h/db" },
+		{ "postgresql://u@h/db", "postgresql://u@h/db" },
+		{ "postgresql:///db?password=s3cret", "postgresql:///db" },
+	};
+	char shown[128], error[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		td_store_url_clean(cases[i][0], shown, sizeof(shown));
+		assert_string_equal(shown, cases[i][1]);
+	}
+	assert_null(td_store_open("postgresql://u:s3cret@[h/db", "n", error, sizeof(error)));
+	assert_null(strstr(error, "s3cret"));
+	assert_null(td_store_open("postgresql://u:s3cret@/db?host=/nowhere", "n", error, sizeof(error)));
+	assert_null(strstr(error, "s3cret"));
+	assert_null(td_store_open("mysql://x", "n", error, sizeof(error)));
+	assert_null(td_store_open("sqlite:/nowhere/at/all.db", "n", error, sizeof(error)));
 	assert_int_not_equal(error[0], '\0');
 }
+
+static int server_up(void **state)
+{
+	return pg_server_make(&pg) ? 0 : -1;
+}
+
+static int server_down(void **state)
+{
+	pg_server_remove(&pg);
+	return 0;
+}
+
+#define BOTH(test)                                                                                 \
+	{ "sqlite_" #test, test, fresh_sqlite, clean, NULL },                                       \
+	{                                                                                          \
+		"postgresql_" #test, test, fresh_pg, clean, NULL                                   \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(an_end_is_a_row_of_the_contract, fresh, clean),
-		cmocka_unit_test_setup_teardown(what_never_came_is_null, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_boot_closes_the_calls_of_others, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_late_end_is_the_last_word, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_rollback_leaves_nothing, fresh, clean),
-		cmocka_unit_test_setup_teardown(text_without_end_or_sense_is_cleaned, fresh, clean),
-		cmocka_unit_test_setup_teardown(another_writer_means_later, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_newer_schema_is_left_alone, fresh, clean),
+		BOTH(an_end_is_a_row_of_the_contract),
+		BOTH(what_never_came_is_null),
+		BOTH(a_boot_closes_the_calls_of_others),
+		BOTH(a_late_end_is_the_last_word),
+		BOTH(a_rollback_leaves_nothing),
+		BOTH(text_without_end_or_sense_is_cleaned),
+		BOTH(an_interim_record_makes_the_start_older),
+		BOTH(what_was_written_is_read_back),
+		BOTH(a_batch_with_a_repetition_is_one_of_each),
+		BOTH(a_newer_schema_is_left_alone),
+		cmocka_unit_test_setup_teardown(another_writer_means_later, fresh_sqlite, clean),
+		cmocka_unit_test_setup_teardown(an_old_database_is_brought_forward, fresh_sqlite, clean),
+		cmocka_unit_test_setup_teardown(nodes_share_a_database, fresh_pg, clean),
+		cmocka_unit_test_setup_teardown(a_lost_server_is_an_error_and_no_wait, fresh_pg, clean),
+		cmocka_unit_test(no_secret_is_said),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, server_up, server_down);
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/alarm.h"
+
+#include "control/log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static struct td_alarm *find(struct td_alarms *alarms, const char *name, const char *subject)
+{
+	for (uint32_t i = 0; i < alarms->n; i++)
+		if (strcmp(alarms->list[i].name, name) == 0 &&
+			strcmp(alarms->list[i].subject, subject) == 0)
+			return &alarms->list[i];
+	return NULL;
+}
+
+// A free place, or NULL.
+static struct td_alarm *add(struct td_alarms *alarms, const char *name, const char *subject)
+{
+	if (alarms->n == TD_ALARMS_MAX) {
+		alarms->lost++;
+		return NULL;
+	}
+	struct td_alarm *alarm = &alarms->list[alarms->n++];
+	*alarm = (struct td_alarm){ .since_us = wall_us() };
+	snprintf(alarm->name, sizeof(alarm->name), "%s", name);
+	snprintf(alarm->subject, sizeof(alarm->subject), "%s", subject);
+	return alarm;
+}
+
+void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const char *name,
+	const char *subject, const char *advice, const char *format, ...)
+{
+	char text[sizeof(((struct td_alarm *)0)->text)];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	pthread_mutex_lock(&alarms->lock);
+	struct td_alarm *alarm = find(alarms, name, subject);
+	bool again = alarm != NULL;
+	if (!alarm)
+		alarm = add(alarms, name, subject);
+	if (alarm) {
+		alarm->severity = severity;
+		snprintf(alarm->text, sizeof(alarm->text), "%s", text);
+		snprintf(alarm->advice, sizeof(alarm->advice), "%s", advice);
+	}
+	pthread_mutex_unlock(&alarms->lock);
+	if (!again)
+		td_log(severity == TD_CRITICAL ? TD_LOG_ERROR : TD_LOG_WARNING, "alarm.raised",
+			"alarm=%s subject=\"%s\" text=\"%s\" advice=\"%s\"", name, subject, text,
+			advice);
+}
+
+bool td_alarm_clear(struct td_alarms *alarms, const char *name, const char *subject)
+{
+	uint64_t since_us = 0;
+
+	pthread_mutex_lock(&alarms->lock);
+	struct td_alarm *alarm = find(alarms, name, subject);
+	if (alarm) {
+		since_us = alarm->since_us;
+		alarms->n--;
+		memmove(alarm, alarm + 1,
+			(size_t)(&alarms->list[alarms->n] - alarm) * sizeof(*alarm));
+	}
+	pthread_mutex_unlock(&alarms->lock);
+	if (since_us != 0)
+		td_log(TD_LOG_INFO, "alarm.cleared", "alarm=%s subject=\"%s\" after_s=%" PRIu64,
+			name, subject, (wall_us() - since_us) / 1000000);
+	return since_us != 0;
+}
+
+uint32_t td_alarms_copy(struct td_alarms *alarms, struct td_alarm *out)
+{
+	pthread_mutex_lock(&alarms->lock);
+	uint32_t n = alarms->n;
+	memcpy(out, alarms->list, n * sizeof(*out));
+	pthread_mutex_unlock(&alarms->lock);
+	return n;
+}

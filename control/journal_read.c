@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/journal_reader.h"
+
+#include "control/log.h"
+#include "include/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK (256u << 10)
+
+struct td_journal_reader {
+	char dir[PATH_MAX - 64];
+	struct td_sink *sink; // of this run
+	bool begun;           // its transaction
+	struct td_store_position position;
+	struct td_journal_reader_stats stats;
+	uint8_t chunk[CHUNK];
+};
+
+struct td_journal_reader *td_journal_reader_new(const char *dir)
+{
+	struct td_journal_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return NULL;
+	snprintf(reader->dir, sizeof(reader->dir), "%s", dir);
+	return reader;
+}
+
+void td_journal_reader_free(struct td_journal_reader *reader)
+{
+	free(reader);
+}
+
+void td_journal_reader_stats(
+	const struct td_journal_reader *reader, struct td_journal_reader_stats *out)
+{
+	*out = reader->stats;
+}
+
+// --- segments ---
+
+// "0123456789abcdef.tdj"
+static bool segment_number(const char *name, uint64_t *out)
+{
+	char *end;
+
+	if (strlen(name) != 20 || strspn(name, "0123456789abcdefABCDEF") != 16)
+		return false;
+	*out = strtoull(name, &end, 16);
+	return strcmp(end, ".tdj") == 0;
+}
+
+// Lowest number at or above from. false: none.
+static bool segment_next(const char *path, uint64_t from, uint64_t *out)
+{
+	DIR *dir = opendir(path);
+	bool found = false;
+	uint64_t n;
+
+	if (!dir)
+		return false;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (segment_number(entry->d_name, &n) && n >= from && (!found || n < *out)) {
+			*out = n;
+			found = true;
+		}
+	}
+	closedir(dir);
+	return found;
+}
+
+static void segment_path(const char *dir, uint64_t n, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%016" PRIx64 ".tdj", dir, n);
+}
+
+void td_journal_remove(const char *dir, uint64_t before)
+{
+	uint64_t n;
+
+	while (segment_next(dir, 0, &n) && n < before) {
+		char path[PATH_MAX];
+		segment_path(dir, n, path);
+		if (unlink(path) != 0 && errno != ENOENT) {
+			td_log(TD_LOG_WARNING, "journal.remove", "path=%s error=\"%s\"", path,
+				strerror(errno));
+			return;
+		}
+	}
+}
+
+uint64_t td_journal_bytes(const char *dir)
+{
+	uint64_t bytes = 0, n = 0;
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (; segment_next(dir, n, &n); n++) {
+		segment_path(dir, n, path);
+		if (stat(path, &st) == 0)
+			bytes += (uint64_t)st.st_size;
+	}
+	return bytes;
+}
+
+// --- records ---
+
+static int boot_apply(struct td_journal_reader *reader, const uint8_t *payload)
+{
+	struct td_journal_boot boot;
+	uint32_t closed = 0;
+
+	memcpy(&boot, payload, sizeof(boot));
+	int rc = reader->sink->ops->boot(reader->sink, boot.epoch, &closed);
+	reader->stats.incomplete += closed;
+	reader->stats.epoch = boot.epoch;
+	return rc;
+}
+
+// An older version's record is shorter.
+static int cdr_apply(struct td_journal_reader *reader, const struct td_journal_record *record,
+	const uint8_t *payload)
+{
+	const struct td_sink_ops *ops = reader->sink->ops;
+	struct td_cdr cdr = { 0 };
+
+	memcpy(&cdr, payload, record->length);
+	if (record->type == TD_JOURNAL_END)
+		return ops->end(reader->sink, &cdr);
+	if (record->type == TD_JOURNAL_INTERIM)
+		return ops->interim(reader->sink, record->epoch, &cdr);
+	return ops->start(reader->sink, record->epoch, &cdr);
+}
+
+static int attempt_apply(struct td_journal_reader *reader, const uint8_t *payload)
+{
+	struct td_cdr_attempt attempt;
+
+	memcpy(&attempt, payload, sizeof(attempt)); // the payload lies unaligned
+	return reader->sink->ops->attempt(reader->sink, &attempt);
+}
+
+static int record_apply(struct td_journal_reader *reader, const struct td_journal_record *record,
+	const uint8_t *payload)
+{
+	bool cdr = record->length >= TD_CDR_BYTES_MIN && record->length <= sizeof(struct td_cdr);
+
+	switch (record->type) {
+	case TD_JOURNAL_BOOT:
+		if (record->length == sizeof(struct td_journal_boot))
+			return boot_apply(reader, payload);
+		break;
+	case TD_JOURNAL_ATTEMPT:
+		if (record->length == sizeof(struct td_cdr_attempt))
+			return attempt_apply(reader, payload);
+		break;
+	case TD_JOURNAL_START:
+	case TD_JOURNAL_INTERIM:
+	case TD_JOURNAL_END:
+		if (cdr)
+			return cdr_apply(reader, record, payload);
+		break;
+	}
+	reader->stats.unknown++;
+	return 0;
+}
+
+// The sink's transaction begins with the first thing that it is told.
+static int run_begin(struct td_journal_reader *reader)
+{
+	if (reader->begun)
+		return 0;
+	int rc = reader->sink->ops->begin(reader->sink);
+	reader->begun = rc == 0;
+	return rc;
+}
+
+enum outcome {
+	MORE,    // the chunk ends inside a record, or max is reached
+	STOPPED, // what follows is no record (yet)
+	FAILED,
+};
+
+struct pass {
+	uint32_t left, applied;
+	int rc;
+};
+
+// Applies the records of one chunk of have bytes that begins at reader->position.
+static enum outcome chunk_apply(struct td_journal_reader *reader, size_t have, struct pass *pass)
+{
+	size_t at = 0;
+	enum outcome outcome = MORE;
+
+	while (pass->left > 0) {
+		const uint8_t *bytes = reader->chunk + at;
+		int64_t whole = td_journal_check(bytes, have - at);
+		if (whole <= 0) {
+			outcome = whole == 0 ? MORE : STOPPED;
+			break;
+		}
+		struct td_journal_record record;
+		memcpy(&record, bytes, sizeof(record));
+		pass->rc = run_begin(reader);
+		if (pass->rc == 0)
+			pass->rc = record_apply(reader, &record, bytes + sizeof(record));
+		if (pass->rc != 0) {
+			outcome = FAILED;
+			break;
+		}
+		at += (size_t)whole;
+		pass->left--;
+		pass->applied++;
+	}
+	reader->position.offset += at;
+	// A chunk that moved nothing holds less than a record: more of it must come first.
+	return outcome == MORE && at == 0 && pass->left > 0 ? STOPPED : outcome;
+}
+
+static bool header_holds(struct td_journal_reader *reader, int fd)
+{
+	struct td_journal_segment header;
+
+	return pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	       header.magic == TD_JOURNAL_MAGIC && header.version == TD_JOURNAL_VERSION &&
+	       header.sequence == reader->position.sequence;
+}
+
+// Reads the segment at position as far as it holds.
+static enum outcome segment_read(struct td_journal_reader *reader, struct pass *pass)
+{
+	char path[PATH_MAX];
+	enum outcome outcome = STOPPED;
+
+	segment_path(reader->dir, reader->position.sequence, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !header_holds(reader, fd)) {
+		if (fd >= 0)
+			close(fd);
+		return STOPPED;
+	}
+	if (reader->position.offset < sizeof(struct td_journal_segment))
+		reader->position.offset = sizeof(struct td_journal_segment);
+	do {
+		ssize_t n = pread(fd, reader->chunk, CHUNK, (off_t)reader->position.offset);
+		outcome = n > 0 ? chunk_apply(reader, (size_t)n, pass) : STOPPED;
+	} while (outcome == MORE && pass->left > 0);
+	close(fd);
+	return outcome;
+}
+
+// What a dead segment holds behind the last good record is told once and left.
+static void segment_leave(struct td_journal_reader *reader, uint64_t next)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	segment_path(reader->dir, reader->position.sequence, path);
+	uint64_t size = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	if (size > reader->position.offset) {
+		reader->stats.skipped_bytes += size - reader->position.offset;
+		td_log(TD_LOG_WARNING, "journal.skipped",
+			"path=%s offset=%" PRIu64 " bytes=%" PRIu64, path, reader->position.offset,
+			size - reader->position.offset);
+	}
+	reader->position = (struct td_store_position){ .sequence = next };
+}
+
+// The segment at the position is never removed before its successor was begun: if it is gone, others
+// went on without us, or the journal was made anew.
+static int gap_tell(struct td_journal_reader *reader)
+{
+	uint64_t from = reader->position.sequence, next;
+
+	if (from == 0 || (segment_next(reader->dir, from, &next) && next == from))
+		return 0;
+	if (!segment_next(reader->dir, from, &next) && !segment_next(reader->dir, 0, &next))
+		return 0;
+	td_log(TD_LOG_WARNING, "journal.gap", "dir=%s from=%016" PRIx64 " to=%016" PRIx64,
+		reader->dir, from, next);
+	reader->stats.gaps++;
+	reader->position = (struct td_store_position){ .sequence = next };
+	int rc = run_begin(reader);
+	return rc ? rc : reader->sink->ops->gap(reader->sink);
+}
+
+// Reads on from position until max records are applied or nothing more is there.
+static void records_read(struct td_journal_reader *reader, struct pass *pass)
+{
+	uint64_t next;
+
+	if (reader->position.sequence == 0 && reader->position.offset == 0 &&
+		!segment_next(reader->dir, 0, &next))
+		return;
+	for (;;) {
+		// The successor is looked for first: if it is there now, nobody appends to this one
+		// any more, so a bad record in what is read after this is bad for good.
+		bool has_next = segment_next(reader->dir, reader->position.sequence + 1, &next);
+		if (segment_read(reader, pass) != STOPPED || !has_next)
+			return;
+		segment_leave(reader, next);
+	}
+}
+
+static int run_commit(struct td_journal_reader *reader)
+{
+	int rc = run_begin(reader);
+
+	return rc ? rc : reader->sink->ops->commit(reader->sink, &reader->position);
+}
+
+int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink, uint32_t max)
+{
+	struct pass pass = { .left = max };
+	struct td_journal_reader_stats before = reader->stats;
+	int rc = sink->ops->position_get(sink, &reader->position);
+
+	if (rc == -ENOENT)
+		reader->position = (struct td_store_position){ 0 };
+	else if (rc != 0)
+		return rc;
+	struct td_store_position from = reader->position;
+	reader->sink = sink;
+	reader->begun = false;
+	rc = gap_tell(reader);
+	if (rc == 0)
+		records_read(reader, &pass);
+	rc = rc ? rc : pass.rc;
+	bool moved = from.sequence != reader->position.sequence ||
+		     from.offset != reader->position.offset;
+	if (rc == 0 && moved)
+		rc = run_commit(reader);
+	if (rc != 0 || !moved) {
+		if (reader->begun)
+			sink->ops->rollback(sink);
+		reader->stats = before;
+		reader->position = from;
+		return rc;
+	}
+	reader->stats.records += pass.applied;
+	return (int)pass.applied;
+}
+
+struct td_store_position td_journal_reader_position(const struct td_journal_reader *reader)
+{
+	return reader->position;
+}

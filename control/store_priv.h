@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Inside of the store: its statements, and how their values are put together.
+#pragma once
+
+#include "control/columns.h"
+#include "control/db.h"
+#include "control/store.h"
+
+enum store_statement {
+	ST_START,
+	ST_END,
+	ST_OPEN_END,
+	ST_OPEN_CLEAR,
+	ST_OPEN_OTHERS,
+	ST_BOOT_COUNT,
+	ST_BOOT_ROWS,
+	ST_BOOT_OPEN,
+	ST_ATTEMPT,
+	ST_CDR_LAST,
+	ST_CDR_FIND,
+	ST_CDR_SHOW,
+	ST_ATTEMPTS_OF,
+	ST_POSITION_GET,
+	ST_POSITION_SET,
+	ST__COUNT,
+};
+
+struct td_store {
+	struct td_db *db;
+	bool in_transaction;
+	char node[64]; // empty where the database is this node's alone
+};
+
+// store_sql.c: the text of every statement; freed by the caller, one by one. NULL: no memory.
+char *store_sql(enum store_statement statement);
+// store_schema.c: brings the schema up to this program's version. 0 or negative errno and error
+// text.
+int store_schema_migrate(struct td_db *db, char *error, size_t cap);
+
+int store_run(struct td_store *store, enum store_statement statement, const struct td_value *values,
+	int n);
+int store_query(struct td_store *store, enum store_statement statement,
+	const struct td_value *values, int n, td_db_row row, void *user);
+
+static inline struct td_value value_int(int64_t n)
+{
+	return (struct td_value){ .kind = TD_VALUE_INT, .number = n };
+}
+
+static inline struct td_value value_text(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len])
+		len++;
+	return (struct td_value){ .kind = TD_VALUE_TEXT, .text = text, .len = len };
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every statement of the store, in what both engines speak. A value's number is its first use's
+// place, as SQLite counts them.
+#include "control/store_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// {cdr}: the names of the CDR's columns; {cdr$}: as many values; {cdr=}: "name = excluded.name" of
+// each but the key. The same of {attempt}.
+static const char *const texts[ST__COUNT] = {
+	[ST_START] = "INSERT INTO cdr_open ({cdr}, epoch, node) VALUES ({cdr$}, ${cdr+1}, ${cdr+2}) "
+		     "ON CONFLICT (id) DO UPDATE SET {cdr=}",
+	// The end is the last word on a call, also where a boot had closed it before.
+	[ST_END] = "INSERT INTO cdr ({cdr}) VALUES ({cdr$}) ON CONFLICT (id) DO UPDATE SET {cdr=}",
+	[ST_OPEN_END] = "DELETE FROM cdr_open WHERE id = $1",
+	[ST_OPEN_CLEAR] = "DELETE FROM cdr_open WHERE node = $1",
+	[ST_OPEN_OTHERS] = "SELECT {cdr} FROM cdr_open WHERE epoch <> $1 AND node = $2",
+	[ST_BOOT_COUNT] = "SELECT count(*) FROM cdr_open WHERE epoch <> $1 AND node = $2",
+	[ST_BOOT_ROWS] = "INSERT INTO cdr ({cdr}) SELECT {cdr} FROM cdr_open "
+			 "WHERE epoch <> $1 AND node = $2 ON CONFLICT (id) DO NOTHING",
+	[ST_BOOT_OPEN] = "DELETE FROM cdr_open WHERE epoch <> $1 AND node = $2",
+	[ST_ATTEMPT] = "INSERT INTO cdr_attempt ({attempt}) VALUES ({attempt$}) "
+		       "ON CONFLICT (cdr_id, n) DO UPDATE SET {attempt=}",
+	[ST_CDR_LAST] = "SELECT {cdr} FROM cdr ORDER BY start_us DESC LIMIT $1",
+	[ST_CDR_FIND] = "SELECT {cdr} FROM cdr WHERE from_number = $1 OR to_number = $1 "
+			"ORDER BY start_us DESC LIMIT $2",
+	[ST_CDR_SHOW] = "SELECT {cdr} FROM cdr WHERE id = $1",
+	[ST_ATTEMPTS_OF] = "SELECT {attempt} FROM cdr_attempt WHERE cdr_id = $1 ORDER BY n",
+	[ST_POSITION_GET] = "SELECT sequence, position FROM journal_reader WHERE node = $1",
+	[ST_POSITION_SET] = "INSERT INTO journal_reader (node, sequence, position) "
+			    "VALUES ($1, $2, $3) ON CONFLICT (node) DO UPDATE "
+			    "SET sequence = excluded.sequence, position = excluded.position",
+};
+
+static const struct td_columns *const tables[] = { &td_cdr_columns, &td_attempt_columns };
+
+// How a hole is filled: after the table's name stands what of its columns is meant.
+static void hole_fill(FILE *out, const struct td_columns *table, const char *kind)
+{
+	if (kind[0] == '+') {
+		fprintf(out, "%d", table->n + kind[1] - '0');
+		return;
+	}
+	for (int i = kind[0] == '=' ? table->keys : 0; i < table->n; i++) {
+		const char *name = table->list[i].name;
+		const char *lead = i == 0 || (kind[0] == '=' && i == table->keys) ? "" : ", ";
+		if (kind[0] == '$')
+			fprintf(out, "%s$%d", lead, i + 1);
+		else if (kind[0] == '=')
+			fprintf(out, "%s%s = excluded.%s", lead, name, name);
+		else
+			fprintf(out, "%s%s", lead, name);
+	}
+}
+
+// Fills the hole that begins at text; returns what follows it.
+static const char *hole(FILE *out, const char *text)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		size_t len = strlen(tables[i]->name);
+		if (strncmp(text + 1, tables[i]->name, len) == 0)
+			hole_fill(out, tables[i], text + 1 + len);
+	}
+	return text + strcspn(text, "}") + 1;
+}
+
+char *store_sql(enum store_statement statement)
+{
+	char *sql = NULL;
+	size_t size;
+	FILE *out = open_memstream(&sql, &size);
+
+	if (!out)
+		return NULL;
+	for (const char *c = texts[statement]; *c;) {
+		size_t plain = strcspn(c, "{");
+		fwrite(c, 1, plain, out);
+		c += plain;
+		if (*c)
+			c = hole(out, c);
+	}
+	fclose(out);
+	return sql;
+}
