@@ -84,6 +84,13 @@ static const struct cfg_field timers[] = {
 	END,
 };
 
+static const struct cfg_field metrics[] = {
+	BOOL("enabled", td_config, metrics_enabled, true),
+	READ("address", cfg_read_metrics_address),
+	NUMBER("port", td_config, metrics.port, 1, 65535, 9464),
+	END,
+};
+
 static const struct cfg_field port[] = {
 	NAME("name", td_port_conf, name, REQUIRED),
 	TEXT("device", td_port_conf, device, REQUIRED),
@@ -250,6 +257,7 @@ const struct cfg_field cfg_top[] = {
 	GROUP("memory", memory),
 	GROUP("limits", limits),
 	GROUP("sip", timers),
+	GROUP("metrics", metrics),
 	LIST("ports", ports, REQUIRED),
 	LIST("realms", realms, REQUIRED),
 	LIST("trunks", trunks),

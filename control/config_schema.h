@@ -78,6 +78,8 @@ void cfg_read_realm_advertise(struct cfg_reader *reader, config_setting_t *setti
 void cfg_read_realm_gateways(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_ports(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_metrics_address(
+	struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_sources(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_sources(struct cfg_reader *reader, config_setting_t *setting, void *record);

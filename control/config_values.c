@@ -281,6 +281,20 @@ void cfg_read_store(struct cfg_reader *reader, config_setting_t *setting, void *
 			sizeof(conf->store) - 1);
 }
 
+// --- metrics ---
+
+// An address of this machine, or 0.0.0.0 or :: for all of them.
+void cfg_read_metrics_address(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_config *conf = record;
+	struct td_sockaddr address = { .family = TD_IPV4, .ip = { 127, 0, 0, 1 } };
+
+	if (setting && td_ip_parse(td_span_str(text_of(setting)), &address) != 0)
+		cfg_fault(reader, setting, "an IP address");
+	conf->metrics.family = address.family;
+	memcpy(conf->metrics.ip, address.ip, sizeof(address.ip));
+}
+
 // --- policy ---
 
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record)

@@ -3,6 +3,7 @@
 // disk or a server has threads of its own (control/destination.h).
 #pragma once
 
+#include "control/collector.h"
 #include "control/config.h"
 #include "control/destination.h"
 #include "control/link.h"
@@ -18,6 +19,7 @@ struct td_control {
 	struct td_destinations destinations; // of the journal
 	struct td_link link;
 	struct td_server server;
+	struct td_collector collector;
 	bool reloading;
 	uv_signal_t on_term, on_int, on_hup;
 	uv_fs_event_t journal_watch;

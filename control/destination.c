@@ -138,7 +138,9 @@ static int batch_take(struct td_destination *d)
 	}
 	success_tell(d);
 	stats_tell(d, &before);
-	atomic_store(&d->sequence, td_journal_reader_position(d->reader).sequence);
+	struct td_store_position position = td_journal_reader_position(d->reader);
+	atomic_store(&d->offset, position.offset);
+	atomic_store(&d->sequence, position.sequence);
 	if (n > 0)
 		journal_trim(d->all);
 	return n;

@@ -101,7 +101,12 @@ void td_journal_remove(const char *dir, uint64_t before)
 
 uint64_t td_journal_bytes(const char *dir)
 {
-	uint64_t bytes = 0, n = 0;
+	return td_journal_unread(dir, &(struct td_store_position){ 0 });
+}
+
+uint64_t td_journal_unread(const char *dir, const struct td_store_position *position)
+{
+	uint64_t bytes = 0, n = position->sequence;
 	char path[PATH_MAX];
 	struct stat st;
 
@@ -110,7 +115,7 @@ uint64_t td_journal_bytes(const char *dir)
 		if (stat(path, &st) == 0)
 			bytes += (uint64_t)st.st_size;
 	}
-	return bytes;
+	return bytes > position->offset ? bytes - position->offset : 0;
 }
 
 // --- records ---

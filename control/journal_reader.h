@@ -23,6 +23,8 @@ struct td_store_position td_journal_reader_position(const struct td_journal_read
 void td_journal_remove(const char *dir, uint64_t before);
 // Bytes of all segments that are there.
 uint64_t td_journal_bytes(const char *dir);
+// Of them, those from that position on.
+uint64_t td_journal_unread(const char *dir, const struct td_store_position *position);
 
 struct td_journal_reader_stats {
 	uint64_t records;       // applied

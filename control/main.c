@@ -170,6 +170,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_log(TD_LOG_INFO, "end.asked", "signal=%d", number);
 	sd_notify(0, "STOPPING=1");
 	td_server_stop(&control->server);
+	td_collector_stop(&control->collector);
 	td_link_stop(&control->link);
 	td_journal_loop_stop(control);
 	uv_close((uv_handle_t *)&control->on_term, NULL);
@@ -217,6 +218,7 @@ static int control_run(struct td_control *control)
 		return EXIT_FAILED;
 	td_log(TD_LOG_INFO, "start.ready", "version=" TANDEM_VERSION " node=%s run_dir=%s",
 		control->conf->node, control->conf->run_dir);
+	td_collector_start(&control->collector, control);
 	sd_notify(0, "READY=1");
 	uv_run(&control->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&control->loop);

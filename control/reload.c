@@ -89,6 +89,8 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 		{ "limits.quarantine_ms", conf->quarantine_ms != next->quarantine_ms },
 		{ "sip", conf->t1_ms != next->t1_ms || conf->t2_ms != next->t2_ms ||
 				 conf->t4_ms != next->t4_ms },
+		{ "metrics", conf->metrics_enabled != next->metrics_enabled ||
+				     !td_sockaddr_eq(&conf->metrics, &next->metrics) },
 		{ "ports", conf->n_ports != next->n_ports ||
 				   memcmp(conf->ports, next->ports, sizeof(conf->ports)) != 0 },
 		{ "realms", conf->n_realms != next->n_realms ||

@@ -88,6 +88,8 @@ struct td_config {
 	bool location_sync;          // location.durability = "sync"
 	uint32_t t1_ms, t2_ms, t4_ms; // sip = { t1, t2, t4 }: 500, 4000, 5000 (RFC 3261 §17.1.1.1)
 	char store[TD_STORE_URL_LEN]; // "sqlite:/PATH" or "postgresql://…"; may hold a password
+	bool metrics_enabled;        // default true
+	struct td_sockaddr metrics;  // where /metrics is served; default 127.0.0.1:9464
 	uint8_t n_ports, n_realms;
 	struct td_port_conf ports[TD_PORTS_MAX];
 	struct td_realm_conf realms[TD_REALMS_MAX];

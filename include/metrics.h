@@ -4,7 +4,8 @@
 // and help from here.
 //
 // Add a metric by adding a line, and the place that fills it: dataplane/mgmt_stats.c, or
-// control/metrics_control.c for what control knows itself.
+// control/collector.c for what control knows itself or asks in other
+// tables.
 #pragma once
 
 #include <stddef.h>
@@ -74,7 +75,13 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"1 while the journal cannot be written: new calls get 503 when the rings are " \
 		"full.") \
 	X(JOURNAL_UNREAD, "tandem_journal_unread_bytes", GAUGE, \
-		"Segment files that wait to be stored.") \
+		"Bytes of segment files that a destination has not taken yet.") \
+	X(JOURNAL_STORED, "tandem_journal_stored_records_total", COUNTER, \
+		"Records of the journal that a destination has taken since control's start.") \
+	X(ALARMS, "tandem_alarms", GAUGE, \
+		"Alarms that are raised, by severity.") \
+	X(ALARM, "tandem_alarm", GAUGE, \
+		"1 for each alarm that is raised, as tandemctl alarms shows them.") \
 	X(DRAINING, "tandem_draining", GAUGE, \
 		"1 while new calls get 503 because of a drain.") \
 	X(PORT_UP, "tandem_port_up", GAUGE, \

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an operator sees in figures."""
+"""What an operator sees in figures: show stats, and what Prometheus scrapes."""
+import re
+import signal
+import subprocess
+import time
+
+from lab import ROOT, Process, until
 from scenario import BASIC_UAC, BASIC_UAS, ack_failure, invite, recv, uac
 
 TO_B = ("-s", "442079460123")
@@ -44,3 +50,104 @@ def test_show_stats(fresh):
             assert used <= found[("tandem_pool_size", *key[1:])], key
     assert found[("tandem_journal_written_bytes_total",)] > 0 and found[("tandem_journal_failing",)] == 0
     assert "tandem_calls_offered_total" in lab.ctl("show", "stats")
+
+
+def http(lab, path="/metrics"):
+    """(status, text) of a page of the exporter, which listens on the loopback of the switch's namespace."""
+    script = ("import sys, urllib.request, urllib.error\n"
+              "try: r = urllib.request.urlopen('http://127.0.0.1:9464' + sys.argv[1], timeout=10)\n"
+              "except urllib.error.HTTPError as e: r = e\n"
+              "print(r.status); print(r.read().decode(), end='')")
+    p = subprocess.run(lab.in_ns("x", "/usr/bin/python3", "-c", script, path), capture_output=True, text=True, timeout=30)
+    assert p.returncode == 0, p.stderr
+    status, text = p.stdout.split("\n", 1)
+    return int(status), text
+
+
+def samples(lab):
+    """name{labels} → value of one scrape."""
+    status, text = http(lab)
+    assert status == 200, text
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert name not in found, f"{name} comes twice"
+            found[name] = float(value)
+    return found
+
+
+def test_metrics(fresh):
+    lab = fresh(workers=(1, 1, 1))
+    assert http(lab, "/healthz") == (200, "well\n")
+    until(lambda: http(lab, "/readyz")[0] == 200, what="readiness")
+    lab.run_pair(BASIC_UAC, BASIC_UAS, calls=10, rate=20, uac_args=TO_B)
+    lab.settle()
+    until(lambda: samples(lab)['tandem_calls_ended_total{result="answered"}'] == 10, what="a page with ten calls")
+    found = samples(lab)
+    for row in lab.show("stats"):
+        labels = ",".join(f'{k}="{v}"' for k, v in row["labels"].items())
+        if "value" in row and "used" not in row["name"] and "journal" not in row["name"]:
+            assert found[row["name"] + (f"{{{labels}}}" if labels else "")] == row["value"], row
+    cores = lab.show("cores")
+    for core in cores:
+        labels = f'{{core="{core["core"]}",role="{core["role"]}"}}'
+        assert 0 <= found["tandem_core_busy_ratio" + labels] <= 1
+        assert found["tandem_core_received_packets_total" + labels] <= core["rx_packets"]
+    drops = sum(v for k, v in found.items() if k.startswith("tandem_dropped_packets_total"))
+    assert drops <= sum(c["drops"] for c in cores)
+    assert found['tandem_events_total{event="call.started"}'] == 10
+    assert found['tandem_trunk_state{trunk="carrier-a",realm="west",state="up"}'] == 1
+    assert found['tandem_trunk_state{trunk="carrier-a",realm="west",state="down"}'] == 0
+    assert found['tandem_port_up{port="xa"}'] == 1 and found["tandem_ready"] == 1
+    assert found["tandem_answer_seizure_ratio"] == 1 and found['tandem_journal_unread_bytes{destination="store"}'] == 0
+    assert found['tandem_call_duration_seconds_bucket{le="+Inf"}'] == found["tandem_call_duration_seconds_count"] == 10
+    names = {re.sub(r"_(bucket|sum|count)$", "", k.split("{")[0]) for k in found} | {k.split("{")[0] for k in found}
+    declared = re.findall(r'^\tX\(\w+, "(\w+)"', (ROOT / "include" / "metrics.h").read_text(), re.M)
+    missing = set(declared) - names
+    assert len(declared) > 30 and missing <= {"tandem_alarm"}, missing  # no alarm is raised
+
+
+def test_readiness_follows_the_switch(fresh):
+    lab = fresh()
+    until(lambda: http(lab, "/readyz")[0] == 200, what="readiness")
+    lab.ctl("drain")
+    until(lambda: http(lab, "/readyz") == (503, "draining: new calls get 503\n"), what="the drain")
+    lab.ctl("drain", "--off")
+    until(lambda: http(lab, "/readyz")[0] == 200, what="the end of the drain")
+    lab.dataplane.kill(signal.SIGKILL)
+    until(lambda: http(lab, "/readyz") == (503, "tandem-dataplane is not connected\n"), what="the loss")
+    assert http(lab, "/healthz")[0] == 200 and samples(lab)["tandem_dataplane_connected"] == 0
+    lab.start_dataplane()
+    lab.wait_ready()
+    until(lambda: http(lab, "/readyz")[0] == 200, what="readiness")
+
+
+def test_scrapers_disturb_nobody(fresh):
+    """Forty that begin a request and never end it, and ten that ask as fast as they can."""
+    lab = fresh()
+    hold = ("import socket, time\n"
+            "held = [socket.create_connection(('127.0.0.1', 9464)) for _ in range(40)]\n"
+            "for s in held: s.send(b'GET /metr')\n"
+            "print('held', flush=True); time.sleep(30)")
+    fast = ("import urllib.request, time\n"
+            "end = time.time() + 4\n"
+            "while time.time() < end:\n"
+            "  try: urllib.request.urlopen('http://127.0.0.1:9464/metrics', timeout=1).read()\n"
+            "  except OSError: pass")
+    lab.children.append(Process("hold", lab.in_ns("x", "/usr/bin/python3", "-c", hold), lab.folder))
+    until(lambda: "held" in lab.children[-1].text(), what="held connections")
+    for i in range(10):
+        lab.children.append(Process(f"fast{i}", lab.in_ns("x", "/usr/bin/python3", "-c", fast), lab.folder))
+    begin = time.monotonic()
+    lab.run_pair(BASIC_UAC, BASIC_UAS, calls=5, rate=5, uac_args=TO_B)
+    assert len(lab.show("cores")) == 2
+    lab.settle()
+    assert time.monotonic() - begin < 15
+    until(lambda: http(lab, "/healthz")[0] == 200, 25, what="room for a scraper again")
+
+
+def test_a_port_that_is_taken_stops_nothing(fresh):
+    lab = fresh(edit=lambda t: t + 'metrics = { address = "192.0.2.1"; };\n')
+    assert "metrics.failed" in lab.control.text()
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)

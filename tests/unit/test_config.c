@@ -90,6 +90,25 @@ static void defaults_fill_what_is_not_said(void **state)
 	release(&o);
 }
 
+static void metrics_are_served_on_the_loopback_unless_told_otherwise(void **state)
+{
+	struct outcome o = load(HEAD, NULL, 0);
+	char where[TD_ADDR_STRLEN];
+
+	td_sockaddr_format(&o.conf->metrics, where, sizeof(where));
+	assert_string_equal(where, "127.0.0.1:9464");
+	assert_true(o.conf->metrics_enabled);
+	release(&o);
+	o = load(HEAD "metrics = { address = \"::\"; port = 99; enabled = false; };", NULL, 0);
+	assert_int_equal(o.rc, 0);
+	td_sockaddr_format(&o.conf->metrics, where, sizeof(where));
+	assert_string_equal(where, "[::]:99");
+	assert_false(o.conf->metrics_enabled);
+	release(&o);
+	refused(HEAD "metrics = { address = \"localhost\"; };", "found \"localhost\", expected an IP address");
+	refused(HEAD "metrics = { port = 0; };", "metrics.port: found 0");
+}
+
 static void every_reserved_key_is_taken(void **state)
 {
 	static const char text[] =
@@ -440,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_fill_what_is_not_said),
+		cmocka_unit_test(metrics_are_served_on_the_loopback_unless_told_otherwise),
 		cmocka_unit_test(every_reserved_key_is_taken),
 		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
 		cmocka_unit_test(every_fault_is_told_at_once),

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/collector.h"
+
+#include "control/control.h"
+#include "control/log.h"
+#include "include/counters.h"
+#include "include/traffic.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROUND_MS 1000
+// A round may take a twentieth of the time: with very many trunks the page gets older instead.
+#define ROUND_SHARE 20
+
+#define LABELS(...) ((const struct td_metrics_label[]){ __VA_ARGS__, { NULL, NULL } })
+
+// --- answer-seizure ratio ---
+
+double td_asr_add(struct td_asr *asr, uint64_t ended, uint64_t answered, uint64_t now_ms)
+{
+	if (ended < asr->ended_now || answered < asr->answered_now)
+		asr->n = asr->next = 0, asr->due_ms = 0; // another boot
+	asr->ended_now = ended;
+	asr->answered_now = answered;
+	if (now_ms >= asr->due_ms) {
+		asr->ended[asr->next] = ended;
+		asr->answered[asr->next] = answered;
+		asr->next = (asr->next + 1) % TD_ASR_SLOTS;
+		asr->n += asr->n < TD_ASR_SLOTS;
+		asr->due_ms = now_ms + TD_ASR_SLOT_MS;
+	}
+	unsigned oldest = asr->n < TD_ASR_SLOTS ? 0 : asr->next;
+	uint64_t all = ended - asr->ended[oldest];
+	return all == 0 ? NAN : (double)(answered - asr->answered[oldest]) / (double)all;
+}
+
+// --- rows of the data plane ---
+
+static void core_row(struct td_collector *c, const Tandem__Core *row)
+{
+	char core[12];
+	const struct td_metrics_label labels[] = { { "core", core }, { "role", row->role }, { 0 } };
+
+	snprintf(core, sizeof(core), "%u", row->core);
+	if (c->n_cores < TD_WORKERS_MAX + 1)
+		c->cores[c->n_cores++] = row->core;
+	td_metrics_sample(&c->page, TD_METRIC_CORE_BUSY, labels, row->busy);
+	td_metrics_count(&c->page, TD_METRIC_CORE_RX, labels, row->rx_packets);
+	td_metrics_count(&c->page, TD_METRIC_CORE_TX, labels, row->tx_packets);
+	td_metrics_count(&c->page, TD_METRIC_CORE_HANDED, labels, row->handed_off);
+	td_metrics_sample(&c->page, TD_METRIC_CORE_HANDOFF, labels,
+		row->rx_packets > 0 ? (double)row->handed_off / (double)row->rx_packets : 0);
+	td_metrics_count(&c->page, TD_METRIC_CORE_CALLS, labels, row->calls);
+	td_metrics_count(&c->page, TD_METRIC_CORE_LEGS, labels, row->legs);
+}
+
+static bool counter_is_drop(const char *name)
+{
+	for (int i = 0; i < TD_C__COUNT; i++) {
+		enum td_counter_kind kind = td_counter_kind((enum td_counter)i);
+		if (strcmp(td_counter_name((enum td_counter)i), name) == 0)
+			return kind == TD_COUNTER_DROP || kind == TD_COUNTER_REFUSED;
+	}
+	return false;
+}
+
+static void counter_row(struct td_collector *c, const Tandem__Counter *row)
+{
+	char core[12];
+
+	if (!counter_is_drop(row->name)) {
+		td_metrics_count(
+			&c->page, TD_METRIC_EVENTS, LABELS({ "event", row->name }), row->sum);
+		return;
+	}
+	for (size_t i = 0; i < row->n_per_core && i < c->n_cores; i++) {
+		snprintf(core, sizeof(core), "%u", c->cores[i]);
+		td_metrics_count(&c->page, TD_METRIC_DROPPED,
+			LABELS({ "core", core }, { "reason", row->name }), row->per_core[i]);
+	}
+}
+
+static void port_row(struct td_collector *c, const Tandem__Port *row)
+{
+	const struct td_metrics_label labels[] = { { "port", row->name }, { 0 } };
+
+	td_metrics_sample(&c->page, TD_METRIC_PORT_UP, labels, row->up);
+	td_metrics_count(&c->page, TD_METRIC_PORT_RX, labels, row->rx_packets);
+	td_metrics_count(&c->page, TD_METRIC_PORT_TX, labels, row->tx_packets);
+	td_metrics_count(&c->page, TD_METRIC_PORT_MISSED, labels, row->rx_missed);
+}
+
+static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
+{
+	static const char *const states[] = { "up", "down", "disabled", "draining" };
+	const struct td_metrics_label labels[] = { { "trunk", row->name }, { "realm", row->realm },
+		{ 0 } };
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		td_metrics_sample(&c->page, TD_METRIC_TRUNK_STATE,
+			LABELS({ "trunk", row->name }, { "realm", row->realm },
+				{ "state", states[i] }),
+			strcmp(row->state, states[i]) == 0);
+	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS, labels, row->calls);
+	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS_LIMIT, labels, row->max_calls);
+	td_metrics_sample(&c->page, TD_METRIC_TRUNK_CPS, labels, row->cps);
+}
+
+static void metric_row(struct td_collector *c, const Tandem__Metric *row)
+{
+	const struct td_metric *metric = td_metric_named(row->name);
+	struct td_metrics_label labels[9] = { { 0 } };
+
+	if (!metric) // of a newer data plane
+		return;
+	enum td_metric_id id = (enum td_metric_id)(metric - td_metric((enum td_metric_id)0));
+	for (size_t i = 0; i < row->n_labels && i < 8; i++)
+		labels[i] =
+			(struct td_metrics_label){ row->labels[i]->name, row->labels[i]->value };
+	if (row->value_case == TANDEM__METRIC__VALUE_COUNTER)
+		td_metrics_count(&c->page, id, labels, row->counter);
+	else if (row->value_case == TANDEM__METRIC__VALUE_GAUGE)
+		td_metrics_sample(&c->page, id, labels, row->gauge);
+	else if (row->value_case == TANDEM__METRIC__VALUE_HISTOGRAM &&
+		 row->histogram->n_counts == row->histogram->n_bounds + 1)
+		td_metrics_histogram(&c->page, id, labels, row->histogram->bounds,
+			row->histogram->n_bounds, row->histogram->counts, row->histogram->sum);
+	if (id == TD_METRIC_CALLS_ENDED && row->value_case == TANDEM__METRIC__VALUE_COUNTER) {
+		c->asr.ended_round += row->counter;
+		if (row->n_labels > 0 && strcmp(row->labels[0]->value,
+						 td_call_result_name(TD_CALL_RESULT_ANSWERED)) == 0)
+			c->asr.answered_round += row->counter;
+	}
+}
+
+static void row_take(struct td_collector *c, const Tandem__Item *item)
+{
+	switch (item->row_case) {
+	case TANDEM__ITEM__ROW_CORE:
+		core_row(c, item->core);
+		break;
+	case TANDEM__ITEM__ROW_COUNTER:
+		counter_row(c, item->counter);
+		break;
+	case TANDEM__ITEM__ROW_PORT:
+		port_row(c, item->port);
+		break;
+	case TANDEM__ITEM__ROW_TRUNK:
+		trunk_row(c, item->trunk);
+		break;
+	case TANDEM__ITEM__ROW_METRIC:
+		metric_row(c, item->metric);
+		break;
+	case TANDEM__ITEM__ROW_VERSION:
+		td_metrics_sample(&c->page, TD_METRIC_BUILD,
+			LABELS({ "component", item->version->component },
+				{ "version", item->version->version }),
+			1);
+		break;
+	default:
+		break;
+	}
+}
+
+// --- a round ---
+
+static void on_timer(uv_timer_t *timer);
+
+static unsigned operators(const struct td_server *server)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < TD_CLIENTS_MAX; i++)
+		n += server->clients[i].conn != NULL;
+	return n;
+}
+
+static const char *missing_of(const struct td_collector *c)
+{
+	const struct td_link *link = &c->control->link;
+
+	if (!link->connected)
+		return "tandem-dataplane is not connected";
+	if (!link->in_sync)
+		return link->refusal[0] ? link->refusal
+					: "the data plane has not taken the policy yet";
+	if (!c->ports_ready)
+		return "a port has no carrier";
+	return c->draining ? "draining: new calls get 503" : "";
+}
+
+static void destination_samples(
+	struct td_metrics_page *page, const struct td_destinations *destinations)
+{
+	for (uint32_t i = 0; i < destinations->n; i++) {
+		const struct td_destination *d = &destinations->list[i];
+		struct td_store_position position = { atomic_load(&d->sequence),
+			atomic_load(&d->offset) };
+		const struct td_metrics_label labels[] = { { "destination", d->name }, { 0 } };
+		td_metrics_count(page, TD_METRIC_JOURNAL_UNREAD, labels,
+			td_journal_unread(destinations->dir, &position));
+		td_metrics_count(page, TD_METRIC_JOURNAL_STORED, labels, atomic_load(&d->records));
+	}
+}
+
+static void alarm_samples(struct td_metrics_page *page, struct td_alarms *alarms)
+{
+	static struct td_alarm list[TD_ALARMS_MAX];
+	uint32_t n = td_alarms_copy(alarms, list), by_severity[2] = { 0 };
+
+	for (uint32_t i = 0; i < n; i++) {
+		by_severity[list[i].severity == TD_CRITICAL]++;
+		td_metrics_sample(page, TD_METRIC_ALARM,
+			LABELS({ "alarm", list[i].name }, { "subject", list[i].subject }), 1);
+	}
+	td_metrics_count(page, TD_METRIC_ALARMS, LABELS({ "severity", "warning" }), by_severity[0]);
+	td_metrics_count(
+		page, TD_METRIC_ALARMS, LABELS({ "severity", "critical" }), by_severity[1]);
+}
+
+static void own_samples(struct td_collector *c)
+{
+	const struct td_control *control = c->control;
+	struct td_metrics_page *page = &c->page;
+	uint64_t now_ns = uv_hrtime();
+
+	td_metrics_sample(page, TD_METRIC_CONNECTED, NULL, control->link.connected);
+	td_metrics_sample(page, TD_METRIC_IN_SYNC, NULL, control->link.in_sync);
+	td_metrics_sample(page, TD_METRIC_READY, NULL, missing_of(c)[0] == '\0');
+	td_metrics_count(page, TD_METRIC_EPOCH, NULL, control->link.epoch);
+	td_metrics_count(page, TD_METRIC_OPERATORS, NULL, operators(&control->server));
+	td_metrics_sample(page, TD_METRIC_BUILD,
+		LABELS({ "component", "tandem-control" }, { "version", TANDEM_VERSION }), 1);
+	destination_samples(page, &control->destinations);
+	alarm_samples(page, &c->control->alarms);
+	td_metrics_sample(page, TD_METRIC_ASR, NULL,
+		td_asr_add(&c->asr, c->asr.ended_round, c->asr.answered_round, now_ns / 1000000));
+	td_metrics_sample(
+		page, TD_METRIC_SCRAPE_SECONDS, NULL, (double)(now_ns - c->began_ns) / 1e9);
+}
+
+static void round_end(struct td_collector *c)
+{
+	size_t len = 0;
+
+	own_samples(c);
+	char *text = td_metrics_render(&c->page, &len);
+	td_exporter_publish(c->exporter, text, len, missing_of(c));
+	uint64_t took_ms = (uv_hrtime() - c->began_ns) / 1000000;
+	uint64_t wait_ms = took_ms * (ROUND_SHARE - 1);
+	if (wait_ms + took_ms < ROUND_MS)
+		wait_ms = ROUND_MS - took_ms;
+	uv_timer_start(&c->timer, on_timer, wait_ms, 0);
+}
+
+static void step_ask(struct td_collector *c);
+
+static void on_answer(void *user, const Tandem__Frame *frame, int error)
+{
+	struct td_collector *c = user;
+
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
+		row_take(c, frame->item);
+		return;
+	}
+	if (uv_is_closing((uv_handle_t *)&c->timer))
+		return;
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_STATUS) {
+		c->ports_ready = frame->status->ports_ready;
+		c->draining = frame->status->draining;
+	}
+	c->step++;
+	if (frame && frame->body_case != TANDEM__FRAME__BODY_ERROR)
+		step_ask(c);
+	else
+		round_end(c); // what is there is shown
+}
+
+// Tables in the order in which they are asked for: cores before counters, which stand in their
+// order.
+static void step_ask(struct td_collector *c)
+{
+	static const Tandem__Table tables[] = { TANDEM__TABLE__CORES, TANDEM__TABLE__COUNTERS,
+		TANDEM__TABLE__PORTS, TANDEM__TABLE__TRUNKS, TANDEM__TABLE__STATS,
+		TANDEM__TABLE__VERSION };
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Show show = TANDEM__SHOW__INIT;
+	Tandem__StatusRequest status = TANDEM__STATUS_REQUEST__INIT;
+	const unsigned n = sizeof(tables) / sizeof(tables[0]);
+
+	if (c->step < n) {
+		frame.body_case = TANDEM__FRAME__BODY_SHOW;
+		frame.show = &show;
+		show.table = tables[c->step];
+		show.per_core = true;
+	} else {
+		frame.body_case = TANDEM__FRAME__BODY_STATUS_REQUEST;
+		frame.status_request = &status;
+	}
+	if (c->step > n || td_link_ask(&c->control->link, &frame, on_answer, c) != 0)
+		round_end(c);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct td_collector *c = timer->data;
+
+	td_metrics_page_reset(&c->page);
+	c->step = 0;
+	c->n_cores = 0;
+	c->asr.ended_round = c->asr.answered_round = 0;
+	c->began_ns = uv_hrtime();
+	step_ask(c);
+}
+
+// --- life ---
+
+void td_collector_start(struct td_collector *c, struct td_control *control)
+{
+	const struct td_config *conf = control->conf;
+	char where[TD_ADDR_STRLEN];
+	const char *error = NULL;
+
+	c->control = control;
+	if (!conf->metrics_enabled)
+		return;
+	td_sockaddr_format(&conf->metrics, where, sizeof(where));
+	c->exporter = td_exporter_start(&conf->metrics, &error);
+	if (!c->exporter) {
+		td_log(TD_LOG_ERROR, "metrics.failed",
+			"address=%s error=\"%s\" effect=\"no metrics; calls are not touched\" "
+			"advice=\"another address or port in metrics = { }\"",
+			where, error);
+		return;
+	}
+	td_log(TD_LOG_INFO, "metrics.ready", "address=%s", where);
+	uv_timer_init(&control->loop, &c->timer);
+	c->timer.data = c;
+	uv_timer_start(&c->timer, on_timer, 0, 0);
+}
+
+void td_collector_stop(struct td_collector *c)
+{
+	if (!c->exporter)
+		return;
+	uv_close((uv_handle_t *)&c->timer, NULL);
+	td_exporter_stop(c->exporter);
+	td_metrics_page_fini(&c->page);
+	c->exporter = NULL;
+}
