@@ -230,7 +230,8 @@ static void own_samples(struct td_collector *c)
 	td_metrics_sample(page, TD_METRIC_CONNECTED, NULL, control->link.connected);
 	td_metrics_sample(page, TD_METRIC_IN_SYNC, NULL, control->link.in_sync);
 	td_metrics_sample(page, TD_METRIC_READY, NULL, missing_of(c)[0] == '\0');
-	td_metrics_count(page, TD_METRIC_EPOCH, NULL, control->link.epoch);
+	if (control->link.epoch != 0) // not known yet is no boot
+		td_metrics_count(page, TD_METRIC_EPOCH, NULL, control->link.epoch);
 	td_metrics_count(page, TD_METRIC_OPERATORS, NULL, operators(&control->server));
 	td_metrics_sample(page, TD_METRIC_BUILD,
 		LABELS({ "component", "tandem-control" }, { "version", TANDEM_VERSION }), 1);
