@@ -91,10 +91,10 @@ static bool main_turn(struct main_state *m, const _Atomic unsigned int *ends)
 	journal_watch(m);
 	ends_follow(m, ends, now_ns);
 	bool done = td_drain_turn(&m->drain, now_ns);
-	w->total_cycles += begin - m->ended_tsc;
+	td_count_add(&w->total_cycles, begin - m->ended_tsc);
 	m->ended_tsc = rte_rdtsc();
-	w->total_cycles += m->ended_tsc - begin;
-	w->busy_cycles += work > 0 ? m->ended_tsc - begin : 0;
+	td_count_add(&w->total_cycles, m->ended_tsc - begin);
+	td_count_add(&w->busy_cycles, work > 0 ? m->ended_tsc - begin : 0);
 	td_mgmt_wait(&m->admin.mgmt, work > 0 ? 0 : IDLE_MS);
 	return done;
 }

@@ -46,10 +46,10 @@ static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, u
 	core.core = w->lcore;
 	core.role = w->id == TD_MAIN_ID ? role_main : role_worker;
 	core.busy = admin->stats->cores[w->id].busy;
-	core.rx_packets = w->counters[TD_C_RX_FRAMES];
-	core.tx_packets = w->counters[TD_C_TX_FRAMES];
+	core.rx_packets = td_count_get(&w->counters[TD_C_RX_FRAMES]);
+	core.tx_packets = td_count_get(&w->counters[TD_C_TX_FRAMES]);
 	core.drops = td_counters_drops(w->counters);
-	core.handed_off = w->counters[TD_C_HANDOFF_SENT];
+	core.handed_off = td_count_get(&w->counters[TD_C_HANDOFF_SENT]);
 	core.calls = atomic_load_explicit(&w->live_calls, memory_order_relaxed);
 	core.legs = atomic_load_explicit(&w->live_legs, memory_order_relaxed);
 	core.held = td_counters_balance(w->counters);
@@ -102,10 +102,10 @@ static void show_counters(
 	for (int c = 0; c < TD_C__COUNT; c++) {
 		Tandem__Item item = TANDEM__ITEM__INIT;
 		Tandem__Counter counter = TANDEM__COUNTER__INIT;
-		cores[0] = dp->main->counters[c]; // in the order of show cores
+		cores[0] = td_count_get(&dp->main->counters[c]); // in the order of show cores
 		counter.sum = cores[0];
 		for (uint16_t i = 0; i < dp->n_workers; i++) {
-			cores[i + 1] = dp->workers[i]->counters[c];
+			cores[i + 1] = td_count_get(&dp->workers[i]->counters[c]);
 			counter.sum += cores[i + 1];
 		}
 		item.row_case = TANDEM__ITEM__ROW_COUNTER;

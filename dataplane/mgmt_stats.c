@@ -68,12 +68,12 @@ static void row_gauge(struct row *row, double value)
 
 static void traffic_add(struct td_traffic *sum, const struct td_traffic *one)
 {
-	static_assert(sizeof(*sum) % sizeof(uint64_t) == 0, "counts and nothing else");
-	uint64_t *to = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)one;
+	static_assert(sizeof(*sum) % sizeof(td_count) == 0, "counts and nothing else");
+	td_count *to = (td_count *)sum;
+	const td_count *from = (const td_count *)one;
 
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
-		to[i] += from[i];
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(td_count); i++)
+		td_count_add(&to[i], td_count_get(&from[i]));
 }
 
 static const char *method_name(unsigned method, char text[static 16])
@@ -139,7 +139,7 @@ static void traffic_send(struct row *row, const struct td_dataplane *dp)
 
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
 		traffic_add(&sum, td_engine_traffic(dp->workers[i]->engine));
-		answered += dp->workers[i]->counters[TD_C_CALL_ANSWERED];
+		answered += td_count_get(&dp->workers[i]->counters[TD_C_CALL_ANSWERED]);
 		calls += atomic_load_explicit(&dp->workers[i]->live_calls, memory_order_relaxed);
 	}
 	messages_send(row, &sum);

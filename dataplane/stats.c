@@ -39,12 +39,14 @@ const struct td_worker *td_stats_core_of(const struct td_dataplane *dp, uint16_t
 
 static void core_sample(struct td_stats_core *core, const struct td_worker *w)
 {
-	uint64_t total = w->total_cycles - core->total_cycles,
-		 busy = w->busy_cycles - core->busy_cycles;
+	uint64_t total_cycles = td_count_get(&w->total_cycles);
+	uint64_t busy_cycles = td_count_get(&w->busy_cycles);
+	uint64_t total = total_cycles - core->total_cycles,
+		 busy = busy_cycles - core->busy_cycles;
 
 	core->busy = total > 0 && busy <= total ? (double)busy / (double)total : 0;
-	core->total_cycles = w->total_cycles;
-	core->busy_cycles = w->busy_cycles;
+	core->total_cycles = total_cycles;
+	core->busy_cycles = busy_cycles;
 }
 
 void td_stats_turn(struct td_stats *stats, uint64_t now_ns)

@@ -22,9 +22,9 @@ static void turn_account(struct td_worker *w, uint64_t tsc)
 	uint64_t passed = w->turn_tsc != 0 ? tsc - w->turn_tsc : 0;
 
 	w->turn_tsc = tsc;
-	w->total_cycles += passed;
+	td_count_add(&w->total_cycles, passed);
 	if (!w->idle)
-		w->busy_cycles += passed;
+		td_count_add(&w->busy_cycles, passed);
 }
 
 uint32_t td_worker_turn(struct td_worker *w)

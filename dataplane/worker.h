@@ -71,9 +71,9 @@ struct td_worker {
 	uint16_t id;          // 0 …
 	uint16_t cpu;
 	unsigned int lcore;
-	uint64_t counters[TD_C__COUNT]; // this worker: wo; anyone: ro, may lag
+	td_count counters[TD_C__COUNT]; // this worker: wo; anyone: ro, may lag
 	uint64_t now_ns;      // one clock read per burst
-	uint64_t busy_cycles, total_cycles; // of the life; main derives the last second's ratio
+	td_count busy_cycles, total_cycles; // of the life; main derives the last second's ratio
 	struct td_dataplane *dp;
 	struct td_rx_queue *rx; // the receive queues it polls
 	uint16_t n_rx;
@@ -142,13 +142,13 @@ struct td_dataplane {
 
 static inline void td_worker_count(struct td_worker *w, enum td_counter counter, uint64_t n)
 {
-	w->counters[counter] += n;
+	td_count_add(&w->counters[counter], n);
 }
 
 // Counts by name and frees: the only way a frame is dropped.
 static inline void td_worker_drop(struct td_worker *w, struct rte_mbuf *m, enum td_counter counter)
 {
-	w->counters[counter]++;
+	td_count_add(&w->counters[counter], 1);
 	rte_pktmbuf_free(m);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every counted outcome of the switch, by name: one array of uint64_t per worker, written by its
+// Every counted outcome of the switch, by name: one array of td_count per worker, written by its
 // owner alone.
 // Add a counter by adding a line; the name is what `tandemctl show counters` prints (area.verdict).
 // The third column says what the balance of a core does with it (td_counters_balance()): frames
@@ -7,7 +7,7 @@
 // frames are OUT as sip.consumed; INFO counts something else than frames.
 #pragma once
 
-#include <stdint.h>
+#include "include/count.h"
 
 // clang-format off
 #define TD_COUNTERS(X) \
@@ -134,31 +134,33 @@ static inline enum td_counter_kind td_counter_kind(enum td_counter c)
 }
 
 // Everything that was thrown away by name.
-static inline uint64_t td_counters_drops(const uint64_t counters[TD_C__COUNT])
+static inline uint64_t td_counters_drops(const td_count counters[TD_C__COUNT])
 {
 	uint64_t sum = 0;
 
 	for (int c = 0; c < TD_C__COUNT; c++) {
 		enum td_counter_kind kind = td_counter_kind((enum td_counter)c);
-		sum += kind == TD_COUNTER_DROP || kind == TD_COUNTER_REFUSED ? counters[c] : 0;
+		sum += kind == TD_COUNTER_DROP || kind == TD_COUNTER_REFUSED
+			       ? td_count_get(&counters[c])
+			       : 0;
 	}
 	return sum;
 }
 
 // Frames that a core must still hold: what came in less what went out or was dropped. Negative: a
 // verdict counted twice.
-static inline int64_t td_counters_balance(const uint64_t counters[TD_C__COUNT])
+static inline int64_t td_counters_balance(const td_count counters[TD_C__COUNT])
 {
 	int64_t held = 0;
 
 	for (int c = 0; c < TD_C__COUNT; c++) {
 		switch (td_counter_kind((enum td_counter)c)) {
 		case TD_COUNTER_IN:
-			held += (int64_t)counters[c];
+			held += (int64_t)td_count_get(&counters[c]);
 			break;
 		case TD_COUNTER_OUT:
 		case TD_COUNTER_DROP:
-			held -= (int64_t)counters[c];
+			held -= (int64_t)td_count_get(&counters[c]);
 			break;
 		default:
 			break;

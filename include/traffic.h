@@ -7,8 +7,9 @@
 // wants: microseconds for seconds, parts per million for ratios.
 #pragma once
 
+#include "include/count.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 #define TD_TRAFFIC_METHODS 16 // enum td_method of sip/msg.h
 #define TD_TRAFFIC_CLASSES 7  // status / 100, 1 to 6
@@ -85,15 +86,15 @@ static inline const uint64_t *td_histogram_bounds(enum td_histogram_id id)
 }
 
 struct td_histogram {
-	uint64_t counts[TD_HISTOGRAM_BOUNDS + 1]; // of each bucket alone
-	uint64_t sum;                             // of the values, millionths
+	td_count counts[TD_HISTOGRAM_BOUNDS + 1]; // of each bucket alone
+	td_count sum;                             // of the values, millionths
 };
 
 struct td_traffic {
-	uint64_t requests[TD_TRAFFIC__DIRECTIONS][TD_TRAFFIC_METHODS];
-	uint64_t responses[TD_TRAFFIC__DIRECTIONS][TD_TRAFFIC_METHODS][TD_TRAFFIC_CLASSES];
-	uint64_t offered; // INVITEs that leave a detail record
-	uint64_t results[TD_CALL_RESULT__COUNT];
+	td_count requests[TD_TRAFFIC__DIRECTIONS][TD_TRAFFIC_METHODS];
+	td_count responses[TD_TRAFFIC__DIRECTIONS][TD_TRAFFIC_METHODS][TD_TRAFFIC_CLASSES];
+	td_count offered; // INVITEs that leave a detail record
+	td_count results[TD_CALL_RESULT__COUNT];
 	struct td_histogram histograms[TD_HISTOGRAM__COUNT];
 };
 
@@ -106,8 +107,8 @@ static inline void td_traffic_observe(
 
 	while (i < TD_HISTOGRAM_BOUNDS && millionths > bounds[i])
 		i++;
-	h->counts[i]++;
-	h->sum += millionths;
+	td_count_add(&h->counts[i], 1);
+	td_count_add(&h->sum, millionths);
 }
 
 // status 0: a request.
@@ -115,7 +116,7 @@ static inline void td_traffic_message(struct td_traffic *traffic,
 	enum td_traffic_direction direction, uint8_t method, uint16_t status)
 {
 	if (status == 0)
-		traffic->requests[direction][method]++;
+		td_count_add(&traffic->requests[direction][method], 1);
 	else if (status < 100u * TD_TRAFFIC_CLASSES)
-		traffic->responses[direction][method][status / 100]++;
+		td_count_add(&traffic->responses[direction][method][status / 100], 1);
 }

@@ -83,7 +83,7 @@ struct td_call *call_new(struct td_engine *engine)
 	call->sequence = ++calls->sequence;
 	call->start_us = td_engine_wall_us(engine);
 	call->start_ms = (uint32_t)td_engine_now_ms(engine);
-	engine->traffic.offered++;
+	td_count_add(&engine->traffic.offered, 1);
 	calls->active++;
 	td_engine_count(engine, TD_C_CALL_STARTED);
 	return call;

@@ -129,7 +129,7 @@ static void call_measure(struct td_traffic *traffic, const struct td_cdr *cdr)
 {
 	bool answered = cdr->answer_us != 0;
 
-	traffic->results[td_call_result_of(answered, cdr->sip_code)]++;
+	td_count_add(&traffic->results[td_call_result_of(answered, cdr->sip_code)], 1);
 	if (answered)
 		td_traffic_observe(traffic, TD_HISTOGRAM_CALL_DURATION, cdr->duration_us);
 }
@@ -192,7 +192,7 @@ void call_cdr_refused(
 		.complete = 1,
 	};
 
-	engine->traffic.offered++;
+	td_count_add(&engine->traffic.offered, 1);
 	call_id_text(engine, ++engine->calls->sequence, cdr.id);
 	td_span_cstr(core->call_id, cdr.call_id_a, sizeof(cdr.call_id_a));
 	call_number(&core->from.uri, cdr.from_number);

@@ -30,7 +30,7 @@ struct td_engine_realm {
 struct td_engine_conf {
 	const struct td_host_ops *ops;
 	void *host;
-	uint64_t *counters; // TD_C__COUNT, written by this engine's thread alone
+	td_count *counters; // TD_C__COUNT, written by this engine's thread alone
 	// Memory at start-up; NULL stands for malloc/free. A test fails the n-th call.
 	void *(*alloc)(void *alloc_ctx, size_t bytes);
 	void (*free)(void *alloc_ctx, void *ptr);

@@ -66,7 +66,7 @@ static inline uint64_t td_engine_wall_us(const struct td_engine *e)
 
 static inline void td_engine_count(struct td_engine *e, enum td_counter counter)
 {
-	e->conf.counters[counter]++;
+	td_count_add(&e->conf.counters[counter], 1);
 }
 
 // The address that peers of a realm see for a local one (1:1 NAT), port kept.

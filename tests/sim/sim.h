@@ -125,7 +125,7 @@ struct owner {
 	struct sim *sim;
 	uint32_t index;
 	struct td_engine *engine;
-	uint64_t counters[TD_C__COUNT];
+	td_count counters[TD_C__COUNT];
 	uint64_t tick_at;
 	uint64_t rng, rng_scarce;
 	uint32_t bufs_out, reserved;

@@ -32,7 +32,7 @@ struct fake_leg {
 struct fake_host {
 	uint64_t now_ns;
 	uint64_t random; // state of the generator
-	uint64_t counters[TD_C__COUNT];
+	td_count counters[TD_C__COUNT];
 
 	// Messages in the order in which they went out; read is the next that fake_next() gives.
 	struct fake_sent sent[FAKE_SENT_MAX];

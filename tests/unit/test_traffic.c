@@ -98,7 +98,7 @@ static uint64_t responses(const struct td_traffic *t, enum td_traffic_direction 
 static void expect_balance(struct rig *rig)
 {
 	const struct td_traffic *t = td_engine_traffic(rig->engine);
-	const uint64_t *c = rig->host.counters;
+	const td_count *c = rig->host.counters;
 	uint64_t results = 0;
 
 	assert_int_equal(requests(t, TD_TRAFFIC_RX), c[TD_C_SIP_RX_REQUESTS]);
