@@ -56,7 +56,7 @@ static void ip6_finish(struct rte_mbuf *m, uint8_t *ip, bool offload)
 
 void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *m)
 {
-	const struct td_adjacency *a = &w->dp->adjacencies[adjacency];
+	struct td_adjacency *a = &w->dp->adjacencies[adjacency];
 	uint64_t mac;
 
 	if (unlikely(adjacency == TD_ADJACENCY_NONE)) {
@@ -69,6 +69,8 @@ void td_ip_output(struct td_worker *w, uint32_t adjacency, struct rte_mbuf *m)
 		td_handoff_main(w, TD_ERRAND_RESOLVE, m);
 		return;
 	}
+	if (!atomic_load_explicit(&a->used, memory_order_relaxed))
+		atomic_store_explicit(&a->used, true, memory_order_relaxed);
 	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
 	bool v4 = ip[0] >> 4 == 4, pieces = m->pkt_len > a->mtu;
 	m->ol_flags = 0;

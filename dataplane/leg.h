@@ -114,6 +114,7 @@ struct td_leg_table {
 	struct td_leg_cold *cold;
 	uint32_t capacity, n_open, free_head, free_tail;
 	struct td_leg_timed *timed; // legs with a time-out
+	td_count *holds;            // [TD_NEIGHBOURS]: legs that hold an adjacency's index
 	uint32_t n_timed, timed_cursor;
 	uint32_t timed_ms;            // of the last scan
 	uint32_t quarantine_ms;       // in units of heard_ms
@@ -179,8 +180,15 @@ static inline void td_leg_fetch(const struct td_leg_table *t, uint32_t leg)
 // Fills a leg's part for the peer's far end, and sets or clears TD_LEG_RELAY, from what it and its
 // peer are now.
 void td_leg_tx_build(struct td_worker *w, uint32_t leg);
-// td_adjacency_find(), as a leg holds it.
-uint16_t td_leg_adjacency(struct td_worker *w, uint16_t realm, const struct td_sockaddr *dst);
+// The leg holds the adjacency for that destination of a realm from now on, if there is one.
+void td_leg_adjacency_hold(
+	struct td_worker *w, uint32_t leg, uint16_t realm, const struct td_sockaddr *dst);
+void td_leg_adjacency_drop(struct td_leg_table *t, uint32_t leg);
+// Any thread: does a leg of that worker hold it?
+static inline bool td_leg_adjacency_held(const struct td_worker *w, uint32_t adjacency)
+{
+	return w->legs && td_count_get(&w->legs->holds[adjacency]) != 0;
+}
 // The same for every leg that feeds peer.
 void td_leg_tx_build_feeders(struct td_worker *w, uint32_t peer);
 // Where a leg's far end takes RTP: the learned source, else SDP's address. Family 0: nowhere yet.

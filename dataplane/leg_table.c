@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Legs open, change and close; the memory they live in.
 #include "dataplane/leg.h"
+#include "dataplane/pools.h"
 #include "sip/policy.h"
 
 #include <rte_malloc.h>
@@ -31,7 +32,7 @@ static uint32_t realm_blocks(const struct td_realm_conf *realm)
 
 size_t td_leg_table_bytes(const struct td_config *conf, uint16_t n_workers, uint32_t max_legs)
 {
-	size_t bytes = sizeof(struct td_leg_table) +
+	size_t bytes = sizeof(struct td_leg_table) + TD_NEIGHBOURS * sizeof(td_count) +
 		       (size_t)conf->n_realms * TD_REALM_ADDRS_MAX * sizeof(struct td_leg_address) +
 		       (max_legs + 1ull) *
 			       (sizeof(struct td_leg) + sizeof(struct td_leg_wide) +
@@ -107,7 +108,9 @@ int td_leg_table_create(struct td_worker *w, uint32_t max_legs)
 	t->wide = zalloc(w, (max_legs + 1ull) * sizeof(*t->wide));
 	t->cold = zalloc(w, (max_legs + 1ull) * sizeof(*t->cold));
 	t->timed = zalloc(w, (max_legs + 1ull) * sizeof(*t->timed));
-	int rc = t->legs && t->wide && t->cold && t->timed ? addresses_create(w) : -ENOMEM;
+	t->holds = zalloc(w, TD_NEIGHBOURS * sizeof(*t->holds));
+	bool all = t->legs && t->wide && t->cold && t->timed && t->holds;
+	int rc = all ? addresses_create(w) : -ENOMEM;
 	if (rc < 0) {
 		td_leg_table_destroy(w);
 		return rc;
@@ -129,6 +132,7 @@ void td_leg_table_destroy(struct td_worker *w)
 		rte_free(t->addresses[i].slots);
 		rte_free(t->addresses[i].ports);
 	}
+	rte_free(t->holds);
 	rte_free(t->timed);
 	rte_free(t->cold);
 	rte_free(t->wide);
@@ -174,6 +178,7 @@ static uint32_t leg_take(struct td_leg_table *t)
 
 static void leg_give(struct td_leg_table *t, uint32_t index)
 {
+	td_leg_adjacency_drop(t, index);
 	t->cold[index].generation++;
 	t->cold[index].free_next = 0;
 	t->legs[index].flags = 0;

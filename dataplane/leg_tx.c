@@ -24,12 +24,26 @@ static void ipv4_fill(struct td_leg *hot, uint8_t *header)
 	memcpy(hot->ports, header + sizeof(struct rte_ipv4_hdr), 4);
 }
 
-uint16_t td_leg_adjacency(struct td_worker *w, uint16_t realm, const struct td_sockaddr *dst)
+void td_leg_adjacency_drop(struct td_leg_table *t, uint32_t index)
+{
+	struct td_leg *hot = &t->legs[index];
+
+	if (hot->adjacency != TD_LEG_NO_ADJACENCY)
+		td_count_add(&t->holds[hot->adjacency], UINT64_MAX); // one less
+	hot->adjacency = TD_LEG_NO_ADJACENCY;
+}
+
+void td_leg_adjacency_hold(
+	struct td_worker *w, uint32_t index, uint16_t realm, const struct td_sockaddr *dst)
 {
 	uint32_t found = td_adjacency_find(w, realm, dst);
 
 	static_assert(TD_NEIGHBOURS < TD_LEG_NO_ADJACENCY, "an index is two bytes long in a leg");
-	return found == TD_ADJACENCY_NONE ? TD_LEG_NO_ADJACENCY : (uint16_t)found;
+	td_leg_adjacency_drop(w->legs, index);
+	if (found == TD_ADJACENCY_NONE)
+		return;
+	w->legs->legs[index].adjacency = (uint16_t)found;
+	td_count_add(&w->legs->holds[found], 1);
 }
 
 void td_leg_tx_build(struct td_worker *w, uint32_t index)
@@ -60,7 +74,7 @@ void td_leg_tx_build(struct td_worker *w, uint32_t index)
 	} else {
 		ipv4_fill(hot, header);
 	}
-	hot->adjacency = td_leg_adjacency(w, peer->realm, dst);
+	td_leg_adjacency_hold(w, index, peer->realm, dst);
 	hot->flags |= v6 ? TD_LEG_RELAY | TD_LEG_TX_V6 : TD_LEG_RELAY;
 }
 

@@ -3,65 +3,11 @@
 
 #include "dataplane/handoff.h"
 #include "dataplane/l2.h"
+#include "dataplane/neigh_table.h"
 #include "dataplane/realm_table.h"
-
-#include <rte_malloc.h>
-#include <rte_random.h>
-
-#include <errno.h>
-#include <stdlib.h>
 
 #define SCAN_NS 100000000ull // how often ages are looked at
 #define ERRANDS_PER_TURN 64  // of each worker
-
-enum state { STATE_FAILED, STATE_ASKING, STATE_REACHABLE, STATE_PROBING };
-
-// Main's half of an adjacency.
-struct neighbour {
-	uint8_t state; // enum state
-	uint8_t tries, n_wait;
-	uint64_t due_ns;
-	struct rte_mbuf *wait[TD_NEIGH_WAIT];
-};
-
-struct td_neigh {
-	uint32_t capacity, mask;
-	uint64_t seed[2];
-	uint64_t scan_ns;
-	uint32_t waiting;
-	struct neighbour *neighbours; // index as in dp->adjacencies
-	_Atomic uint32_t slots[];     // index + 1; 0: free. main: wo, workers: ro
-};
-
-// --- the table ---
-
-static uint32_t slot_of(const struct td_neigh *n, uint16_t realm, const struct td_sockaddr *ip)
-{
-	uint64_t hi, lo, h;
-
-	memcpy(&hi, ip->ip, 8);
-	memcpy(&lo, ip->ip + 8, 8);
-	h = (hi ^ n->seed[0]) * 0x9e3779b97f4a7c15u;
-	h = ((h ^ h >> 29) + (lo ^ n->seed[1] ^ realm)) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(h >> 32) & n->mask;
-}
-
-static uint32_t table_find(const struct td_dataplane *dp, uint16_t realm,
-	const struct td_sockaddr *ip, uint32_t *free_slot)
-{
-	const struct td_neigh *n = dp->neigh;
-
-	for (uint32_t i = slot_of(n, realm, ip);; i = (i + 1) & n->mask) {
-		uint32_t index = atomic_load_explicit(&n->slots[i], memory_order_acquire);
-		if (index == 0) {
-			*free_slot = i;
-			return TD_ADJACENCY_NONE;
-		}
-		const struct td_adjacency *a = &dp->adjacencies[index - 1];
-		if (a->realm == realm && td_ip_eq(&a->next_hop, ip))
-			return index - 1;
-	}
-}
 
 // The on-link address a packet for that destination is sent to.
 static bool next_hop(const struct td_realm_conf *realm, const struct td_sockaddr *destination,
@@ -87,71 +33,37 @@ uint32_t td_adjacency_find(
 {
 	const struct td_dataplane *dp = worker->dp;
 	struct td_sockaddr hop;
-	uint32_t slot;
 
 	if (realm >= dp->n_realms || !next_hop(&dp->realms[realm].conf, destination, &hop))
 		return TD_ADJACENCY_NONE;
-	return table_find(dp, realm, &hop, &slot);
-}
-
-// Finds or makes. NONE: the table is full.
-static uint32_t table_get(struct td_dataplane *dp, uint16_t realm, const struct td_sockaddr *hop)
-{
-	uint32_t slot, index = table_find(dp, realm, hop, &slot);
-	uint32_t n = atomic_load_explicit(&dp->n_adjacencies, memory_order_relaxed);
-	const struct td_realm *r = &dp->realms[realm];
-
-	if (index != TD_ADJACENCY_NONE || n == dp->neigh->capacity)
-		return index;
-	dp->adjacencies[n] = (struct td_adjacency){
-		.port = r->port,
-		.vlan = r->conf.vlan,
-		.realm = realm,
-		.mtu = r->mtu,
-		.src = dp->ports[r->port].mac,
-		.next_hop = *hop,
-	};
-	atomic_store_explicit(&dp->n_adjacencies, n + 1, memory_order_release);
-	atomic_store_explicit(&dp->neigh->slots[slot], n + 1, memory_order_release);
-	return n;
+	return td_neigh_table_find(dp, realm, &hop);
 }
 
 int td_neigh_create(struct td_dataplane *dp, uint32_t capacity)
 {
-	uint32_t slots = rte_align32pow2(capacity * 2);
-	struct td_neigh *n = calloc(1, sizeof(*n) + slots * sizeof(n->slots[0]));
-
-	dp->neigh = n;
-	dp->adjacencies = rte_calloc("adjacency", capacity, sizeof(*dp->adjacencies), 64);
-	if (n)
-		n->neighbours = calloc(capacity, sizeof(*n->neighbours));
-	if (!n || !n->neighbours || !dp->adjacencies) {
-		td_neigh_destroy(dp);
+	if (td_neigh_table_create(dp, capacity) != 0)
 		return -ENOMEM;
-	}
-	n->capacity = capacity;
-	n->mask = slots - 1;
-	n->seed[0] = rte_rand();
-	n->seed[1] = rte_rand();
 	for (uint16_t r = 0; r < dp->n_realms; r++)
 		for (uint8_t g = 0; g < dp->realms[r].conf.n_gateways; g++)
-			table_get(dp, r, &dp->realms[r].conf.gateways[g]);
+			td_neigh_table_get(dp, r, &dp->realms[r].conf.gateways[g]);
+	dp->neigh->n_kept = td_neigh_table_count(dp);
+	for (uint32_t i = 0; i < dp->neigh->n_kept; i++)
+		td_neigh_used(dp, i);
 	return 0;
 }
 
 void td_neigh_destroy(struct td_dataplane *dp)
 {
-	struct td_neigh *n = dp->neigh;
+	td_neigh_table_destroy(dp);
+}
 
-	for (uint32_t i = 0; n && n->neighbours && i < dp->n_adjacencies; i++)
-		rte_pktmbuf_free_bulk(n->neighbours[i].wait, n->neighbours[i].n_wait);
-	if (n)
-		free(n->neighbours);
-	free(n);
-	rte_free(dp->adjacencies);
-	dp->neigh = NULL;
-	dp->adjacencies = NULL;
-	dp->n_adjacencies = 0;
+void td_neigh_used(struct td_dataplane *dp, uint32_t index)
+{
+	struct td_neighbour *e = &dp->neigh->neighbours[index];
+
+	dp->neigh->n_strangers -= !e->wanted;
+	e->wanted = true;
+	e->used_ns = dp->main->now_ns;
 }
 
 uint32_t td_neigh_held(const struct td_dataplane *dp)
@@ -193,7 +105,7 @@ void td_neigh_send(struct td_dataplane *dp, uint16_t realm, struct rte_mbuf *fra
 static void ask(struct td_dataplane *dp, uint32_t index)
 {
 	const struct td_adjacency *a = &dp->adjacencies[index];
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
 
 	n->tries++;
 	n->due_ns = dp->main->now_ns + TD_NEIGH_RETRY_NS;
@@ -205,11 +117,11 @@ static void ask(struct td_dataplane *dp, uint32_t index)
 
 static void resolve_start(struct td_dataplane *dp, uint32_t index)
 {
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
 
-	if (n->state != STATE_FAILED)
+	if (n->state != TD_NEIGH_FAILED)
 		return;
-	n->state = STATE_ASKING;
+	n->state = TD_NEIGH_ASKING;
 	n->tries = 0;
 	ask(dp, index);
 }
@@ -242,11 +154,11 @@ static bool mac_usable(const struct rte_ether_addr *mac)
 static void reachable(struct td_dataplane *dp, uint32_t index, uint64_t mac)
 {
 	struct td_adjacency *a = &dp->adjacencies[index];
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
 	uint8_t n_wait = n->n_wait;
 
 	atomic_store_explicit(&a->mac, mac | TD_ADJACENCY_VALID, memory_order_release);
-	n->state = STATE_REACHABLE;
+	n->state = TD_NEIGH_REACHABLE;
 	n->tries = 0;
 	n->due_ns = dp->main->now_ns + TD_NEIGH_REACHABLE_NS;
 	n->n_wait = 0;
@@ -258,13 +170,14 @@ static void reachable(struct td_dataplane *dp, uint32_t index, uint64_t mac)
 void td_neigh_learn(struct td_dataplane *dp, uint16_t realm, const struct td_sockaddr *ip,
 	const struct rte_ether_addr *mac, bool create)
 {
-	uint32_t slot, index = table_find(dp, realm, ip, &slot);
+	uint32_t index = td_neigh_table_find(dp, realm, ip);
 
 	if (!mac_usable(mac))
 		return;
 	// Strangers may fill half of the table and no more: the rest is for those we want to reach.
-	if (index == TD_ADJACENCY_NONE && create && dp->n_adjacencies < dp->neigh->capacity / 2)
-		index = table_get(dp, realm, ip);
+	if (index == TD_ADJACENCY_NONE && create &&
+		dp->neigh->n_strangers < dp->neigh->capacity / 2)
+		index = td_neigh_table_get(dp, realm, ip);
 	if (index != TD_ADJACENCY_NONE)
 		reachable(dp, index, td_mac_word(mac));
 }
@@ -302,12 +215,13 @@ static void resolve(struct td_dataplane *dp, struct rte_mbuf *m)
 		td_worker_drop(dp->main, m, TD_C_IP_NO_ROUTE);
 		return;
 	}
-	uint32_t index = table_get(dp, realm, &hop);
+	uint32_t index = td_neigh_table_get(dp, realm, &hop);
 	if (index == TD_ADJACENCY_NONE) {
 		td_worker_drop(dp->main, m, TD_C_NEIGH_TABLE_FULL);
 		return;
 	}
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
+	td_neigh_used(dp, index);
 	if (dp->adjacencies[index].mac & TD_ADJACENCY_VALID) {
 		td_ip_output(dp->main, index, m);
 		return;
@@ -336,12 +250,12 @@ static void errand(struct td_dataplane *dp, struct rte_mbuf *m)
 	}
 }
 
-static void unreachable(struct td_dataplane *dp, uint32_t index)
+void td_neigh_unreachable(struct td_dataplane *dp, uint32_t index)
 {
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
 
 	atomic_store_explicit(&dp->adjacencies[index].mac, 0, memory_order_release);
-	n->state = STATE_FAILED;
+	n->state = TD_NEIGH_FAILED;
 	for (uint8_t i = 0; i < n->n_wait; i++)
 		td_worker_drop(dp->main, n->wait[i], TD_C_NEIGH_UNREACHABLE);
 	dp->neigh->waiting -= n->n_wait;
@@ -350,18 +264,20 @@ static void unreachable(struct td_dataplane *dp, uint32_t index)
 
 static void age(struct td_dataplane *dp, uint32_t index)
 {
-	struct neighbour *n = &dp->neigh->neighbours[index];
+	struct td_neighbour *n = &dp->neigh->neighbours[index];
 
-	if (n->state == STATE_FAILED || n->due_ns > dp->main->now_ns)
+	if (n->state <= TD_NEIGH_FAILED || n->due_ns > dp->main->now_ns)
 		return;
-	if (n->state == STATE_REACHABLE) {
-		n->state = STATE_PROBING;
+	if (n->state == TD_NEIGH_REACHABLE) {
+		if (!n->wanted) // a stranger goes, unasked
+			return;
+		n->state = TD_NEIGH_PROBING;
 		n->tries = 0;
 	}
 	if (n->tries < TD_NEIGH_TRIES)
 		ask(dp, index);
 	else
-		unreachable(dp, index);
+		td_neigh_unreachable(dp, index);
 }
 
 uint64_t td_neigh_turn(struct td_dataplane *dp, uint64_t now_ns, uint32_t *work)
@@ -381,6 +297,7 @@ uint64_t td_neigh_turn(struct td_dataplane *dp, uint64_t now_ns, uint32_t *work)
 	if (now_ns >= n->scan_ns) {
 		uint32_t live = atomic_load_explicit(&dp->n_adjacencies, memory_order_relaxed);
 		n->scan_ns = now_ns + SCAN_NS;
+		td_neigh_sweep(dp);
 		for (uint32_t i = 0; i < live; i++)
 			age(dp, i);
 	}

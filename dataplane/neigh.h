@@ -32,6 +32,13 @@ uint64_t td_neigh_turn(struct td_dataplane *dp, uint64_t now_ns, uint32_t *work)
 // Frames that wait here: main's share of the balance.
 uint32_t td_neigh_held(const struct td_dataplane *dp);
 
+// --- for neigh_reuse.c ---
+
+// We sent something to it just now.
+void td_neigh_used(struct td_dataplane *dp, uint32_t index);
+// What waits for it is dropped, its address forgotten.
+void td_neigh_unreachable(struct td_dataplane *dp, uint32_t index);
+
 // --- for arp.c and ip6_nd.c ---
 
 // A neighbour said where it is. create: it asked for us, so it will be answered; else only known

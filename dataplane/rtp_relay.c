@@ -115,7 +115,7 @@ static void packet_emit(struct td_worker *w, struct rte_mbuf *m, uint32_t index)
 	const struct td_sockaddr *dst = td_leg_destination(peer);
 
 	if (leg->adjacency == TD_LEG_NO_ADJACENCY)
-		leg->adjacency = td_leg_adjacency(w, peer->realm, dst);
+		td_leg_adjacency_hold(w, index, peer->realm, dst);
 	uint32_t adjacency =
 		leg->adjacency == TD_LEG_NO_ADJACENCY ? TD_ADJACENCY_NONE : leg->adjacency;
 	td_rtp_emit(w, m, peer->realm, &peer->local, dst, adjacency);

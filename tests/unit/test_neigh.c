@@ -123,6 +123,9 @@ static void nobody_answers(void **state)
 static void neighbours_age(void **state)
 {
 	learn(WEST, "10.0.1.7");
+	send_from(0, WEST, "10.0.1.254", "10.0.1.7", 100);
+	path_run(0);
+	assert_int_equal(sent(PORT_A), 1);
 	path_run(29000);
 	assert_int_equal(sent(PORT_A), 0);
 	path_run(1200);
