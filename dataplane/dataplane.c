@@ -110,6 +110,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.counters = w->counters,
 		.alloc = td_engine_memory_alloc,
 		.free = td_engine_memory_free,
+		.reserve = td_engine_memory_reserve,
 		.alloc_ctx = &s->engine_memory,
 		.node = node_hash(conf),
 		.worker = (uint8_t)w->id,

@@ -5,22 +5,37 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define LARGE_PAGE (2u << 20)
+#define LARGE_PAGE ((size_t)2 << 20)
 
-void *td_engine_memory_alloc(void *memory, size_t bytes)
+static size_t round_up(size_t bytes, size_t align)
+{
+	return (bytes + align - 1) & ~(align - 1);
+}
+
+void *td_engine_memory_reserve(void *memory, size_t bytes, size_t resident)
 {
 	struct td_engine_memory *m = memory;
 	size_t align = bytes >= LARGE_PAGE ? LARGE_PAGE : 64;
-	size_t whole = (bytes + align - 1) & ~(align - 1);
-	void *ptr = aligned_alloc(align, whole ? whole : align);
+	size_t whole = round_up(bytes ? bytes : 1, align), touched = round_up(resident, align);
 
+	if (touched > whole)
+		touched = whole;
+	char *ptr = aligned_alloc(align, whole);
 	if (!ptr)
 		return NULL;
-	if (align == LARGE_PAGE)
-		madvise(ptr, whole, MADV_HUGEPAGE); // a refusal costs speed alone
-	memset(ptr, 0, whole);
-	m->bytes += whole;
+	if (align == LARGE_PAGE && touched > 0)
+		madvise(ptr, touched, MADV_HUGEPAGE); // a refusal costs speed alone
+	if (align == LARGE_PAGE && whole > touched)
+		madvise(ptr + touched, whole - touched, MADV_NOHUGEPAGE);
+	memset(ptr, 0, touched);
+	m->bytes += touched;
+	m->reserved += whole - touched;
 	return ptr;
+}
+
+void *td_engine_memory_alloc(void *memory, size_t bytes)
+{
+	return td_engine_memory_reserve(memory, bytes, bytes);
 }
 
 void td_engine_memory_free(void *memory, void *ptr)

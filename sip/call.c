@@ -26,7 +26,8 @@ struct td_calls *td_calls_create(struct td_engine *engine, const struct td_engin
 	uint32_t ending = conf->max_calls / 4 < conf->max_cps ? conf->max_calls / 4 : conf->max_cps;
 	uint32_t slots = conf->max_calls + ending + 64;
 	if (!calls->headers ||
-		td_pool_init(&calls->pool, &engine->alloc, sizeof(struct td_call), slots) != 0) {
+		td_pool_init(&calls->pool, &engine->alloc, sizeof(struct td_call), slots,
+			slots) != 0) {
 		if (calls->headers)
 			engine->alloc.free(engine->alloc.ctx, calls->headers);
 		engine->alloc.free(engine->alloc.ctx, calls);

@@ -10,8 +10,9 @@ enum {
 	CALL_TEXT_BYTES = 1152,  // of an established call: dialogs, attempt, media
 	SETUP_TEXT_BYTES = 2048, // beside them while it is set up: what may have to be repeated, or
 				 // said to another target
+	RINGING_TEXT_BYTES = 5120, // the same where it rings for long with early media
 	SPARE_TEXT_BYTES = 4 << 20, // large messages, and a chunk of each block size
-	SETUP_TEXT_S = 4,           // longer ones live on the share of calls that are not there yet
+	SETUP_TEXT_S = 4,           // so long it is expected to last
 	WORKERS_IN_TOKEN = 64,
 };
 
@@ -36,13 +37,14 @@ static bool conf_is_sane(const struct td_engine_conf *conf)
 
 static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 {
-	size_t text_bytes = (size_t)conf->max_calls * CALL_TEXT_BYTES +
-			    (size_t)td_engine_setups(conf, SETUP_TEXT_S) * SETUP_TEXT_BYTES +
-			    SPARE_TEXT_BYTES;
+	size_t standing = (size_t)conf->max_calls * CALL_TEXT_BYTES + SPARE_TEXT_BYTES;
+	size_t expected = standing +
+			  (size_t)td_engine_setups(conf, SETUP_TEXT_S) * SETUP_TEXT_BYTES;
+	size_t text_bytes = standing + (size_t)conf->max_calls * RINGING_TEXT_BYTES;
 
 	td_token_keys_init(&e->keys, conf->token_key, conf->node, conf->epoch);
 	td_wheel_init(&e->wheel, 0, e);
-	e->slab = td_slab_new(&e->alloc, text_bytes);
+	e->slab = td_slab_new(&e->alloc, text_bytes, expected);
 	e->source_rate = td_source_rate_new(&e->alloc, SOURCES, e->keys.hash);
 	if (!e->slab || !e->source_rate)
 		return -ENOMEM;
@@ -59,7 +61,7 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 
 struct td_engine *td_engine_new(const struct td_engine_conf *conf)
 {
-	struct td_alloc alloc = { conf->alloc, conf->free, conf->alloc_ctx };
+	struct td_alloc alloc = { conf->alloc, conf->free, conf->alloc_ctx, conf->reserve };
 	int rc = -ENOMEM;
 
 	if (!conf_is_sane(conf)) {
@@ -67,7 +69,7 @@ struct td_engine *td_engine_new(const struct td_engine_conf *conf)
 		return NULL;
 	}
 	if (!alloc.alloc)
-		alloc = (struct td_alloc){ heap_alloc, heap_free, NULL };
+		alloc = (struct td_alloc){ heap_alloc, heap_free, NULL, NULL };
 	struct td_engine *e = alloc.alloc(alloc.ctx, sizeof(*e));
 	if (e) {
 		memset(e, 0, sizeof(*e));

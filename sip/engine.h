@@ -34,6 +34,9 @@ struct td_engine_conf {
 	// Memory at start-up; NULL stands for malloc/free. A test fails the n-th call.
 	void *(*alloc)(void *alloc_ctx, size_t bytes);
 	void (*free)(void *alloc_ctx, void *ptr);
+	// As alloc, for memory of which only the first resident bytes are expected to be used: what
+	// lies behind serves more calls in set-up at once than limits.cps lets expect. NULL: alloc.
+	void *(*reserve)(void *alloc_ctx, size_t bytes, size_t resident);
 	void *alloc_ctx;
 
 	uint16_t node;               // hash of the node's name

@@ -16,21 +16,23 @@ static uint64_t odd_inverse(uint64_t x)
 	return inverse;
 }
 
-int td_pool_init(
-	struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes, uint32_t capacity)
+int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes,
+	uint32_t capacity, uint32_t resident)
 {
 	memset(pool, 0, sizeof(*pool));
 	item_bytes = (item_bytes + 15u) & ~15u;
-	size_t items = (size_t)item_bytes * capacity;
-	size_t numbers = (size_t)capacity * sizeof(uint32_t);
-	char *memory = alloc->alloc(alloc->ctx, items + 2 * numbers + LINE);
+	size_t numbers = 2 * (size_t)capacity * sizeof(uint32_t);
+	size_t head = numbers + 2 * (size_t)LINE; // before the items, which are touched in order
+	char *memory = td_reserve(alloc, head + (size_t)item_bytes * capacity,
+		head + (size_t)item_bytes * resident);
 
 	if (!memory)
 		return -ENOMEM;
 	pool->memory = memory;
-	pool->items = memory + (LINE - (uintptr_t)memory % LINE) % LINE;
-	pool->free_slots = (uint32_t *)(void *)(pool->items + items);
+	pool->free_slots = (uint32_t *)(void *)memory;
 	pool->generations = pool->free_slots + capacity;
+	char *end = memory + numbers;
+	pool->items = end + (LINE - (uintptr_t)end % LINE) % LINE;
 	pool->item_bytes = item_bytes;
 	pool->capacity = pool->n_free = capacity;
 	pool->shift = (uint32_t)__builtin_ctz(item_bytes);

@@ -9,7 +9,16 @@ struct td_alloc { // where pools get their memory at start-up; a test fails the 
 	void *(*alloc)(void *ctx, size_t bytes);
 	void (*free)(void *ctx, void *ptr);
 	void *ctx;
+	// As alloc, for what begins with resident bytes that will be used; the rest may never be,
+	// and is not touched before it is. NULL: alloc does.
+	void *(*reserve)(void *ctx, size_t bytes, size_t resident);
 };
+
+static inline void *td_reserve(const struct td_alloc *alloc, size_t bytes, size_t resident)
+{
+	return alloc->reserve ? alloc->reserve(alloc->ctx, bytes, resident)
+			      : alloc->alloc(alloc->ctx, bytes);
+}
 
 struct td_pool {
 	char *items;
@@ -21,8 +30,10 @@ struct td_pool {
 	void *memory;     // what was allocated
 };
 
+// resident: how many of its items are expected to be in use at once; memory of further ones is
+// touched when they are taken. 0, -ENOMEM.
 int td_pool_init(struct td_pool *pool, const struct td_alloc *alloc, uint32_t item_bytes,
-	uint32_t capacity); // 0, -ENOMEM
+	uint32_t capacity, uint32_t resident);
 void td_pool_fini(struct td_pool *pool, const struct td_alloc *alloc);
 void *td_pool_get(struct td_pool *pool); // zeroed item, or NULL: empty
 void td_pool_put(struct td_pool *pool, void *item);

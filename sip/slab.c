@@ -66,11 +66,12 @@ static void chunk_unlink(struct chunk *chunk)
 	chunk->prev = NULL;
 }
 
-struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes)
+struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes, size_t resident_bytes)
 {
 	size_t n_chunks = (arena_bytes + CHUNK_BYTES - 1) >> CHUNK_BITS;
 	size_t head_bytes = sizeof(struct td_slab) + n_chunks * sizeof(struct chunk) + LINE;
-	struct td_slab *slab = alloc->alloc(alloc->ctx, head_bytes + (n_chunks << CHUNK_BITS));
+	struct td_slab *slab = td_reserve(
+		alloc, head_bytes + (n_chunks << CHUNK_BITS), head_bytes + resident_bytes);
 
 	if (!slab)
 		return NULL;

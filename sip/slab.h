@@ -12,7 +12,8 @@
 #define TD_SLAB_BLOCK_MAX 65536u
 
 struct td_slab;
-struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes); // NULL: ENOMEM
+// resident_bytes: how much of it is expected to be in use at once. NULL: ENOMEM.
+struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes, size_t resident_bytes);
 void td_slab_free_all(struct td_slab *slab, const struct td_alloc *alloc);     // NULL is fine
 // NULL: empty, or len above TD_SLAB_BLOCK_MAX; len 0 gives a block too.
 char *td_slab_get(struct td_slab *slab, uint32_t len);

@@ -267,28 +267,46 @@ static uint32_t power_of_two(uint64_t n)
 	return p;
 }
 
-enum { SETUP_S = 10 }; // mean time from an INVITE to its answer
+enum { SETUP_S = 10 }; // from an INVITE to its answer, as it is expected
+
+// How many server and client transactions there are at once, and tombstones.
+struct txn_counts {
+	uint64_t stx, ctx, tombstones;
+};
 
 // A call that is set up has an INVITE under way on each side, an established one has none, and few
 // have a re-INVITE. What has ended stays for 64·T1: the answered client INVITE (Timer M) and its
-// BYE (Timer K) as they are, the two server transactions of the other side as tombstones.
+// BYE (Timer K) as they are, the two server transactions of the other side as tombstones. An eighth
+// is for calls that stand (td_txn_has_room()).
+static struct txn_counts counts_of(
+	const struct td_txn *txn, const struct td_engine_conf *conf, uint32_t setups)
+{
+	uint64_t ended = conf->max_cps * (txn->timeout_ms / 1000 + 1ull);
+	uint64_t stx = 64 + (uint64_t)setups * 5 / 4 + conf->max_cps;
+
+	return (struct txn_counts){
+		.stx = stx,
+		.ctx = stx + ended + conf->max_cps * (txn->t4_ms / 1000 + 2ull),
+		.tombstones = 64 + 9 * ended / 4,
+	};
+}
+
 static int pools_create(
 	struct td_txn *txn, const struct td_engine *e, const struct td_engine_conf *conf)
 {
-	uint64_t linger_s = txn->timeout_ms / 1000 + 1;
-	uint64_t ended = conf->max_cps * linger_s;
-	uint64_t n_stx = 64 + (uint64_t)td_engine_setups(conf, SETUP_S) * 5 / 4 + conf->max_cps;
-	uint64_t n_ctx =
-		n_stx + ended + conf->max_cps * (txn->t4_ms / 1000 + 2ull); // INVITEs and BYEs
-	uint64_t n_tombstones = 64 + 9 * ended / 4;
+	struct txn_counts most = counts_of(txn, conf, conf->max_calls);
+	struct txn_counts usual = counts_of(txn, conf, td_engine_setups(conf, SETUP_S));
+	uint64_t n_tombstones = most.tombstones;
 
-	if (n_ctx > 1u << 28 || n_tombstones > 1u << 28)
+	if (most.ctx > 1u << 28 || n_tombstones > 1u << 28)
 		return -EINVAL;
-	uint32_t n_heads = power_of_two(2 * n_stx + n_tombstones);
+	uint32_t n_heads = power_of_two(2 * usual.stx + n_tombstones);
 	txn->tombstone_capacity = (uint32_t)n_tombstones;
 	txn->mask = n_heads - 1;
-	if (td_pool_init(&txn->stx, &e->alloc, sizeof(struct td_stx), (uint32_t)n_stx) != 0 ||
-		td_pool_init(&txn->ctx, &e->alloc, sizeof(struct td_ctx), (uint32_t)n_ctx) != 0)
+	if (td_pool_init(&txn->stx, &e->alloc, sizeof(struct td_stx), (uint32_t)most.stx,
+		    (uint32_t)usual.stx) != 0 ||
+		td_pool_init(&txn->ctx, &e->alloc, sizeof(struct td_ctx), (uint32_t)most.ctx,
+			(uint32_t)usual.ctx) != 0)
 		return -ENOMEM;
 	txn->tombstones = e->alloc.alloc(e->alloc.ctx, n_tombstones * sizeof(*txn->tombstones));
 	txn->heads = e->alloc.alloc(e->alloc.ctx, n_heads * sizeof(*txn->heads));

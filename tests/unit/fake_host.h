@@ -7,7 +7,7 @@
 #include "sip/policy.h"
 
 #define FAKE_SENT_MAX 4096  // messages kept; more fail the test
-#define FAKE_LEGS_MAX 1024
+#define FAKE_LEGS_MAX 8192
 #define FAKE_RECORDS_MAX 64 // CDRs kept of each kind
 
 enum { FAKE_WEST, FAKE_EAST, FAKE_REALMS }; // 10.0.1.254 fd00:1::fe, 10.0.2.254 fd00:2::fe, port 5060

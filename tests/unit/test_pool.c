@@ -25,7 +25,7 @@ static void slots_come_without_division(void **state)
 		struct td_pool pool;
 		void *items[50];
 
-		assert_int_equal(td_pool_init(&pool, &alloc, bytes, 50), 0);
+		assert_int_equal(td_pool_init(&pool, &alloc, bytes, 50, 50), 0);
 		for (uint32_t i = 0; i < 50; i++) {
 			items[i] = td_pool_get(&pool);
 			assert_non_null(items[i]);
@@ -46,7 +46,7 @@ static void generations_refuse_stale_handles(void **state)
 {
 	struct td_pool pool;
 
-	assert_int_equal(td_pool_init(&pool, &alloc, 24, 3), 0);
+	assert_int_equal(td_pool_init(&pool, &alloc, 24, 3, 3), 0);
 	char *first = td_pool_get(&pool);
 	uint32_t slot = td_pool_slot(&pool, first), generation = td_pool_generation(&pool, first);
 	memset(first, 0xff, 24);
@@ -71,7 +71,7 @@ static void init_reports_no_memory(void **state)
 	struct td_alloc none = { plain_alloc, plain_free, &none };
 	struct td_pool pool;
 
-	assert_int_equal(td_pool_init(&pool, &none, 24, 3), -ENOMEM);
+	assert_int_equal(td_pool_init(&pool, &none, 24, 3, 3), -ENOMEM);
 	td_pool_fini(&pool, &none);
 }
 

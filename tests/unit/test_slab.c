@@ -21,7 +21,7 @@ static const struct td_alloc alloc = { plain_alloc, plain_free, NULL };
 
 static void every_length_fits_its_block(void **state)
 {
-	struct td_slab *slab = td_slab_new(&alloc, 65536);
+	struct td_slab *slab = td_slab_new(&alloc, 65536, 65536);
 
 	for (uint32_t len = 0; len <= 65536; len += len < 300 ? 1 : 97) {
 		char *block = td_slab_get(slab, len);
@@ -40,7 +40,7 @@ static void every_length_fits_its_block(void **state)
 
 static void arena_is_used_up_and_comes_back(void **state)
 {
-	struct td_slab *slab = td_slab_new(&alloc, 3 * 65536);
+	struct td_slab *slab = td_slab_new(&alloc, 3 * 65536, 65536);
 	static char *blocks[4096];
 	uint32_t n = 0;
 
@@ -66,7 +66,7 @@ static void lent_blocks_are_apart(void **state)
 {
 	const char *given = getenv("SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-	struct td_slab *slab = td_slab_new(&alloc, 1 << 20);
+	struct td_slab *slab = td_slab_new(&alloc, 1 << 20, 0);
 	struct td_span *lent = test_calloc(N_BLOCKS, sizeof(*lent));
 
 	print_message("# SEED=%llu\n", (unsigned long long)seed);
@@ -99,7 +99,7 @@ static void lent_blocks_are_apart(void **state)
 
 static void dup_copies(void **state)
 {
-	struct td_slab *slab = td_slab_new(&alloc, 65536);
+	struct td_slab *slab = td_slab_new(&alloc, 65536, 65536);
 	struct td_span copy = td_slab_dup(slab, TD_SPAN("sip:100@example.org"));
 
 	assert_true(td_span_eq(copy, TD_SPAN("sip:100@example.org")));
@@ -116,7 +116,7 @@ static void dup_copies(void **state)
 	td_slab_free_all(slab, &alloc);
 
 	struct td_alloc none = { plain_alloc, plain_free, &none };
-	assert_null(td_slab_new(&none, 65536));
+	assert_null(td_slab_new(&none, 65536, 65536));
 }
 
 int main(void)
