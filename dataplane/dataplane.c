@@ -114,6 +114,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.alloc_ctx = &s->engine_memory,
 		.node = node_hash(conf),
 		.worker = (uint8_t)w->id,
+		.n_workers = (uint8_t)s->dp->n_workers,
 		.epoch = s->dp->epoch,
 		.max_calls = s->plan.worker_calls,
 		.max_cps = s->plan.worker_cps,

@@ -150,6 +150,31 @@ static const char *trunk_state(const struct td_dataplane *dp, const struct td_tr
 	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
 }
 
+static const char *registration_state(uint8_t state)
+{
+	switch ((enum td_registration_state)state) {
+	case TD_REGISTERED:
+		return "registered";
+	case TD_REGISTRATION_FAILED:
+		return "failed";
+	case TD_REGISTRATION_NONE:
+		break;
+	}
+	return "none";
+}
+
+static void trunk_registration(const struct td_dataplane *dp, const struct td_trunk *trunk,
+	Tandem__TrunkState *row)
+{
+	struct td_trunk_registration r = td_trunk_registration(dp->trunks, trunk->slot);
+
+	if (trunk->conf.registration.expires_s == 0)
+		return;
+	row->registration = (char *)registration_state(r.state);
+	row->registration_code = r.sip_code;
+	row->registered_until_s = r.until_s;
+}
+
 static void trunk_send(
 	const struct td_admin *admin, struct td_mgmt_conn *conn, const struct td_trunk *trunk)
 {
@@ -167,6 +192,7 @@ static void trunk_send(
 	row.max_calls = trunk->conf.max_calls;
 	row.cps = td_stats_trunk_cps(admin->stats, trunk->slot);
 	row.max_cps = trunk->conf.max_cps;
+	trunk_registration(admin->dp, trunk, &row);
 	item_send(conn, conn->job.id, &item);
 }
 

@@ -88,6 +88,17 @@ static void host_trunk_release(void *host, uint32_t trunk_slot)
 	td_trunk_release(w->dp->trunks, trunk_slot);
 }
 
+static void host_trunk_registered(
+	void *host, uint32_t trunk_slot, uint8_t state, uint16_t sip_code, uint32_t expires_s)
+{
+	const struct td_worker *w = host;
+	uint64_t now_s = (w->now_ns + w->wall_offset_ns) / 1000000000;
+
+	td_trunk_registered(w->dp->trunks, trunk_slot,
+		&(struct td_trunk_registration){
+			state, sip_code, state == TD_REGISTERED ? now_s + expires_s : 0 });
+}
+
 static int host_call_acquire(void *host, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
 {
 	const struct td_worker *w = host;
@@ -196,6 +207,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.cdr_end = host_cdr_end,
 	.log = host_log,
 	.random = host_random,
+	.trunk_registered = host_trunk_registered,
 };
 
 int td_sip_host_create(struct td_worker *w)

@@ -19,6 +19,7 @@ struct trunk_count {
 struct td_trunk_state {
 	struct trunk_count counts[N_SLOTS];
 	struct trunk_count whole;         // the switch's own limits
+	_Atomic uint64_t registrations[N_SLOTS]; // until_s << 24 | sip_code << 8 | state
 	char names[N_SLOTS][TD_NAME_LEN]; // empty: free
 	uint32_t buckets[N_BUCKETS];      // slot + 1, linear probing
 	uint32_t next;                    // where the search for a free slot goes on
@@ -118,4 +119,25 @@ void td_trunk_release(struct td_trunk_state *state, uint32_t slot)
 {
 	if (slot < N_SLOTS)
 		td_shared_release(&state->counts[slot].c);
+}
+
+void td_trunk_registered(struct td_trunk_state *state, uint32_t slot,
+	const struct td_trunk_registration *r)
+{
+	uint64_t word = r->until_s << 24 | (uint64_t)r->sip_code << 8 | r->state;
+
+	if (slot < N_SLOTS)
+		atomic_store_explicit(&state->registrations[slot], word, memory_order_relaxed);
+}
+
+struct td_trunk_registration td_trunk_registration(
+	const struct td_trunk_state *state, uint32_t slot)
+{
+	uint64_t word = slot < N_SLOTS ? atomic_load_explicit(&state->registrations[slot],
+						 memory_order_relaxed)
+				       : 0;
+
+	return (struct td_trunk_registration){ .state = (uint8_t)word,
+		.sip_code = (uint16_t)(word >> 8),
+		.until_s = word >> 24 };
 }

@@ -37,6 +37,17 @@ int td_trunk_acquire(struct td_trunk_state *state, uint32_t slot, uint32_t max_c
 	uint32_t max_cps, uint64_t now_ns);
 void td_trunk_release(struct td_trunk_state *state, uint32_t slot);
 
+// td_host_ops.trunk_registered, and what it last said; one word, so that no reader sees half of it.
+struct td_trunk_registration {
+	uint8_t state; // enum td_registration_state
+	uint16_t sip_code;
+	uint64_t until_s; // wall clock; 0: not registered
+};
+void td_trunk_registered(struct td_trunk_state *state, uint32_t slot,
+	const struct td_trunk_registration *registration);
+struct td_trunk_registration td_trunk_registration(
+	const struct td_trunk_state *state, uint32_t slot);
+
 // td_host_ops.call_acquire and call_release: the limits of the whole switch.
 int td_trunk_whole_acquire(
 	struct td_trunk_state *state, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);

@@ -102,6 +102,9 @@
 	X(AUTH_FORBIDDEN,       "auth.forbidden",          INFO) \
 	X(AUTH_PENALTY,         "auth.penalty",            INFO) \
 	X(AUTH_BAD,             "auth.bad",                INFO) \
+	X(SIP_CHALLENGE_ANSWERED, "sip.challenge_answered", INFO) \
+	X(SIP_CHALLENGE_FOREIGN, "sip.challenge_foreign",  INFO) \
+	X(SIP_CREDENTIALS_REFUSED, "sip.credentials_refused", INFO) \
 	X(CALL_STARTED,         "call.started",            INFO) \
 	X(CALL_ANSWERED,        "call.answered",           INFO) \
 	X(CALL_ENDED,           "call.ended",              INFO) \

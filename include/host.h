@@ -87,6 +87,12 @@ struct td_late_answer {
 	struct td_route_answer route;
 };
 
+enum td_registration_state {
+	TD_REGISTRATION_NONE, // none is wanted, or none was tried yet
+	TD_REGISTERED,
+	TD_REGISTRATION_FAILED, // it is tried again
+};
+
 struct td_host_ops {
 	// Lends *out with cap >= the bytes asked for (at most limits.sip_message_bytes). 0 or
 	// -ENOBUFS.
@@ -151,4 +157,9 @@ struct td_host_ops {
 	// waits. NULL, both: there are no other readers.
 	uint64_t (*grace_begin)(void *host);
 	bool (*grace_over)(void *host, uint64_t token);
+
+	// How the switch's registration at that trunk's provider stands: enum td_registration_state,
+	// the status code that said so, and for how long it was granted. NULL: nobody asks.
+	void (*trunk_registered)(void *host, uint32_t trunk_slot, uint8_t state, uint16_t sip_code,
+		uint32_t expires_s);
 };

@@ -6,6 +6,24 @@
 #include "include/addr.h"
 #include "include/ceilings.h"
 
+// Who the switch is to a provider, who challenges it (RFC 7616 §3.4). A password is nowhere in it:
+// HA1 = H(username:realm:password) of each algorithm. The realm is part of it, so that nobody else
+// can have a challenge answered.
+struct td_credentials {
+	char username[64];
+	char realm[64]; // empty: there are none
+	uint8_t ha1_md5[16];
+	uint8_t ha1_sha256[32];
+};
+
+// How the switch registers itself at a trunk's peers (RFC 3261 §10.2).
+struct td_register_conf {
+	char user[64];    // of the AoR
+	char domain[64];  // of the AoR
+	char contact[64]; // user part of our Contact
+	uint32_t expires_s; // to ask for; 0: it does not register
+};
+
 enum td_trust { TD_TRUST_NONE = 0, TD_TRUST_IN = 1, TD_TRUST_OUT = 2, TD_TRUST_BOTH = 3 };
 
 struct td_peer_conf {
@@ -41,6 +59,8 @@ struct td_trunk_conf {
 	uint32_t ring_timeout_ms;    // from the 100, and anew from the first one above
 	uint32_t max_duration_s;     // 0: no limit
 	uint32_t media_timeout_s;    // 0: off
+	struct td_credentials credentials; // towards its peers
+	struct td_register_conf registration;
 };
 
 struct td_route_target_conf {

@@ -309,7 +309,8 @@ static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
 {
 	if (status >= 600 || status == 486)
 		return false;
-	if (status == 408 || status >= 500)
+	// A provider that does not know us says nothing of the callee.
+	if (status == 401 || status == 407 || status == 408 || status >= 500)
 		return true;
 	for (unsigned i = 0; i < attempt->n_failover_codes; i++)
 		if (attempt->failover_codes[i] + 300 == status)
@@ -398,6 +399,25 @@ static void ctx_ended(struct td_engine *engine, struct td_ctx *ctx)
 	call_text_free(engine, &attempt->ack.body);
 }
 
+static const struct td_trunk *ctx_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_attempt *attempt = td_ctx_data(ctx);
+
+	return trunk_ref_challenged(engine, &attempt->b.trunk);
+}
+
+static void ctx_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
+{
+	struct td_attempt *attempt = td_ctx_data(fresh);
+
+	attempt->ctx = fresh;
+	attempt->ack.cseq = attempt->b.dialog.local_cseq = td_ctx_cseq(fresh);
+}
+
 const struct td_ctx_user attempt_user = {
-	.response = ctx_response, .timeout = ctx_timeout, .ended = ctx_ended
+	.response = ctx_response,
+	.timeout = ctx_timeout,
+	.ended = ctx_ended,
+	.trunk = ctx_trunk,
+	.moved = ctx_moved,
 };

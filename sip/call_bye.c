@@ -31,8 +31,29 @@ static void bye_ended(struct td_engine *engine, struct td_ctx *ctx)
 	bye_done(ctx);
 }
 
-static const struct td_ctx_user bye_user = {
-	.response = bye_response, .timeout = bye_timeout, .ended = bye_ended
+static const struct td_trunk *bye_a_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_call *call = td_ctx_data(ctx);
+
+	return trunk_ref_challenged(engine, &call->a.trunk);
+}
+
+static const struct td_trunk *bye_b_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_call *call = td_ctx_data(ctx);
+
+	return call->answered ? trunk_ref_challenged(engine, &call->answered->b.trunk) : NULL;
+}
+
+#define BYE_USER(side_trunk)                                                                       \
+	{                                                                                          \
+		.response = bye_response, .timeout = bye_timeout, .ended = bye_ended,              \
+		.trunk = side_trunk                                                                \
+	}
+
+static const struct td_ctx_user bye_user[] = {
+	[SIDE_A] = BYE_USER(bye_a_trunk),
+	[SIDE_B] = BYE_USER(bye_b_trunk),
 };
 
 void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers)
@@ -51,7 +72,7 @@ void call_bye(struct td_call *call, enum call_side_id to, struct td_span headers
 		ack_send(engine, side, far);
 	dialog_request(engine, side, TD_M_BYE, &request);
 	request.headers = headers;
-	if (td_ctx_new(engine, &request, &bye_user, call))
+	if (td_ctx_new(engine, &request, &bye_user[to], call))
 		call->byes++;
 }
 

@@ -252,6 +252,8 @@ void dialog_request(struct td_engine *engine, struct td_side *side, enum td_meth
 		&lines, dialog_get(dialog, DLG_REMOTE), dialog_get(dialog, DLG_REMOTE_TAG));
 	put_routes(&lines, dialog, out, &hop);
 	out->flow = dialog_flow(engine, side, &hop);
-	if (method != TD_M_ACK)
-		out->cseq = ++dialog->local_cseq;
+	if (method == TD_M_ACK) // nobody may challenge it (§22.1)
+		return;
+	out->cseq = ++dialog->local_cseq;
+	out->trunk = trunk_ref_challenged(engine, &side->trunk);
 }

@@ -53,6 +53,7 @@ struct td_trunk_ref {
 	uint32_t slot;
 	uint8_t trust;
 	bool held; // counted against the trunk's limits
+	bool credentials; // it had some
 };
 
 // Texts of a dialog, in one slab block one after the other.
@@ -282,6 +283,9 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index);
 const struct td_trunk *trunk_ref_find(
 	const struct td_engine *engine, struct td_trunk_ref *ref); // NULL: gone
+// NULL where it had no credentials to answer a challenge with, or is gone.
+const struct td_trunk *trunk_ref_challenged(
+	const struct td_engine *engine, struct td_trunk_ref *ref);
 int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_trunk *trunk, bool limits,
 	bool new_call); // 0, -EDQUOT, -EAGAIN
@@ -441,6 +445,9 @@ struct td_relay *relay_new(struct td_call *call, enum call_side_id from, const s
 void relay_drop(struct td_relay *relay);   // forgets it; its transactions go on alone
 void relay_settle(struct td_relay *relay); // frees it when both transactions have gone
 void relay_respond(struct td_relay *relay, const struct td_response *response);
+// What the client transaction of a relay asks when it is challenged (struct td_ctx_user).
+const struct td_trunk *relay_trunk(struct td_engine *engine, struct td_ctx *ctx);
+void relay_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh);
 void relay_abort(struct td_call *call); // the call ends: what is open is answered
 void info_relay(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id from,
 	const struct td_flow *flow, const struct td_msg *msg,

@@ -177,10 +177,20 @@ static void reinvite_ctx_ended(struct td_engine *engine, struct td_ctx *ctx)
 	relay_settle(relay);
 }
 
+static void reinvite_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
+{
+	struct td_relay *relay = td_ctx_data(fresh);
+
+	relay_moved(engine, ctx, fresh);
+	relay->ack.cseq = td_ctx_cseq(fresh);
+}
+
 static const struct td_ctx_user reinvite_ctx_user = {
 	.response = reinvite_response,
 	.timeout = reinvite_timeout,
 	.ended = reinvite_ctx_ended,
+	.trunk = relay_trunk,
+	.moved = reinvite_moved,
 };
 
 // The far end may still accept: its answer is the one that counts, so that both sides agree on the

@@ -105,6 +105,30 @@ void relay_abort(struct td_call *call)
 	}
 }
 
+// The dialog that the request goes out in; NULL before the answer: early dialogs count for
+// themselves.
+static struct td_side *relay_far(struct td_relay *relay)
+{
+	return relay->call->state == CALL_ANSWERED
+		       ? call_side(relay->call, side_other(relay->from))
+		       : NULL;
+}
+
+const struct td_trunk *relay_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_side *far = relay_far(td_ctx_data(ctx));
+
+	return far ? trunk_ref_challenged(engine, &far->trunk) : NULL;
+}
+
+void relay_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
+{
+	struct td_relay *relay = td_ctx_data(fresh);
+
+	relay->ctx = fresh;
+	relay_far(relay)->dialog.local_cseq = td_ctx_cseq(fresh);
+}
+
 // --- INFO
 // ----------------------------------------------------------------------------------------------
 
@@ -172,6 +196,8 @@ static const struct td_ctx_user info_ctx_user = {
 	.response = info_response,
 	.timeout = info_timeout,
 	.ended = info_ctx_ended,
+	.trunk = relay_trunk,
+	.moved = relay_moved,
 };
 
 static int info_send(struct td_relay *relay, struct td_side *to, const struct td_msg *msg,

@@ -11,6 +11,7 @@ void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint3
 	ref->slot = trunk->slot;
 	ref->trust = trunk->conf.trust;
 	ref->held = false;
+	ref->credentials = trunk->conf.credentials.realm[0] != '\0';
 }
 
 static bool trunk_named(const struct td_trunk *trunk, const char *name)
@@ -35,6 +36,11 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 		}
 	}
 	return NULL;
+}
+
+const struct td_trunk *trunk_ref_challenged(const struct td_engine *engine, struct td_trunk_ref *ref)
+{
+	return ref->credentials ? trunk_ref_find(engine, ref) : NULL;
 }
 
 int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,

@@ -25,10 +25,10 @@ static void ctx_end_expired(void *engine, struct td_timer *timer)
 }
 
 // Keeps what may have to be repeated: the whole request, on a reliable flow only what a CANCEL is
-// made from.
+// made from, unless a challenge may come.
 static int ctx_keep_text(struct td_engine *e, struct td_ctx *ctx, const struct td_buf *buf)
 {
-	ctx->text_len = ctx->flow.reliable ? ctx->marks.core_len : buf->len;
+	ctx->text_len = ctx->flow.reliable && !ctx->whole ? ctx->marks.core_len : buf->len;
 	ctx->text = td_slab_get(e->slab, ctx->text_len);
 	if (!ctx->text)
 		return -ENOBUFS;
@@ -84,8 +84,8 @@ static struct td_ctx *ctx_get(struct td_engine *e)
 	return ctx;
 }
 
-struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
-	const struct td_ctx_user *user, void *user_data)
+struct td_ctx *ctx_new(struct td_engine *e, const struct td_request *request,
+	const struct td_ctx *again, const struct td_ctx_user *user, void *user_data)
 {
 	struct td_pool *pool = &e->txn->ctx;
 	struct td_ctx *ctx = ctx_get(e);
@@ -98,13 +98,15 @@ struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
 			.worker = e->conf.worker,
 			.slot = td_pool_slot(pool, ctx),
 			.generation = td_pool_generation(pool, ctx) };
-		rc = request_write(e, request, &token, &buf, &marks);
+		rc = again ? request_write_again(e, again, request->trunk, &token, &buf, &marks)
+			   : request_write(e, request, &token, &buf, &marks);
 	}
 	if (rc == 0) {
 		ctx_init(e, ctx, &request->flow, request->method, &marks);
 		ctx->user = user;
 		ctx->user_data = user_data;
 		ctx->cseq = request->cseq;
+		ctx->whole = request->trunk != NULL;
 		rc = ctx_start(e, ctx, &buf);
 	}
 	if (rc == 0)
@@ -113,6 +115,12 @@ struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
 		td_pool_put(pool, ctx);
 	errno = -rc;
 	return NULL;
+}
+
+struct td_ctx *td_ctx_new(struct td_engine *e, const struct td_request *request,
+	const struct td_ctx_user *user, void *user_data)
+{
+	return ctx_new(e, request, NULL, user, user_data);
 }
 
 int ctx_start_cancel(struct td_engine *e, struct td_ctx *invite, struct td_span reason_header)

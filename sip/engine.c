@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An engine's life and its clock. What becomes of a message is in engine_rx.c.
+#include "sip/credentials.h"
 #include "sip/engine_priv.h"
+#include "sip/registration.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,7 +48,9 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 	td_wheel_init(&e->wheel, 0, e);
 	e->slab = td_slab_new(&e->alloc, text_bytes, expected);
 	e->source_rate = td_source_rate_new(&e->alloc, SOURCES, e->keys.hash);
-	if (!e->slab || !e->source_rate)
+	e->challenges = td_challenges_new(&e->alloc);
+	e->registrations = td_registrations_new(e, &e->alloc);
+	if (!e->slab || !e->source_rate || !e->challenges || !e->registrations)
 		return -ENOMEM;
 	if (conf->max_registrations > 0 && conf->subscribers) {
 		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
@@ -74,6 +78,7 @@ struct td_engine *td_engine_new(const struct td_engine_conf *conf)
 	if (e) {
 		memset(e, 0, sizeof(*e));
 		e->conf = *conf;
+		e->conf.n_workers = conf->n_workers ? conf->n_workers : 1;
 		e->alloc = alloc;
 		rc = engine_init(e, conf);
 	}
@@ -93,6 +98,8 @@ void td_engine_free(struct td_engine *e)
 	td_calls_destroy(e->calls);
 	td_txn_destroy(e->txn);
 	td_auth_destroy(e->auth, &alloc);
+	td_registrations_free(e->registrations, &alloc);
+	td_challenges_free(&alloc, e->challenges);
 	td_source_rate_free(e->source_rate, &alloc);
 	td_slab_free_all(e->slab, &alloc);
 	alloc.free(alloc.ctx, e);
@@ -100,7 +107,10 @@ void td_engine_free(struct td_engine *e)
 
 void td_engine_set_policy(struct td_engine *e, const struct td_policy *policy)
 {
+	const struct td_policy *before = e->policy;
+
 	e->policy = policy;
+	td_registrations_follow(e->registrations, before);
 }
 
 void td_engine_set_wall(struct td_engine *e, uint64_t wall_offset_ns)

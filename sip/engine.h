@@ -41,6 +41,7 @@ struct td_engine_conf {
 
 	uint16_t node;               // hash of the node's name
 	uint8_t worker;              // 0 …
+	uint8_t n_workers;           // of the switch: a trunk belongs to slot mod n_workers; 0: 1
 	uint32_t epoch;              // boot epoch of this data plane
 	uint8_t token_key[32];       // shared by all workers of a boot
 	char node_name[TD_NAME_LEN]; // in cdr.id and the Server header

@@ -37,6 +37,8 @@ struct td_engine {
 	struct td_txn *txn;
 	struct td_calls *calls;
 	struct td_auth *auth; // NULL: nobody registers here
+	struct td_challenges *challenges; // of providers
+	struct td_registrations *registrations; // of our own at theirs
 	struct td_alloc alloc;
 	struct td_msg msg; // scratch of the message being handled
 	struct td_core core;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writing requests (RFC 3261 §8.1.1). What a CANCEL is made from comes first, so that it can be cut
 // off as one piece.
+#include "sip/credentials.h"
 #include "sip/txn_priv.h"
 
 // What a request takes beside the spans that it copies: names, Via, numbers.
@@ -89,22 +90,64 @@ static void put_core(struct td_engine *e, struct td_writer *w, const struct td_r
 	marks->core_len = (uint16_t)td_writer_len(w);
 }
 
+static void put_credentials(struct td_engine *e, struct td_writer *w, const struct td_trunk *trunk,
+	struct td_span method, struct td_span uri, struct request_marks *marks)
+{
+	uint32_t before = td_writer_len(w);
+
+	if (trunk)
+		td_credentials_put(e->challenges, e, trunk, method, uri, w);
+	marks->credentials_len = (uint16_t)(td_writer_len(w) - before);
+}
+
 int request_write(struct td_engine *e, const struct td_request *r, const struct td_token *token,
 	struct td_buf *out, struct request_marks *marks)
 {
 	size_t bytes = FIXED_BYTES + r->method_name.len * 2 + r->uri.len + r->routes.len +
 		       r->from.len + r->to.len + r->call_id.len + r->contact.len + r->headers.len +
-		       r->content_type.len + r->body.len;
+		       r->content_type.len + r->body.len +
+		       (r->trunk ? TD_CREDENTIALS_LINE_MAX + r->uri.len : 0);
 	int rc = message_buf(e, bytes, out);
 
 	if (rc != 0)
 		return rc;
 	struct td_writer w = td_writer(out);
 	put_core(e, &w, r, token, marks);
+	put_credentials(e, &w, r->trunk,
+		r->method == TD_M_OTHER ? r->method_name : td_method_text(r->method), r->uri,
+		marks);
 	if (r->contact.len > 0)
 		put_line(&w, TD_SPAN("Contact: "), r->contact);
 	td_put_span(&w, r->headers);
 	put_body(&w, r->content_type, r->body);
+	return message_finish(e, &w, out);
+}
+
+int request_write_again(struct td_engine *e, const struct td_ctx *before,
+	const struct td_trunk *trunk, const struct td_token *token, struct td_buf *out,
+	struct request_marks *marks)
+{
+	const struct request_marks *m = &before->marks;
+	const char *text = before->text, *via_end = memchr(text + m->via, '\n', m->cseq - m->via);
+	struct td_span method = td_span(text, (size_t)(m->uri - 1));
+	struct td_span uri = td_span(text + m->uri, m->uri_len);
+	uint32_t rest = (uint32_t)m->core_len + m->credentials_len;
+	int rc = message_buf(
+		e, FIXED_BYTES + before->text_len + TD_CREDENTIALS_LINE_MAX + uri.len, out);
+
+	if (rc != 0)
+		return rc;
+	struct td_writer w = td_writer(out);
+	put_start(&w, method, uri, marks);
+	put_via(e, &w, &before->flow, token);
+	marks->routes_len = m->routes_len;
+	marks->routes = (uint16_t)(td_writer_len(&w) + (uint32_t)(text + m->routes - via_end - 1));
+	td_put(&w, via_end + 1, (size_t)(text + m->cseq - via_end - 1));
+	marks->cseq = (uint16_t)td_writer_len(&w);
+	put_cseq(&w, before->cseq + 1, method);
+	marks->core_len = (uint16_t)td_writer_len(&w);
+	put_credentials(e, &w, trunk, method, uri, marks);
+	td_put(&w, text + rest, before->text_len - rest);
 	return message_finish(e, &w, out);
 }
 

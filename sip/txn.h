@@ -13,6 +13,7 @@
 #include "sip/engine.h"
 
 struct td_stx; // server transaction: INVITE (ist) and other (nist)
+struct td_trunk;
 struct td_ctx; // client transaction: INVITE (ict) and other (nict)
 
 // What a transaction tells its user. Calls come after the transaction's own state is consistent;
@@ -29,6 +30,12 @@ struct td_ctx_user {
 	void (*timeout)(struct td_engine *engine, struct td_ctx *ctx, bool transport_error);
 	// The transaction is gone (its handle is dead after this); always the last call.
 	void (*ended)(struct td_engine *engine, struct td_ctx *ctx);
+	// The trunk whose credentials answer a 401 or 407 to this request (§22.2, §22.3). NULL here or
+	// returned: none, and it is a final answer like any other.
+	const struct td_trunk *(*trunk)(struct td_engine *engine, struct td_ctx *ctx);
+	// Such an answer came and was answered: the request goes on as `fresh`, which has a CSeq one
+	// higher and this user. ctx only lingers; neither may be touched but for reading.
+	void (*moved)(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh);
 };
 
 struct td_stx_user {
@@ -108,6 +115,7 @@ struct td_request {
 	struct td_span content_type, body;
 	struct td_flow flow; // where it goes; the Via's sent-by is flow.local (or what the realm
 			     // advertises)
+	const struct td_trunk *trunk; // its credentials go along once its nonce is known; NULL: none
 };
 
 // Sends a request in a new client transaction. NULL and errno: ENOBUFS (pool or buffer), EMSGSIZE.

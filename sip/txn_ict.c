@@ -151,8 +151,9 @@ static void ict_provisional(struct td_engine *e, struct td_ctx *ctx, const struc
 		ctx->state = CTX_PROCEEDING;
 		td_timer_stop(&e->wheel, &ctx->retransmit);
 		td_timer_stop(&e->wheel, &ctx->end);
-		text_to_core(e, ctx);
 	}
+	if (ctx->text_len > ctx->marks.core_len && (!ctx->whole || msg->status > 100))
+		text_to_core(e, ctx);
 	if (ctx->cancel_wanted && !ctx->cancelled)
 		cancel_send(e, ctx);
 	tell(e, ctx, msg, core, flow);
@@ -177,9 +178,10 @@ static void ict_failure(struct td_engine *e, struct td_ctx *ctx, const struct td
 	ctx->state = CTX_COMPLETED;
 	td_timer_stop(&e->wheel, &ctx->retransmit);
 	td_timer_start(&e->wheel, &ctx->end, txn_after(e, timer_d_ms));
-	text_to_target(e, ctx);
 	ict_ack(e, ctx, msg);
-	if (tell_user)
+	bool moved = tell_user && ctx_challenged(e, ctx, msg);
+	text_to_target(e, ctx);
+	if (tell_user && !moved)
 		tell(e, ctx, msg, core, flow);
 }
 

@@ -41,6 +41,7 @@ void nict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg 
 		td_timer_stop(&e->wheel, &ctx->retransmit);
 		td_timer_start(&e->wheel, &ctx->end,
 			txn_after(e, ctx->flow.reliable ? 0 : e->txn->t4_ms)); // K
+		ctx_challenged(e, ctx, msg);
 		ctx_release_text(e, ctx);
 	}
 	if (ctx->user)

@@ -139,6 +139,7 @@ struct request_marks {
 	uint16_t routes, routes_len; // whole lines
 	uint16_t cseq;               // start of the line
 	uint16_t core_len;           // up to the end of that line: all that CANCEL is made from
+	uint16_t credentials_len;    // of the line behind it; 0: none
 };
 
 struct td_ctx {
@@ -157,6 +158,8 @@ struct td_ctx {
 	struct request_marks marks;
 	uint8_t state;  // enum ctx_state
 	uint8_t method; // enum td_method
+	uint8_t challenges; // answered on the way to this one
+	bool whole;         // text is kept whole until an answer above 100: it may be challenged
 	bool cancel_wanted, cancelled, transport_error;
 };
 
@@ -167,6 +170,14 @@ int ctx_start_cancel(struct td_engine *e, struct td_ctx *invite, struct td_span 
 void ctx_end(struct td_engine *e, struct td_ctx *ctx); // frees it
 void ctx_repeat(struct td_engine *e, struct td_ctx *ctx);
 void ctx_release_text(struct td_engine *e, struct td_ctx *ctx);
+// What td_ctx_new() does, where `again` is not NULL with that transaction's text instead of a
+// request.
+struct td_ctx *ctx_new(struct td_engine *e, const struct td_request *request,
+	const struct td_ctx *again, const struct td_ctx_user *user, void *user_data);
+// ctx_challenge.c: was msg, a final answer, a challenge that is answered now? The user goes on with
+// the new transaction then.
+bool ctx_challenged(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg);
+
 
 void ict_start(struct td_engine *e, struct td_ctx *ctx);
 void ict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *msg,
@@ -205,6 +216,10 @@ void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERI
 // token: the branch. 0, -ENOBUFS, -EMSGSIZE.
 int request_write(struct td_engine *e, const struct td_request *request,
 	const struct td_token *token, struct td_buf *out, struct request_marks *marks);
+// The same request as that transaction's once more, with the next CSeq and the trunk's credentials.
+int request_write_again(struct td_engine *e, const struct td_ctx *before,
+	const struct td_trunk *trunk, const struct td_token *token, struct td_buf *out,
+	struct request_marks *marks);
 int request_write_cancel(struct td_engine *e, const struct td_ctx *invite,
 	struct td_span reason_header, struct td_buf *out, struct request_marks *marks);
 // The ACK to a non-2xx (§17.1.1.3), made from the response and the transaction's URI and routes.

@@ -302,6 +302,16 @@ static void fake_random(void *ctx, void *dst, uint32_t len)
 		((uint8_t *)dst)[i] = (uint8_t)random_next(ctx);
 }
 
+static void fake_trunk_registered(
+	void *ctx, uint32_t trunk_slot, uint8_t state, uint16_t sip_code, uint32_t expires_s)
+{
+	struct fake_host *host = ctx;
+
+	host->registration_state = state;
+	host->registration_code = sip_code;
+	host->registration_expires_s = expires_s;
+}
+
 const struct td_host_ops fake_host_ops = {
 	.buf_get = fake_buf_get,
 	.buf_put = fake_buf_put,
@@ -321,6 +331,7 @@ const struct td_host_ops fake_host_ops = {
 	.cdr_end = fake_cdr_end,
 	.log = fake_log,
 	.random = fake_random,
+	.trunk_registered = fake_trunk_registered,
 };
 
 static uint32_t slot_of(void *ctx, const char *trunk_name)

@@ -59,6 +59,11 @@ struct fake_host {
 	int reserve_error; // what cdr_reserve() returns
 	bool no_buffer, no_port;
 
+	// What was last said of a registration at a provider.
+	uint8_t registration_state; // enum td_registration_state
+	uint16_t registration_code;
+	uint32_t registration_expires_s;
+
 	// Start-up memory: the n-th call from now fails (0: none).
 	uint32_t fail_alloc_at, n_allocs;
 	uint32_t allocs_out;

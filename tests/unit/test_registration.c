@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The switch registers itself at a provider (RFC 3261 §10.2): it asks, proves who it is, comes back in time, and does not give
+// up.
+#include "sip/digest.h"
+#include "tests/unit/call_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void account(struct rig *rig)
+{
+	struct td_trunk_conf *trunk = &rig->trunks[1];
+	struct td_credentials *who = &trunk->credentials;
+
+	td_span_cstr(TD_SPAN("4930555"), trunk->registration.user, 64);
+	td_span_cstr(TD_SPAN("provider.example"), trunk->registration.domain, 64);
+	td_span_cstr(TD_SPAN("main"), trunk->registration.contact, 64);
+	trunk->registration.expires_s = 600;
+	td_span_cstr(TD_SPAN("tandem"), who->username, sizeof(who->username));
+	td_span_cstr(TD_SPAN("provider.example"), who->realm, sizeof(who->realm));
+	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("tandem"), TD_SPAN("provider.example"), TD_SPAN("x"), who->ha1_sha256);
+	memcpy(who->ha1_md5, who->ha1_sha256, sizeof(who->ha1_md5));
+}
+
+static struct rig *rig_with_account(void)
+{
+	struct rig *rig = rig_new();
+
+	account(rig);
+	rig_policy(rig);
+	return rig;
+}
+
+static void rig_end(struct rig *rig)
+{
+	rig->trunks[1].registration.expires_s = 0;
+	rig_policy(rig);
+	rig_free(rig);
+}
+
+// The next REGISTER, that must come within so many milliseconds.
+static const struct fake_sent *within(struct rig *rig, uint64_t ms)
+{
+	for (uint64_t i = 0; i < ms && fake_pending(&rig->host) == 0; i++)
+		rig_advance(rig, 1);
+	return rig_expect(rig, "REGISTER sip:provider.example SIP/2.0\r\n");
+}
+
+static void grant(struct rig *rig, const struct fake_sent *request, const char *headers)
+{
+	rig_reply(rig, request, "200 OK", "reg", headers, "");
+}
+
+static void it_registers_and_comes_back(void **state)
+{
+	struct rig *rig = rig_with_account();
+	const struct fake_sent *first = within(rig, 1001);
+	char call_id[128];
+
+	assert_string_equal(fake_header(first, "To"), "<sip:4930555@provider.example>");
+	assert_true(strncmp(fake_header(first, "From"), "<sip:4930555@provider.example>;tag=", 35) == 0);
+	assert_string_equal(fake_header(first, "Contact"), "<sip:main@10.0.2.254:5060>");
+	assert_string_equal(fake_header(first, "Expires"), "600");
+	assert_string_equal(fake_header(first, "CSeq"), "1 REGISTER");
+	snprintf(call_id, sizeof(call_id), "%s", fake_header(first, "Call-ID"));
+	rig_reply(rig, first, "401 Unauthorized", "reg",
+		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+	const struct fake_sent *second = rig_expect(rig, "REGISTER ");
+	RIG_HAS(second, "Authorization: Digest username=\"tandem\"");
+	assert_string_equal(fake_header(second, "CSeq"), "2 REGISTER");
+	// Of several contacts ours counts.
+	grant(rig, second, "Contact: <sip:other@10.9.9.9>;expires=9999, <sip:main@10.0.2.254:5060>;expires=300\r\n");
+	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
+	assert_int_equal(rig->host.registration_expires_s, 300);
+	rig_advance(rig, 230 * 1000);
+	rig_silence(rig);
+	const struct fake_sent *third = within(rig, 40 * 1000);
+	assert_string_equal(fake_header(third, "Call-ID"), call_id);
+	assert_string_equal(fake_header(third, "CSeq"), "3 REGISTER");
+	RIG_HAS(third, "nc=00000002");
+	grant(rig, third, "Expires: 60\r\n");
+	grant(rig, within(rig, 31 * 1000), "");
+	assert_int_equal(rig->host.registration_expires_s, 600);
+	// What nobody wants any more is taken back.
+	rig->trunks[1].registration.expires_s = 0;
+	rig_policy(rig);
+	const struct fake_sent *last = rig_expect(rig, "REGISTER ");
+	assert_string_equal(fake_header(last, "Expires"), "0");
+	assert_int_equal(rig->host.registration_state, TD_REGISTRATION_NONE);
+	grant(rig, last, "");
+	rig_advance(rig, 1000 * 1000);
+	rig_silence(rig);
+	rig_free(rig);
+}
+
+static void a_minimum_is_taken(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	rig_reply(rig, within(rig, 1001), "423 Interval Too Brief", "t", "Min-Expires: 1800\r\n", "");
+	const struct fake_sent *again = within(rig, 10);
+	assert_string_equal(fake_header(again, "Expires"), "1800");
+	// The same minimum once more is a failure like any other.
+	rig_reply(rig, again, "423 Interval Too Brief", "t", "Min-Expires: 1800\r\n", "");
+	assert_int_equal(rig->host.registration_state, TD_REGISTRATION_FAILED);
+	assert_int_equal(rig->host.registration_code, 423);
+	rig_end(rig);
+}
+
+static void failures_go_round_the_peers_and_slow_down(void **state)
+{
+	struct rig *rig = rig_with_account();
+	uint64_t last_ms = 0, pause_ms = 0;
+
+	for (int round = 0; round < 6; round++) {
+		const struct fake_sent *one = within(rig, 400 * 1000);
+		assert_true(td_sockaddr_eq(&one->flow.remote, &rig->east[0].remote));
+		pause_ms = one->at_ms - last_ms;
+		rig_reply(rig, one, "503 Service Unavailable", "t", "", "");
+		const struct fake_sent *two = within(rig, 200);
+		assert_true(td_sockaddr_eq(&two->flow.remote, &rig->east[1].remote));
+		rig_reply(rig, two, "403 Forbidden", "t", "", "");
+		assert_int_equal(rig->host.registration_code, 403);
+		last_ms = two->at_ms;
+	}
+	assert_in_range(pause_ms, 70 * 1000, 80 * 1000); // 5 s doubled four times, less up to an eighth
+	grant(rig, within(rig, 400 * 1000), "");
+	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
+	rig_end(rig);
+}
+
+static void silence_is_a_failure(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	rig_advance(rig, 34 * 1000);
+	assert_int_equal(rig->host.registration_code, 408);
+	rig->host.n_read = rig->host.n_sent;
+	rig_end(rig);
+}
+
+static void an_equal_policy_changes_nothing(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	grant(rig, within(rig, 1001), "");
+	rig_policy(rig);
+	rig_advance(rig, 100 * 1000);
+	rig_silence(rig);
+	td_span_cstr(TD_SPAN("other"), rig->trunks[1].registration.contact, 64);
+	rig_policy(rig);
+	assert_string_equal(fake_header(within(rig, 10), "Contact"), "<sip:other@10.0.2.254:5060>");
+	rig_end(rig);
+}
+
+// A trunk belongs to one worker.
+static void another_workers_trunk_is_left_alone(void **state)
+{
+	struct rig *rig = rig_new();
+
+	td_engine_free(rig->engine);
+	rig->conf.n_workers = 2; // slot 1 is of worker 1, and this is worker 0
+	rig->engine = td_engine_new(&rig->conf);
+	assert_non_null(rig->engine);
+	account(rig);
+	rig_policy(rig);
+	rig_advance(rig, 5000);
+	rig_silence(rig);
+	rig_free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_registers_and_comes_back),
+		cmocka_unit_test(a_minimum_is_taken),
+		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
+		cmocka_unit_test(silence_is_a_failure),
+		cmocka_unit_test(an_equal_policy_changes_nothing),
+		cmocka_unit_test(another_workers_trunk_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
