@@ -199,6 +199,8 @@ static const struct cfg_field trunk[] = {
 	SECONDS("max_duration", td_trunk_conf, max_duration_s, 1, 0, 2592000, 0),
 	SECONDS("media_timeout", td_trunk_conf, media_timeout_s, 1, 0, 86400, 0),
 	GROUP("media", trunk_media),
+	READ("auth", cfg_read_auth),
+	READ("register", cfg_read_register), // what it leaves out comes from auth
 	END,
 };
 

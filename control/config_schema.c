@@ -67,6 +67,12 @@ static void place_print(
 
 static void value_print(struct text *out, const config_setting_t *setting)
 {
+	const char *name = config_setting_name(setting);
+
+	if (name && strcmp(name, "password") == 0) {
+		text_add(out, "a value that is not shown");
+		return;
+	}
 	switch (config_setting_type(setting)) {
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:

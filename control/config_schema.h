@@ -85,6 +85,9 @@ void cfg_read_sources(struct cfg_reader *reader, config_setting_t *setting, void
 void cfg_read_media_sources(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_failover_codes(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *setting, void *record);
+// config_account.c: the account at a provider.
+void cfg_read_auth(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_register(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_route_from(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting, void *record);
 

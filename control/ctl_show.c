@@ -77,7 +77,7 @@ const struct ctl_view ctl_view_ports = { TANDEM__TABLE__PORTS, TANDEM__ITEM__ROW
 // --- trunks ---
 
 static const char *const trunk_columns[] = { "name", "realm", "state", ">calls", ">max calls",
-	">cps", ">max cps" };
+	">cps", ">max cps", "registration" };
 
 static void trunk_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -90,16 +90,27 @@ static void trunk_cells(const struct ctl *ctl, struct ctl_table *out, const Tand
 	ctl_table_limit(out, t->max_calls);
 	ctl_table_cell(out, "%.1f", t->cps);
 	ctl_table_limit(out, t->max_cps);
+	if (t->registration_code > 0)
+		ctl_table_cell(out, "%s (%u)", t->registration, t->registration_code);
+	else
+		ctl_table_cell(out, "%s", t->registration[0] ? t->registration : "-");
 }
 
 static json_t *trunk_json(const struct ctl *ctl, const Tandem__Item *item)
 {
 	const Tandem__TrunkState *t = item->trunk;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:o}", "name", ctl_text(t->name), "realm",
-		ctl_text(t->realm), "state", ctl_text(t->state), "calls", ctl_number(t->calls),
-		"max_calls", ctl_number(t->max_calls), "cps", t->cps, "max_cps",
-		ctl_number(t->max_cps));
+	json_t *row = json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:o}", "name", ctl_text(t->name),
+		"realm", ctl_text(t->realm), "state", ctl_text(t->state), "calls",
+		ctl_number(t->calls), "max_calls", ctl_number(t->max_calls), "cps", t->cps,
+		"max_cps", ctl_number(t->max_cps));
+
+	if (t->registration[0] == '\0')
+		return row;
+	json_object_set_new(row, "registration", ctl_text(t->registration));
+	json_object_set_new(row, "registration_code", ctl_number(t->registration_code));
+	json_object_set_new(row, "registered_until_s", ctl_number(t->registered_until_s));
+	return row;
 }
 
 const struct ctl_view ctl_view_trunks = { TANDEM__TABLE__TRUNKS, TANDEM__ITEM__ROW_TRUNK,

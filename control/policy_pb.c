@@ -32,16 +32,20 @@ static char *text_to_pb(struct builder *b, const char *text)
 	return copy;
 }
 
-static ProtobufCBinaryData ip_to_pb(struct builder *b, const uint8_t *ip, uint8_t family)
+static ProtobufCBinaryData bytes_to_pb(struct builder *b, const uint8_t *bytes, size_t len)
 {
-	size_t len = td_ip_len(family);
 	ProtobufCBinaryData out = { .data = make(b, len, 1) };
 
 	if (out.data) {
-		memcpy(out.data, ip, len);
+		memcpy(out.data, bytes, len);
 		out.len = len;
 	}
 	return out;
+}
+
+static ProtobufCBinaryData ip_to_pb(struct builder *b, const uint8_t *ip, uint8_t family)
+{
+	return bytes_to_pb(b, ip, td_ip_len(family));
 }
 
 static Tandem__Peer *peer_to_pb(struct builder *b, const struct td_peer_conf *conf)
@@ -97,6 +101,26 @@ static void trunk_lists_to_pb(
 		trunk->failover_codes[trunk->n_failover_codes++] = conf->failover_codes[i];
 }
 
+static void account_to_pb(
+	struct builder *b, const struct td_trunk_conf *conf, Tandem__Trunk *trunk)
+{
+	const struct td_credentials *auth = &conf->credentials;
+	const struct td_register_conf *reg = &conf->registration;
+
+	if (auth->realm[0] != '\0') {
+		trunk->auth_username = text_to_pb(b, auth->username);
+		trunk->auth_realm = text_to_pb(b, auth->realm);
+		trunk->auth_ha1_md5 = bytes_to_pb(b, auth->ha1_md5, sizeof(auth->ha1_md5));
+		trunk->auth_ha1_sha256 = bytes_to_pb(b, auth->ha1_sha256, sizeof(auth->ha1_sha256));
+	}
+	if (reg->expires_s == 0)
+		return;
+	trunk->register_user = text_to_pb(b, reg->user);
+	trunk->register_domain = text_to_pb(b, reg->domain);
+	trunk->register_contact = text_to_pb(b, reg->contact);
+	trunk->register_expires_s = reg->expires_s;
+}
+
 static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf *conf)
 {
 	Tandem__Trunk *trunk = make(b, 1, sizeof(*trunk));
@@ -121,6 +145,7 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	trunk->max_duration_s = conf->max_duration_s;
 	trunk->media_timeout_s = conf->media_timeout_s;
 	trunk_lists_to_pb(b, conf, trunk);
+	account_to_pb(b, conf, trunk);
 	return trunk;
 }
 
@@ -247,6 +272,33 @@ static void peers_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	}
 }
 
+static void hash_from_pb(
+	struct checker *c, const ProtobufCBinaryData *pb, uint8_t *out, size_t bytes)
+{
+	if (pb->len == bytes)
+		memcpy(out, pb->data, bytes);
+	else
+		fail(c, "a hash of credentials has the wrong length");
+}
+
+static void account_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
+{
+	struct td_credentials *auth = &out->credentials;
+	struct td_register_conf *reg = &out->registration;
+
+	text_from_pb(c, pb->auth_username, auth->username, sizeof(auth->username));
+	text_from_pb(c, pb->auth_realm, auth->realm, sizeof(auth->realm));
+	if (auth->realm[0] != '\0') {
+		hash_from_pb(c, &pb->auth_ha1_md5, auth->ha1_md5, sizeof(auth->ha1_md5));
+		hash_from_pb(c, &pb->auth_ha1_sha256, auth->ha1_sha256, sizeof(auth->ha1_sha256));
+	}
+	text_from_pb(c, pb->register_user, reg->user, sizeof(reg->user));
+	text_from_pb(c, pb->register_domain, reg->domain, sizeof(reg->domain));
+	text_from_pb(c, pb->register_contact, reg->contact, sizeof(reg->contact));
+	reg->expires_s = (uint32_t)bounded(
+		c, pb->register_expires_s, 86400, "a registration is longer than a day");
+}
+
 static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
@@ -277,6 +329,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	out->ring_timeout_ms = pb->ring_timeout_ms;
 	out->max_duration_s = pb->max_duration_s;
 	out->media_timeout_s = pb->media_timeout_s;
+	account_from_pb(c, pb, out);
 }
 
 static void route_from_pb(struct checker *c, const Tandem__Route *pb, struct td_route_conf *out)

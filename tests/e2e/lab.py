@@ -69,6 +69,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self.p.kill()
             code = self.p.wait()
+        # What it has forked (Kamailio does) goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.p.pid, signal.SIGKILL)
         self.out.close()
         return code
 

@@ -455,6 +455,50 @@ static void many_faults_are_counted_beyond_what_is_kept(void **state)
 	free(text);
 }
 
+// RFC 7616 has no vector of HA1 alone; this is `printf 'tandem:provider.example:wholesale' | md5sum`.
+static void an_account_is_hashed_and_forgotten(void **state)
+{
+	static const uint8_t md5[] = { 0x21, 0x5c, 0x50, 0x5f, 0x74, 0xee, 0x84, 0xca, 0xa5, 0x11, 0x28, 0xa1, 0xa9, 0x2f, 0x35, 0xf8 };
+	struct outcome o = load(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); "
+				     "auth = { username = \"tandem\"; realm = \"provider.example\"; password = \"wholesale\"; }; "
+				     "register = { expires = 300; }; } );\n",
+		NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	const struct td_trunk_conf *trunk = &o.conf->policy.trunks[0];
+	assert_string_equal(trunk->credentials.username, "tandem");
+	assert_memory_equal(trunk->credentials.ha1_md5, md5, sizeof(md5));
+	assert_string_equal(trunk->registration.user, "tandem");
+	assert_string_equal(trunk->registration.domain, "provider.example");
+	assert_string_equal(trunk->registration.contact, "tandem");
+	assert_int_equal(trunk->registration.expires_s, 300);
+	const char *bytes = (const char *)trunk;
+	for (size_t i = 0; i + 9 <= sizeof(*trunk); i++)
+		assert_memory_not_equal(bytes + i, "wholesale", 9);
+	release(&o);
+}
+
+#define ACCOUNT(text)                                                                              \
+	HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } );\n" text \
+	     "; } );\n"
+
+static void faults_of_an_account_do_not_show_the_password(void **state)
+{
+	struct outcome o = load(
+		ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password = 987654321; }"), NULL, 0);
+
+	assert_int_equal(o.rc, -EINVAL);
+	for (uint32_t i = 0; i < o.faults.kept; i++)
+		assert_null(strstr(o.faults.texts[i], "987654321"));
+	assert_true(told(&o, "x.conf:5: trunks[0].auth.password"));
+	release(&o);
+	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; }"), "either password or password_file");
+	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password_file = \"/nowhere/secret\"; }"),
+		"password_file \"/nowhere/secret\": No such file");
+	refused(ACCOUNT("register = { expires = 300; }"), "whom to register");
+	refused(ACCOUNT("register = { user = \"a b\"; domain = \"d\"; }"), "letters, digits");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +520,8 @@ int main(void)
 		cmocka_unit_test(wrong_overrides_are_faults),
 		cmocka_unit_test(files_that_cannot_be_read),
 		cmocka_unit_test(many_faults_are_counted_beyond_what_is_kept),
+		cmocka_unit_test(an_account_is_hashed_and_forgotten),
+		cmocka_unit_test(faults_of_an_account_do_not_show_the_password),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,10 @@ static struct td_policy_conf sample(void)
 		.ring_timeout_ms = 9,
 		.max_duration_s = 8,
 		.media_timeout_s = 7,
-		.match = { .listener = "10.0.0.1", .domain = "d", .source_port = 9 } };
+		.match = { .listener = "10.0.0.1", .domain = "d", .source_port = 9 },
+		.credentials = { .username = "u", .realm = "r", .ha1_md5 = { 1 }, .ha1_sha256 = { 2 } },
+		.registration = {
+			.user = "u", .domain = "d", .contact = "c", .expires_s = 300 } };
 	td_ip_parse(TD_SPAN("10.0.0.9"), &trunks[0].peers[0].address);
 	td_ip_parse(TD_SPAN("fd00::9"), &trunks[0].peers[1].address);
 	trunks[0].peers[0].address.port = 5060;
