@@ -23,6 +23,8 @@ struct td_sink_ops {
 	int (*interim)(struct td_sink *sink, uint32_t epoch, const struct td_cdr *cdr);
 	int (*end)(struct td_sink *sink, const struct td_cdr *cdr);
 	int (*attempt)(struct td_sink *sink, const struct td_cdr_attempt *attempt);
+	// A packed binding (include/binding.h). NULL: passed over.
+	int (*binding)(struct td_sink *sink, const uint8_t *record, size_t len);
 	// Records were removed before this sink saw them (it was switched off): what waits for an
 	// end waits in vain.
 	int (*gap)(struct td_sink *sink);

@@ -56,6 +56,11 @@ static int store_attempt(struct td_sink *sink, const struct td_cdr_attempt *atte
 	return td_store_cdr_attempt(store_of(sink), attempt);
 }
 
+static int store_binding(struct td_sink *sink, const uint8_t *record, size_t len)
+{
+	return td_store_binding(store_of(sink), record, len);
+}
+
 static int store_gap(struct td_sink *sink)
 {
 	return td_store_open_clear(store_of(sink));
@@ -92,6 +97,7 @@ static const struct td_sink_ops store_ops = {
 	.interim = store_interim,
 	.end = store_end,
 	.attempt = store_attempt,
+	.binding = store_binding,
 	.gap = store_gap,
 	.commit = store_commit,
 	.rollback = store_rollback,

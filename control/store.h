@@ -8,7 +8,9 @@
 // disk or the far end (control/db.h), so none is called on tandem-control's loop.
 #pragma once
 
+#include "include/binding.h"
 #include "include/cdr.h"
+#include "include/subscriber.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,6 +74,39 @@ int td_store_cdr_find(struct td_store *store, const char *number, uint32_t limit
 // One record and its attempts; nothing is called where there is none.
 int td_store_cdr_show(struct td_store *store, const char *id, td_store_cdr_each each,
 	td_store_attempt_each attempt, void *user);
+
+// --- subscribers (store_subscriber.c) ---
+
+// Each change makes the next generation of the table, in the same transaction.
+typedef void (*td_subscriber_each)(void *user, const struct td_subscriber *subscriber);
+
+// -EEXIST with reason: it is there and replace is not set, or another has one of its numbers.
+int td_store_subscriber_put(struct td_store *store, const struct td_subscriber *subscriber,
+	bool replace, uint64_t *generation, char *reason, size_t reason_cap);
+// Many at once, whatever was there; their numbers are nobody else's.
+int td_store_subscribers_load(struct td_store *store, const struct td_subscriber *list, uint32_t n,
+	uint64_t *generation);
+int td_store_subscriber_delete(
+	struct td_store *store, const char *aor, uint64_t *generation); // -ENOENT
+int td_store_subscriber_get(
+	struct td_store *store, const char *aor, struct td_subscriber *out); // -ENOENT
+int td_store_number_owner(
+	struct td_store *store, const char *number, char aor[TD_AOR_LEN]); // -ENOENT
+// At most limit, in the order of their AoRs, behind that one ("": from the first).
+int td_store_subscribers(struct td_store *store, const char *after, uint32_t limit,
+	td_subscriber_each each, void *user);
+int td_store_generation(struct td_store *store, uint64_t *generation); // of the table, not 0
+
+// --- bindings (store_binding.c) ---
+
+// Applies one record of the journal. -EBADMSG: it does not hold, and nothing was done.
+int td_store_binding(struct td_store *store, const uint8_t *record, size_t len);
+// Records of this node's bindings that live after now_s, at most limit, behind the key after, which
+// becomes the last one's.
+typedef void (*td_binding_each)(void *user, const uint8_t *record, size_t len);
+int td_store_bindings(struct td_store *store, char after[TD_BINDING_KEY_LEN], uint64_t now_s,
+	uint32_t limit, td_binding_each each, void *user);
+int td_store_bindings_expire(struct td_store *store, uint64_t before_s);
 
 // --- the journal ---
 

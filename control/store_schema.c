@@ -43,6 +43,18 @@ static const char *const migrations[] = {
 	      "sequence BIGINT NOT NULL, position BIGINT NOT NULL);"
 	      "INSERT INTO journal_reader SELECT '', sequence, position FROM journal_position;"
 	      "DROP TABLE journal_position;",
+	// Who may register and call, and where they are.
+	[3] = "CREATE TABLE subscriber (aor TEXT PRIMARY KEY NOT NULL, ha1_md5 BYTEA, "
+	      "ha1_sha256 BYTEA, plan TEXT NOT NULL, display TEXT NOT NULL, "
+	      "max_calls INTEGER NOT NULL, max_cps INTEGER NOT NULL, enabled INTEGER NOT NULL){};"
+	      "CREATE TABLE number (number TEXT PRIMARY KEY NOT NULL, aor TEXT NOT NULL, "
+	      "place INTEGER NOT NULL){};"
+	      "CREATE INDEX number_aor ON number (aor, place);"
+	      "CREATE TABLE subscriber_generation (generation BIGINT NOT NULL);"
+	      "INSERT INTO subscriber_generation VALUES (1);"
+	      "CREATE TABLE binding (node TEXT NOT NULL, key TEXT NOT NULL, "
+	      "changed_us BIGINT NOT NULL, aor TEXT NOT NULL, expires_s BIGINT NOT NULL, "
+	      "record BYTEA NOT NULL, PRIMARY KEY (node, key)){};",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

@@ -9,6 +9,8 @@
 
 // {cdr}: the names of the CDR's columns; {cdr$}: as many values; {cdr=}: "name = excluded.name" of
 // each but the key. The same of {attempt}.
+#define SUBSCRIBER "aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled"
+
 static const char *const texts[ST__COUNT] = {
 	[ST_START] = "INSERT INTO cdr_open ({cdr}, epoch, node) VALUES ({cdr$}, ${cdr+1}, ${cdr+2}) "
 		     "ON CONFLICT (id) DO UPDATE SET {cdr=}",
@@ -28,6 +30,36 @@ static const char *const texts[ST__COUNT] = {
 			"ORDER BY start_us DESC LIMIT $2",
 	[ST_CDR_SHOW] = "SELECT {cdr} FROM cdr WHERE id = $1",
 	[ST_ATTEMPTS_OF] = "SELECT {attempt} FROM cdr_attempt WHERE cdr_id = $1 ORDER BY n",
+	[ST_SUBSCRIBER_PUT] =
+		"INSERT INTO subscriber (" SUBSCRIBER ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+		"ON CONFLICT (aor) DO UPDATE SET ha1_md5 = excluded.ha1_md5, "
+		"ha1_sha256 = excluded.ha1_sha256, plan = excluded.plan, "
+		"display = excluded.display, max_calls = excluded.max_calls, "
+		"max_cps = excluded.max_cps, enabled = excluded.enabled",
+	[ST_SUBSCRIBER_DELETE] = "DELETE FROM subscriber WHERE aor = $1 RETURNING aor",
+	[ST_SUBSCRIBER_GET] = "SELECT " SUBSCRIBER " FROM subscriber WHERE aor = $1",
+	[ST_SUBSCRIBERS] = "SELECT s.*, n.number FROM (SELECT " SUBSCRIBER
+			   " FROM subscriber WHERE aor > $1 ORDER BY aor LIMIT $2) s "
+			   "LEFT JOIN number n ON n.aor = s.aor ORDER BY s.aor, n.place",
+	[ST_NUMBER_PUT] = "INSERT INTO number (number, aor, place) VALUES ($1, $2, $3) "
+			  "ON CONFLICT (number) DO UPDATE SET aor = excluded.aor, "
+			  "place = excluded.place",
+	[ST_NUMBERS_DELETE] = "DELETE FROM number WHERE aor = $1",
+	[ST_NUMBERS_OF] = "SELECT number FROM number WHERE aor = $1 ORDER BY place",
+	[ST_NUMBER_OWNER] = "SELECT aor FROM number WHERE number = $1",
+	[ST_GENERATION] = "SELECT generation FROM subscriber_generation",
+	[ST_GENERATION_NEXT] = "UPDATE subscriber_generation SET generation = generation + 1 "
+			       "RETURNING generation",
+	[ST_BINDING_PUT] = "INSERT INTO binding (node, key, changed_us, aor, expires_s, record) "
+			   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (node, key) DO UPDATE "
+			   "SET changed_us = excluded.changed_us, aor = excluded.aor, "
+			   "expires_s = excluded.expires_s, record = excluded.record "
+			   "WHERE excluded.changed_us >= binding.changed_us",
+	[ST_BINDING_DELETE] = "DELETE FROM binding WHERE node = $1 AND key = $2 "
+			      "AND changed_us <= $3",
+	[ST_BINDINGS] = "SELECT key, record FROM binding WHERE node = $1 AND key > $2 "
+			"AND expires_s > $3 ORDER BY key LIMIT $4",
+	[ST_BINDINGS_EXPIRE] = "DELETE FROM binding WHERE node = $1 AND expires_s < $2",
 	[ST_POSITION_GET] = "SELECT sequence, position FROM journal_reader WHERE node = $1",
 	[ST_POSITION_SET] = "INSERT INTO journal_reader (node, sequence, position) "
 			    "VALUES ($1, $2, $3) ON CONFLICT (node) DO UPDATE "

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // control/store.h over both engines: the contract's columns, NULL for what never came, all or
 // nothing.
-#include "control/store.h"
-#include "tests/unit/pg_server.h"
+#include "tests/unit/store_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,85 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static struct pg_server pg;
-static char path[64], url[256];
-static bool on_pg;
-
-static void files_remove(void)
-{
-	static const char *const ends[] = { "", "-wal", "-shm" };
-	char other[80];
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(other, sizeof(other), "%s%s", path, ends[i]);
-		unlink(other);
-	}
-}
-
-// A store of node n; the caller closes it.
-static struct td_store *open_as(const char *node)
-{
-	char error[256] = "";
-	struct td_store *store = td_store_open(url, node, error, sizeof(error));
-
-	if (!store)
-		fprintf(stderr, "# %s\n", error);
-	return store;
-}
-
-static int fresh_sqlite(void **state)
-{
-	on_pg = false;
-	snprintf(path, sizeof(path), "/tmp/td_store_%d.db", (int)getpid());
-	snprintf(url, sizeof(url), "sqlite:%s", path);
-	files_remove();
-	return (*state = open_as("n")) ? 0 : -1;
-}
-
-static int fresh_pg(void **state)
-{
-	on_pg = true;
-	snprintf(url, sizeof(url), "%s", pg.url);
-	if (!pg_server_ask(&pg, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-		return -1;
-	return (*state = open_as("n")) ? 0 : -1;
-}
-
-static int clean(void **state)
-{
-	td_store_close(*state);
-	files_remove();
-	return 0;
-}
-
-static const char *sqlite_ask(const char *sql)
-{
-	static char answer[4096];
-	sqlite3 *db;
-	sqlite3_stmt *st;
-
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-	snprintf(answer, sizeof(answer), "none");
-	if (sqlite3_step(st) == SQLITE_ROW) {
-		const char *text = (const char *)sqlite3_column_text(st, 0);
-		snprintf(answer, sizeof(answer), "%s", text ? text : "NULL");
-	}
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return answer;
-}
-
-// The first column of the first row as text ("NULL" where it is), by another connection, as a
-// script would.
-static const char *ask(const char *sql)
-{
-	const char *answer = on_pg ? pg_server_ask(&pg, sql) : sqlite_ask(sql);
-
-	assert_non_null(answer);
-	return answer;
-}
 
 static struct td_cdr answered(const char *id)
 {
@@ -125,17 +45,17 @@ static void an_end_is_a_row_of_the_contract(void **state)
 
 	assert_int_equal(td_store_begin(store), 0);
 	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
-	assert_string_equal(ask("SELECT count(*) FROM cdr"), "0"); // not before the commit
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "0"); // not before the commit
 	assert_int_equal(td_store_commit(store), 0);
 	assert_string_equal(
-		ask("SELECT "
+		store_ask("SELECT "
 		    "id||','||call_id_a||','||call_id_b||','||from_number||','||to_number||','||"
 		    "trunk_in||"
 		    "','||trunk_out||','||start_us||','||ring_us||','||answer_us||','||end_us||','|"
 		    "|duration_us||','||"
 		    "sip_code||','||cause||','||released_by||','||complete||','||codec FROM cdr"),
 		"n-1-0-1,a@x,b@y,100,200,west,east,10,20,30,40,9,200,16,b,1,PCMA");
-	assert_string_equal(ask("SELECT "
+	assert_string_equal(store_ask("SELECT "
 				"rtp_a_rx||','||rtp_a_lost||','||jitter_a_ms||','||rtp_a_tx||','||"
 				"rtp_b_rx||','||"
 				"rtp_b_lost||','||jitter_b_ms||','||rtp_b_tx FROM cdr"),
@@ -165,12 +85,12 @@ static void what_never_came_is_null(void **state)
 	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++) {
 		char sql[64];
 		snprintf(sql, sizeof(sql), "SELECT %s FROM cdr", nulls[i]);
-		assert_string_equal(ask(sql), "NULL");
+		assert_string_equal(store_ask(sql), "NULL");
 	}
-	assert_string_equal(ask("SELECT released_by FROM cdr"), "switch");
+	assert_string_equal(store_ask("SELECT released_by FROM cdr"), "switch");
 	assert_string_equal(
-		ask("SELECT n||','||trunk||','||start_us FROM cdr_attempt"), "1,east,5");
-	assert_string_equal(ask("SELECT ring_us FROM cdr_attempt"), "NULL");
+		store_ask("SELECT n||','||trunk||','||start_us FROM cdr_attempt"), "1,east,5");
+	assert_string_equal(store_ask("SELECT ring_us FROM cdr_attempt"), "NULL");
 }
 
 static void a_boot_closes_the_calls_of_others(void **state)
@@ -191,10 +111,10 @@ static void a_boot_closes_the_calls_of_others(void **state)
 	assert_int_equal(closed, 0);
 	td_store_commit(store);
 	assert_string_equal(
-		ask("SELECT min(id||complete)||','||max(id||complete) FROM cdr"),
+		store_ask("SELECT min(id||complete)||','||max(id||complete) FROM cdr"),
 		"n-1-0-10,n-1-0-21");
-	assert_string_equal(ask("SELECT end_us FROM cdr WHERE complete = 0"), "NULL");
-	assert_string_equal(ask("SELECT id FROM cdr_open"), "n-2-0-1");
+	assert_string_equal(store_ask("SELECT end_us FROM cdr WHERE complete = 0"), "NULL");
+	assert_string_equal(store_ask("SELECT id FROM cdr_open"), "n-2-0-1");
 }
 
 static void a_late_end_is_the_last_word(void **state)
@@ -208,7 +128,7 @@ static void a_late_end_is_the_last_word(void **state)
 	td_store_boot(store, 2, &closed);
 	td_store_cdr_end(store, &cdr);
 	td_store_commit(store);
-	assert_string_equal(ask("SELECT count(*)||','||max(complete) FROM cdr"), "1,1");
+	assert_string_equal(store_ask("SELECT count(*)||','||max(complete) FROM cdr"), "1,1");
 }
 
 static void a_rollback_leaves_nothing(void **state)
@@ -223,7 +143,7 @@ static void a_rollback_leaves_nothing(void **state)
 	td_store_position_set(store, &position);
 	td_store_rollback(store);
 	assert_int_equal(td_store_position_get(store, &position), -ENOENT);
-	assert_string_equal(ask("SELECT count(*) FROM cdr"), "0");
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "0");
 	td_store_begin(store);
 	td_store_position_set(store, &position);
 	td_store_commit(store);
@@ -243,8 +163,8 @@ static void text_without_end_or_sense_is_cleaned(void **state)
 	td_store_begin(store);
 	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
 	td_store_commit(store);
-	assert_string_equal(ask("SELECT length(call_id_a) FROM cdr"), "128");
-	assert_string_equal(ask("SELECT from_number FROM cdr"), "a??\xc3\xbc");
+	assert_string_equal(store_ask("SELECT length(call_id_a) FROM cdr"), "128");
+	assert_string_equal(store_ask("SELECT from_number FROM cdr"), "a??\xc3\xbc");
 }
 
 static void an_interim_record_makes_the_start_older(void **state)
@@ -262,7 +182,7 @@ static void an_interim_record_makes_the_start_older(void **state)
 	assert_int_equal(closed, 1);
 	td_store_commit(store);
 	assert_string_equal(
-		ask("SELECT duration_us||','||rtp_a_rx||','||complete FROM cdr WHERE end_us IS NULL"),
+		store_ask("SELECT duration_us||','||rtp_a_rx||','||complete FROM cdr WHERE end_us IS NULL"),
 		"77,4711,0");
 }
 
@@ -343,18 +263,18 @@ static void a_batch_with_a_repetition_is_one_of_each(void **state)
 		}
 		assert_int_equal(td_store_commit(store), 0);
 	}
-	assert_string_equal(ask("SELECT count(*) FROM cdr"), "2000");
-	assert_string_equal(ask("SELECT count(*) FROM cdr_open"), "0");
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "2000");
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr_open"), "0");
 }
 
 static void a_newer_schema_is_left_alone(void **state)
 {
 	char error[256] = "";
 
-	ask("UPDATE schema_version SET version = 99");
-	assert_null(td_store_open(url, "n", error, sizeof(error)));
+	store_ask("UPDATE schema_version SET version = 99");
+	assert_null(td_store_open(store_url, "n", error, sizeof(error)));
 	assert_non_null(strstr(error, "schema version 99"));
-	assert_string_equal(ask("SELECT version FROM schema_version"), "99");
+	assert_string_equal(store_ask("SELECT version FROM schema_version"), "99");
 }
 
 static void another_writer_means_later(void **state)
@@ -362,7 +282,7 @@ static void another_writer_means_later(void **state)
 	struct td_store *store = *state;
 	sqlite3 *db;
 
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(store_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(td_store_begin(store), -EBUSY);
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -400,11 +320,11 @@ static void an_old_database_is_brought_forward(void **state)
 	sqlite3 *db;
 
 	td_store_close(*state);
-	files_remove();
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	store_files_remove();
+	assert_int_equal(sqlite3_open(store_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
-	struct td_store *store = *state = open_as("n");
+	struct td_store *store = *state = store_open_as("n");
 	assert_non_null(store);
 	assert_int_equal(td_store_position_get(store, &position), 0);
 	assert_int_equal(position.sequence, 12);
@@ -413,15 +333,15 @@ static void an_old_database_is_brought_forward(void **state)
 	assert_int_equal(td_store_boot(store, 2, &closed), 0);
 	assert_int_equal(td_store_commit(store), 0);
 	assert_int_equal(closed, 1);
-	assert_string_equal(ask("SELECT count(*) FROM cdr"), "2");
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "2");
 	// The old program sees that it is too old.
-	assert_string_not_equal(ask("PRAGMA user_version"), "1");
+	assert_string_not_equal(store_ask("PRAGMA user_version"), "1");
 }
 
 // Two nodes and one database: neither closes the other's calls nor moves its position.
 static void nodes_share_a_database(void **state)
 {
-	struct td_store *one = *state, *two = open_as("m");
+	struct td_store *one = *state, *two = store_open_as("m");
 	struct td_cdr first = answered("n-5-0-1"), second = answered("m-9-0-1");
 	struct td_store_position position = { 3, 4 };
 	uint32_t closed;
@@ -437,7 +357,7 @@ static void nodes_share_a_database(void **state)
 	assert_int_equal(td_store_boot(two, 10, &closed), 0);
 	assert_int_equal(td_store_commit(two), 0);
 	assert_int_equal(closed, 1);
-	assert_string_equal(ask("SELECT id FROM cdr_open"), "n-5-0-1");
+	assert_string_equal(store_ask("SELECT id FROM cdr_open"), "n-5-0-1");
 	td_store_close(two);
 }
 
@@ -450,19 +370,19 @@ static void a_lost_server_is_an_error_and_no_wait(void **state)
 
 	assert_int_equal(td_store_begin(store), 0);
 	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
-	pg_server_kill(&pg);
+	pg_server_kill(&store_pg);
 	assert_true(td_store_commit(store) < 0);
 	assert_int_not_equal(td_store_error(store)[0], '\0');
 	assert_true(td_store_begin(store) < 0);
 	td_store_rollback(store);
-	assert_null(td_store_open(url, "n", error, sizeof(error)));
+	assert_null(td_store_open(store_url, "n", error, sizeof(error)));
 	assert_int_not_equal(error[0], '\0');
-	assert_true(pg_server_start(&pg));
+	assert_true(pg_server_start(&store_pg));
 	td_store_close(store);
-	store = *state = open_as("n");
+	store = *state = store_open_as("n");
 	assert_non_null(store);
 	assert_int_equal(td_store_position_get(store, &position), -ENOENT);
-	assert_string_equal(ask("SELECT count(*) FROM cdr"), "0");
+	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "0");
 }
 
 static void no_secret_is_said(void **state)
@@ -489,23 +409,6 @@ static void no_secret_is_said(void **state)
 	assert_int_not_equal(error[0], '\0');
 }
 
-static int server_up(void **state)
-{
-	return pg_server_make(&pg) ? 0 : -1;
-}
-
-static int server_down(void **state)
-{
-	pg_server_remove(&pg);
-	return 0;
-}
-
-#define BOTH(test)                                                                                 \
-	{ "sqlite_" #test, test, fresh_sqlite, clean, NULL },                                       \
-	{                                                                                          \
-		"postgresql_" #test, test, fresh_pg, clean, NULL                                   \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,11 +422,11 @@ int main(void)
 		BOTH(what_was_written_is_read_back),
 		BOTH(a_batch_with_a_repetition_is_one_of_each),
 		BOTH(a_newer_schema_is_left_alone),
-		cmocka_unit_test_setup_teardown(another_writer_means_later, fresh_sqlite, clean),
-		cmocka_unit_test_setup_teardown(an_old_database_is_brought_forward, fresh_sqlite, clean),
-		cmocka_unit_test_setup_teardown(nodes_share_a_database, fresh_pg, clean),
-		cmocka_unit_test_setup_teardown(a_lost_server_is_an_error_and_no_wait, fresh_pg, clean),
+		cmocka_unit_test_setup_teardown(another_writer_means_later, store_fresh_sqlite, store_clean),
+		cmocka_unit_test_setup_teardown(an_old_database_is_brought_forward, store_fresh_sqlite, store_clean),
+		cmocka_unit_test_setup_teardown(nodes_share_a_database, store_fresh_pg, store_clean),
+		cmocka_unit_test_setup_teardown(a_lost_server_is_an_error_and_no_wait, store_fresh_pg, store_clean),
 		cmocka_unit_test(no_secret_is_said),
 	};
-	return cmocka_run_group_tests(tests, server_up, server_down);
+	return cmocka_run_group_tests(tests, store_server_up, store_server_down);
 }

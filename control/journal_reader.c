@@ -159,11 +159,19 @@ static int record_apply(struct td_journal_reader *reader, const struct td_journa
 	const uint8_t *payload)
 {
 	bool cdr = record->length >= TD_CDR_BYTES_MIN && record->length <= sizeof(struct td_cdr);
+	int rc;
 
 	switch (record->type) {
 	case TD_JOURNAL_BOOT:
 		if (record->length == sizeof(struct td_journal_boot))
 			return boot_apply(reader, payload);
+		break;
+	case TD_JOURNAL_BINDING:
+		if (!reader->sink->ops->binding)
+			return 0;
+		rc = reader->sink->ops->binding(reader->sink, payload, record->length);
+		if (rc != -EBADMSG)
+			return rc;
 		break;
 	case TD_JOURNAL_ATTEMPT:
 		if (record->length == sizeof(struct td_cdr_attempt))
