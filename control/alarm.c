@@ -64,6 +64,8 @@ void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const c
 		td_log(severity == TD_CRITICAL ? TD_LOG_ERROR : TD_LOG_WARNING, "alarm.raised",
 			"alarm=%s subject=\"%s\" text=\"%s\" advice=\"%s\"", name, subject, text,
 			advice);
+	if (!again && alarms->changed)
+		alarms->changed(alarms->user, name, subject, true, text);
 }
 
 bool td_alarm_clear(struct td_alarms *alarms, const char *name, const char *subject)
@@ -82,6 +84,8 @@ bool td_alarm_clear(struct td_alarms *alarms, const char *name, const char *subj
 	if (since_us != 0)
 		td_log(TD_LOG_INFO, "alarm.cleared", "alarm=%s subject=\"%s\" after_s=%" PRIu64,
 			name, subject, (wall_us() - since_us) / 1000000);
+	if (since_us != 0 && alarms->changed)
+		alarms->changed(alarms->user, name, subject, false, "");
 	return since_us != 0;
 }
 

@@ -26,6 +26,11 @@ struct td_alarms {
 	pthread_mutex_t lock;
 	uint32_t n, lost; // lost: raised when the list was full
 	struct td_alarm list[TD_ALARMS_MAX];
+	// Told of each raise and clear, on the thread that did it; NULL: nobody. Set before the
+	// threads begin.
+	void (*changed)(void *user, const char *name, const char *subject, bool raised,
+		const char *text);
+	void *user;
 };
 
 #define TD_ALARMS_INIT { .lock = PTHREAD_MUTEX_INITIALIZER }

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ROUND_MS 1000
 // A round may take a twentieth of the time: with very many trunks the page gets older instead.
 #define ROUND_SHARE 20
 
+#define STEP_TRUNKS 3 // place of TRUNKS among the tables below
 #define LABELS(...) ((const struct td_metrics_label[]){ __VA_ARGS__, { NULL, NULL } })
 
 // --- answer-seizure ratio ---
@@ -93,12 +95,34 @@ static void port_row(struct td_collector *c, const Tandem__Port *row)
 	td_metrics_count(&c->page, TD_METRIC_PORT_MISSED, labels, row->rx_missed);
 }
 
+// Rows come in the order of the policy. Where that changed, the trunks behind are new to us, and
+// what they were is not told.
+static void trunk_compare(struct td_collector *c, const Tandem__TrunkState *row)
+{
+	if (c->trunk_at == c->cap_trunks) {
+		uint32_t cap = 2 * c->cap_trunks + 64;
+		struct td_trunk_seen *larger = realloc(c->trunks, cap * sizeof(*larger));
+		if (!larger)
+			return;
+		c->trunks = larger;
+		c->cap_trunks = cap;
+	}
+	struct td_trunk_seen *seen = &c->trunks[c->trunk_at++];
+	bool known = c->trunk_at <= c->n_trunks && strcmp(seen->name, row->name) == 0;
+	if (known && strcmp(seen->state, row->state) != 0)
+		td_events_tell(&c->control->events, TD_EVENT_TRUNK, row->name, row->state,
+			"it was %s", seen->state);
+	snprintf(seen->name, sizeof(seen->name), "%s", row->name);
+	snprintf(seen->state, sizeof(seen->state), "%s", row->state);
+}
+
 static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
 {
 	static const char *const states[] = { "up", "down", "disabled", "draining" };
 	const struct td_metrics_label labels[] = { { "trunk", row->name }, { "realm", row->realm },
 		{ 0 } };
 
+	trunk_compare(c, row);
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		td_metrics_sample(&c->page, TD_METRIC_TRUNK_STATE,
 			LABELS({ "trunk", row->name }, { "realm", row->realm },
@@ -248,8 +272,10 @@ static void round_end(struct td_collector *c)
 	size_t len = 0;
 
 	own_samples(c);
-	char *text = td_metrics_render(&c->page, &len);
-	td_exporter_publish(c->exporter, text, len, missing_of(c));
+	if (c->exporter) {
+		char *text = td_metrics_render(&c->page, &len);
+		td_exporter_publish(c->exporter, text, len, missing_of(c));
+	}
 	uint64_t took_ms = (uv_hrtime() - c->began_ns) / 1000000;
 	uint64_t wait_ms = took_ms * (ROUND_SHARE - 1);
 	if (wait_ms + took_ms < ROUND_MS)
@@ -263,16 +289,18 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 {
 	struct td_collector *c = user;
 
+	if (uv_is_closing((uv_handle_t *)&c->timer))
+		return;
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
 		row_take(c, frame->item);
 		return;
 	}
-	if (uv_is_closing((uv_handle_t *)&c->timer))
-		return;
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_STATUS) {
 		c->ports_ready = frame->status->ports_ready;
 		c->draining = frame->status->draining;
 	}
+	if (c->step == STEP_TRUNKS)
+		c->n_trunks = c->trunk_at;
 	c->step++;
 	if (frame && frame->body_case != TANDEM__FRAME__BODY_ERROR)
 		step_ask(c);
@@ -311,7 +339,7 @@ static void on_timer(uv_timer_t *timer)
 
 	td_metrics_page_reset(&c->page);
 	c->step = 0;
-	c->n_cores = 0;
+	c->n_cores = c->trunk_at = 0;
 	c->asr.ended_round = c->asr.answered_round = 0;
 	c->began_ns = uv_hrtime();
 	step_ask(c);
@@ -319,25 +347,28 @@ static void on_timer(uv_timer_t *timer)
 
 // --- life ---
 
-void td_collector_start(struct td_collector *c, struct td_control *control)
+static void exporter_start(struct td_collector *c)
 {
-	const struct td_config *conf = control->conf;
+	const struct td_config *conf = c->control->conf;
 	char where[TD_ADDR_STRLEN];
 	const char *error = NULL;
 
-	c->control = control;
-	if (!conf->metrics_enabled)
-		return;
 	td_sockaddr_format(&conf->metrics, where, sizeof(where));
 	c->exporter = td_exporter_start(&conf->metrics, &error);
-	if (!c->exporter) {
+	if (c->exporter)
+		td_log(TD_LOG_INFO, "metrics.ready", "address=%s", where);
+	else
 		td_log(TD_LOG_ERROR, "metrics.failed",
 			"address=%s error=\"%s\" effect=\"no metrics; calls are not touched\" "
 			"advice=\"another address or port in metrics = { }\"",
 			where, error);
-		return;
-	}
-	td_log(TD_LOG_INFO, "metrics.ready", "address=%s", where);
+}
+
+void td_collector_start(struct td_collector *c, struct td_control *control)
+{
+	c->control = control;
+	if (control->conf->metrics_enabled)
+		exporter_start(c);
 	uv_timer_init(&control->loop, &c->timer);
 	c->timer.data = c;
 	uv_timer_start(&c->timer, on_timer, 0, 0);
@@ -345,10 +376,12 @@ void td_collector_start(struct td_collector *c, struct td_control *control)
 
 void td_collector_stop(struct td_collector *c)
 {
-	if (!c->exporter)
+	if (!c->control)
 		return;
 	uv_close((uv_handle_t *)&c->timer, NULL);
 	td_exporter_stop(c->exporter);
 	td_metrics_page_fini(&c->page);
+	free(c->trunks);
 	c->exporter = NULL;
+	c->trunks = NULL;
 }

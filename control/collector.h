@@ -15,6 +15,10 @@
 
 struct td_control;
 
+struct td_trunk_seen {
+	char name[TD_NAME_LEN], state[16];
+};
+
 #define TD_ASR_SLOTS 30
 #define TD_ASR_SLOT_MS 10000 // 30 of them: five minutes
 
@@ -35,6 +39,8 @@ struct td_collector {
 	uint64_t began_ns;
 	uint32_t n_cores, cores[TD_WORKERS_MAX + 1]; // in the order of show cores
 	bool ports_ready, draining;
+	struct td_trunk_seen *trunks; // as the last round saw them, in their order
+	uint32_t n_trunks, cap_trunks, trunk_at;
 };
 
 // Starts the exporter where the configuration wants one, and the rounds.

@@ -85,6 +85,8 @@ int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
 		td_conn_close(conn);
 		return -EPIPE;
 	}
+	if (conn->user->sent)
+		conn->user->sent(conn, frame);
 	return 0;
 }
 

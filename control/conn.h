@@ -19,6 +19,8 @@ struct td_conn_user {
 	// The last call: the far end went, something was not to be trusted, or td_conn_close() was
 	// called.
 	void (*closed)(struct td_conn *conn);
+	// A frame is on its way out; NULL: not of interest.
+	void (*sent)(struct td_conn *conn, const Tandem__Frame *frame);
 };
 
 struct td_conn {

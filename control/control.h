@@ -6,6 +6,7 @@
 #include "control/collector.h"
 #include "control/config.h"
 #include "control/destination.h"
+#include "control/events.h"
 #include "control/link.h"
 #include "control/server.h"
 
@@ -16,6 +17,7 @@ struct td_control {
 	int n_sets;
 	struct td_config *conf; // as started; only its policy follows reloads
 	struct td_alarms alarms;
+	struct td_events events;
 	struct td_destinations destinations; // of the journal
 	struct td_link link;
 	struct td_server server;

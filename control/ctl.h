@@ -141,6 +141,7 @@ enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tand
 extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ctl_view_calls,
 	ctl_view_call, ctl_view_counters, ctl_view_version;
 extern const struct ctl_view ctl_view_stats; // ctl_stats.c
+extern const struct ctl_view ctl_view_audit; // ctl_watch.c
 
 // --- ctl_actions.c ---
 
@@ -151,3 +152,4 @@ enum ctl_status ctl_hangup(struct ctl *ctl);
 enum ctl_status ctl_drain(struct ctl *ctl);
 enum ctl_status ctl_reload(struct ctl *ctl);
 enum ctl_status ctl_check(struct ctl *ctl);
+enum ctl_status ctl_watch(struct ctl *ctl); // ctl_watch.c

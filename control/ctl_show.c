@@ -3,6 +3,7 @@
 #include "control/ctl.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 
 // --- cores ---
@@ -317,6 +318,19 @@ enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tand
 	return CTL_DONE;
 }
 
+static bool last_read(const struct ctl *ctl, uint32_t *out)
+{
+	const char *text = ctl_value(ctl, "--last", 0);
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*out = (uint32_t)n;
+	if (end != text && *end == '\0' && n > 0 && n <= 1000000)
+		return true;
+	fprintf(stderr, "tandemctl: found --last %s, expected a number from 1 to 1000000\n", text);
+	return false;
+}
+
 enum ctl_status ctl_show(struct ctl *ctl)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
@@ -326,6 +340,8 @@ enum ctl_status ctl_show(struct ctl *ctl)
 	frame.show = &show;
 	show.table = ctl->command->view->table;
 	show.per_core = ctl_flag(ctl, "--per-core");
+	if (ctl_value(ctl, "--last", 0) && !last_read(ctl, &show.limit))
+		return CTL_USAGE;
 	if (ctl->n_args > 0)
 		show.key = ctl->args[0];
 	return ctl_show_rows(ctl, ctl->command->view, &frame);

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#define TD_DESTINATIONS_MAX 3
+#define TD_DESTINATIONS_MAX 4
 #define TD_DESTINATION_ERROR_LEN 256
 
 // Opens the sink; called on the thread, again after each failure. As td_sink_store_open().
@@ -21,7 +21,7 @@ typedef struct td_sink *(*td_sink_open)(const void *user, char *error, size_t ca
 struct td_destinations;
 
 struct td_destination {
-	const char *name; // "store", "csv", "jsonl"
+	const char *name; // "store", "csv", "jsonl", "watch"
 	const char *advice; // what to do when it is down
 	char shown[128];  // where it is, without secrets
 	struct td_destinations *all;

@@ -31,6 +31,16 @@ static struct td_sink *store_open(const void *user, char *error, size_t cap)
 	return td_sink_store_open(conf->store, conf->node, error, cap);
 }
 
+static struct td_sink *watch_open(const void *user, char *error, size_t cap)
+{
+	const struct td_control *control = user;
+	struct td_sink *sink = td_sink_watch_open((struct td_events *)(uintptr_t)&control->events);
+
+	if (!sink)
+		snprintf(error, cap, "no memory");
+	return sink;
+}
+
 static void destinations_add(struct td_control *control)
 {
 	static const char advice[] =
@@ -43,6 +53,7 @@ static void destinations_add(struct td_control *control)
 	td_store_url_clean(conf->store, shown, sizeof(shown));
 	td_destinations_add(
 		&control->destinations, "store", shown, advice, store_open, control->conf);
+	td_destinations_add(&control->destinations, "watch", "", "", watch_open, control);
 }
 
 int td_journal_loop_start(struct td_control *control)

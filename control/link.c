@@ -23,6 +23,13 @@ static void on_retry(uv_timer_t *timer)
 	connect_begin(timer->data);
 }
 
+static void tell(struct td_link *link, enum td_event_kind kind, const char *subject,
+	const char *state, const char *text)
+{
+	if (link->events)
+		td_events_tell(link->events, kind, subject, state, "%s", text);
+}
+
 // --- pending questions ---
 
 static void pending_end(struct td_link_pending *pending, const Tandem__Frame *frame, int error)
@@ -118,6 +125,8 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		link->refusal[0] = '\0';
 		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64,
 			link->policy->generation);
+		tell(link, TD_EVENT_POLICY, "dataplane", "in_sync",
+			"the data plane has the policy in force");
 		return;
 	}
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
@@ -125,6 +134,7 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		td_log(TD_LOG_ERROR, "dataplane.refused_policy",
 			"generation=%016" PRIx64 " reason=\"%s\"", link->policy->generation,
 			link->refusal);
+		tell(link, TD_EVENT_POLICY, "dataplane", "refused", link->refusal);
 		return;
 	}
 	// Whether it has the policy is unknown: its next Hello will say so.
@@ -147,6 +157,7 @@ static void hello_take(struct td_link *link, const Tandem__Hello *hello)
 		"epoch=%u software=\"%s\" generation=%016" PRIx64, hello->epoch, hello->software,
 		hello->policy_generation);
 	link->connected = true;
+	tell(link, TD_EVENT_DATAPLANE, "dataplane", "connected", hello->software);
 	link->epoch = hello->epoch;
 	link->backoff_ms = BACKOFF_MIN_MS;
 	link->in_sync = hello->policy_generation == link->policy->generation;
@@ -175,8 +186,10 @@ static void on_conn_closed(struct td_conn *conn)
 
 	bool ending = uv_is_closing((uv_handle_t *)&link->retry);
 
-	if (link->connected && !ending)
+	if (link->connected && !ending) {
 		td_log(TD_LOG_WARNING, "dataplane.lost", "epoch=%u", link->epoch);
+		tell(link, TD_EVENT_DATAPLANE, "dataplane", "lost", "the connection ended");
+	}
 	link->conn = NULL;
 	link->connected = false;
 	link->in_sync = false;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "control/conn.h"
+#include "control/events.h"
 #include "include/policy_conf.h"
 
 #define TD_LINK_PENDING_MAX 256
@@ -35,6 +36,7 @@ struct td_link {
 	uint32_t epoch;
 	uint64_t next_id;
 	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
+	struct td_events *events; // borrowed; NULL: nobody is told
 	char refusal[256]; // the data plane's words when it did not take the policy
 	struct td_link_pending pending[TD_LINK_PENDING_MAX];
 };

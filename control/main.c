@@ -155,6 +155,9 @@ static void policy_begin(struct td_control *control)
 
 static void on_reloaded(void *user, int code, const char *text)
 {
+	static const struct td_actor hangup_signal = { .user = "SIGHUP" };
+
+	td_audit_write(user, &hangup_signal, "reload", "", -code, text);
 	sd_notify(0, "READY=1");
 }
 
@@ -164,12 +167,13 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGHUP) {
 		sd_notify(0, "RELOADING=1");
-		td_reload(control, false, on_reloaded, NULL);
+		td_reload(control, false, on_reloaded, control);
 		return;
 	}
 	td_log(TD_LOG_INFO, "end.asked", "signal=%d", number);
 	sd_notify(0, "STOPPING=1");
 	td_server_stop(&control->server);
+	td_events_stop(&control->events);
 	td_collector_stop(&control->collector);
 	td_link_stop(&control->link);
 	td_journal_loop_stop(control);
@@ -192,6 +196,28 @@ static void signals_take(struct td_control *control)
 	uv_signal_start(&control->on_hup, on_signal, SIGHUP);
 }
 
+// From whatever thread of control raised or cleared it.
+static void on_alarm(
+	void *user, const char *name, const char *subject, bool raised, const char *text)
+{
+	struct td_control *control = user;
+	struct td_event event = { .kind = TD_EVENT_ALARM };
+
+	snprintf(event.subject, sizeof(event.subject), "%s", name);
+	snprintf(event.state, sizeof(event.state), "%s", raised ? "raised" : "cleared");
+	snprintf(event.text, sizeof(event.text), "%s", text);
+	td_event_detail(&event, "subject", "%s", subject);
+	td_events_post(&control->events, &event);
+}
+
+static int events_start(struct td_control *control)
+{
+	control->alarms.changed = on_alarm;
+	control->alarms.user = control;
+	control->link.events = &control->events;
+	return td_events_start(&control->events, &control->loop, &control->server);
+}
+
 static bool services_start(struct td_control *control)
 {
 	char path[TD_PATH_LEN];
@@ -203,7 +229,8 @@ static bool services_start(struct td_control *control)
 		return false;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
-	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0 &&
+	return events_start(control) == 0 &&
+	       td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0 &&
 	       td_journal_loop_start(control) == 0;
 }
 

@@ -148,6 +148,8 @@ static void reload_commit(struct reload *r, bool in_force)
 		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"",
 			r->control->conf->state_dir, strerror(-saved));
 	td_link_set_policy(&r->control->link, &r->control->conf->policy, in_force);
+	td_events_tell(
+		&r->control->events, TD_EVENT_POLICY, "reload", "committed", "%s", r->report);
 	reload_end(r, 0, r->report);
 }
 

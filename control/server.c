@@ -41,30 +41,45 @@ static void reload_request(struct td_client *client, const Tandem__Frame *frame)
 		return;
 	}
 	*asker = (struct reload_asker){ client->server, client->serial, frame->id };
-	td_log(TD_LOG_INFO, "operator.reload", "uid=%u pid=%u dry_run=%d", client->uid, client->pid,
-		frame->reload->dry_run);
 	td_reload(client->server->control, frame->reload->dry_run, on_reloaded, asker);
+}
+
+// Tables that control has itself; all others are the data plane's.
+static const struct {
+	Tandem__Table table;
+	void (*show)(struct td_client *client, const Tandem__Frame *frame);
+} own_tables[] = {
+	{ TANDEM__TABLE__AUDIT, td_audit_show },
+};
+
+static void show_request(struct td_client *client, const Tandem__Frame *frame)
+{
+	for (size_t i = 0; i < sizeof(own_tables) / sizeof(own_tables[0]); i++) {
+		if (own_tables[i].table == frame->show->table) {
+			own_tables[i].show(client, frame);
+			return;
+		}
+	}
+	td_forward(client, frame);
 }
 
 static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 {
 	struct td_client *client = conn->data;
 
+	td_audit_asked(client, frame);
 	switch (frame->body_case) {
 	case TANDEM__FRAME__BODY_RELOAD:
 		reload_request(client, frame);
 		break;
-	case TANDEM__FRAME__BODY_HANGUP:
-		td_log(TD_LOG_INFO, "operator.hangup", "uid=%u pid=%u call=\"%s\"", client->uid,
-			client->pid, frame->hangup->call_id);
-		td_forward(client, frame);
-		break;
-	case TANDEM__FRAME__BODY_DRAIN:
-		td_log(TD_LOG_INFO, "operator.drain", "uid=%u pid=%u off=%d", client->uid,
-			client->pid, frame->drain->off);
-		td_forward(client, frame);
-		break;
 	case TANDEM__FRAME__BODY_SHOW:
+		show_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_SUBSCRIBE:
+		td_events_subscribe(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_HANGUP:
+	case TANDEM__FRAME__BODY_DRAIN:
 	case TANDEM__FRAME__BODY_STATUS_REQUEST:
 		td_forward(client, frame);
 		break;
@@ -79,11 +94,24 @@ static void on_closed(struct td_conn *conn)
 {
 	struct td_client *client = conn->data;
 
-	if (client)
-		client->conn = NULL;
+	if (!client)
+		return;
+	client->conn = NULL;
+	td_audit_left(client);
+	td_events_unsubscribe(client);
 }
 
-static const struct td_conn_user client_user = { .frame = on_frame, .closed = on_closed };
+static void on_sent(struct td_conn *conn, const Tandem__Frame *frame)
+{
+	struct td_client *client = conn->data;
+
+	if (client)
+		td_audit_answered(client, frame);
+}
+
+static const struct td_conn_user client_user = {
+	.frame = on_frame, .closed = on_closed, .sent = on_sent
+};
 
 struct td_conn *td_server_client(struct td_server *server, uint64_t serial)
 {
@@ -103,9 +131,10 @@ static void peer_of(struct td_client *client)
 
 	if (uv_fileno((uv_handle_t *)&client->conn->pipe, &fd) == 0 &&
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
-		client->uid = peer.uid;
-		client->pid = (uint32_t)peer.pid;
+		client->actor.uid = peer.uid;
+		client->actor.pid = (uint32_t)peer.pid;
 	}
+	td_actor_name(&client->actor);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -5,7 +5,9 @@
 // Owner: the loop. A client that does not read is closed when TD_CLIENT_OUT_MAX bytes wait for it.
 #pragma once
 
+#include "control/audit.h"
 #include "control/conn.h"
+#include "control/events.h"
 
 #define TD_CLIENTS_MAX 64
 #define TD_CLIENT_FRAME_MAX (64u << 10) // requests are small
@@ -18,7 +20,9 @@ struct td_client {
 	struct td_server *server;
 	struct td_conn *conn; // NULL: free
 	uint64_t serial;      // of this connection, never used again
-	uint32_t uid, pid;    // of the peer, for the log
+	struct td_actor actor;
+	struct td_subscription subscription;
+	struct td_audit_pending audits[TD_AUDIT_PENDING];
 };
 
 struct td_server {

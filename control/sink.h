@@ -38,5 +38,8 @@ struct td_sink {
 	const struct td_sink_ops *ops;
 };
 
+struct td_events;
+// Events of ends of calls. NULL: no memory.
+struct td_sink *td_sink_watch_open(struct td_events *events);
 // The store at url. NULL and error text, as td_store_open().
 struct td_sink *td_sink_store_open(const char *url, const char *node, char *error, size_t cap);

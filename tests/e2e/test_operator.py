@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a NOC engineer does while calls stand: look, limit, hang up, drain, reload, restart."""
+import json
 import re
 import signal
 import subprocess
 import time
 
-from lab import BUILD, ROOT, sh, until
+from lab import BUILD, ROOT, Process, sh, until
 from scenario import (BASIC_UAC, BASIC_UAS, PROVISIONALS, ack, ack_failure, bye, expect, invite, pause, recv, reply, reply_again,
                       sdp, uac, uas)
 
@@ -217,3 +218,42 @@ def test_wrong_machine_is_one_clear_line(tmp_path):
     assert code == 2 and "found 1023" in line and "a CPU that this machine has" in line, line
     code, line = start("limits.calls=90000000")
     assert code == 2
+
+
+def test_watch_and_audit(fresh):
+    lab = fresh()
+    watch = Process("watch", [BUILD / "tandemctl", "-c", lab.conf, "watch", "--json", "--kind", "call", "--kind", "trunk", "--kind",
+                              "audit", "--kind", "policy", "--kind", "dataplane"], lab.folder)
+    lab.children.append(watch)
+    time.sleep(0.5)
+
+    def events(kind):
+        return [e for e in map(json.loads, watch.text().splitlines()) if e["kind"] == kind]
+
+    client, server = standing_call(lab, ENDED_BY_SWITCH_UAC, ENDED_BY_SWITCH_UAS)
+    call = lab.calls()[0]["id"]
+    lab.ctl("hangup", call)
+    finish(lab, client, server)
+    (ended,) = until(lambda: events("call"), what="the end of the call")
+    assert ended["subject"] == call and ended["state"] == "answered"
+    assert ended["details"]["trunk_out"] == "carrier-b" and ended["details"]["released_by"] == "switch"
+    sh("ip", "-n", lab.ns["b"], "link", "set", "b0", "down")
+    until(lambda: [e for e in events("trunk") if e["subject"] == "carrier-b" and e["state"] == "down"], what="the trunk's fall")
+    sh("ip", "-n", lab.ns["b"], "link", "set", "b0", "up")
+    until(lambda: [e for e in events("trunk") if e["subject"] == "carrier-b" and e["state"] == "up"], what="its return")
+    lab.conf.write_text(lab.conf.read_text().replace("max_calls = 15000", "max_calls = 15001"))
+    lab.ctl("reload", "--dry-run")
+    lab.ctl("reload")
+    lab.ctl("hangup", "no-such-call", code=1)
+    lab.control.p.send_signal(signal.SIGHUP)
+    until(lambda: len(events("audit")) == 4, what="four changes")
+    rows = json.loads(lab.ctl("audit", "--json"))
+    assert [(r["what"], r["on"], r["code"] == 0) for r in rows] == [
+        ("hangup", call, True), ("reload", "", True), ("hangup", "no-such-call", False), ("reload", "", True)]
+    assert [r["user"] for r in rows] == ["root", "root", "root", "SIGHUP"] and rows[0]["pid"] > 1
+    assert len(json.loads(lab.ctl("audit", "--last", "2", "--json"))) == 2 and "no-such-call" in lab.ctl("audit")
+    assert [e["state"] for e in events("policy")] == ["committed"]
+    lab.dataplane.kill(signal.SIGKILL)
+    until(lambda: [e["state"] for e in events("dataplane")] == ["lost"], what="the loss")
+    assert lab.ctl("watch", "--timeout", "0.2") == ""
+    lab.ctl("watch", "--kind", "weather", code=1)

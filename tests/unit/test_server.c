@@ -82,6 +82,8 @@ static int setup(void **state)
 	assert_int_equal(listen(listener, 4), 0);
 	snprintf(path, sizeof(path), "%s/control.sock", dir);
 	assert_int_equal(td_server_start(&control.server, &control.loop, path, &control), 0);
+	assert_int_equal(td_events_start(&control.events, &control.loop, &control.server), 0);
+	control.link.events = &control.events;
 	assert_int_equal(td_link_start(&control.link, &control.loop, address.sun_path,
 				 &control.conf->policy),
 		0);
@@ -95,6 +97,7 @@ static int teardown(void **state)
 	char command[128];
 
 	td_server_stop(&control.server);
+	td_events_stop(&control.events);
 	td_link_stop(&control.link);
 	uv_run(&control.loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&control.loop), 0); // every handle was closed
@@ -136,11 +139,10 @@ static bool read_exactly(int fd, uint8_t *dst, size_t n)
 }
 
 // NULL: the connection is closed, or nothing came.
-static Tandem__Frame *get(int fd)
+static Tandem__Frame *get_at_once(int fd)
 {
 	uint8_t bytes[8192];
 
-	turn();
 	if (!read_exactly(fd, bytes, TD_FRAME_HEADER))
 		return NULL;
 	size_t len = (size_t)bytes[2] << 8 | bytes[3];
@@ -148,6 +150,12 @@ static Tandem__Frame *get(int fd)
 	Tandem__Frame *frame = tandem__frame__unpack(NULL, len, bytes);
 	assert_non_null(frame);
 	return frame;
+}
+
+static Tandem__Frame *get(int fd)
+{
+	turn();
+	return get_at_once(fd);
 }
 
 static uint64_t expect(int fd, Tandem__Frame__BodyCase body)
@@ -512,6 +520,251 @@ static void reload_without_a_data_plane_waits_for_it(void **state)
 	close(fd);
 }
 
+// --- events ---
+
+static void subscribe(int fd, uint64_t id, const char *kind)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Subscribe request = TANDEM__SUBSCRIBE__INIT;
+	char text[32];
+	char *kinds[] = { text };
+
+	snprintf(text, sizeof(text), "%s", kind);
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_SUBSCRIBE;
+	frame.subscribe = &request;
+	request.n_kinds = kind[0] ? 1 : 0;
+	request.kinds = kinds;
+	put(fd, &frame);
+}
+
+// The next frame is an event of request id. Returns how many were lost before it.
+static uint64_t expect_event(int fd, uint64_t id, const char *kind, const char *subject, const char *state)
+{
+	Tandem__Frame *frame = get(fd);
+
+	assert_non_null(frame);
+	assert_int_equal(frame->body_case, TANDEM__FRAME__BODY_EVENT);
+	assert_int_equal(frame->id, id);
+	assert_string_equal(frame->event->kind, kind);
+	assert_string_equal(frame->event->subject, subject);
+	assert_string_equal(frame->event->state, state);
+	uint64_t lost = frame->event->lost;
+	tandem__frame__free_unpacked(frame, NULL);
+	return lost;
+}
+
+static void events_reach_who_asked_for_them(void **state)
+{
+	int all = connect_to("control.sock"), trunks = connect_to("control.sock"), none = connect_to("control.sock");
+
+	subscribe(all, 70, "");
+	expect_done(all, "subscribed");
+	subscribe(trunks, 71, "trunk");
+	expect_done(trunks, "subscribed");
+	subscribe(none, 72, "weather");
+	expect_error(none, EINVAL, "kinds are");
+	td_events_tell(&control.events, TD_EVENT_ALARM, "disk", "raised", "full");
+	td_events_tell(&control.events, TD_EVENT_TRUNK, "a", "down", "it was up");
+	td_events_tell(&control.events, TD_EVENT_CALL, "id", "answered", "nobody asked for it");
+	turn();
+	assert_int_equal(expect_event(all, 70, "alarm", "disk", "raised"), 0);
+	assert_int_equal(expect_event(all, 70, "trunk", "a", "down"), 0);
+	assert_int_equal(expect_event(trunks, 71, "trunk", "a", "down"), 0);
+	plane_up(control.conf->policy.generation);
+	expect_event(all, 70, "dataplane", "dataplane", "connected");
+	close(plane);
+	plane = -1;
+	turn();
+	expect_event(all, 70, "dataplane", "dataplane", "lost");
+	ask_show(none, 3, TANDEM__TABLE__CORES); // an ordinary client gets its answers and nothing else
+	expect_error(none, ENOTCONN, "not connected");
+	close(all);
+	turn();
+	assert_false(td_events_wanted(&control.events, TD_EVENT_ALARM));
+	assert_true(td_events_wanted(&control.events, TD_EVENT_TRUNK));
+	close(trunks);
+	close(none);
+	turn();
+	assert_int_equal(control.events.wanted, 0);
+}
+
+static void calls_are_told_of_one_trunk(void **state)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Subscribe request = TANDEM__SUBSCRIBE__INIT;
+	char kind[] = "call", trunk[] = "b", *kinds[] = { kind };
+	int fd = connect_to("control.sock");
+
+	frame.version = 1;
+	frame.id = 5;
+	frame.body_case = TANDEM__FRAME__BODY_SUBSCRIBE;
+	frame.subscribe = &request;
+	request.n_kinds = 1;
+	request.kinds = kinds;
+	request.trunk = trunk;
+	put(fd, &frame);
+	expect_done(fd, "subscribed");
+	for (int i = 0; i < 3; i++) {
+		struct td_event event = { .kind = TD_EVENT_CALL, .state = "answered" };
+		snprintf(event.subject, sizeof(event.subject), "call-%d", i);
+		td_event_detail(&event, "trunk_in", "%s", "a");
+		td_event_detail(&event, "trunk_out", "%c", "abc"[i]);
+		td_events_post(&control.events, &event);
+	}
+	turn();
+	expect_event(fd, 5, "call", "call-1", "answered");
+	close(fd);
+	turn();
+}
+
+static void who_does_not_read_loses_events_and_is_told(void **state)
+{
+	int slow = connect_to("control.sock");
+	uint64_t lost = 0, got = 0;
+	bool end = false;
+
+	subscribe(slow, 1, "trunk");
+	expect_done(slow, "subscribed");
+	for (int i = 0; i < 20000; i++) {
+		td_events_tell(&control.events, TD_EVENT_TRUNK, "a", "up", "%0200d", i);
+		if (i % 500 == 499)
+			uv_run(&control.loop, UV_RUN_NOWAIT);
+	}
+	turn();
+	struct td_conn *conn = control.server.clients[0].conn;
+	assert_non_null(conn); // it is not closed for it
+	assert_true(conn->pipe.write_queue_size <= TD_EVENT_WAITING_MAX + 1024);
+	while (!end) {
+		if (conn->pipe.write_queue_size == 0 && got > 0)
+			td_events_tell(&control.events, TD_EVENT_TRUNK, "a", "end", "%s", "");
+		Tandem__Frame *frame = get_at_once(slow);
+		assert_non_null(frame);
+		end = strcmp(frame->event->state, "end") == 0;
+		got++;
+		lost += frame->event->lost;
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	assert_true(lost > 10000);
+	assert_int_equal(got + lost, 20001);
+	close(slow);
+	turn();
+}
+
+static void more_events_than_the_queue_holds_are_counted(void **state)
+{
+	int fd = connect_to("control.sock");
+	uint64_t lost = 0;
+
+	subscribe(fd, 1, "alarm");
+	expect_done(fd, "subscribed");
+	for (int i = 0; i < TD_EVENTS_QUEUED + 7; i++)
+		td_events_tell(&control.events, TD_EVENT_ALARM, "x", "raised", "%d", i);
+	turn();
+	for (int i = 0; i < TD_EVENTS_QUEUED; i++) {
+		Tandem__Frame *frame = get_at_once(fd);
+		lost += frame->event->lost;
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	assert_int_equal(lost, 7);
+	close(fd);
+	turn();
+}
+
+// --- audit ---
+
+// The rows of the table, the last of which is that one.
+static size_t expect_audit(int fd, const char *what, const char *subject, int code, const char *words)
+{
+	char got[4][300] = { "" };
+	size_t n = 0;
+
+	ask_show(fd, 55, TANDEM__TABLE__AUDIT);
+	for (Tandem__Frame *frame; (frame = get_at_once(fd)) && frame->body_case == TANDEM__FRAME__BODY_ITEM; n++) {
+		const Tandem__Audit *row = frame->item->audit;
+		snprintf(got[0], sizeof(got[0]), "%s", row->what);
+		snprintf(got[1], sizeof(got[1]), "%s", row->subject);
+		snprintf(got[2], sizeof(got[2]), "%d", row->code);
+		snprintf(got[3], sizeof(got[3]), "%s", row->text);
+		assert_int_equal(row->uid, getuid());
+		assert_int_equal(row->pid, getpid());
+		assert_true(row->user[0] != '\0' && row->time_us > 1700000000000000u);
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	assert_string_equal(got[0], what);
+	assert_string_equal(got[1], subject);
+	assert_int_equal(atoi(got[2]), code);
+	assert_non_null(strstr(got[3], words));
+	return n;
+}
+
+static void ask_hangup(int fd, uint64_t id, const char *call)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Hangup hangup = TANDEM__HANGUP__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_HANGUP;
+	frame.hangup = &hangup;
+	hangup.call_id = (char *)(uintptr_t)call;
+	put(fd, &frame);
+}
+
+static void changes_leave_a_line_with_their_end(void **state)
+{
+	int fd = connect_to("control.sock"), watcher = connect_to("control.sock");
+
+	subscribe(watcher, 9, "audit");
+	expect_done(watcher, "subscribed");
+	ask_hangup(fd, 1, "a\tb\nc");
+	expect_error(fd, ENOTCONN, "not connected");
+	assert_int_equal(expect_audit(fd, "hangup", "a?b;c", ENOTCONN, "not connected"), 1);
+	expect_event(watcher, 9, "audit", "hangup a?b;c", "refused");
+	plane_up(control.conf->policy.generation);
+	ask_hangup(fd, 2, "call-7");
+	assert_int_equal(expect_audit(fd, "hangup", "a?b;c", ENOTCONN, ""), 1); // not before it has ended
+	answer_done(plane, expect(plane, TANDEM__FRAME__BODY_HANGUP));
+	expect_done(fd, "");
+	assert_int_equal(expect_audit(fd, "hangup", "call-7", 0, ""), 2);
+	expect_event(watcher, 9, "audit", "hangup call-7", "done");
+	config_write(6, "");
+	ask_reload(fd, true); // changes nothing
+	expect_done(fd, "1 changed");
+	assert_int_equal(expect_audit(fd, "hangup", "call-7", 0, ""), 2);
+	ask_hangup(fd, 3, "call-8");
+	expect(plane, TANDEM__FRAME__BODY_HANGUP);
+	close(fd);
+	turn();
+	fd = connect_to("control.sock");
+	assert_int_equal(expect_audit(fd, "hangup", "call-8", EINPROGRESS, "left"), 3);
+	close(fd);
+	close(watcher);
+	turn();
+}
+
+static void the_audit_file_is_turned_over(void **state)
+{
+	const struct td_actor who = { .uid = getuid(), .pid = (uint32_t)getpid(), .user = "me" };
+	char path[128];
+	struct stat st;
+	int fd = connect_to("control.sock");
+
+	td_audit_write(&control, &who, "test", "1", 0, "before");
+	snprintf(path, sizeof(path), "%s/audit.log", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07, 0); // for the switch's own people alone
+	assert_int_equal(truncate(path, 17 << 20), 0);
+	td_audit_write(&control, &who, "test", "2", 0, "after");
+	assert_int_equal(expect_audit(fd, "test", "2", 0, "after"), 1);
+	snprintf(path, sizeof(path), "%s/audit.log.1", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 17 << 20);
+	close(fd);
+	turn();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +783,15 @@ int main(void)
 			reload_refused_by_the_data_plane_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			reload_without_a_data_plane_waits_for_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_reach_who_asked_for_them, setup, teardown),
+		cmocka_unit_test_setup_teardown(calls_are_told_of_one_trunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_does_not_read_loses_events_and_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			more_events_than_the_queue_holds_are_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			changes_leave_a_line_with_their_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_audit_file_is_turned_over, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
