@@ -37,6 +37,14 @@ static int realm_of(void *ctx, const char *realm_name)
 	return -1;
 }
 
+static const char *registrar_realm(void *ctx, uint16_t realm)
+{
+	const struct td_dataplane *dp = ctx;
+	const struct td_realm_conf *conf = &dp->conf.realms[realm];
+
+	return conf->registrar.n_domains > 0 ? conf->name : NULL;
+}
+
 static int name_compare(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -74,7 +82,11 @@ static void slots_sweep(struct td_policy_apply *apply)
 static int publish(
 	struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
 {
-	struct td_policy_env env = { slot_of, realm_of, apply->dp };
+	struct td_policy_env env = { .slot_of = slot_of,
+		.realm_of = realm_of,
+		.ctx = apply->dp,
+		.registrar_realm = registrar_realm,
+		.n_realms = apply->dp->conf.n_realms };
 	struct td_policy *old = apply->current;
 
 	if (apply->n_retired == TD_POLICY_RETIRED_MAX) {

@@ -85,6 +85,8 @@
 	X(SIP_LIMIT_CPS,        "sip.limit_cps",           INFO) \
 	X(SIP_TRUNK_CALLS,      "sip.trunk_calls",         INFO) \
 	X(SIP_TRUNK_CPS,        "sip.trunk_cps",           INFO) \
+	X(SIP_SUBSCRIBER_CALLS, "sip.subscriber_calls",    INFO) \
+	X(SIP_SUBSCRIBER_CPS,   "sip.subscriber_cps",      INFO) \
 	X(SIP_TRUNK_DISABLED,   "sip.trunk_disabled",      INFO) \
 	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
 	X(SIP_NO_POLICY,        "sip.no_policy",           INFO) \

@@ -142,6 +142,7 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	media_close(call->engine, &call->a, &a);
 	call_cdr_end(call, by, status, cause, &a);
 	trunk_ref_release(call->engine, &call->a.trunk);
+	caller_release(call);
 	call_limits_release(call);
 	call_setup_free(call);
 	call->state = CALL_ENDING;
@@ -172,6 +173,7 @@ static void call_destroy(struct td_call *call)
 	call_attempts_release(call);
 	call_text_free(engine, &call->privacy);
 	td_slab_put(engine->slab, call->names);
+	td_slab_put(engine->slab, (char *)call->caller);
 	dialog_free(engine, &call->a.dialog);
 	td_pool_put(&engine->calls->pool, call);
 }

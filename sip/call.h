@@ -21,10 +21,13 @@ void td_calls_destroy(struct td_calls *calls);
 uint32_t td_calls_busy(const struct td_calls *calls);
 void td_calls_pool(const struct td_calls *calls, struct td_pool_view *out);
 
+struct td_subscriber_entry;
+
 // A request that no transaction absorbed and that has no To-tag: INVITE. The engine has checked
-// source and rate; trunk_in is the ingress trunk.
+// source and rate; trunk_in is the ingress trunk; caller: the subscriber that has proved to be it,
+// NULL: a trunk's call.
 void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in);
+	const struct td_core *core, uint32_t trunk_in, const struct td_subscriber_entry *caller);
 // Refuses such an INVITE for a reason of the engine's: with a transaction, so that copies of it
 // change nothing, and with its detail record.
 void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,

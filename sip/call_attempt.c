@@ -88,6 +88,20 @@ static struct td_span cut(struct td_writer *out, char *start)
 	return td_span(start, (size_t)(out->pos - start));
 }
 
+static struct td_headers_way attempt_way(const struct td_attempt *attempt)
+{
+	const struct td_call *call = attempt->call;
+	const struct td_flow *flow = &attempt->b.dialog.flow;
+
+	return (struct td_headers_way){
+		.trust_in = call->a.trunk.trust,
+		.trust_out = attempt->b.trunk.trust,
+		.our_address = td_engine_advertised(call->engine, flow->realm, &flow->local),
+		.identity = call->caller ? &call->caller->identity : NULL,
+		.privacy = call->privacy,
+	};
+}
+
 static int attempt_dialog(
 	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
 {
@@ -95,13 +109,7 @@ static int attempt_dialog(
 	struct td_engine *engine = call->engine;
 	struct td_dialog *dialog = &attempt->b.dialog;
 	struct td_writer out = call_writer(engine->calls, engine->calls->lines);
-	struct td_headers_way way = {
-		.trust_in = call->a.trunk.trust,
-		.trust_out = attempt->b.trunk.trust,
-		.our_address =
-			td_engine_advertised(engine, dialog->flow.realm, &dialog->flow.local),
-		.privacy = call->privacy,
-	};
+	struct td_headers_way way = attempt_way(attempt);
 	struct td_span fields[DLG__COUNT] = { 0 };
 
 	char *start = out.pos;
@@ -191,7 +199,9 @@ static int attempt_invite(
 
 	if (call->offered && media_send(call, &call->a, &attempt->b, &body) != 0)
 		return -ENOSPC;
+	struct td_headers_way way = attempt_way(attempt);
 	struct td_writer headers = call_relayed(call, &call->a, &attempt->b, msg);
+	td_headers_identity(&way, &headers);
 	td_put_lit(&headers, TD_ALLOW_LINE);
 	dialog_request(engine, &attempt->b, TD_M_INVITE, &request);
 	request.max_forwards = (uint8_t)(core->max_forwards - 1);

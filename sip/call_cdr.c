@@ -46,6 +46,15 @@ uint32_t call_number(const struct td_uri *uri, char dst[static CALL_NUMBER_MAX +
 	return n;
 }
 
+static void cdr_caller(const struct td_caller *caller, struct td_cdr *cdr)
+{
+	struct td_span asserted = caller->number.len > 0 ? caller->number : caller->aor;
+
+	td_span_cstr(caller->plan, cdr->plan, sizeof(cdr->plan));
+	td_span_cstr(asserted, cdr->asserted, sizeof(cdr->asserted));
+	td_span_cstr(caller->aor, cdr->auth_user, sizeof(cdr->auth_user));
+}
+
 static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 {
 	const struct td_attempt *attempt = call->answered ? call->answered : call->attempts;
@@ -59,7 +68,11 @@ static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 			sizeof(cdr->from_number));
 		td_span_cstr(td_span(call->names + call->from_len, call->to_len), cdr->to_number,
 			sizeof(cdr->to_number));
+		td_span_cstr(td_span(call->names + call->from_len + call->to_len, call->agent_len),
+			cdr->user_agent, sizeof(cdr->user_agent));
 	}
+	if (call->caller)
+		cdr_caller(call->caller, cdr);
 	memcpy(cdr->trunk_in, call->a.trunk.name, sizeof(cdr->trunk_in));
 	memcpy(cdr->codec, call->codec, sizeof(cdr->codec));
 	if (attempt) {

@@ -2,6 +2,8 @@
 // A's INVITE: may it in, and where to (architecture §5).
 #include "sip/call_priv.h"
 
+#include "include/subscriber.h"
+
 #include <errno.h>
 
 static void stx_cancelled(struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
@@ -111,17 +113,24 @@ static int side_a_init(struct td_call *call, const struct td_flow *flow, const s
 	return call->a.media ? dialog_set(engine, dialog, fields) : -ENOBUFS;
 }
 
-static int call_keep_numbers(struct td_call *call, const struct td_core *core)
+static int call_keep_names(
+	struct td_call *call, const struct td_msg *msg, const struct td_core *core)
 {
+	struct td_span agent = td_msg_get(msg, TD_H_USER_AGENT);
 	char from[CALL_NUMBER_MAX + 1], to[CALL_NUMBER_MAX + 1];
 
 	call->from_len = (uint8_t)call_number(&core->from.uri, from);
 	call->to_len = (uint8_t)call_number(&core->uri, to);
-	call->names = td_slab_get(call->engine->slab, (uint32_t)call->from_len + call->to_len);
+	call->agent_len = (uint8_t)(agent.len < TD_CDR_TEXT_LEN ? agent.len : TD_CDR_TEXT_LEN - 1);
+	call->names = td_slab_get(call->engine->slab,
+		(uint32_t)call->from_len + call->to_len + call->agent_len);
 	if (!call->names)
 		return -ENOBUFS;
-	memcpy(call->names, from, call->from_len);
-	memcpy(call->names + call->from_len, to, call->to_len);
+	struct td_writer out = { call->names, call->names, call->names + 3 * TD_CDR_TEXT_LEN,
+		false };
+	td_put(&out, from, call->from_len);
+	td_put(&out, to, call->to_len);
+	td_put(&out, agent.ptr, call->agent_len);
 	return 0;
 }
 
@@ -202,15 +211,25 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 {
 	struct td_engine *engine = call->engine;
 	struct td_route_answer route = { 0 };
+	char caller[CALL_NUMBER_MAX + 1], user[TD_AOR_LEN];
 	char *number = engine->calls->lines;
 	int len = td_uri_number(&core->uri, trunk->conf.use_rn, number, engine->calls->text_cap);
+	int user_len = td_uri_unescape(core->uri.user, user, sizeof(user));
 	struct td_route_query query = {
 		.trunk_in = call->a.trunk.index,
 		.number = td_span(number, len > 0 ? (size_t)len : 0),
 		.domain = core->uri.host,
 		.emergency = call->emergency,
+		.anonymous = td_headers_anonymous(core, call->privacy),
+		.user = td_span(user, user_len > 0 ? (size_t)user_len : 0),
+		.caller = td_span(caller, call_number(&core->from.uri, caller)),
+		.wall_s = td_engine_wall_us(engine) / 1000000,
 	};
 
+	if (call->caller) {
+		query.caller = call->caller->number;
+		query.plan = call->caller->plan;
+	}
 	engine->conf.ops->random(engine->conf.host, &query.random, sizeof(query.random));
 	enum td_answer answer =
 		engine->conf.ops->route(engine->conf.host, &query, call_cookie(call), &route);
@@ -225,22 +244,26 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 
 // Everything the call holds on to. 0, or the status that refuses it.
 static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
-	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core)
+	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core,
+	const struct td_subscriber_entry *caller)
 {
-	if (call_keep_numbers(call, core) != 0 || call_keep_invite(call, msg) != 0)
+	if (call_keep_names(call, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
+		(caller && caller_keep(call, caller, msg, core) != 0))
 		return 503;
 	int rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)
 		return rc == -EBADMSG ? 400 : 503;
 	if (call_limits_acquire(call) != 0 ||
-		trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) != 0)
+		trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) !=
+			0 ||
+		(caller && caller_acquire(call, caller) != 0))
 		return 503;
 	call->offered = core->sdp;
 	return core->sdp ? media_receive(call, &call->a, core->sdp_body, true) : 0;
 }
 
 static void call_start(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in)
+	const struct td_core *core, uint32_t trunk_in, const struct td_subscriber_entry *caller)
 {
 	struct td_engine *engine = call->engine;
 	const struct td_trunk *trunk = td_policy_trunk(engine->policy, trunk_in);
@@ -249,7 +272,7 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 	call->emergency = td_uri_emergency(&core->uri);
 	call->early_single = trunk->conf.early_single;
 	call->a.media_timeout_s = trunk->conf.media_timeout_s;
-	uint16_t status = call_hold(call, trunk, flow, msg, core);
+	uint16_t status = call_hold(call, trunk, flow, msg, core, caller);
 	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
 	if (!call->stx) {
 		struct td_response busy = { .status = 503,
@@ -265,7 +288,7 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 }
 
 void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, uint32_t trunk_in)
+	const struct td_core *core, uint32_t trunk_in, const struct td_subscriber_entry *caller)
 {
 	struct verdict verdict = judge(engine, msg, core, trunk_in);
 
@@ -280,6 +303,6 @@ void td_call_invite(struct td_engine *engine, const struct td_flow *flow, const 
 	if (!row_reserved(engine, flow, msg, core))
 		return;
 	struct td_call *call = call_new(engine);
-	call_start(call, flow, msg, core, trunk_in);
+	call_start(call, flow, msg, core, trunk_in, caller);
 	call_settle(call);
 }

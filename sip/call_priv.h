@@ -51,6 +51,7 @@ struct td_trunk_ref {
 	char name[TD_NAME_LEN];
 	uint32_t index; // a hint: valid while the policy in force has that name there
 	uint32_t slot;
+	uint16_t realm;
 	uint8_t trust;
 	bool held; // counted against the trunk's limits
 	bool credentials; // it had some
@@ -151,6 +152,14 @@ struct td_attempt {
 static_assert(
 	sizeof(struct td_attempt) <= 320, "a block of the slab; every established call has one");
 
+// What a call keeps of the subscriber who makes it, in one slab block with its texts.
+struct td_caller {
+	struct td_span aor, plan, number; // number: digits, the asserted one; empty: none
+	struct td_identity identity;
+	uint32_t slot; // of its limits
+	bool held;     // counted against them
+};
+
 struct td_call_target {
 	struct td_trunk_ref trunk;
 	struct td_sockaddr peer;
@@ -199,7 +208,8 @@ struct td_call {
 	struct td_call_target *targets; // slab, until answered
 	struct td_span invite;          // slab: A's INVITE for later attempts, until answered
 	struct td_span privacy;         // slab
-	char *names;                    // slab: from number, to number
+	char *names;                    // slab: from number, to number, user agent
+	struct td_caller *caller;       // slab; NULL: A is no subscriber
 	struct td_side a;
 	struct td_timer timer; // route answer, set-up time, duration
 	struct td_ack_wait ack;
@@ -213,7 +223,7 @@ struct td_call {
 	uint8_t state;       // enum call_state
 	uint8_t n_a_dialogs; // A-side tags given out
 	uint8_t n_targets, next_target, n_attempts, n_relays;
-	uint8_t from_len, to_len;
+	uint8_t from_len, to_len, agent_len;
 	uint8_t byes;   // BYEs without an answer
 	char codec[24]; // of the last answer
 	bool counted;   // against the limits of the whole switch
@@ -395,6 +405,18 @@ void early_close(struct td_attempt *attempt, enum call_side_id id, struct td_sid
 // A request inside it, of a sender that was checked.
 void early_rx(struct td_attempt *attempt, struct td_fork *fork, enum call_side_id from,
 	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core);
+
+// --- call_caller.c
+int caller_keep(struct td_call *call, const struct td_subscriber_entry *subscriber,
+	const struct td_msg *msg, const struct td_core *core); // 0 or -ENOBUFS
+// Counts the call against the subscriber's limits: 0, -EDQUOT, -EAGAIN.
+int caller_acquire(struct td_call *call, const struct td_subscriber_entry *subscriber);
+void caller_release(struct td_call *call);
+int subscriber_acquire(struct td_engine *engine, uint32_t slot, uint32_t max_calls,
+	uint32_t max_cps); // the same, of any subscriber
+void call_put_user(struct td_writer *out, struct td_span user); // escaped (§19.1.2)
+struct td_span call_aor_user(struct td_span aor);
+struct td_span call_aor_domain(struct td_span aor);
 
 // --- call_ring.c
 uint8_t call_a_branch(struct td_call *call); // a fresh A-side tag

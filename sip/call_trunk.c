@@ -8,15 +8,18 @@ void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint3
 {
 	memcpy(ref->name, trunk->conf.name, sizeof(ref->name));
 	ref->index = index;
+	ref->realm = trunk->realm;
 	ref->slot = trunk->slot;
 	ref->trust = trunk->conf.trust;
 	ref->held = false;
 	ref->credentials = trunk->conf.credentials.realm[0] != '\0';
 }
 
-static bool trunk_named(const struct td_trunk *trunk, const char *name)
+// Trunks of subscribers have one name in all realms.
+static bool trunk_is(const struct td_trunk *trunk, const struct td_trunk_ref *ref)
 {
-	return strncmp(trunk->conf.name, name, TD_NAME_LEN) == 0;
+	return trunk->realm == ref->realm &&
+	       strncmp(trunk->conf.name, ref->name, TD_NAME_LEN) == 0;
 }
 
 const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_trunk_ref *ref)
@@ -26,11 +29,11 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 	if (!policy)
 		return NULL;
 	uint32_t n = td_policy_n_trunks(policy);
-	if (ref->index < n && trunk_named(td_policy_trunk(policy, ref->index), ref->name))
+	if (ref->index < n && trunk_is(td_policy_trunk(policy, ref->index), ref))
 		return td_policy_trunk(policy, ref->index);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct td_trunk *trunk = td_policy_trunk(policy, i);
-		if (trunk_named(trunk, ref->name)) {
+		if (trunk_is(trunk, ref)) {
 			ref->index = i;
 			return trunk;
 		}

@@ -57,7 +57,7 @@ struct td_engine_conf {
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
 	bool location_sync;         // a 200 to REGISTER waits for bindings_write()
-	const struct td_subscribers *subscribers; // borrowed, outlives the engine; or NULL
+	struct td_subscribers *subscribers; // borrowed, outlives the engine; or NULL
 };
 
 // NULL and errno ENOMEM or EINVAL.

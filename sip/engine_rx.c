@@ -6,6 +6,7 @@
 //   method → call
 //
 // A stranger is told nothing before its source is known: whatever answers comes after that check.
+#include "sip/auth.h"
 #include "sip/engine_priv.h"
 #include "sip/writer.h"
 
@@ -49,7 +50,8 @@ static bool refuse_faulty(struct td_engine *e, const struct td_flow *flow, uint3
 {
 	if (!is_answerable(e))
 		return false;
-	if (e->msg.method != TD_M_INVITE)
+	// Who has proved nothing yet leaves no record either.
+	if (e->msg.method != TD_M_INVITE || td_policy_is_subscribers(e->policy, trunk))
 		return td_respond_stateless(e, flow, &e->msg, &e->core, response) == 0;
 	td_call_refuse(e, flow, &e->msg, &e->core, trunk, response);
 	return true;
@@ -78,6 +80,8 @@ static bool is_stranger(
 		return true;
 	}
 	*trunk = td_policy_ingress(e->policy, came, &e->core);
+	if (*trunk < 0 && e->auth)
+		*trunk = td_policy_subscribers(e->policy, came->realm);
 	if (*trunk >= 0)
 		return false;
 	td_engine_count(e, TD_C_SIP_UNKNOWN_SOURCE);
@@ -191,12 +195,33 @@ static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow, 
 //
 // --------------------------------------------------------------------------------------------------------
 
-static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
+static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk,
+	const struct td_subscriber_entry *caller)
 {
 	if (td_txn_merged(e, flow, &e->core))
 		refuse(e, flow, (int)trunk, 482, (struct td_span){ 0 });
 	else
-		td_call_invite(e, flow, &e->msg, &e->core, trunk);
+		td_call_invite(e, flow, &e->msg, &e->core, trunk, caller);
+}
+
+// A subscriber's request proves who sends it before anything is kept of it.
+static bool is_unproven(struct td_engine *e, const struct td_flow *flow,
+	struct td_auth_answer *proof)
+{
+	td_auth_check(e, flow, &e->msg, &e->core, proof);
+	if (proof->verdict == TD_AUTH_PASSED)
+		return false;
+	answer(e, flow, proof->status, td_auth_headers(proof));
+	return true;
+}
+
+static void subscriber_invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk)
+{
+	struct td_auth_answer proof;
+
+	if (!is_unproven(e, flow, &proof) && !has_unknown_scheme(e, flow, (int)trunk) &&
+		!requires_too_much(e, flow, (int)trunk))
+		invite(e, flow, trunk, proof.subscriber);
 }
 
 static void options(struct td_engine *e, const struct td_flow *flow)
@@ -222,10 +247,14 @@ static void out_of_dialog(struct td_engine *e, const struct td_flow *flow, uint3
 		answer(e, flow, 405, TD_SPAN(TD_ALLOW_LINE));
 		return;
 	}
+	if (method == TD_M_INVITE && td_policy_is_subscribers(e->policy, trunk)) {
+		subscriber_invite(e, flow, trunk);
+		return;
+	}
 	if (has_unknown_scheme(e, flow, (int)trunk) || requires_too_much(e, flow, (int)trunk))
 		return;
 	if (method == TD_M_INVITE)
-		invite(e, flow, trunk);
+		invite(e, flow, trunk, NULL);
 	else
 		options(e, flow);
 }

@@ -128,15 +128,25 @@ static bool only_urns(struct td_span list)
 	return true;
 }
 
-static void user_put(struct td_span user, const struct td_sockaddr *host, struct td_writer *out)
+static void user_put(struct td_span user, struct td_span name, const struct td_sockaddr *host,
+	struct td_writer *out)
 {
 	td_put_lit(out, "<sip:");
 	if (user.len > 0) {
 		td_put_span(out, user);
 		td_put_char(out, '@');
 	}
-	td_put_hostport(out, host);
+	if (name.len > 0)
+		td_put_span(out, name);
+	else
+		td_put_hostport(out, host);
 	td_put_char(out, '>');
+}
+
+static void our_user_put(
+	struct td_span user, const struct td_headers_way *way, struct td_writer *out)
+{
+	user_put(user, way->host, &way->our_address, out);
 }
 
 static void display_put(struct td_span display, struct td_writer *out)
@@ -159,7 +169,7 @@ static void identity_put(
 	const struct td_name_addr *a, const struct td_headers_way *way, struct td_writer *out)
 {
 	display_put(a->display, out);
-	user_put(a->uri.user, &way->our_address, out);
+	our_user_put(a->uri.user, way, out);
 	if (a->params.len > 0 && !td_hiding_unfit(a->params)) {
 		td_put_char(out, ';');
 		td_put_unfolded(out, a->params);
@@ -227,6 +237,12 @@ void td_headers_relay(
 			line_relay(msg, &msg->headers[i], way, out);
 }
 
+bool td_headers_anonymous(const struct td_core *core, struct td_span privacy)
+{
+	return privacy_asks(privacy, TD_SPAN("id")) || privacy_asks(privacy, TD_SPAN("user")) ||
+	       td_span_ieq(core->from.uri.user, TD_SPAN("anonymous"));
+}
+
 void td_headers_from(
 	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out)
 {
@@ -239,14 +255,30 @@ void td_headers_from(
 		td_put_lit(out, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
 		return;
 	}
+	if (way->identity) {
+		display_put(way->identity->display, out);
+		our_user_put(way->identity->user, way, out);
+		return;
+	}
 	display_put(core->from.display, out);
 	bool named = telephone_scheme(uri) && uri->user.len > 0 && !td_hiding_unfit(uri->user);
-	user_put(named ? uri->user : TD_SPAN("anonymous"), &way->our_address, out);
+	our_user_put(named ? uri->user : TD_SPAN("anonymous"), way, out);
+}
+
+void td_headers_identity(const struct td_headers_way *way, struct td_writer *out)
+{
+	if (!way->identity || !receiver_trusted(way))
+		return;
+	td_put_lit(out, "P-Asserted-Identity: ");
+	display_put(way->identity->display, out);
+	our_user_put(way->identity->user, way, out);
+	td_put_lit(out, "\r\n");
 }
 
 void td_headers_to(const struct td_core *core, struct td_span user,
 	const struct td_sockaddr *target, struct td_writer *out)
 {
 	display_put(core->to.display, out);
-	user_put(td_hiding_unfit(user) ? (struct td_span){ 0 } : user, target, out);
+	user_put(td_hiding_unfit(user) ? (struct td_span){ 0 } : user, (struct td_span){ 0 },
+		target, out);
 }

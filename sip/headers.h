@@ -8,11 +8,19 @@
 #include "sip/core.h"
 #include "sip/writer.h"
 
+// Who the switch says that the caller is, whatever From says.
+struct td_identity {
+	struct td_span display; // quoted; or empty
+	struct td_span user;    // escaped
+};
+
 struct td_headers_way {
 	uint8_t trust_in;  // does the switch believe the sender (enum td_trust of its trunk)
 	uint8_t trust_out; // is the receiver trusted with identities (RFC 3325)
 	struct td_sockaddr our_address; // replaces hosts in identities towards the receiver; port
 					// 0: none written
+	struct td_span host; // is written in the place of our_address; empty: that is
+	const struct td_identity *identity; // of the caller; NULL: From is believed
 	struct td_span
 		privacy; // Privacy of the request (RFC 3323), kept by the call for its responses
 };
@@ -29,6 +37,11 @@ void td_headers_relay(
 // no tag, parameters of the URI dropped.
 void td_headers_from(
 	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out);
+// Does the caller hide who it is: by Privacy, or by an anonymous From (RFC 3323 §4.1)?
+bool td_headers_anonymous(const struct td_core *core, struct td_span privacy);
+// P-Asserted-Identity of the caller (RFC 3325 §9.1), as a line, where the switch vouches for one and
+// the receiver is trusted with it.
+void td_headers_identity(const struct td_headers_way *way, struct td_writer *out);
 void td_headers_to(const struct td_core *core, struct td_span user,
 	const struct td_sockaddr *target, struct td_writer *out);
 

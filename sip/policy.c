@@ -53,8 +53,8 @@ static int names_sort(
 	struct td_policy *policy, struct trunk_names *names, struct policy_error *error)
 {
 	names->trunks = policy->trunks;
-	names->n = policy->n_trunks;
-	names->order = calloc(policy->n_trunks + 1, sizeof(*names->order));
+	names->n = policy->n_named;
+	names->order = calloc(policy->n_named + 1, sizeof(*names->order));
 	if (!names->order)
 		return policy_no_memory(error);
 	for (uint32_t i = 0; i < names->n; i++)
@@ -106,10 +106,29 @@ static void peers_sort(struct td_trunk_conf *c)
 	}
 }
 
+// Behind the trunks that have names: their own is the same in every realm.
+static void subscribers_compile(struct td_policy *policy, const struct td_policy_env *env)
+{
+	for (uint16_t realm = 0; env->registrar_realm && realm < env->n_realms; realm++) {
+		const char *name = env->registrar_realm(env->ctx, realm);
+		struct td_trunk *t = &policy->trunks[policy->n_trunks];
+		if (!name)
+			continue;
+		t->conf = (struct td_trunk_conf){ .enabled = true,
+			.attempt_timeout_ms = 5000,
+			.ring_timeout_ms = 180000 };
+		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
+		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));
+		t->realm = realm;
+		t->slot = env->slot_of(env->ctx, t->conf.name);
+		policy->n_trunks++;
+	}
+}
+
 static int trunks_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, struct policy_error *error)
 {
-	policy->trunks = calloc(conf->n_trunks + 1, sizeof(*policy->trunks));
+	policy->trunks = calloc(conf->n_trunks + env->n_realms + 1u, sizeof(*policy->trunks));
 	if (!policy->trunks)
 		return policy_no_memory(error);
 	for (uint32_t i = 0; i < conf->n_trunks; i++) {
@@ -126,7 +145,8 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 		t->realm = (uint16_t)realm;
 		t->slot = env->slot_of(env->ctx, t->conf.name);
 	}
-	policy->n_trunks = conf->n_trunks;
+	policy->n_trunks = policy->n_named = conf->n_trunks;
+	subscribers_compile(policy, env);
 	return 0;
 }
 
@@ -193,6 +213,19 @@ uint32_t td_policy_n_trunks(const struct td_policy *policy)
 const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t index)
 {
 	return index < policy->n_trunks ? &policy->trunks[index] : NULL;
+}
+
+bool td_policy_is_subscribers(const struct td_policy *policy, uint32_t trunk)
+{
+	return trunk >= policy->n_named && trunk < policy->n_trunks;
+}
+
+int td_policy_subscribers(const struct td_policy *policy, uint16_t realm)
+{
+	for (uint32_t i = policy->n_named; i < policy->n_trunks; i++)
+		if (policy->trunks[i].realm == realm)
+			return (int)i;
+	return -1;
 }
 
 const struct td_policy_conf *td_policy_limits(const struct td_policy *policy)

@@ -23,6 +23,10 @@ struct td_policy_env {
 	uint32_t (*slot_of)(void *ctx, const char *trunk_name);
 	int (*realm_of)(void *ctx, const char *realm_name);
 	void *ctx;
+	// The name of that realm (an index below n_realms) if it has a registrar, else NULL. Each
+	// such realm gets a trunk "subscribers": trusted in nothing, without peers. NULL: none has.
+	const char *(*registrar_realm)(void *ctx, uint16_t realm);
+	uint16_t n_realms;
 };
 
 // Compiles. NULL with *error (static text or inside error_text) where a name does not resolve,
@@ -43,6 +47,10 @@ const struct td_policy_conf *td_policy_limits(
 // refused by the call layer. Index or -1.
 int td_policy_ingress(
 	const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core);
+// The trunk of a realm's subscribers, for requests of that realm that are no other trunk's. Index or
+// -1: the realm has no registrar.
+int td_policy_subscribers(const struct td_policy *policy, uint16_t realm);
+bool td_policy_is_subscribers(const struct td_policy *policy, uint32_t trunk);
 // Is that address one of the trunk's peers or sources? (in-dialog targets, responses' sources)
 bool td_policy_trunk_has(
 	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);

@@ -78,7 +78,7 @@ struct policy_error {
 
 struct td_policy {
 	struct td_policy_conf limits;
-	uint32_t n_trunks;
+	uint32_t n_trunks, n_named; // the others are those of subscribers
 	struct td_trunk *trunks;
 	struct ingress ingress;
 	struct routes routes;

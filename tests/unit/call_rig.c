@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/unit/call_rig.h"
+#include "sip/digest.h"
 #include "sip/engine_priv.h"
+#include "sip/subscribers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,12 +44,20 @@ static void trunk_peer(struct td_trunk_conf *trunk, const char *ip)
 	peer->address.port = 5060;
 }
 
+static const char *registrar_realm(void *ctx, uint16_t realm)
+{
+	const struct rig *rig = ctx;
+
+	return rig->subscribers && realm == FAKE_WEST ? "west" : NULL;
+}
+
 void rig_policy(struct rig *rig)
 {
 	char error[256] = "";
 	struct td_policy_conf conf = { .generation = 1, .n_trunks = 3, .trunks = rig->trunks,
 		.max_calls = 77, .max_cps = 88 };
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig };
+	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig,
+		.registrar_realm = registrar_realm, .n_realms = FAKE_REALMS };
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 
 	if (!policy)
@@ -81,6 +91,61 @@ struct rig *rig_new(void)
 	return rig;
 }
 
+static void *heap(void *ctx, size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void heap_free(void *ctx, void *ptr)
+{
+	free(ptr);
+}
+
+void rig_registrar(struct rig *rig)
+{
+	static const struct td_alloc alloc = { heap, heap_free, NULL, NULL };
+	static const struct td_subscribers_grace grace = { 0 };
+
+	rig->host.realms[FAKE_WEST].registrar = (struct td_registrar_conf){
+		.n_domains = 1,
+		.domains = { "tandem.example" },
+		.n_algorithms = 2,
+		.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
+		.nonce_lifetime_s = 300,
+		.max_contacts = 5,
+		.min_expires_s = 60,
+		.max_expires_s = 3600,
+		.default_expires_s = 3600,
+	};
+	rig->subscribers = td_subscribers_new(&alloc, &grace, 100);
+	td_engine_free(rig->engine);
+	rig->conf.max_registrations = 64;
+	rig->conf.subscribers = rig->subscribers;
+	rig->engine = td_engine_new(&rig->conf);
+	assert_non_null(rig->engine);
+	rig_policy(rig);
+}
+
+void rig_subscriber(struct rig *rig, const char *user, const char *numbers, const char *display, uint32_t max_calls)
+{
+	struct td_subscriber s = { .has_md5 = true, .has_sha256 = true, .enabled = true, .max_calls = max_calls };
+	uint8_t ha1[TD_DIGEST_BYTES_MAX];
+
+	snprintf(s.aor, sizeof(s.aor), "%s@tandem.example", user);
+	snprintf(s.plan, sizeof(s.plan), "%s", TD_PLAN_DEFAULT);
+	snprintf(s.display, sizeof(s.display), "%s", display);
+	while (numbers && *numbers) {
+		size_t len = strcspn(numbers, ",");
+		td_span_cstr(td_span(numbers, len), s.numbers[s.n_numbers++], TD_NUMBER_LEN);
+		numbers += len + (numbers[len] == ',');
+	}
+	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
+	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
+	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
+}
+
 void rig_free(struct rig *rig)
 {
 	rig_advance(rig, 200000); // an ACK that never comes, then a BYE without an answer, then tombstones
@@ -93,6 +158,7 @@ void rig_free(struct rig *rig)
 	assert_int_equal(rig->host.call_held, 0);
 	assert_int_equal(rig->host.reserved, 0);
 	td_engine_free(rig->engine);
+	td_subscribers_free(rig->subscribers);
 	td_policy_free(rig->policy);
 	assert_int_equal(fake_host_fini(&rig->host), 0);
 	free(rig);

@@ -27,9 +27,14 @@ struct rig {
 	struct td_trunk_conf trunks[3]; // west, east (peers .1 and .2), far (peer 10.0.2.3); policy is compiled from it
 	struct td_flow west, east[3];
 	uint32_t branch;
+	struct td_subscribers *subscribers; // NULL: nobody registers
 };
 
 struct rig *rig_new(void);
+// Makes "west" a realm with a registrar for tandem.example; the password of every subscriber is "secret".
+void rig_registrar(struct rig *rig);
+// "1001" with the numbers "491001" and "491002"; numbers: NULL or separated by commas.
+void rig_subscriber(struct rig *rig, const char *user, const char *numbers, const char *display, uint32_t max_calls);
 void rig_policy(struct rig *rig); // compiles rig->trunks again and sets it
 // Lets everything run out and checks that nothing is left: calls, transactions, legs, trunks, text, memory.
 void rig_free(struct rig *rig);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Calls of subscribers: who does not prove who it is gets nowhere, and whoever does is shown as the switch knows it.
+#include "tests/unit/call_rig.h"
+#include "sip/subscribers.h"
+#include "tests/unit/digest_client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define URI "sip:+49301234@tandem.example"
+
+struct phone {
+	struct rig *rig;
+	struct td_flow flow;
+	struct digest_client digest;
+	unsigned cseq;
+};
+
+static struct rig *rig_up(struct phone *phone, const char *user)
+{
+	struct rig *rig = rig_new();
+
+	rig_registrar(rig);
+	rig_subscriber(rig, "1001", "4930555100,4930555109", "Alice \"A\" Doe", 1);
+	rig_subscriber(rig, "1002", NULL, "", 0);
+	rig_subscriber(rig, "we<ird", NULL, "", 0);
+	*phone = (struct phone){ .rig = rig,
+		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
+		.digest = { .algorithm = TD_DIGEST_SHA256, .user = user, .password = "secret", .realm = "tandem.example" } };
+	return rig;
+}
+
+static void phone_invite(struct phone *phone, const char *from, const char *headers)
+{
+	char text[4096];
+
+	phone->cseq++;
+	snprintf(text, sizeof(text),
+		"INVITE " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\nMax-Forwards: 70\r\n"
+		"From: %s;tag=ptag\r\nTo: <" URI ">\r\nCall-ID: phone-call\r\nCSeq: %u INVITE\r\n"
+		"Contact: <sip:1001@10.0.1.50:5070>\r\nUser-Agent: phone/1\r\n%s"
+		"Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		phone->cseq, from, phone->cseq, headers, strlen(RIG_SDP_A), RIG_SDP_A);
+	rig_rx(phone->rig, &phone->flow, text);
+}
+
+// The INVITE, its challenge, and the INVITE again with credentials.
+static void phone_call(struct phone *phone, const char *from, const char *headers)
+{
+	char lines[1024];
+
+	phone_invite(phone, from, headers);
+	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
+	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_int_equal(phone->rig->host.n_ends, 0);
+	size_t len = digest_client_line(&phone->digest, "INVITE", URI, lines, sizeof(lines));
+	snprintf(lines + len, sizeof(lines) - len, "%s", headers);
+	phone_invite(phone, from, lines);
+}
+
+static void rig_down(struct rig *rig)
+{
+	rig_advance(rig, 100000);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+static void nobody_calls_without_proof(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+
+	phone_invite(&phone, "<sip:1001@tandem.example>", "");
+	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+	assert_string_not_equal(strstr(fake_header(challenge, "To"), ";tag="), "");
+	phone.digest.password = "wrong";
+	assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	char line[1024];
+	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	assert_true(fake_starts(rig_expect(rig, "SIP/2.0 40"), "SIP/2.0 40"));
+	rig_silence(rig);
+	// Neither call nor row nor anything else: not even for one that cannot be read.
+	rig_rx(rig, &phone.flow, "INVITE " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50;branch=z9hG4bKx\r\nCSeq: 1 INVITE\r\n\r\n");
+	rig_expect(rig, "SIP/2.0 400 ");
+	assert_int_equal(td_engine_calls(rig->engine), 0);
+	assert_int_equal(rig->host.n_ends, 0);
+	rig_free(rig);
+}
+
+static void identity_is_asserted(void **state)
+{
+	static const struct {
+		const char *user, *from, *headers, *shown, *asserted, *auth_user;
+	} cases[] = {
+		{ "1001", "\"Boss\" <sip:1001@tandem.example>", "", "\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100",
+			"1001@tandem.example" },
+		// One of its own numbers it may choose.
+		{ "1001", "<sip:+4930555109@tandem.example>", "", "\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109",
+			"1001@tandem.example" },
+		{ "1001", "<sip:1001@tandem.example>", "P-Preferred-Identity: <tel:4930555109>\r\n",
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109", "1001@tandem.example" },
+		// Somebody else's identity it does not get.
+		{ "1002", "<sip:+4930555100@tandem.example>", "P-Asserted-Identity: <sip:+4930555100@tandem.example>\r\n",
+			"<sip:1002@10.0.2.254:5060>", "1002@tandem.example", "1002@tandem.example" },
+		{ "we<ird", "<sip:1001@tandem.example>", "", "<sip:we%3Cird@10.0.2.254:5060>", "we<ird@tandem.example", "we<ird@tandem.example" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct phone phone;
+		struct rig *rig = rig_up(&phone, cases[i].user);
+		rig->trunks[1].trust = TD_TRUST_OUT;
+		rig_policy(rig);
+		rig_route(rig, "0");
+		phone_call(&phone, cases[i].from, cases[i].headers);
+		const struct fake_sent *invite = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
+		const char *from = fake_header(invite, "From");
+		if (strncmp(from, cases[i].shown, strlen(cases[i].shown)) != 0)
+			print_error("case %zu: %s\n", i, from);
+		assert_true(strncmp(from, cases[i].shown, strlen(cases[i].shown)) == 0);
+		assert_true(strncmp(fake_header(invite, "P-Asserted-Identity"), cases[i].shown, strlen(cases[i].shown)) == 0);
+		RIG_LACKS(invite, "Authorization");
+		RIG_LACKS(invite, "10.0.1.50");
+		assert_int_equal(rig->host.last_query.plan.len, strlen("subscribers"));
+		rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+		rig_expect(rig, "ACK ");
+		rig_expect(rig, "SIP/2.0 486 ");
+		assert_string_equal(rig_cdr(rig)->trunk_in, "subscribers");
+		assert_string_equal(rig_cdr(rig)->asserted, cases[i].asserted);
+		assert_string_equal(rig_cdr(rig)->auth_user, cases[i].auth_user);
+		assert_string_equal(rig_cdr(rig)->plan, "subscribers");
+		assert_string_equal(rig_cdr(rig)->user_agent, "phone/1");
+		rig_down(rig);
+	}
+}
+
+// Towards a trunk that is not trusted a caller who wants to stay unknown is unknown.
+static void privacy_of_a_subscriber(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+
+	rig_route(rig, "0");
+	phone_call(&phone, "<sip:1001@tandem.example>", "Privacy: id\r\n");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	RIG_HAS(invite, "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>");
+	RIG_LACKS(invite, "4930555100");
+	RIG_LACKS(invite, "Alice");
+	assert_true(rig->host.last_query.anonymous);
+	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+	rig_down(rig);
+}
+
+static void limits_of_a_subscriber(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+
+	rig_route(rig, "0");
+	phone_call(&phone, "<sip:1001@tandem.example>", "");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	char line[1024];
+	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
+	phone.cseq = 20;
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	const struct fake_sent *refused = rig_expect(rig, "SIP/2.0 503 ");
+	assert_string_not_equal(fake_header(refused, "Retry-After"), "");
+	assert_int_equal(rig->host.counters[TD_C_SIP_SUBSCRIBER_CALLS], 1);
+	assert_int_equal(rig->host.n_ends, 1);
+	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	phone.cseq = 30; // given back
+	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag", "", "");
+	rig_down(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_calls_without_proof),
+		cmocka_unit_test(identity_is_asserted),
+		cmocka_unit_test(privacy_of_a_subscriber),
+		cmocka_unit_test(limits_of_a_subscriber),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
