@@ -107,6 +107,17 @@
 	X(SIP_CHALLENGE_ANSWERED, "sip.challenge_answered", INFO) \
 	X(SIP_CHALLENGE_FOREIGN, "sip.challenge_foreign",  INFO) \
 	X(SIP_CREDENTIALS_REFUSED, "sip.credentials_refused", INFO) \
+	X(REG_ADDED,            "reg.added",               INFO) \
+	X(REG_REFRESHED,        "reg.refreshed",           INFO) \
+	X(REG_REMOVED,          "reg.removed",             INFO) \
+	X(REG_EXPIRED,          "reg.expired",             INFO) \
+	X(REG_REFUSED,          "reg.refused",             INFO) \
+	X(REG_NO_ROOM,          "reg.no_room",             INFO) \
+	X(REG_NOT_READY,        "reg.not_ready",           INFO) \
+	X(REG_RESTORED,         "reg.restored",            INFO) \
+	X(REG_PINGS,            "reg.pings",               INFO) \
+	X(REG_PONGS,            "reg.pongs",               INFO) \
+	X(SIP_STUN,             "sip.stun",                INFO) \
 	X(CALL_STARTED,         "call.started",            INFO) \
 	X(CALL_ANSWERED,        "call.answered",           INFO) \
 	X(CALL_ENDED,           "call.ended",              INFO) \

@@ -15,7 +15,7 @@ void ack_send(struct td_engine *engine, struct td_side *side, struct td_far_ack 
 	request.body = ack->body;
 	if (ack->body.len > 0)
 		request.content_type = CALL_SDP_TYPE;
-	td_send_ack(engine, &request); // lost or not: the peer repeats its 2xx
+	td_send_once(engine, &request); // lost or not: the peer repeats its 2xx
 	ack->sent = true;
 }
 

@@ -31,6 +31,10 @@ void td_engine_answer(
 	struct td_call *call = call_of_cookie(engine, answer->cookie);
 
 	engine->now_ns = now_ns;
+	if (answer->cookie & TD_REGISTER_COOKIE) {
+		td_register_answered(engine, answer);
+		return;
+	}
 	if (!call || call->state != CALL_ROUTING)
 		return;
 	if (call_invite_reload(call) != 0)

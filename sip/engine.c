@@ -54,7 +54,8 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 		return -ENOMEM;
 	if (conf->max_registrations > 0 && conf->subscribers) {
 		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
-		if (!e->auth)
+		e->registrar = td_registrar_create(e, &e->alloc, conf->max_registrations);
+		if (!e->auth || !e->registrar)
 			return -ENOMEM;
 	}
 	e->txn = td_txn_create(e, conf);
@@ -97,6 +98,7 @@ void td_engine_free(struct td_engine *e)
 
 	td_calls_destroy(e->calls);
 	td_txn_destroy(e->txn);
+	td_registrar_destroy(e, &alloc);
 	td_auth_destroy(e->auth, &alloc);
 	td_registrations_free(e->registrations, &alloc);
 	td_challenges_free(&alloc, e->challenges);

@@ -15,6 +15,7 @@
 struct td_engine;
 struct td_policy;      // sip/policy.h
 struct td_subscribers; // sip/subscribers.h
+struct td_location;    // sip/location.h
 
 // The realm as the engine sees it; index = td_flow.realm.
 struct td_engine_realm {
@@ -82,6 +83,14 @@ void td_engine_answer(
 // The far end of a leg of that call (td_leg_open.call) sent nothing for its timeout: BYE to both
 // sides.
 void td_engine_media_timeout(struct td_engine *engine, uint64_t now_ns, uint64_t call);
+
+// The bindings of this engine, which any thread may read under a grace period; NULL: none.
+const struct td_location *td_engine_location(const struct td_engine *engine);
+// Takes a binding back that an earlier boot wrote (a packed record, include/binding.h); one that
+// was changed meanwhile stays. 0; -EBADMSG; -ESTALE: expired or removed; -ENOENT: its realm or our
+// address is gone; -EEXIST; -ENOSPC.
+int td_engine_restore_binding(
+	struct td_engine *engine, uint64_t now_ns, const uint8_t *record, uint32_t bytes);
 
 // New calls get 503 + Retry-After (RFC 3261 §21.5.4), OPTIONS 503; emergency calls pass.
 void td_engine_drain(struct td_engine *engine, bool draining);

@@ -8,6 +8,7 @@
 #include "sip/engine.h"
 #include "sip/policy.h"
 #include "sip/pool.h"
+#include "sip/register.h"
 #include "sip/slab.h"
 #include "sip/source_rate.h"
 #include "sip/token.h"
@@ -36,7 +37,8 @@ struct td_engine {
 	struct td_source_rate *source_rate;
 	struct td_txn *txn;
 	struct td_calls *calls;
-	struct td_auth *auth; // NULL: nobody registers here
+	struct td_auth *auth; // NULL, both: nobody registers here
+	struct td_registrar *registrar;
 	struct td_challenges *challenges; // of providers
 	struct td_registrations *registrations; // of our own at theirs
 	struct td_alloc alloc;

@@ -92,7 +92,7 @@ static bool is_stranger(
 
 static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
 {
-	uint32_t per_second = td_policy_limits(e->policy)->source_cps;
+	uint32_t per_second = e->policy ? td_policy_limits(e->policy)->source_cps : 0;
 
 	if (td_uri_emergency(&e->core.uri) || td_source_rate_pass(e->source_rate, e->now_ns,
 						      flow->realm, &flow->remote, per_second))
@@ -285,6 +285,21 @@ static struct td_flow flow_back(const struct td_engine *e, const struct td_flow 
 	return back;
 }
 
+static bool is_of_registrar(const struct td_engine *e, const struct td_flow *came)
+{
+	return e->registrar && came->realm < e->conf.n_realms &&
+	       e->conf.realms[came->realm].registrar.n_domains > 0;
+}
+
+// A REGISTER is judged by its credentials, wherever it comes from, and needs no transaction.
+static void register_rx(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow,
+	uint32_t len)
+{
+	if (is_too_fast(e, flow) || is_too_big(e, flow, 0, len) || is_faulty(e, flow, 0))
+		return;
+	td_register(e, came, flow);
+}
+
 static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t len)
 {
 	bool good = e->msg.fault == TD_FAULT_NONE && len <= e->conf.sip_message_bytes;
@@ -293,6 +308,10 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 
 	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
 	td_traffic_message(&e->traffic, TD_TRAFFIC_RX, e->msg.method, 0);
+	if (e->msg.method == TD_M_REGISTER && is_of_registrar(e, came)) {
+		register_rx(e, came, flow, len);
+		return;
+	}
 	if (good && (td_txn_rx_request(e, flow, &e->msg, &e->core) || in_dialog(e, flow)))
 		return;
 	if (is_of_refused(e, flow, good))
@@ -322,8 +341,21 @@ static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_
 		td_engine_count(e, TD_C_SIP_TOO_BIG);
 	if (e->msg.fault != TD_FAULT_NONE || len > e->conf.sip_message_bytes)
 		td_engine_count(e, TD_C_SIP_BAD_MESSAGE);
-	else if (!td_txn_rx_response(e, flow, &e->msg, &e->core))
+	else if (!td_txn_rx_response(e, flow, &e->msg, &e->core) &&
+		 !td_ping_answered(e, &e->msg, &e->core))
 		td_engine_count(e, TD_C_SIP_STRAY_RESPONSE);
+}
+
+// One CRLF for the two of a ping (RFC 5626 §4.4.1).
+static void pong_send(struct td_engine *e, const struct td_flow *flow)
+{
+	struct td_buf buf;
+
+	if (e->conf.ops->buf_get(e->conf.host, 2, &buf) != 0)
+		return;
+	memcpy(buf.data, "\r\n", 2);
+	buf.len = 2;
+	e->conf.ops->send(e->conf.host, flow, &buf);
 }
 
 void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,
@@ -332,8 +364,12 @@ void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *fl
 	e->now_ns = now_ns;
 	if (is_keepalive(data, len)) {
 		td_engine_count(e, TD_C_SIP_KEEPALIVE);
+		if (len == 4 && is_of_registrar(e, flow))
+			pong_send(e, flow);
 		return;
 	}
+	if (td_stun_rx(e, flow, data, len))
+		return;
 	td_msg_parse(&e->msg, data, len);
 	td_core_decode(&e->msg, &e->core);
 	if (e->msg.request)

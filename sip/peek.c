@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/peek.h"
 
+#include "sip/aor.h"
 #include "sip/chars.h"
 #include "sip/core.h"
 
-enum { PEEK_MAX = 4096, AOR_MAX = 256 };
+enum { PEEK_MAX = 4096 };
 
 // What one walk over the header lines gathers.
 struct found {
@@ -111,26 +112,22 @@ static bool peek_response(
 	       td_token_read_branch(keys, via.branch, &token) == 0 && take_token(&token, out);
 }
 
-// The address of record: user unescaped and host folded, so that every spelling of one AoR meets at
-// one worker.
-static bool peek_register(const struct td_token_keys *keys, uint16_t realm, const struct td_uri *to,
-	struct td_peek *out)
+// Every spelling of one AoR meets at one worker.
+static bool peek_register(
+	const struct td_token_keys *keys, const struct td_uri *to, struct td_peek *out)
 {
-	char aor[AOR_MAX + 1];
+	char aor[TD_AOR_LEN];
+	int n = td_aor_make(to, aor);
 
-	int n = td_uri_unescape(to->user, aor, AOR_MAX);
-	if (n < 0 || to->host.len == 0 || to->host.len > AOR_MAX - (uint32_t)n)
+	if (n < 0)
 		return false;
-	aor[n++] = '@';
-	for (uint32_t i = 0; i < to->host.len; i++)
-		aor[n++] = td_lower(to->host.ptr[i]);
 	out->kind = TD_PEEK_AOR;
-	out->hash = seeded_hash(keys, realm, aor, (size_t)n);
+	out->hash = td_aor_hash(keys, td_span(aor, (size_t)n));
 	return true;
 }
 
-static bool peek_request(const struct td_token_keys *keys, uint16_t realm, bool registers,
-	struct td_span to_value, struct td_peek *out)
+static bool peek_request(const struct td_token_keys *keys, bool registers, struct td_span to_value,
+	struct td_peek *out)
 {
 	struct td_name_addr to;
 	struct td_token token;
@@ -138,7 +135,7 @@ static bool peek_request(const struct td_token_keys *keys, uint16_t realm, bool 
 	if (!to_value.ptr || td_name_addr_decode(to_value, &to) != 0)
 		return false;
 	if (registers)
-		return peek_register(keys, realm, &to.uri, out);
+		return peek_register(keys, &to.uri, out);
 	return td_token_read(keys, to.tag, &token) == 0 && take_token(&token, out);
 }
 
@@ -173,7 +170,7 @@ void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data,
 		find_headers(lf + 1, end, false, &found);
 	} else {
 		bool registers = lf - p > 9 && memcmp(p, "REGISTER ", 9) == 0;
-		if (peek_request(keys, realm, registers, found.to, out))
+		if (peek_request(keys, registers, found.to, out))
 			return;
 	}
 	if (found.call_id.len == 0)

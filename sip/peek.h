@@ -18,7 +18,7 @@ struct td_peek {
 	uint8_t kind; // enum td_peek_kind
 	uint8_t worker;
 	uint8_t zero[6];
-	uint64_t hash; // seeded hash(realm, Call-ID) or hash(realm, AoR)
+	uint64_t hash; // seeded hash(realm, Call-ID) or hash(AoR)
 };
 
 // keys checks tokens: a token that does not verify is treated as absent (then the Call-ID decides,

@@ -200,7 +200,7 @@ int request_write_ack(struct td_engine *e, const struct td_ctx *invite,
 	return message_finish(e, &w, out);
 }
 
-int td_send_ack(struct td_engine *e, const struct td_request *request)
+int td_send_once(struct td_engine *e, const struct td_request *request)
 {
 	// No transaction has that slot; the sequence makes each branch another one (§17.1.1.3).
 	const struct td_token token = { .kind = TD_TOKEN_TRANSACTION,
@@ -213,6 +213,6 @@ int td_send_ack(struct td_engine *e, const struct td_request *request)
 
 	if (rc != 0)
 		return rc;
-	message_send(e, &request->flow, &buf, TD_M_ACK, 0);
+	message_send(e, &request->flow, &buf, request->method, 0);
 	return 0;
 }

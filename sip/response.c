@@ -269,12 +269,12 @@ bool response_takes_tag(const struct td_msg *msg, const struct td_core *core)
 	return td_msg_has(msg, TD_H_TO);
 }
 
-int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, const struct td_response *r)
+int response_write_stateless(struct td_engine *e, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core, const struct td_response *r,
+	struct td_buf *out)
 {
 	char derived[DERIVED_TAG_LEN];
 	struct td_span tag = { 0 };
-	struct td_buf buf;
 
 	if (core->via.whole.len == 0)
 		return -EBADMSG;
@@ -285,10 +285,10 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 			tag = td_span(derived, sizeof(derived));
 		}
 	}
-	int rc = message_buf(e, head_bytes(msg) + own_bytes(r, tag), &buf);
+	int rc = message_buf(e, head_bytes(msg) + own_bytes(r, tag), out);
 	if (rc != 0)
 		return rc;
-	struct td_writer w = td_writer(&buf);
+	struct td_writer w = td_writer(out);
 	put_status_line(&w, r);
 	put_until_to(&w, flow, msg, core);
 	put_tag(&w, tag);
@@ -296,7 +296,15 @@ int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const 
 	if (r->record_route)
 		put_lines(&w, msg, TD_H_RECORD_ROUTE, TD_SPAN("Record-Route"));
 	put_tail(&w, r);
-	rc = message_finish(e, &w, &buf);
+	return message_finish(e, &w, out);
+}
+
+int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
+	const struct td_core *core, const struct td_response *r)
+{
+	struct td_buf buf;
+	int rc = response_write_stateless(e, flow, msg, core, r, &buf);
+
 	if (rc != 0)
 		return rc;
 	message_send(e, flow, &buf, msg->method, r->status);

@@ -138,8 +138,9 @@ void td_ctx_cancel(struct td_engine *engine, struct td_ctx *ctx, struct td_span 
 // it is td_ctx_cancel().
 void td_ctx_abandon(struct td_engine *engine, struct td_ctx *ctx);
 
-// A request outside transactions: the ACK to a 2xx (§13.2.2.4). 0, -ENOBUFS, -EMSGSIZE.
-int td_send_ack(struct td_engine *engine, const struct td_request *request);
+// A request outside transactions, sent once: the ACK to a 2xx (§13.2.2.4), a ping. 0, -ENOBUFS,
+// -EMSGSIZE.
+int td_send_once(struct td_engine *engine, const struct td_request *request);
 
 // --- what engine.c calls
 // ---------------------------------------------------------------------------------------------

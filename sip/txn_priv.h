@@ -210,6 +210,10 @@ int response_write(struct td_engine *e, const struct response_head *head,
 	const struct td_response *response, struct td_span tag, struct td_buf *out);
 // Does the answer to that request get a To-tag from us? Not where To has one, or is missing.
 bool response_takes_tag(const struct td_msg *msg, const struct td_core *core);
+// The response of td_respond_stateless(), not sent yet. 0, -EBADMSG, -ENOBUFS, -EMSGSIZE.
+int response_write_stateless(struct td_engine *e, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core, const struct td_response *response,
+	struct td_buf *out);
 #define DERIVED_TAG_LEN 16
 void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN]);
 

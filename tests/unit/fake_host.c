@@ -312,6 +312,19 @@ static void fake_trunk_registered(
 	host->registration_expires_s = expires_s;
 }
 
+static enum td_answer fake_bindings_write(void *ctx, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
+{
+	struct fake_host *host = ctx;
+
+	host->last_cookie = cookie;
+	if (host->bindings_answer == TD_REFUSED || host->bindings_len + bytes > sizeof(host->bindings))
+		return TD_REFUSED;
+	memcpy(host->bindings + host->bindings_len, records, bytes);
+	host->bindings_len += bytes;
+	host->n_bindings += n;
+	return host->bindings_answer;
+}
+
 const struct td_host_ops fake_host_ops = {
 	.buf_get = fake_buf_get,
 	.buf_put = fake_buf_put,
@@ -332,6 +345,7 @@ const struct td_host_ops fake_host_ops = {
 	.log = fake_log,
 	.random = fake_random,
 	.trunk_registered = fake_trunk_registered,
+	.bindings_write = fake_bindings_write,
 };
 
 static uint32_t slot_of(void *ctx, const char *trunk_name)

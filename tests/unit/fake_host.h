@@ -58,6 +58,9 @@ struct fake_host {
 	uint32_t call_held, call_max; // calls counted; the limit it was last asked for
 	int reserve_error; // what cdr_reserve() returns
 	bool no_buffer, no_port;
+	enum td_answer bindings_answer; // what bindings_write() answers; the record of what it was given:
+	uint32_t n_bindings, bindings_len;
+	uint8_t bindings[65536];
 
 	// What was last said of a registration at a provider.
 	uint8_t registration_state; // enum td_registration_state

@@ -3,8 +3,7 @@
 #include "sip/auth.h"
 #include "sip/engine_priv.h"
 #include "sip/subscribers.h"
-#include "tests/unit/digest_client.h"
-#include "tests/unit/fake_host.h"
+#include "tests/unit/register_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,77 +12,24 @@
 #include <cmocka.h>
 
 struct bed {
-	struct fake_host host;
-	struct td_engine *engine;
-	struct td_subscribers *subscribers;
-	struct digest_client phone;
+	struct register_rig rig;
 	struct td_auth_answer answer;
 	unsigned cseq;
 };
 
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
-static void subscriber_add(struct bed *b, const char *user, const char *password, bool sha256, bool enabled)
-{
-	struct td_subscriber s = { .has_md5 = true, .has_sha256 = sha256, .enabled = enabled };
-	uint8_t ha1[TD_DIGEST_BYTES_MAX];
-
-	snprintf(s.aor, sizeof(s.aor), "%s@tandem.example", user);
-	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), td_span_str(password), ha1);
-	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
-	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), td_span_str(password), ha1);
-	memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
-	assert_int_equal(td_subscribers_put(b->subscribers, &s), 0);
-}
-
 static int bed_up(void **state)
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL };
-	static const struct td_subscribers_grace grace = { 0 };
 	struct bed *b = calloc(1, sizeof(*b));
-	struct td_engine_conf conf;
 
-	fake_host_init(&b->host, 1);
-	b->host.realms[FAKE_WEST].registrar = (struct td_registrar_conf){
-		.n_domains = 1,
-		.domains = { "tandem.example" },
-		.n_algorithms = 2,
-		.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
-		.nonce_lifetime_s = 300,
-		.max_contacts = 5,
-		.min_expires_s = 60,
-		.max_expires_s = 3600,
-		.default_expires_s = 3600,
-	};
-	b->subscribers = td_subscribers_new(&alloc, &grace, 100);
-	subscriber_add(b, "alice", "secret", true, true);
-	subscriber_add(b, "md5only", "secret", false, true);
-	subscriber_add(b, "barred", "secret", true, false);
-	fake_host_conf(&b->host, &conf);
-	conf.max_registrations = 64;
-	conf.subscribers = b->subscribers;
-	b->engine = td_engine_new(&conf);
-	b->phone = (struct digest_client){
-		.algorithm = TD_DIGEST_SHA256, .user = "alice", .password = "secret", .realm = "tandem.example" };
 	*state = b;
-	return b->engine ? 0 : -1;
+	return register_rig_up(&b->rig, NULL);
 }
 
 static int bed_down(void **state)
 {
 	struct bed *b = *state;
+	uint32_t left = register_rig_down(&b->rig);
 
-	td_engine_free(b->engine);
-	td_subscribers_free(b->subscribers);
-	uint32_t left = fake_host_fini(&b->host);
 	free(b);
 	return left == 0 ? 0 : -1;
 }
@@ -94,17 +40,17 @@ static int bed_down(void **state)
 static uint8_t judged_from(struct bed *b, const char *ip, const char *line)
 {
 	char text[2048];
-	struct td_flow flow = fake_flow(&b->host, FAKE_WEST, ip, 5060);
-	struct td_msg *msg = &b->engine->msg;
+	struct td_flow flow = fake_flow(&b->rig.host, FAKE_WEST, ip, 5060);
+	struct td_msg *msg = &b->rig.engine->msg;
 
 	int n = snprintf(text, sizeof(text),
 		"REGISTER " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.7;branch=z9hG4bK%u;rport\r\nMax-Forwards: 70\r\n"
 		"From: <sip:alice@tandem.example>;tag=1\r\nTo: <sip:alice@tandem.example>\r\nCall-ID: c1\r\n"
 		"CSeq: %u REGISTER\r\n%sContent-Length: 0\r\n\r\n", b->cseq, b->cseq, line);
-	b->engine->now_ns = b->host.now_ns;
+	b->rig.engine->now_ns = b->rig.host.now_ns;
 	assert_int_equal(td_msg_parse(msg, text, (uint32_t)n), 0);
-	assert_int_equal(td_core_decode(msg, &b->engine->core), 0);
-	td_auth_check(b->engine, &flow, msg, &b->engine->core, &b->answer);
+	assert_int_equal(td_core_decode(msg, &b->rig.engine->core), 0);
+	td_auth_check(b->rig.engine, &flow, msg, &b->rig.engine->core, &b->answer);
 	return b->answer.verdict;
 }
 
@@ -119,7 +65,7 @@ static const char *credentials(struct bed *b)
 {
 	static char line[1024];
 
-	digest_client_line(&b->phone, "REGISTER", URI, line, sizeof(line));
+	digest_client_line(&b->rig.phone, "REGISTER", URI, line, sizeof(line));
 	return line;
 }
 
@@ -131,7 +77,7 @@ static bool challenged(struct bed *b)
 	while (rest.len > 0) {
 		const char *lf = memchr(rest.ptr, '\n', rest.len);
 		const char *value = memchr(rest.ptr, ':', rest.len);
-		if (digest_client_take(&b->phone, td_span(value + 2, (size_t)(lf - 1 - value - 2))))
+		if (digest_client_take(&b->rig.phone, td_span(value + 2, (size_t)(lf - 1 - value - 2))))
 			return true;
 		rest = td_span(lf + 1, (size_t)(rest.ptr + rest.len - lf - 1));
 	}
@@ -159,9 +105,9 @@ static void challenge_then_pass(void **state)
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 	assert_true(td_span_eq(td_subscriber_aor(b->answer.subscriber), TD_SPAN("alice@tandem.example")));
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED); // the same nonce, next count
-	b->phone.algorithm = TD_DIGEST_MD5;
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
-	assert_int_equal(b->host.counters[TD_C_AUTH_PASSED], 3);
+	assert_int_equal(b->rig.host.counters[TD_C_AUTH_PASSED], 3);
 }
 
 static void retransmission_is_known(void **state)
@@ -190,7 +136,7 @@ static void replay_is_refused(void **state)
 	assert_int_equal(judged(b, line), TD_AUTH_PASSED);
 	assert_int_equal(judged(b, line), TD_AUTH_CHALLENGE);
 	assert_true(answer_has(b, "stale=true"));
-	assert_int_equal(b->host.counters[TD_C_AUTH_REPLAYED], 1);
+	assert_int_equal(b->rig.host.counters[TD_C_AUTH_REPLAYED], 1);
 	b->cseq++;
 	assert_int_equal(judged_from(b, "10.0.1.66", credentials(b)), TD_AUTH_CHALLENGE);
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
@@ -202,7 +148,7 @@ static void old_nonce_is_stale(void **state)
 
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
-	b->host.now_ns += 302ull * 1000000000;
+	b->rig.host.now_ns += 302ull * 1000000000;
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
 	assert_true(answer_has(b, "stale=true"));
 	assert_true(challenged(b));
@@ -216,8 +162,8 @@ static void wrong_credentials_cost(void **state)
 	struct bed *b = *state;
 
 	for (unsigned i = 0; i < 3; i++) {
-		b->phone.user = users[i];
-		b->phone.password = i == 2 ? "secret" : "wrong";
+		b->rig.phone.user = users[i];
+		b->rig.phone.password = i == 2 ? "secret" : "wrong";
 		assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 		assert_true(challenged(b));
 		for (unsigned k = 0; k < 3; k++)
@@ -228,8 +174,8 @@ static void wrong_credentials_cost(void **state)
 		assert_true(answer_has(b, "Retry-After: 1"));
 	}
 	// The right password does not help while it lasts; the subscriber elsewhere is not touched.
-	b->phone.user = "alice";
-	b->phone.password = "secret";
+	b->rig.phone.user = "alice";
+	b->rig.phone.password = "secret";
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_BUSY);
 	assert_int_equal(judged_from(b, "10.0.1.9", ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
@@ -245,11 +191,11 @@ static void forged_source_locks_nobody_out(void **state)
 	assert_true(challenged(b)); // the attacker's own nonce, for its own address
 	for (unsigned i = 0; i < 100; i++) {
 		b->cseq++;
-		b->phone.password = i % 2 ? "wrong" : "secret";
+		b->rig.phone.password = i % 2 ? "wrong" : "secret";
 		assert_int_equal(judged_from(b, "10.0.1.99", credentials(b)), TD_AUTH_CHALLENGE);
 		assert_true(answer_has(b, "stale=true"));
 	}
-	b->phone.password = "secret";
+	b->rig.phone.password = "secret";
 	assert_int_equal(judged_from(b, "10.0.1.99", ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
 	assert_int_equal(judged_from(b, "10.0.1.99", credentials(b)), TD_AUTH_PASSED);
@@ -259,12 +205,12 @@ static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
 {
 	struct bed *b = *state;
 
-	b->phone.user = "md5only";
+	b->rig.phone.user = "md5only";
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
 	assert_false(answer_has(b, "SHA-256"));
-	b->phone.algorithm = TD_DIGEST_MD5;
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	assert_true(challenged(b));
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 }
@@ -276,11 +222,11 @@ static void credentials_for_another_uri_are_wrong(void **state)
 
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
-	digest_client_line(&b->phone, "REGISTER", "sip:elsewhere.example", line, sizeof(line));
+	digest_client_line(&b->rig.phone, "REGISTER", "sip:elsewhere.example", line, sizeof(line));
 	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
-	digest_client_line(&b->phone, "INVITE", URI, line, sizeof(line));
+	digest_client_line(&b->rig.phone, "INVITE", URI, line, sizeof(line));
 	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
-	digest_client_line(&b->phone, "REGISTER", URI ":5060", line, sizeof(line));
+	digest_client_line(&b->rig.phone, "REGISTER", URI ":5060", line, sizeof(line));
 	assert_int_equal(judged(b, line), TD_AUTH_PASSED);
 }
 

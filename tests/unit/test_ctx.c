@@ -410,13 +410,13 @@ static void limits_refuse_a_request(void **state)
 	errno = 0;
 	assert_null(td_ctx_new(env->engine, &request, &txn_env_ctx_user, env));
 	assert_int_equal(errno, ENOBUFS);
-	assert_int_equal(td_send_ack(env->engine, &request), -ENOBUFS);
+	assert_int_equal(td_send_once(env->engine, &request), -ENOBUFS);
 	env->host.no_buffer = false;
 	char *huge = calloc(1, 40000);
 	request.body = td_span(huge, 40000);
 	assert_null(td_ctx_new(env->engine, &request, &txn_env_ctx_user, env));
 	assert_int_equal(errno, EMSGSIZE);
-	assert_int_equal(td_send_ack(env->engine, &request), -EMSGSIZE);
+	assert_int_equal(td_send_once(env->engine, &request), -EMSGSIZE);
 	free(huge);
 	request.body = (struct td_span){ 0 };
 	assert_int_equal(td_txn_busy(env->engine), 0);
@@ -435,8 +435,8 @@ static void acks_have_branches_of_their_own(void **state)
 	struct td_request ack = request_of(env, TD_M_ACK);
 	char first[256];
 
-	assert_int_equal(td_send_ack(env->engine, &ack), 0);
-	assert_int_equal(td_send_ack(env->engine, &ack), 0);
+	assert_int_equal(td_send_once(env->engine, &ack), 0);
+	assert_int_equal(td_send_once(env->engine, &ack), 0);
 	assert_string_equal(fake_header(&env->host.sent[0], "CSeq"), "17 ACK");
 	snprintf(first, sizeof(first), "%s", fake_header(&env->host.sent[0], "Via"));
 	assert_string_not_equal(first, fake_header(&env->host.sent[1], "Via"));

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pings to contacts behind NAT, over the flow they came on, so that it stays open: OPTIONS, or CRLF
+// alone. Each once and without a transaction; a hash of the binding spreads them over the interval.
+#include "sip/register_priv.h"
+#include "sip/txn.h"
+#include "sip/txn_priv.h"
+
+#define PING_CALL_ID "ping-"
+
+// Does the far end say that it sits where the bytes come from?
+static bool is_behind_nat(const struct td_flow *flow, const struct td_uri *contact)
+{
+	struct td_sockaddr said = { 0 };
+
+	if (td_ip_parse(contact->host, &said) != 0 || !td_ip_eq(&said, &flow->remote))
+		return true;
+	return (contact->has_port ? contact->port : 5060) != flow->remote.port;
+}
+
+void td_ping_plan(
+	struct td_engine *e, struct td_location_binding *b, const struct td_uri *contact)
+{
+	const struct td_registrar_conf *conf = &e->conf.realms[b->flow.realm].registrar;
+
+	if (conf->ping == TD_PING_OFF || conf->ping_interval_s == 0 || b->path_len > 0 ||
+		!is_behind_nat(&b->flow, contact))
+		return;
+	uint64_t spread = td_siphash(e->keys.hash, b->text, (size_t)b->aor_len + b->contact_len);
+	b->ping_ms = td_engine_now_ms(e) + 1000 +
+		     ((spread >> 32) * (conf->ping_interval_s * 1000ull) >> 32);
+}
+
+static void crlf_send(struct td_engine *e, const struct td_flow *flow)
+{
+	struct td_buf buf;
+
+	if (e->conf.ops->buf_get(e->conf.host, 4, &buf) != 0)
+		return;
+	memcpy(buf.data, "\r\n\r\n", 4);
+	buf.len = 4;
+	e->conf.ops->send(e->conf.host, flow, &buf);
+}
+
+static void options_send(struct td_engine *e, const struct td_location_binding *b)
+{
+	char text[TD_ADDR_STRLEN + 64], to[TD_AOR_LEN + 16], call_id[40];
+	struct td_writer w = { text, text, text + sizeof(text), false };
+	struct td_writer t = { to, to, to + sizeof(to), false };
+	struct td_writer c = { call_id, call_id, call_id + sizeof(call_id), false };
+	struct td_sockaddr local = td_engine_advertised(e, b->flow.realm, &b->flow.local);
+	uint64_t random;
+
+	e->conf.ops->random(e->conf.host, &random, sizeof(random));
+	td_put_lit(&w, "<sip:");
+	td_put_hostport(&w, &local);
+	td_put_lit(&w, ">;tag=");
+	td_put_uint(&w, random);
+	td_put_lit(&t, "<sip:");
+	td_put_hostport(&t, &b->flow.remote);
+	td_put_char(&t, '>');
+	td_put_lit(&c, PING_CALL_ID);
+	td_put_uint(&c, random);
+	const struct td_request request = {
+		.method = TD_M_OPTIONS,
+		.uri = td_location_contact(b),
+		.from = td_span(text, td_writer_len(&w)),
+		.to = td_span(to, td_writer_len(&t)),
+		.call_id = td_span(call_id, td_writer_len(&c)),
+		.cseq = 1,
+		.max_forwards = 70,
+		.flow = b->flow,
+	};
+	td_send_once(e, &request);
+}
+
+void td_ping_send(struct td_engine *e, struct td_location_binding *b)
+{
+	const struct td_registrar_conf *conf = &e->conf.realms[b->flow.realm].registrar;
+
+	td_engine_count(e, TD_C_REG_PINGS);
+	if (conf->ping == TD_PING_CRLF)
+		crlf_send(e, &b->flow);
+	else
+		options_send(e, b);
+	b->ping_ms = td_engine_now_ms(e) + conf->ping_interval_s * 1000ull;
+}
+
+bool td_ping_answered(struct td_engine *e, const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_token token;
+
+	if (!e->registrar || core->cseq.method != TD_M_OPTIONS ||
+		td_token_read_branch(&e->keys, core->via.branch, &token) != 0 ||
+		token.kind != TD_TOKEN_TRANSACTION || token.slot != UINT32_MAX)
+		return false;
+	td_engine_count(e, TD_C_REG_PONGS);
+	return true;
+}

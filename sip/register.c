@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RFC 3261 §10.3 in its order: domain, extensions, who it is, whose AoR, contacts, order, and then
+// all changes or none.
+//
+//   records to the journal ─┬─ written ──────────────→ table, 200
+//                           ├─ pending (sync) → table, 200 when they are safe
+//                           └─ full → 503, nothing changed
+#include "sip/register_priv.h"
+
+#include "sip/aor.h"
+#include "sip/subscribers.h"
+#include "sip/txn_priv.h"
+
+enum { PENDING_MAX = 16384 }; // 200s that wait for the disk at once
+
+// --- life ---
+
+static uint32_t pending_max(const struct td_engine *e, uint32_t registrations)
+{
+	if (!e->conf.location_sync)
+		return 1;
+	return registrations < PENDING_MAX ? registrations : PENDING_MAX;
+}
+
+static void binding_due(void *engine, struct td_timer *timer)
+{
+	struct td_engine *e = engine;
+	struct td_location_binding *b = txn_of(timer, struct td_location_binding, timer);
+	uint64_t now_ms = td_engine_now_ms(e);
+
+	if (now_ms >= b->expires_ms) {
+		td_engine_count(e, TD_C_REG_EXPIRED);
+		td_location_remove(e->registrar->location, b);
+		td_location_collect(e->registrar->location);
+		return;
+	}
+	if (now_ms >= b->ping_ms)
+		td_ping_send(e, b);
+	td_timer_start(&e->wheel, timer, b->expires_ms < b->ping_ms ? b->expires_ms : b->ping_ms);
+}
+
+struct td_registrar *td_registrar_create(
+	struct td_engine *e, const struct td_alloc *alloc, uint32_t registrations)
+{
+	const struct td_location_conf conf = { .alloc = alloc,
+		.ops = e->conf.ops,
+		.host = e->conf.host,
+		.wheel = &e->wheel,
+		.due = binding_due,
+		.capacity = registrations };
+	struct td_registrar *r = alloc->alloc(alloc->ctx, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	e->registrar = r;
+	r->location = NULL;
+	uint32_t waiting = pending_max(e, registrations);
+	int rc = td_pool_init(
+		&r->pending, alloc, sizeof(struct register_pending), waiting, waiting);
+	if (rc == 0)
+		r->location = td_location_new(&conf);
+	if (r->location)
+		return r;
+	td_registrar_destroy(e, alloc);
+	return NULL;
+}
+
+size_t td_registrar_bytes(uint32_t registrations)
+{
+	enum { NONCE_BYTES = 128, OTHER_BYTES = 2 << 20 };
+
+	if (registrations == 0)
+		return 0;
+	return td_location_bytes(registrations) + (size_t)registrations * NONCE_BYTES +
+	       sizeof(struct td_registrar) + PENDING_MAX * sizeof(struct register_pending) +
+	       OTHER_BYTES;
+}
+
+static void pending_drop(struct td_engine *e, struct td_registrar *r)
+{
+	for (uint32_t slot = 0; slot < r->pending.capacity; slot++) {
+		struct register_pending *p =
+			td_pool_find(&r->pending, slot, r->pending.generations[slot]);
+		if (p)
+			e->conf.ops->buf_put(e->conf.host, &p->buf);
+	}
+}
+
+void td_registrar_destroy(struct td_engine *e, const struct td_alloc *alloc)
+{
+	struct td_registrar *r = e->registrar;
+
+	if (!r)
+		return;
+	if (r->pending.memory)
+		pending_drop(e, r);
+	td_location_free(r->location);
+	td_pool_fini(&r->pending, alloc);
+	alloc->free(alloc->ctx, r);
+	e->registrar = NULL;
+}
+
+const struct td_location *td_engine_location(const struct td_engine *e)
+{
+	return e->registrar ? e->registrar->location : NULL;
+}
+
+// --- judging ---
+
+void register_refuse(struct register_ask *ask, uint16_t status, struct td_span reason,
+	struct td_span headers)
+{
+	struct td_engine *e = ask->e;
+	const struct td_response response = {
+		.status = status, .reason = reason, .headers = headers
+	};
+
+	if (status != 401)
+		td_engine_count(e, TD_C_REG_REFUSED);
+	td_respond_stateless(e, ask->flow, &e->msg, &e->core, &response);
+}
+
+static bool domain_is_ours(const struct td_registrar_conf *conf, struct td_span aor)
+{
+	const char *at = memchr(aor.ptr, '@', aor.len);
+
+	while (at && memchr(at + 1, '@', (size_t)(aor.ptr + aor.len - at - 1)))
+		at = memchr(at + 1, '@', (size_t)(aor.ptr + aor.len - at - 1));
+	if (!at)
+		return false;
+	struct td_span domain = td_span(at + 1, (size_t)(aor.ptr + aor.len - at - 1));
+	for (uint8_t i = 0; i < conf->n_domains; i++)
+		if (td_span_ieq(td_span_str(conf->domains[i]), domain))
+			return true;
+	return false;
+}
+
+// Step 1, and the AoR of step 5.
+static bool aor_take(struct register_ask *ask)
+{
+	int n = td_aor_make(&ask->e->core.to.uri, ask->aor_text);
+
+	ask->aor = td_span(ask->aor_text, n > 0 ? (size_t)n : 0);
+	ask->hash = td_aor_hash(&ask->e->keys, ask->aor);
+	if (n > 0 && domain_is_ours(ask->conf, ask->aor))
+		return true;
+	register_refuse(ask, 404, (struct td_span){ 0 }, (struct td_span){ 0 });
+	return false;
+}
+
+// Step 2: path and outbound may be required.
+static bool extensions_take(struct register_ask *ask)
+{
+	const struct td_msg *msg = &ask->e->msg;
+	char text[256];
+	struct td_writer w = { text, text, text + sizeof(text), false };
+	struct td_span entry;
+
+	for (uint8_t i = msg->first[TD_H_REQUIRE]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span rest = td_msg_value(msg, &msg->headers[i]);
+		while (td_list_next(&rest, &entry)) {
+			if (td_span_ieq(entry, TD_SPAN("path")) ||
+				td_span_ieq(entry, TD_SPAN("outbound")) ||
+				entry.len + 16 > (size_t)(w.end - w.pos))
+				continue;
+			td_put_lit(&w, "Unsupported: ");
+			td_put_span(&w, entry);
+			td_put_lit(&w, "\r\n");
+		}
+	}
+	ask->outbound = register_supports(msg, TD_SPAN("outbound"));
+	if (td_writer_len(&w) == 0)
+		return true;
+	register_refuse(ask, 420, (struct td_span){ 0 }, td_span(text, td_writer_len(&w)));
+	return false;
+}
+
+// Steps 3 and 4: nobody binds contacts to another's AoR.
+static bool is_whose_aor(struct register_ask *ask)
+{
+	struct td_engine *e = ask->e;
+	struct td_auth_answer *auth = &e->registrar->auth;
+
+	td_auth_check(e, ask->came, &e->msg, &e->core, auth);
+	ask->repeated = auth->repeated;
+	if (auth->verdict == TD_AUTH_PASSED && td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor))
+		return true;
+	register_refuse(ask, auth->status ? auth->status : 403, (struct td_span){ 0 },
+		td_auth_headers(auth));
+	return false;
+}
+
+// --- changing ---
+
+// What the record says beside what the contact said.
+static void change_complete(struct register_ask *ask, struct register_change *c)
+{
+	struct td_engine *e = ask->e;
+	struct td_span agent = td_msg_get(&e->msg, TD_H_USER_AGENT);
+	struct td_binding *b = &c->b;
+	uint64_t wall_us = td_engine_wall_us(e);
+
+	b->op = c->expires_s > 0 ? TD_BINDING_UPSERT : TD_BINDING_REMOVE;
+	b->aor = ask->aor;
+	b->realm = td_span_str(e->conf.realms[ask->came->realm].name);
+	b->transport = ask->came->transport;
+	b->local = ask->came->local;
+	b->remote = ask->came->remote;
+	b->cseq = e->core.cseq.number;
+	b->call_id = e->core.call_id;
+	b->path = td_span(ask->path, ask->path_len);
+	b->user_agent = td_span(agent.ptr,
+		agent.len < TD_BINDING_USER_AGENT_MAX ? agent.len : TD_BINDING_USER_AGENT_MAX);
+	b->expires_s = wall_us / 1000000 + c->expires_s;
+	b->changed_us = c->old && c->old->changed_us >= wall_us ? c->old->changed_us + 1 : wall_us;
+	if (b->op == TD_BINDING_REMOVE && c->old) {
+		b->contact = td_location_contact(c->old);
+		b->instance = td_location_instance(c->old);
+		b->reg_id = c->old->reg_id;
+	}
+}
+
+// An equal URI in another spelling keeps the first one's key: readers of the store know one key.
+static uint32_t records_write(struct register_ask *ask, uint8_t *dst, uint32_t *n)
+{
+	uint32_t bytes = 0;
+
+	*n = 0;
+	for (uint16_t i = 0; i < ask->n; i++) {
+		struct register_change *c = &ask->changes[i];
+		change_complete(ask, c);
+		if (c->old && !c->keyed && c->old->reg_id == 0)
+			c->b.contact = td_location_contact(c->old);
+		if (!c->old && c->expires_s == 0)
+			continue; // of what is not there
+		bytes += (uint32_t)td_binding_pack(&c->b, dst + bytes);
+		(*n)++;
+	}
+	return bytes;
+}
+
+static bool is_as_before(const struct register_change *c, const struct td_flow *came)
+{
+	const struct td_location_binding *old = c->old;
+
+	return old && memcmp(&old->flow, came, sizeof(old->flow)) == 0 && old->q == c->b.q &&
+	       old->reg_id == c->b.reg_id && td_span_eq(td_location_contact(old), c->b.contact) &&
+	       td_span_eq(td_location_call_id(old), c->b.call_id) &&
+	       td_span_eq(td_location_path(old), c->b.path) &&
+	       td_span_eq(td_location_instance(old), c->b.instance) &&
+	       td_span_eq(td_location_user_agent(old), c->b.user_agent);
+}
+
+// The timer looks at the binding when it runs: a later end needs no new one.
+static void binding_time(struct td_engine *e, struct td_location_binding *b)
+{
+	uint64_t due_ms = b->expires_ms < b->ping_ms ? b->expires_ms : b->ping_ms;
+
+	if (!td_timer_armed(&b->timer) || b->timer.due_ms > due_ms)
+		td_timer_start(&e->wheel, &b->timer, due_ms);
+}
+
+static void change_apply(struct register_ask *ask, struct register_change *c)
+{
+	struct td_engine *e = ask->e;
+	struct td_location *location = e->registrar->location;
+	struct td_location_binding *b = c->old;
+
+	if (c->expires_s == 0) {
+		if (!b)
+			return;
+		td_location_remove(location, b);
+		td_engine_count(e, TD_C_REG_REMOVED);
+		return;
+	}
+	td_engine_count(e, b ? TD_C_REG_REFRESHED : TD_C_REG_ADDED);
+	if (!is_as_before(c, ask->came)) {
+		b = td_location_put(location, c->old, ask->hash, ask->came->realm, &c->b);
+		if (!b) { // the texts are longer than was planned for: the old one stands
+			td_engine_count(e, TD_C_REG_NO_ROOM);
+			return;
+		}
+		td_ping_plan(e, b, &c->uri);
+	}
+	b->cseq = c->b.cseq;
+	b->changed_us = c->b.changed_us;
+	b->expires_ms = td_engine_now_ms(e) + c->expires_s * 1000ull;
+	binding_time(e, b);
+}
+
+static uint32_t additions(const struct register_ask *ask)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < ask->n; i++)
+		n += !ask->changes[i].old && ask->changes[i].expires_s > 0;
+	return n;
+}
+
+// --- answering ---
+
+static void refuse_busy(struct register_ask *ask)
+{
+	register_refuse(ask, 503, (struct td_span){ 0 }, TD_SPAN(TD_RETRY_AFTER_LINE));
+}
+
+static void answer_send(struct register_ask *ask, struct register_pending *pending)
+{
+	struct td_buf buf;
+
+	if (register_answer_write(ask, &buf) != 0) {
+		if (pending)
+			td_pool_put(&ask->e->registrar->pending, pending);
+		return; // lost on the way: it comes again
+	}
+	if (!pending) {
+		message_send(ask->e, ask->flow, &buf, TD_M_REGISTER, 200);
+		return;
+	}
+	pending->flow = *ask->flow;
+	pending->buf = buf;
+}
+
+void td_register_answered(struct td_engine *e, const struct td_late_answer *answer)
+{
+	struct td_registrar *r = e->registrar;
+	uint32_t slot = (uint32_t)(answer->cookie >> 32) & INT32_MAX;
+	struct register_pending *p =
+		r ? td_pool_find(&r->pending, slot, (uint32_t)answer->cookie) : NULL;
+
+	if (!p)
+		return;
+	// What is not safe is not acknowledged: the far end sends it again.
+	if (answer->answer == TD_DONE)
+		message_send(e, &p->flow, &p->buf, TD_M_REGISTER, 200);
+	else
+		e->conf.ops->buf_put(e->conf.host, &p->buf);
+	td_pool_put(&r->pending, p);
+}
+
+static uint64_t cookie_of(const struct td_registrar *r, const struct register_pending *p)
+{
+	return TD_REGISTER_COOKIE | (uint64_t)td_pool_slot(&r->pending, p) << 32 |
+	       td_pool_generation(&r->pending, p);
+}
+
+static void changes_make(struct register_ask *ask)
+{
+	struct td_engine *e = ask->e;
+	struct td_registrar *r = e->registrar;
+	uint32_t n, bytes = records_write(ask, r->records, &n);
+	struct register_pending *pending = td_pool_get(&r->pending);
+	enum td_answer written = TD_DONE;
+
+	if (bytes > 0)
+		written = !pending ? TD_REFUSED
+				   : e->conf.ops->bindings_write(e->conf.host, r->records, bytes,
+					     n, cookie_of(r, pending));
+	if (pending && written != TD_PENDING) {
+		td_pool_put(&r->pending, pending);
+		pending = NULL;
+	}
+	if (written == TD_REFUSED) {
+		td_engine_count(e, TD_C_REG_NO_ROOM);
+		refuse_busy(ask);
+		return;
+	}
+	for (uint16_t i = 0; i < ask->n; i++)
+		change_apply(ask, &ask->changes[i]);
+	answer_send(ask, written == TD_PENDING ? pending : NULL);
+}
+
+void td_register(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow)
+{
+	struct td_registrar *r = e->registrar;
+	struct register_ask *ask = &r->ask;
+
+	ask->e = e;
+	ask->came = came;
+	ask->flow = flow;
+	ask->conf = &e->conf.realms[came->realm].registrar;
+	if (!td_subscribers_ready(e->conf.subscribers) || !e->conf.ops->bindings_write) {
+		td_engine_count(e, TD_C_REG_NOT_READY);
+		refuse_busy(ask);
+		return;
+	}
+	if (!aor_take(ask) || !extensions_take(ask) || !is_whose_aor(ask))
+		return;
+	td_location_collect(r->location);
+	if (!register_contacts_read(ask))
+		return;
+	if (!td_location_has_room(r->location, additions(ask))) {
+		td_engine_count(e, TD_C_REG_NO_ROOM);
+		refuse_busy(ask);
+		return;
+	}
+	changes_make(ask);
+}
+
+// --- after a restart ---
+
+static int realm_of(const struct td_engine *e, const struct td_binding *b)
+{
+	for (uint16_t i = 0; i < e->conf.n_realms; i++) {
+		const struct td_engine_realm *realm = &e->conf.realms[i];
+		if (!td_span_eq(td_span_str(realm->name), b->realm))
+			continue;
+		for (uint8_t a = 0; a < realm->n_addresses; a++)
+			if (td_ip_eq(&realm->addresses[a].ip, &b->local))
+				return i;
+	}
+	return -1;
+}
+
+static bool is_known(struct td_registrar *r, uint64_t hash, const struct td_binding *b)
+{
+	struct td_location_binding *at = td_location_first(r->location, hash, b->aor);
+
+	for (; at; at = td_location_next(at))
+		if (b->reg_id > 0 ? at->reg_id == b->reg_id &&
+					    td_span_eq(td_location_instance(at), b->instance)
+				  : td_span_eq(td_location_contact(at), b->contact))
+			return true;
+	return false;
+}
+
+int td_engine_restore_binding(
+	struct td_engine *e, uint64_t now_ns, const uint8_t *record, uint32_t bytes)
+{
+	struct td_registrar *r = e->registrar;
+	struct td_binding b;
+	struct td_uri uri;
+
+	e->now_ns = now_ns;
+	if (!r || td_binding_unpack(record, bytes, &b) == 0 || td_uri_parse(b.contact, &uri) != 0)
+		return -EBADMSG;
+	uint64_t wall_s = td_engine_wall_us(e) / 1000000, hash = td_aor_hash(&e->keys, b.aor);
+	int realm = realm_of(e, &b);
+	if (b.op != TD_BINDING_UPSERT || b.expires_s <= wall_s)
+		return -ESTALE;
+	if (realm < 0)
+		return -ENOENT;
+	if (is_known(r, hash, &b))
+		return -EEXIST;
+	struct td_location_binding *n =
+		td_location_put(r->location, NULL, hash, (uint16_t)realm, &b);
+	if (!n)
+		return -ENOSPC;
+	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;
+	td_ping_plan(e, n, &uri);
+	binding_time(e, n);
+	td_engine_count(e, TD_C_REG_RESTORED);
+	return 0;
+}

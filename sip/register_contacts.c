@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a REGISTER asks for: its contacts, each with its lifetime and the binding that it is about
+// (RFC 3261 §10.3 steps 6 and 7, RFC 3327 §5.3, RFC 5626 §6).
+#include "sip/hdr_contact.h"
+#include "sip/register_priv.h"
+
+static bool refuse_bad(struct register_ask *ask, struct td_span reason)
+{
+	register_refuse(ask, 400, reason, (struct td_span){ 0 });
+	return false;
+}
+
+// Step 7: what is asked for is cut at the longest; less than the shortest is refused.
+static bool expires_take(
+	struct register_ask *ask, const struct td_contact_params *params, uint32_t *out)
+{
+	const struct td_msg *msg = &ask->e->msg;
+	uint32_t expires = ask->conf->default_expires_s;
+	char text[48];
+	struct td_writer w = { text, text, text + sizeof(text), false };
+
+	if (params->has_expires)
+		expires = params->expires;
+	else if (td_msg_has(msg, TD_H_EXPIRES))
+		td_number_decode(td_msg_get(msg, TD_H_EXPIRES), UINT32_MAX, &expires);
+	if (expires > ask->conf->max_expires_s)
+		expires = ask->conf->max_expires_s;
+	*out = expires;
+	if (expires == 0 || expires >= ask->conf->min_expires_s)
+		return true;
+	td_put_lit(&w, "Min-Expires: ");
+	td_put_uint(&w, ask->conf->min_expires_s);
+	td_put_lit(&w, "\r\n");
+	register_refuse(ask, 423, (struct td_span){ 0 }, td_span(text, td_writer_len(&w)));
+	return false;
+}
+
+// The same binding: by instance and reg-id, else by the URI (§19.1.4).
+static bool is_about(const struct register_change *c, struct td_span instance, uint32_t reg_id,
+	struct td_span contact)
+{
+	struct td_uri uri;
+
+	if (c->keyed || reg_id > 0)
+		return c->keyed && reg_id == c->b.reg_id && td_span_eq(instance, c->b.instance);
+	if (td_span_eq(contact, c->uri.whole))
+		return true;
+	return td_uri_parse(contact, &uri) == 0 && td_uri_equal(&uri, &c->uri);
+}
+
+static void old_find(struct register_ask *ask, struct register_change *c)
+{
+	struct td_location_binding *old =
+		td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
+
+	while (old && !is_about(c, td_location_instance(old), old->reg_id, td_location_contact(old)))
+		old = td_location_next(old);
+	c->old = old;
+}
+
+static bool is_asked_twice(const struct register_ask *ask, const struct register_change *c)
+{
+	for (uint16_t i = 0; i < ask->n; i++)
+		if (is_about(c, ask->changes[i].b.instance, ask->changes[i].b.reg_id,
+			    ask->changes[i].uri.whole))
+			return true;
+	return false;
+}
+
+static bool entry_take(struct register_ask *ask, struct td_span entry)
+{
+	struct register_change *c = &ask->changes[ask->n];
+	struct td_name_addr address;
+	struct td_contact_params params;
+
+	if (ask->n == ask->conf->max_contacts) {
+		register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
+		return false;
+	}
+	if (td_name_addr_decode(entry, &address) != 0 || address.star ||
+		td_contact_params_decode(address.params, &params) != 0)
+		return refuse_bad(ask, TD_SPAN("Bad Contact"));
+	if ((address.uri.scheme != TD_SCHEME_SIP && address.uri.scheme != TD_SCHEME_SIPS) ||
+		address.uri.whole.len > TD_BINDING_CONTACT_MAX ||
+		params.instance.len > TD_BINDING_INSTANCE_MAX || address.uri.headers.ptr)
+		return refuse_bad(ask, TD_SPAN("Contact Not Taken"));
+	*c = (struct register_change){ .uri = address.uri };
+	c->keyed = ask->outbound && params.instance.len > 0 && params.reg_id > 0;
+	c->b.q = params.q;
+	c->b.contact = address.uri.whole;
+	c->b.instance = params.instance;
+	c->b.reg_id = c->keyed ? params.reg_id : 0;
+	if (!expires_take(ask, &params, &c->expires_s))
+		return false;
+	if (is_asked_twice(ask, c))
+		return refuse_bad(ask, TD_SPAN("Contact Twice"));
+	old_find(ask, c);
+	ask->n++;
+	return true;
+}
+
+// "*": all of them, and only to remove them (§10.2.2).
+static bool star_take(struct register_ask *ask)
+{
+	const struct td_msg *msg = &ask->e->msg;
+	uint32_t expires = 1;
+
+	if (td_msg_repeats(msg, TD_H_CONTACT) ||
+		td_number_decode(td_msg_get(msg, TD_H_EXPIRES), UINT32_MAX, &expires) != 0 ||
+		expires != 0)
+		return refuse_bad(ask, TD_SPAN("Bad Contact"));
+	struct td_location_binding *old =
+		td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
+	for (; old && ask->n < TD_CONTACTS_MAX; old = td_location_next(old))
+		ask->changes[ask->n++] = (struct register_change){ .old = old };
+	return true;
+}
+
+static bool contacts_take(struct register_ask *ask)
+{
+	const struct td_msg *msg = &ask->e->msg;
+	struct td_span entry;
+
+	if (ask->e->core.contact.star)
+		return star_take(ask);
+	for (uint8_t i = msg->first[TD_H_CONTACT]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span rest = td_msg_value(msg, &msg->headers[i]);
+		while (td_list_next(&rest, &entry))
+			if (!entry_take(ask, entry))
+				return false;
+	}
+	return true;
+}
+
+// All values of Path in one, in their order.
+static bool path_take(struct register_ask *ask)
+{
+	const struct td_msg *msg = &ask->e->msg;
+	struct td_writer w = { ask->path, ask->path, ask->path + sizeof(ask->path), false };
+	struct td_span entry;
+	struct td_name_addr address;
+
+	for (uint8_t i = msg->first[TD_H_PATH]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span rest = td_msg_value(msg, &msg->headers[i]);
+		while (td_list_next(&rest, &entry)) {
+			if (td_name_addr_decode(entry, &address) != 0 || !address.angle)
+				return refuse_bad(ask, TD_SPAN("Bad Path"));
+			if (td_writer_len(&w) > 0)
+				td_put_lit(&w, ", ");
+			td_put_span(&w, entry);
+		}
+	}
+	ask->path_len = td_writer_len(&w);
+	return w.overflow ? refuse_bad(ask, TD_SPAN("Path Too Long")) : true;
+}
+
+bool register_supports(const struct td_msg *msg, struct td_span option)
+{
+	struct td_span entry;
+
+	for (uint8_t i = msg->first[TD_H_SUPPORTED]; i != 0xff; i = msg->headers[i].next) {
+		struct td_span rest = td_msg_value(msg, &msg->headers[i]);
+		while (td_list_next(&rest, &entry))
+			if (td_span_ieq(entry, option))
+				return true;
+	}
+	return false;
+}
+
+// Order within one Call-ID, for each binding that is touched (steps 6 and 7). The one request that
+// may have the same number is the same request.
+static bool is_in_order(struct register_ask *ask)
+{
+	const struct td_core *core = &ask->e->core;
+
+	for (uint16_t i = 0; i < ask->n; i++) {
+		const struct td_location_binding *old = ask->changes[i].old;
+		if (!old || !td_span_eq(td_location_call_id(old), core->call_id))
+			continue;
+		if (core->cseq.number > old->cseq ||
+			(ask->repeated && core->cseq.number == old->cseq))
+			continue;
+		register_refuse(ask, 500, TD_SPAN("CSeq Out of Order"), (struct td_span){ 0 });
+		return false;
+	}
+	return true;
+}
+
+// Would there be more than one AoR may have?
+static bool is_too_many(struct register_ask *ask)
+{
+	uint32_t n = 0;
+
+	for (struct td_location_binding *b =
+			td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
+		b; b = td_location_next(b))
+		n++;
+	for (uint16_t i = 0; i < ask->n; i++) {
+		n += !ask->changes[i].old && ask->changes[i].expires_s > 0;
+		n -= ask->changes[i].old && ask->changes[i].expires_s == 0;
+	}
+	if (n <= ask->conf->max_contacts)
+		return false;
+	register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
+	return true;
+}
+
+bool register_contacts_read(struct register_ask *ask)
+{
+	const struct td_msg *msg = &ask->e->msg;
+
+	ask->n = 0;
+	ask->path_len = 0;
+	if (ask->e->core.call_id.len > TD_BINDING_CALL_ID_MAX)
+		return refuse_bad(ask, TD_SPAN("Call-ID Too Long"));
+	if (!td_msg_has(msg, TD_H_CONTACT))
+		return true;
+	return path_take(ask) && contacts_take(ask) && is_in_order(ask) && !is_too_many(ask);
+}
