@@ -9,6 +9,7 @@
 #include "dataplane/sip_host.h"
 #include "dataplane/state_file.h"
 #include "dataplane/trunk_state.h"
+#include "sip/source_rate.h"
 
 #include <rte_launch.h>
 #include <rte_malloc.h>
@@ -17,6 +18,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
+
+#define SOURCES 65536 // addresses told apart by limits.source_cps
 
 static int fault_set(char fault[TD_FAULT_LEN], int rc, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -101,6 +104,23 @@ static int keys_make(struct td_switch *s)
 	return 0;
 }
 
+static int sources_make(struct td_switch *s)
+{
+	const struct td_alloc alloc = { td_engine_memory_alloc, td_engine_memory_free,
+		&s->engine_memory };
+
+	s->dp->source_rate = td_source_rate_new(&alloc, SOURCES, s->dp->keys.hash);
+	return s->dp->source_rate ? 0 : -ENOMEM;
+}
+
+static void sources_unmake(struct td_switch *s)
+{
+	const struct td_alloc alloc = { td_engine_memory_alloc, td_engine_memory_free,
+		&s->engine_memory };
+
+	td_source_rate_free(s->dp->source_rate, &alloc);
+}
+
 static int engine_make(struct td_switch *s, struct td_worker *w)
 {
 	const struct td_config *conf = &s->dp->conf;
@@ -125,6 +145,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.wall_offset_ns = s->dp->wall_offset_ns,
 		.n_realms = conf->n_realms,
 		.realms = s->realms,
+		.source_rate = s->dp->source_rate,
 	};
 
 	memcpy(e.token_key, s->token_key, sizeof(e.token_key));
@@ -179,6 +200,9 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 	rc = keys_make(s);
 	if (rc < 0)
 		return fault_set(fault, rc, "random bytes");
+	rc = sources_make(s);
+	if (rc < 0)
+		return fault_set(fault, rc, "tables");
 	dp->wall_offset_ns = td_clock_wall_offset(td_clock_now(&dp->clock));
 	for (uint16_t i = 0; i < dp->n_workers && rc == 0; i++)
 		rc = worker_furnish(s, dp->workers[i], fault);
@@ -250,6 +274,7 @@ void td_switch_destroy(struct td_switch *s)
 	rte_free(dp->main);
 	rte_free(dp->qsbr);
 	td_trunk_state_free(dp->trunks);
+	sources_unmake(s);
 	free(s->realms);
 	rte_free(dp);
 	s->dp = NULL;

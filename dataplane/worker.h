@@ -30,6 +30,7 @@ struct td_neigh;         // dataplane/neigh.h
 struct td_sip_host;      // dataplane/sip_host.h
 struct td_log_ring;      // dataplane/log_ring.h
 struct td_trunk_state;   // dataplane/trunk_state.h
+struct td_source_rate;   // sip/source_rate.h
 
 // A burst on its way out of one port, or to another worker: flushed at the end of each loop turn or
 // when full.
@@ -134,6 +135,7 @@ struct td_dataplane {
 	struct td_clock clock;            // ro after start-up
 	uint64_t tsc_hz;
 	struct td_trunk_state *trunks;    // shared limits of trunks
+	struct td_source_rate *source_rate; // the limit of each source, shared
 	uint32_t epoch;                   // boot epoch of this data plane
 	// IDs of packets that we or a router may send in pieces; any. The line is its own: all
 	// workers read the others with every packet.

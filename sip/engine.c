@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 enum {
-	SOURCES = 16384,         // addresses told apart by the rate limit
 	CALL_TEXT_BYTES = 1152,  // of an established call: dialogs, attempt, media
 	SETUP_TEXT_BYTES = 2048, // beside them while it is set up: what may have to be repeated, or
 				 // said to another target
@@ -47,10 +46,9 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 	td_token_keys_init(&e->keys, conf->token_key, conf->node, conf->epoch);
 	td_wheel_init(&e->wheel, 0, e);
 	e->slab = td_slab_new(&e->alloc, text_bytes, expected);
-	e->source_rate = td_source_rate_new(&e->alloc, SOURCES, e->keys.hash);
 	e->challenges = td_challenges_new(&e->alloc);
 	e->registrations = td_registrations_new(e, &e->alloc);
-	if (!e->slab || !e->source_rate || !e->challenges || !e->registrations)
+	if (!e->slab || !e->challenges || !e->registrations)
 		return -ENOMEM;
 	if (conf->max_registrations > 0 && conf->subscribers) {
 		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
@@ -102,7 +100,6 @@ void td_engine_free(struct td_engine *e)
 	td_auth_destroy(e->auth, &alloc);
 	td_registrations_free(e->registrations, &alloc);
 	td_challenges_free(&alloc, e->challenges);
-	td_source_rate_free(e->source_rate, &alloc);
 	td_slab_free_all(e->slab, &alloc);
 	alloc.free(alloc.ctx, e);
 }

@@ -14,6 +14,7 @@
 
 struct td_engine;
 struct td_policy;      // sip/policy.h
+struct td_source_rate; // sip/source_rate.h
 struct td_subscribers; // sip/subscribers.h
 struct td_location;    // sip/location.h
 
@@ -55,6 +56,9 @@ struct td_engine_conf {
 
 	uint16_t n_realms;
 	const struct td_engine_realm *realms; // borrowed, outlives the engine
+
+	// One for all workers, borrowed, outlives the engine. NULL: limits.source_cps is none.
+	struct td_source_rate *source_rate;
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
 	bool location_sync;         // a 200 to REGISTER waits for bindings_write()

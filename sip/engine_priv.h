@@ -34,7 +34,6 @@ struct td_engine {
 	struct td_token_keys keys;
 	struct td_wheel wheel; // arg: the engine
 	struct td_slab *slab;  // text of calls and transactions
-	struct td_source_rate *source_rate;
 	struct td_txn *txn;
 	struct td_calls *calls;
 	struct td_auth *auth; // NULL, both: nobody registers here

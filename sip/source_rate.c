@@ -3,22 +3,22 @@
 
 #include "sip/token.h"
 
-#define SECOND_NS 1000000000ull
+#include <stdatomic.h>
 
-// The bucket as the time at which it will be full again (GCRA): one number instead of two.
-struct bucket {
-	uint64_t full_at_ns;
-	uint8_t ip[16];
-	uint16_t realm;
-	uint8_t family; // 0: free
-};
+// A bucket is one word, so that it changes hands and fills up in one step: a mark of the source
+// above the time at which it will be full again (GCRA), in ticks and modulo 2^44, twelve days.
+#define TIME_BITS 44
+#define TIME_MASK ((1ull << TIME_BITS) - 1)
+#define TICKS 16000000ull // a second's
+#define TICK_OF_NS(ns) ((ns) / 125 * 2)
 
 struct td_source_rate {
 	uint64_t key[2];
-	uint64_t interval_ns; // of one request at the rate asked for last
-	uint32_t per_second;  // that rate, so that a division is done only when it changes
+	// Per second << 32 | ticks between two, at the rate asked for last: a division is done only
+	// when it changes.
+	_Atomic uint64_t rate;
 	uint32_t mask;
-	struct bucket buckets[];
+	_Atomic uint64_t buckets[];
 };
 
 struct td_source_rate *td_source_rate_new(
@@ -26,9 +26,9 @@ struct td_source_rate *td_source_rate_new(
 {
 	uint32_t n = 16;
 
-	while (n < entries && n < 1u << 24)
+	while (n < entries && n < 1u << 20)
 		n *= 2;
-	size_t bytes = sizeof(struct td_source_rate) + n * sizeof(struct bucket);
+	size_t bytes = sizeof(struct td_source_rate) + n * sizeof(_Atomic uint64_t);
 	struct td_source_rate *rate = alloc->alloc(alloc->ctx, bytes);
 	if (!rate)
 		return NULL;
@@ -44,45 +44,67 @@ void td_source_rate_free(struct td_source_rate *rate, const struct td_alloc *all
 		alloc->free(alloc->ctx, rate);
 }
 
-static bool bucket_is(const struct bucket *b, uint16_t realm, const struct td_sockaddr *source)
-{
-	return b->family == source->family && b->realm == realm &&
-	       memcmp(b->ip, source->ip, sizeof(b->ip)) == 0;
-}
-
-// The source's own bucket, or the older of its two places, taken over.
-static struct bucket *bucket_of(
-	struct td_source_rate *rate, uint16_t realm, const struct td_sockaddr *source)
+static uint64_t source_hash(
+	const struct td_source_rate *rate, uint16_t realm, const struct td_sockaddr *source)
 {
 	uint8_t text[20] = { (uint8_t)realm, (uint8_t)(realm >> 8), source->family };
 
 	memcpy(text + 4, source->ip, sizeof(source->ip));
-	uint64_t hash = td_siphash(rate->key, text, sizeof(text));
-	struct bucket *first = &rate->buckets[hash & rate->mask];
-	struct bucket *second = &rate->buckets[hash >> 32 & rate->mask];
-	if (bucket_is(first, realm, source))
+	return td_siphash(rate->key, text, sizeof(text));
+}
+
+// Ticks until the bucket is full. None where it is full, or has not been touched for so long that
+// its time says nothing.
+static uint64_t fill_left(uint64_t bucket, uint64_t now)
+{
+	uint64_t left = (bucket - now) & TIME_MASK;
+
+	return left <= TICKS ? left : 0;
+}
+
+// The source's own bucket, or the older of its two places.
+static _Atomic uint64_t *bucket_of(struct td_source_rate *rate, uint64_t hash, uint64_t now)
+{
+	_Atomic uint64_t *first = &rate->buckets[hash & rate->mask];
+	_Atomic uint64_t *second = &rate->buckets[hash >> 20 & rate->mask];
+	uint64_t a = atomic_load_explicit(first, memory_order_relaxed);
+	uint64_t b = atomic_load_explicit(second, memory_order_relaxed);
+
+	if (((a ^ hash) & ~TIME_MASK) == 0)
 		return first;
-	if (bucket_is(second, realm, source))
+	if (((b ^ hash) & ~TIME_MASK) == 0)
 		return second;
-	struct bucket *b = first->full_at_ns <= second->full_at_ns ? first : second;
-	*b = (struct bucket){ .realm = realm, .family = source->family };
-	memcpy(b->ip, source->ip, sizeof(b->ip));
-	return b;
+	return fill_left(a, now) <= fill_left(b, now) ? first : second;
+}
+
+static uint64_t interval_of(struct td_source_rate *rate, uint32_t per_second)
+{
+	uint64_t both = atomic_load_explicit(&rate->rate, memory_order_relaxed);
+
+	if (both >> 32 != per_second) {
+		both = (uint64_t)per_second << 32 | TICKS / per_second;
+		atomic_store_explicit(&rate->rate, both, memory_order_relaxed);
+	}
+	return (uint32_t)both;
 }
 
 bool td_source_rate_pass(struct td_source_rate *rate, uint64_t now_ns, uint16_t realm,
 	const struct td_sockaddr *source, uint32_t per_second)
 {
-	if (per_second == 0)
+	if (!rate || per_second == 0)
 		return true;
-	if (per_second != rate->per_second) {
-		rate->per_second = per_second;
-		rate->interval_ns = SECOND_NS / per_second;
-	}
-	struct bucket *b = bucket_of(rate, realm, source);
-	uint64_t full_at = (b->full_at_ns > now_ns ? b->full_at_ns : now_ns) + rate->interval_ns;
-	if (full_at > now_ns + SECOND_NS)
-		return false;
-	b->full_at_ns = full_at;
+	uint64_t hash = source_hash(rate, realm, source), now = TICK_OF_NS(now_ns);
+	uint64_t interval = interval_of(rate, per_second);
+	_Atomic uint64_t *bucket = bucket_of(rate, hash, now);
+	uint64_t old = atomic_load_explicit(bucket, memory_order_relaxed), new;
+
+	do {
+		bool own = ((old ^ hash) & ~TIME_MASK) == 0;
+		uint64_t left = (own ? fill_left(old, now) : 0) + interval;
+		if (left > TICKS)
+			return false;
+		new = (hash & ~TIME_MASK) | ((now + left) & TIME_MASK);
+	} while (!atomic_compare_exchange_weak_explicit(
+		bucket, &old, new, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an engine answers to messages that belong to nobody yet, and its life.
+#include "sip/source_rate.h"
 #include "tests/unit/fake_host.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@ struct env {
 	struct fake_host host;
 	struct td_engine *engine;
 	struct td_policy *policy;
+	struct td_source_rate *rate;
 	struct td_flow west, stranger;
 };
 
@@ -27,6 +29,10 @@ static int set_up(void **state)
 
 	fake_host_init(&env->host, 1);
 	fake_host_conf(&env->host, &conf);
+	struct td_alloc alloc = { conf.alloc, conf.free, conf.alloc_ctx };
+	env->rate = td_source_rate_new(&alloc, 64, (uint64_t[2]){ 1, 2 });
+	assert_non_null(env->rate);
+	conf.source_rate = env->rate;
 	env->engine = td_engine_new(&conf);
 	assert_non_null(env->engine);
 	env->policy = fake_policy(NULL);
@@ -45,6 +51,10 @@ static int tear_down(void **state)
 	assert_int_equal(td_engine_busy(env->engine), 0);
 	td_engine_free(env->engine);
 	td_policy_free(env->policy);
+	struct td_engine_conf conf;
+	fake_host_conf(&env->host, &conf);
+	struct td_alloc alloc = { conf.alloc, conf.free, conf.alloc_ctx };
+	td_source_rate_free(env->rate, &alloc);
 	assert_int_equal(fake_host_fini(&env->host), 0);
 	test_free(env);
 	return 0;
@@ -346,6 +356,30 @@ static void without_policy_503(void **state)
 	assert_int_equal(count(env, TD_C_SIP_NO_POLICY), 2);
 }
 
+// A source that is spread over workers has one limit with all of them.
+static void one_limit_for_all_engines(void **state)
+{
+	struct env *env = *state;
+	struct td_policy *policy = fake_policy(slow_sources);
+	struct td_engine_conf conf;
+
+	fake_host_conf(&env->host, &conf);
+	conf.worker = 1;
+	conf.source_rate = env->rate;
+	struct td_engine *other = td_engine_new(&conf);
+	assert_non_null(other);
+	td_engine_set_policy(env->engine, policy);
+	td_engine_set_policy(other, policy);
+	for (int i = 0; i < 50; i++)
+		fake_rx(&env->host, i % 2 ? other : env->engine, &env->west, request("OPTIONS", TO_US, "", ""));
+	assert_int_equal(fake_pending(&env->host), 5);
+	assert_int_equal(count(env, TD_C_SIP_SOURCE_RATE), 45);
+	td_engine_set_policy(env->engine, env->policy);
+	fake_advance(&env->host, other, 40000);
+	td_engine_free(other);
+	td_policy_free(policy);
+}
+
 static void a_flood_touches_nobody_else(void **state)
 {
 	struct env *env = *state;
@@ -443,6 +477,7 @@ int main(void)
 		WITH_ENGINE(too_big_is_513),
 		WITH_ENGINE(without_policy_503),
 		WITH_ENGINE(a_flood_touches_nobody_else),
+		WITH_ENGINE(one_limit_for_all_engines),
 		WITH_ENGINE(no_buffer_is_counted),
 		cmocka_unit_test(start_without_memory),
 		cmocka_unit_test(senseless_limits_are_refused),

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #define SECOND 1000000000ull
 
@@ -90,6 +92,44 @@ static void the_older_bucket_gives_way(void **state)
 	td_source_rate_free(NULL, &alloc);
 }
 
+struct crowd {
+	struct td_source_rate *rate;
+	_Atomic unsigned passed;
+};
+
+static void *crowd_member(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	for (unsigned i = 0; i < 100; i++)
+		atomic_fetch_add(&crowd->passed, burst(crowd->rate, 5 * SECOND, 0, 1, 500));
+	return NULL;
+}
+
+// However many threads ask at once, one second's worth passes.
+static void threads_share_one_limit(void **state)
+{
+	struct crowd crowd = { td_source_rate_new(&alloc, 64, key), 0 };
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, crowd_member, &crowd), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(crowd.passed, 500);
+	td_source_rate_free(crowd.rate, &alloc);
+}
+
+// A bucket's time is modulo twelve days: one that nobody touched for longer is full.
+static void a_month_later(void **state)
+{
+	struct td_source_rate *rate = td_source_rate_new(&alloc, 16, key);
+
+	for (unsigned day = 1; day < 60; day++)
+		assert_int_equal(burst(rate, day * 86400 * SECOND, 0, 1, 100), 100);
+	td_source_rate_free(rate, &alloc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +137,8 @@ int main(void)
 		cmocka_unit_test(the_long_run_keeps_the_rate),
 		cmocka_unit_test(no_rate_passes_all),
 		cmocka_unit_test(the_older_bucket_gives_way),
+		cmocka_unit_test(threads_share_one_limit),
+		cmocka_unit_test(a_month_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
