@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/conn.h"
 
-#include "include/frame.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
-#define FIRST_BUFFER 4096
+#define READ_BYTES 4096
 
 struct td_conn *td_conn_new(
 	uv_loop_t *loop, const struct td_conn_user *user, void *data, size_t in_max, size_t out_max)
@@ -17,12 +15,10 @@ struct td_conn *td_conn_new(
 		return NULL;
 	conn->user = user;
 	conn->data = data;
-	conn->in_max = in_max < TD_FRAME_MAX ? in_max : TD_FRAME_MAX;
+	conn->in.max = in_max;
 	conn->out_max = out_max;
-	conn->in_cap = FIRST_BUFFER;
-	conn->in = malloc(conn->in_cap);
-	if (!conn->in || uv_pipe_init(loop, &conn->pipe, 0) != 0) {
-		free(conn->in);
+	if (!td_frames_room(&conn->in, READ_BYTES) || uv_pipe_init(loop, &conn->pipe, 0) != 0) {
+		td_frames_free(&conn->in);
 		free(conn);
 		return NULL;
 	}
@@ -35,7 +31,7 @@ static void on_closed(uv_handle_t *handle)
 	struct td_conn *conn = handle->data;
 
 	conn->user->closed(conn);
-	free(conn->in);
+	td_frames_free(&conn->in);
 	free(conn);
 }
 
@@ -142,61 +138,40 @@ static void frame_take(struct td_conn *conn, const uint8_t *bytes, size_t len)
 		tandem__frame__free_unpacked(frame, NULL);
 }
 
-// Takes every whole frame of the buffer and moves the rest to its front. Returns bytes the next
-// frame needs in all.
-static size_t frames_take(struct td_conn *conn)
+static void frames_take(struct td_conn *conn)
 {
-	size_t at = 0, need = FIRST_BUFFER;
+	const uint8_t *payload;
+	size_t len;
+	int got = 0;
 
-	while (!conn->closing) {
-		const uint8_t *bytes = conn->in + at;
-		size_t have = conn->in_len - at;
-		int64_t len = td_frame_length(bytes, have);
-		if (have >= TD_FRAME_HEADER)
-			need = TD_FRAME_HEADER +
-			       ((size_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
-		if (len == -2 || need > TD_FRAME_HEADER + conn->in_max) {
-			refuse(conn, 0, EMSGSIZE, "the frame is too long");
-			break;
-		}
-		if (len < 0)
-			break;
-		frame_take(conn, bytes + TD_FRAME_HEADER, (size_t)len);
-		at += TD_FRAME_HEADER + (size_t)len;
-		need = FIRST_BUFFER;
-	}
-	memmove(conn->in, conn->in + at, conn->in_len - at);
-	conn->in_len -= at;
-	return need;
+	while (!conn->closing && (got = td_frames_next(&conn->in, &payload, &len)) > 0)
+		frame_take(conn, payload, len);
+	if (got < 0)
+		refuse(conn, 0, EMSGSIZE, "the frame is too long");
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct td_conn *conn = handle->data;
 
-	*buf = uv_buf_init(
-		(char *)conn->in + conn->in_len, (unsigned int)(conn->in_cap - conn->in_len));
+	// Without room libuv reads nothing and says ENOBUFS.
+	bool room = td_frames_room(&conn->in, READ_BYTES);
+	*buf = uv_buf_init((char *)conn->in.bytes + conn->in.end,
+		room ? (unsigned int)(conn->in.cap - conn->in.end) : 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct td_conn *conn = stream->data;
 
+	if (n == UV_ENOBUFS)
+		refuse(conn, 0, ENOMEM, "no memory for the frame");
 	if (n < 0) {
 		td_conn_close(conn);
 		return;
 	}
-	conn->in_len += (size_t)n;
-	size_t need = frames_take(conn);
-	if (conn->closing || need <= conn->in_cap)
-		return;
-	uint8_t *larger = realloc(conn->in, need);
-	if (!larger) {
-		refuse(conn, 0, ENOMEM, "no memory for the frame");
-		return;
-	}
-	conn->in = larger;
-	conn->in_cap = need;
+	conn->in.end += (size_t)n;
+	frames_take(conn);
 }
 
 int td_conn_start(struct td_conn *conn)

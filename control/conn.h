@@ -5,6 +5,8 @@
 // Owner: tandem-control's loop. A connection is freed by itself after closed() was called.
 #pragma once
 
+#include "include/frame.h"
+
 #include <tandem.pb-c.h>
 #include <uv.h>
 
@@ -27,9 +29,8 @@ struct td_conn {
 	uv_pipe_t pipe;
 	const struct td_conn_user *user;
 	void *data; // the user's
-	uint8_t *in;
-	size_t in_len, in_cap, in_max; // in_max: longest frame that is taken
-	size_t out_max;                // bytes that may wait for the far end to read
+	struct td_frames in;
+	size_t out_max; // bytes that may wait for the far end to read
 	bool closing;
 };
 

@@ -6,6 +6,8 @@
 // options come from there, and a test holds tandemctl(1) against it.
 #pragma once
 
+#include "include/frame.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,8 +55,7 @@ struct ctl {
 	} options[CTL_OPTIONS_MAX];
 	int fd; // -1: not connected
 	uint64_t deadline_ms;
-	uint8_t *in; // received and not taken
-	size_t in_len, in_cap;
+	struct td_frames in;
 };
 
 // --- ctl_commands.c: the table, and what is made from it ---

@@ -2,8 +2,6 @@
 // One request to control and its answer, with a deadline over all.
 #include "control/ctl.h"
 
-#include "include/frame.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,6 +9,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#define READ_BYTES (64u << 10)
 
 uint64_t ctl_now_ms(void)
 {
@@ -40,7 +40,8 @@ static bool connect_to(struct ctl *ctl)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	memcpy(address.sun_path, ctl->socket, sizeof(address.sun_path));
-	ctl->in_len = 0;
+	td_frames_free(&ctl->in);
+	ctl->in.max = TD_FRAME_MAX;
 	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return ctl->fd >= 0 && connect(ctl->fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
@@ -86,20 +87,19 @@ enum ctl_status ctl_ask(struct ctl *ctl, Tandem__Frame *frame, bool quiet)
 	return CTL_UNREACHABLE;
 }
 
-// Makes room for a frame of need bytes and receives once. false: end, error or time-out.
-static bool receive(struct ctl *ctl, size_t need)
+// Receives once. false: end, error or time-out.
+static bool receive(struct ctl *ctl)
 {
-	if (ctl->in_cap < need) {
-		uint8_t *larger = realloc(ctl->in, need);
-		if (!larger)
-			return false;
-		ctl->in = larger;
-		ctl->in_cap = need;
+	struct td_frames *in = &ctl->in;
+
+	if (!td_frames_room(in, READ_BYTES)) {
+		errno = ENOMEM;
+		return false;
 	}
 	for (;;) {
-		ssize_t n = recv(ctl->fd, ctl->in + ctl->in_len, ctl->in_cap - ctl->in_len, 0);
+		ssize_t n = recv(ctl->fd, in->bytes + in->end, in->cap - in->end, 0);
 		if (n > 0) {
-			ctl->in_len += (size_t)n;
+			in->end += (size_t)n;
 			return true;
 		}
 		if (n == 0)
@@ -111,22 +111,17 @@ static bool receive(struct ctl *ctl, size_t need)
 
 Tandem__Frame *ctl_next(struct ctl *ctl, bool quiet)
 {
-	int64_t len;
+	const uint8_t *payload;
+	size_t len;
+	int got;
 
-	while ((len = td_frame_length(ctl->in, ctl->in_len)) < 0) {
-		size_t need = 1 << 16;
-		if (ctl->in_len >= TD_FRAME_HEADER)
-			need += (size_t)ctl->in[0] << 24 | ctl->in[1] << 16 | ctl->in[2] << 8 |
-				ctl->in[3];
-		errno = EBADMSG;
-		if (len == -2 || !receive(ctl, need)) {
+	while ((got = td_frames_next(&ctl->in, &payload, &len)) == 0) {
+		if (!receive(ctl)) {
 			unreachable(ctl, quiet);
 			return NULL;
 		}
 	}
-	Tandem__Frame *frame = tandem__frame__unpack(NULL, (size_t)len, ctl->in + TD_FRAME_HEADER);
-	ctl->in_len -= TD_FRAME_HEADER + (size_t)len;
-	memmove(ctl->in, ctl->in + TD_FRAME_HEADER + len, ctl->in_len);
+	Tandem__Frame *frame = got > 0 ? tandem__frame__unpack(NULL, len, payload) : NULL;
 	errno = EBADMSG;
 	if (!frame)
 		unreachable(ctl, quiet);

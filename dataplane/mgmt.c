@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/mgmt.h"
 
-#include "include/frame.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +26,7 @@ static uint64_t now_ns(void)
 static void conn_free(struct td_mgmt_conn *conn)
 {
 	close(conn->fd); // leaves epoll by itself
-	free(conn->in);
+	td_frames_free(&conn->in);
 	free(conn->out);
 	*conn = (struct td_mgmt_conn){
 		.fd = -1, .index = conn->index, .generation = conn->generation + 1
@@ -45,6 +43,7 @@ static struct td_mgmt_conn *conn_new(struct td_mgmt *mgmt, int fd)
 		if (epoll_ctl(mgmt->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 			return NULL;
 		conn->fd = fd;
+		conn->in.max = TD_FRAME_MAX;
 		return conn;
 	}
 	return NULL;
@@ -195,51 +194,37 @@ static void frame_take(
 
 uint32_t td_mgmt_input(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, uint32_t max)
 {
-	size_t at = 0;
+	const uint8_t *payload;
+	size_t len;
 	uint32_t n = 0;
+	int got = 1;
 
 	// A job in progress, or an output that nobody reads, holds the connection's further
 	// requests.
-	while (n < max && !conn->closing && conn->job.kind == 0 &&
+	while (got > 0 && n < max && !conn->closing && conn->job.kind == 0 &&
 		conn->out_len - conn->out_sent < TD_MGMT_OUT_EASY) {
-		int64_t len = td_frame_length(conn->in + at, conn->in_len - at);
-		if (len == -2) {
-			td_mgmt_send_error(conn, 0, EMSGSIZE, "the frame is longer than 16 MiB");
-			conn->closing = true;
+		got = td_frames_next(&conn->in, &payload, &len);
+		if (got > 0) {
+			frame_take(mgmt, conn, payload, len);
+			n++;
 		}
-		if (len < 0)
-			break;
-		frame_take(mgmt, conn, conn->in + at + TD_FRAME_HEADER, (size_t)len);
-		at += TD_FRAME_HEADER + (size_t)len;
-		n++;
 	}
-	if (at > 0)
-		memmove(conn->in, conn->in + at, conn->in_len - at);
-	conn->in_len -= at;
+	if (got < 0) {
+		td_mgmt_send_error(conn, 0, EMSGSIZE, "the frame is longer than 16 MiB");
+		conn->closing = true;
+	}
 	return n;
-}
-
-// Grows with what really came, not with what a length field promises.
-static bool in_room(struct td_mgmt_conn *conn)
-{
-	if (conn->in_cap - conn->in_len >= READ_BYTES)
-		return true;
-	size_t cap = conn->in_cap ? conn->in_cap * 2 : 2 * READ_BYTES;
-	uint8_t *bigger = cap <= 4ull * TD_FRAME_MAX ? realloc(conn->in, cap) : NULL;
-	if (!bigger)
-		return false;
-	conn->in = bigger;
-	conn->in_cap = cap;
-	return true;
 }
 
 static void conn_read(struct td_mgmt_conn *conn)
 {
-	if (conn->in_len > TD_FRAME_MAX + TD_FRAME_HEADER || !in_room(conn))
+	struct td_frames *in = &conn->in;
+
+	if (td_frames_full(in) || !td_frames_room(in, READ_BYTES))
 		return; // whole frames wait; they go first
-	ssize_t n = recv(conn->fd, conn->in + conn->in_len, conn->in_cap - conn->in_len, 0);
+	ssize_t n = recv(conn->fd, in->bytes + in->end, in->cap - in->end, 0);
 	if (n > 0)
-		conn->in_len += (size_t)n;
+		in->end += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		conn->closing = true;
 }

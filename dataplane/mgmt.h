@@ -9,6 +9,7 @@
 
 #include "dataplane/mgmt_arena.h"
 #include "include/cdr.h"
+#include "include/frame.h"
 
 #include <tandem.pb-c.h>
 
@@ -38,8 +39,9 @@ struct td_mgmt_conn {
 	uint32_t generation; // of the slot
 	bool closing;        // after what is owed was sent
 	bool writable_wanted;
-	uint8_t *in, *out;
-	size_t in_len, in_cap, out_len, out_sent, out_cap;
+	struct td_frames in;
+	uint8_t *out;
+	size_t out_len, out_sent, out_cap;
 	struct td_mgmt_job job;
 };
 
@@ -81,6 +83,6 @@ void td_mgmt_send_done(struct td_mgmt_conn *conn, uint64_t id, uint64_t count);
 uint64_t td_mgmt_tag(const struct td_mgmt_conn *conn);
 struct td_mgmt_conn *td_mgmt_tagged(struct td_mgmt *mgmt, uint64_t tag);
 
-// The bytes of a connection, for fuzzing and tests: consumes whole frames of conn->in. Returns the
+// The bytes of a connection, for fuzzing and tests: takes whole frames of conn->in. Returns the
 // frames handled.
 uint32_t td_mgmt_input(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, uint32_t max);

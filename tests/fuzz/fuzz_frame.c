@@ -28,12 +28,16 @@ static void policy_take(const Tandem__Policy *policy)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int64_t len = td_frame_length(data, size);
+	struct td_frames in = {
+		.bytes = (uint8_t *)(uintptr_t)data, .end = size, .cap = size, .max = TD_FRAME_MAX
+	};
+	const uint8_t *payload;
+	size_t len;
 
-	if (len < 0)
+	if (td_frames_next(&in, &payload, &len) <= 0)
 		return 0;
-	assert((size_t)len + TD_FRAME_HEADER <= size);
-	Tandem__Frame *frame = tandem__frame__unpack(NULL, (size_t)len, data + TD_FRAME_HEADER);
+	assert(payload == data + TD_FRAME_HEADER && len + TD_FRAME_HEADER == in.begin && in.begin <= size);
+	Tandem__Frame *frame = tandem__frame__unpack(NULL, len, payload);
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_POLICY)
 		policy_take(frame->policy);
 	if (frame)

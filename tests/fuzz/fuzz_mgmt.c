@@ -30,15 +30,16 @@ static void on_resume(void *ctx, struct td_mgmt_conn *conn)
 static void piece_take(
 	struct td_mgmt *mgmt, struct td_mgmt_conn *conn, const uint8_t *data, size_t size)
 {
-	uint8_t *in =
-		malloc(conn->in_len + size + 1); // exact, so that the sanitizer sees a byte too far
+	size_t have = conn->in.end - conn->in.begin;
+	uint8_t *in = malloc(have + size + 1); // exact, so that the sanitizer sees a byte too far
 
-	if (conn->in_len > 0)
-		memcpy(in, conn->in, conn->in_len);
-	memcpy(in + conn->in_len, data, size);
-	free(conn->in);
-	conn->in = in;
-	conn->in_len += size;
+	if (have > 0)
+		memcpy(in, conn->in.bytes + conn->in.begin, have);
+	memcpy(in + have, data, size);
+	free(conn->in.bytes);
+	conn->in = (struct td_frames){
+		.bytes = in, .end = have + size, .cap = have + size, .max = TD_FRAME_MAX
+	};
 	while (td_mgmt_input(mgmt, conn, TD_MGMT_FRAMES_PER_TURN) > 0 && conn->job.kind == 0)
 		;
 	if (conn->job.kind != 0)
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (conn.out_len > TD_MGMT_OUT_MAX || mgmt.arena.bytes > TD_ARENA_MAX)
 		abort();
 	td_arena_fini(&mgmt.arena);
-	free(conn.in);
+	td_frames_free(&conn.in);
 	free(conn.out);
 	return 0;
 }

@@ -9,20 +9,90 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static void a_header_says_its_length(void **state)
+static void arrive(struct td_frames *in, const uint8_t *bytes, size_t n)
 {
-	uint8_t frame[TD_FRAME_HEADER + 300] = { 0 };
+	assert_true(td_frames_room(in, n));
+	memcpy(in->bytes + in->end, bytes, n);
+	in->end += n;
+}
 
-	td_frame_header(frame, 300);
-	for (size_t have = 0; have < sizeof(frame); have++)
-		assert_int_equal(td_frame_length(frame, have), -1);
-	assert_int_equal(td_frame_length(frame, sizeof(frame)), 300);
-	td_frame_header(frame, 0);
-	assert_int_equal(td_frame_length(frame, TD_FRAME_HEADER), 0);
-	td_frame_header(frame, TD_FRAME_MAX + 1);
-	assert_int_equal(td_frame_length(frame, TD_FRAME_HEADER), -2);
-	td_frame_header(frame, TD_FRAME_MAX);
-	assert_int_equal(td_frame_length(frame, TD_FRAME_HEADER), -1);
+// Three frames, one of them empty, in pieces of every size.
+static void frames_come_in_pieces(void **state)
+{
+	uint8_t stream[3 * TD_FRAME_HEADER + 300 + 5];
+	static const size_t lengths[] = { 300, 0, 5 };
+	size_t at = 0;
+
+	for (int i = 0; i < 3; i++) {
+		td_frame_header(stream + at, (uint32_t)lengths[i]);
+		memset(stream + at + TD_FRAME_HEADER, 'a' + i, lengths[i]);
+		at += TD_FRAME_HEADER + lengths[i];
+	}
+	for (size_t piece = 1; piece <= sizeof(stream); piece++) {
+		struct td_frames in = { .max = 300 };
+		const uint8_t *payload;
+		size_t len, n = 0;
+		for (size_t sent = 0; sent < sizeof(stream); sent += piece) {
+			size_t left = sizeof(stream) - sent;
+			arrive(&in, stream + sent, piece < left ? piece : left);
+			int got;
+			while ((got = td_frames_next(&in, &payload, &len)) > 0) {
+				assert_int_equal(len, lengths[n]);
+				for (size_t i = 0; i < len; i++)
+					assert_int_equal(payload[i], 'a' + n);
+				n++;
+			}
+			assert_int_equal(got, 0);
+		}
+		assert_int_equal(n, 3);
+		assert_int_equal(in.begin, in.end);
+		td_frames_free(&in);
+		assert_null(in.bytes);
+	}
+}
+
+static void a_frame_too_long(void **state)
+{
+	static const struct {
+		uint32_t len;
+		size_t max;
+		int got;
+	} cases[] = { { 100, 100, 0 }, { 101, 100, -EMSGSIZE }, { TD_FRAME_MAX, TD_FRAME_MAX, 0 },
+		{ TD_FRAME_MAX + 1, TD_FRAME_MAX, -EMSGSIZE }, { TD_FRAME_MAX + 1, SIZE_MAX, -EMSGSIZE },
+		{ UINT32_MAX, SIZE_MAX, -EMSGSIZE } };
+	const uint8_t *payload;
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct td_frames in = { .max = cases[i].max };
+		uint8_t header[TD_FRAME_HEADER];
+		td_frame_header(header, cases[i].len);
+		arrive(&in, header, TD_FRAME_HEADER);
+		assert_int_equal(td_frames_next(&in, &payload, &len), cases[i].got);
+		assert_true(in.cap < 100); // nothing was believed
+		td_frames_free(&in);
+	}
+}
+
+// A stream of frames takes no more room than one of them and what is read at once.
+static void room_is_used_again(void **state)
+{
+	struct td_frames in = { .max = 100 };
+	uint8_t frame[TD_FRAME_HEADER + 60] = { 0 };
+	const uint8_t *payload;
+	size_t len;
+
+	td_frame_header(frame, 60);
+	for (int i = 0; i < 1000; i++) {
+		arrive(&in, frame, sizeof(frame));
+		assert_false(td_frames_full(&in));
+		assert_int_equal(td_frames_next(&in, &payload, &len), 1);
+	}
+	assert_true(in.cap <= 2 * sizeof(frame));
+	arrive(&in, frame, sizeof(frame));
+	arrive(&in, frame, sizeof(frame));
+	assert_true(td_frames_full(&in));
+	td_frames_free(&in);
 }
 
 static void the_crc_is_castagnolis(void **state)
@@ -75,7 +145,9 @@ static void text_is_cut_between_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_header_says_its_length),
+		cmocka_unit_test(frames_come_in_pieces),
+		cmocka_unit_test(a_frame_too_long),
+		cmocka_unit_test(room_is_used_again),
 		cmocka_unit_test(the_crc_is_castagnolis),
 		cmocka_unit_test(text_becomes_utf8),
 		cmocka_unit_test(text_is_cut_between_characters),
