@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define SETS_MAX 256
+#define HUGEPAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 #define DEFAULT_CONFIG "/etc/tandem/tandem.conf"
 
 enum { EXIT_ENDED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -147,8 +148,9 @@ static int eal_begin(const struct td_config *conf)
 	bool huge = conf->huge_mb > 0 && huge_mb >= conf->huge_mb;
 	if (conf->huge_mb > 0 && !huge)
 		td_log(TD_LOG_WARNING, "memory.no_hugepages",
-			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\"",
-			conf->huge_mb, huge_mb);
+			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\" "
+			"do=\"write %u to " HUGEPAGES " before the start, or set memory.huge_mb = 0\"",
+			conf->huge_mb, huge_mb, (conf->huge_mb + 1) / 2);
 	int rc = td_eal_args(
 		conf, huge ? conf->huge_mb : td_pools_eal_mb(&plan, false), huge, &args);
 	return rc < 0 ? rc : td_eal_start(&args);
