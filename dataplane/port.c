@@ -3,6 +3,7 @@
 
 #include "dataplane/l2.h"
 #include "dataplane/port_steer.h"
+#include "dataplane/rx_wait.h"
 
 #include <rte_dev.h>
 #include <rte_malloc.h>
@@ -255,8 +256,17 @@ static void mtu_set(const struct td_dataplane *dp, struct td_port *p)
 
 static int port_start(struct td_dataplane *dp, struct td_port *p, struct plan *plan, char *fault)
 {
-	int err = rte_eth_dev_configure(p->ethdev, p->n_rxq, p->n_txq, &plan->conf);
+	int err = -ENOTSUP;
 
+	// A device may have no vector for each queue.
+	if (dp->conf.poll == TD_POLL_ADAPTIVE) {
+		plan->conf.intr_conf.rxq = 1;
+		err = rte_eth_dev_configure(p->ethdev, p->n_rxq, p->n_txq, &plan->conf);
+	}
+	if (err != 0) {
+		plan->conf.intr_conf.rxq = 0;
+		err = rte_eth_dev_configure(p->ethdev, p->n_rxq, p->n_txq, &plan->conf);
+	}
 	if (err != 0)
 		return fault_say(fault, p, "refuses its queues and offloads", err);
 	owners_set(dp, p, (uint16_t)(p - dp->ports));
@@ -267,6 +277,8 @@ static int port_start(struct td_dataplane *dp, struct td_port *p, struct plan *p
 	err = rte_eth_dev_start(p->ethdev);
 	if (err != 0)
 		return fault_say(fault, p, "does not start", err);
+	p->rx_interrupts =
+		plan->conf.intr_conf.rxq != 0 && td_rx_wait_possible(p->ethdev, p->n_rxq);
 	err = rte_eth_macaddr_get(p->ethdev, &p->mac);
 	if (err != 0)
 		return fault_say(fault, p, "has no MAC address", err);
@@ -369,12 +381,13 @@ size_t td_port_describe(const struct td_port *p, char *dst, size_t cap)
 {
 	int n = snprintf(dst, cap,
 		"port %s: %u rx, %u tx queues, steering %s, mtu %u, rx checksums %s, tx checksums "
-		"%s",
+		"%s, rx interrupts %s",
 		p->conf.name, p->n_rxq, p->n_txq, p->steering, p->mtu,
 		!p->verify_rx    ? "trusted"
 		: p->hw_rx_cksum ? "by the device"
 				 : "in software",
-		p->hw_tx_cksum ? "by the device" : "in software");
+		p->hw_tx_cksum ? "by the device" : "in software",
+		p->rx_interrupts ? "used" : "none");
 
 	return n < 0 ? 0 : RTE_MIN((size_t)n, cap - 1);
 }

@@ -4,6 +4,7 @@
 #include "dataplane/handoff.h"
 #include "dataplane/leg.h"
 #include "dataplane/reassembly.h"
+#include "dataplane/rx_wait.h"
 
 #include <errno.h>
 #include <time.h>
@@ -76,6 +77,30 @@ static void sleep_until(uint64_t ns)
 		;
 }
 
+static void worker_offline(struct td_worker *w)
+{
+	if (w->dp->qsbr)
+		rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->id);
+}
+
+static void worker_online(struct td_worker *w)
+{
+	if (w->dp->qsbr)
+		rte_rcu_qsbr_thread_online(w->dp->qsbr, w->id);
+}
+
+// What comes on a port ends it at once; what comes from other cores is seen within a millisecond.
+static void queues_wait(struct td_worker *w, uint64_t ns)
+{
+	td_rx_wait_arm(w);
+	if (td_worker_turn(w) == 0) { // nothing came before they were armed
+		worker_offline(w);
+		td_rx_wait((int)(ns / 1000000));
+		worker_online(w);
+	}
+	td_rx_wait_disarm(w);
+}
+
 // No longer than to the next timer. A sleeping worker holds up nobody's grace period.
 static void worker_sleep(struct td_worker *w, uint64_t sleep_ns)
 {
@@ -85,11 +110,13 @@ static void worker_sleep(struct td_worker *w, uint64_t sleep_ns)
 		return;
 	if (w->sip_due_ns - now_ns < sleep_ns)
 		sleep_ns = w->sip_due_ns - now_ns;
-	if (w->dp->qsbr)
-		rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->id);
+	if (w->rx_wait) {
+		queues_wait(w, sleep_ns);
+		return;
+	}
+	worker_offline(w);
 	sleep_until(sleep_ns);
-	if (w->dp->qsbr)
-		rte_rcu_qsbr_thread_online(w->dp->qsbr, w->id);
+	worker_online(w);
 }
 
 static uint64_t sleep_next(uint64_t sleep_ns, uint64_t slept_ns)
@@ -101,19 +128,20 @@ static uint64_t sleep_next(uint64_t sleep_ns, uint64_t slept_ns)
 
 static void loop_adaptive(struct td_worker *w)
 {
-	uint64_t sleep_ns = SLEEP_MIN_NS, slept_ns = 0;
+	const uint64_t least_ns = td_rx_wait_start(w) ? SLEEP_QUIET_NS : SLEEP_MIN_NS;
+	uint64_t sleep_ns = least_ns, slept_ns = 0;
 	uint32_t empty = 0;
 
 	while (!atomic_load_explicit(&w->dp->stop, memory_order_relaxed)) {
 		if (td_worker_turn(w) > 0) {
 			empty = 0;
-			sleep_ns = SLEEP_MIN_NS;
+			sleep_ns = least_ns;
 			slept_ns = 0;
 		} else if (++empty > EMPTY_ROUNDS) {
 			empty = EMPTY_ROUNDS;
 			worker_sleep(w, sleep_ns);
 			slept_ns += sleep_ns;
-			sleep_ns = sleep_next(sleep_ns, slept_ns);
+			sleep_ns = RTE_MAX(least_ns, sleep_next(sleep_ns, slept_ns));
 		}
 	}
 }

@@ -55,6 +55,7 @@ struct td_port {
 	uint16_t tx_owner;
 	bool verify_rx;                    // checksums verified in software
 	bool hw_rx_cksum, hw_tx_cksum;     // offload in use
+	bool rx_interrupts;                // its queues can wake who waits
 	const char *steering;              // "single", "rss", "flow", "software"
 	struct rte_ether_addr mac;
 	// The same as the low 48 bits of a word loaded from a frame.
@@ -103,6 +104,7 @@ struct td_worker {
 	uint16_t sip_in_next; // ring of sip_in that is served first
 	uint64_t turn_tsc;    // when the last turn began
 	bool idle; // the last turn found nothing
+	bool rx_wait; // its queues wake it (rx_wait.h)
 	uint64_t sip_due_ns; // worker: the engine's next deadline, UINT64_MAX when it has none
 
 	// What main last asked for, as this worker has seen it (control_input.c).
