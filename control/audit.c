@@ -39,6 +39,11 @@ static const char *drain_subject(const Tandem__Frame *frame)
 	return frame->drain->off ? "off" : "on";
 }
 
+static const char *trunk_subject(const Tandem__Frame *frame)
+{
+	return frame->trunk_set->name;
+}
+
 // A request is a change where subject gives a text: on what.
 static const struct {
 	Tandem__Frame__BodyCase body;
@@ -48,6 +53,7 @@ static const struct {
 	{ TANDEM__FRAME__BODY_RELOAD, "reload", reload_subject },
 	{ TANDEM__FRAME__BODY_HANGUP, "hangup", hangup_subject },
 	{ TANDEM__FRAME__BODY_DRAIN, "drain", drain_subject },
+	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk", trunk_subject },
 };
 
 // --- who ---

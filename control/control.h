@@ -8,6 +8,7 @@
 #include "control/destination.h"
 #include "control/events.h"
 #include "control/link.h"
+#include "control/overlay.h"
 #include "control/server.h"
 
 struct td_control {
@@ -22,7 +23,8 @@ struct td_control {
 	struct td_link link;
 	struct td_server server;
 	struct td_collector collector;
-	bool reloading;
+	bool reloading; // or another change of the policy is under way
+	struct td_overlay overlay;
 	uv_signal_t on_term, on_int, on_hup;
 	uv_fs_event_t journal_watch;
 	uv_timer_t journal_timer;

@@ -154,3 +154,6 @@ enum ctl_status ctl_drain(struct ctl *ctl);
 enum ctl_status ctl_reload(struct ctl *ctl);
 enum ctl_status ctl_check(struct ctl *ctl);
 enum ctl_status ctl_watch(struct ctl *ctl); // ctl_watch.c
+enum ctl_status ctl_trunk_enable(struct ctl *ctl); // ctl_trunk.c
+enum ctl_status ctl_trunk_disable(struct ctl *ctl);
+enum ctl_status ctl_trunk_drain(struct ctl *ctl);

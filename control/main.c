@@ -140,6 +140,7 @@ static void policy_begin(struct td_control *control)
 	struct td_policy_conf *policy = &control->conf->policy;
 	const char *state_dir = control->conf->state_dir;
 
+	td_overlay_begin(&control->overlay, state_dir, policy);
 	policy->generation = td_policy_generation_of(policy);
 	uint64_t before = td_policy_file_generation(state_dir);
 	td_log(TD_LOG_INFO, "policy.read",

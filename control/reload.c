@@ -5,6 +5,7 @@
 #include "control/log.h"
 #include "control/policy_file.h"
 #include "control/policy_pb.h"
+#include "control/reload_report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,94 +20,6 @@ struct reload {
 	td_reload_done done;
 	void *user;
 };
-
-// --- what differs ---
-
-static const struct td_trunk_conf *trunk_find(const struct td_policy_conf *policy, const char *name)
-{
-	for (uint32_t i = 0; i < policy->n_trunks; i++)
-		if (strcmp(policy->trunks[i].name, name) == 0)
-			return &policy->trunks[i];
-	return NULL;
-}
-
-static void report_trunks(
-	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
-{
-	uint32_t added = 0, removed = 0, changed = 0;
-
-	for (uint32_t i = 0; i < next->n_trunks; i++) {
-		const struct td_trunk_conf *old = trunk_find(now, next->trunks[i].name);
-		if (!old)
-			added++;
-		else if (memcmp(old, &next->trunks[i], sizeof(*old)) != 0)
-			changed++;
-	}
-	for (uint32_t i = 0; i < now->n_trunks; i++)
-		removed += !trunk_find(next, now->trunks[i].name);
-	if (added + removed + changed > 0)
-		fprintf(out, "trunks: %u added, %u removed, %u changed\n", added, removed, changed);
-}
-
-static void report_policy(
-	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
-{
-	report_trunks(out, now, next);
-	if (now->n_routes != next->n_routes ||
-		memcmp(now->routes, next->routes, now->n_routes * sizeof(*now->routes)) != 0)
-		fprintf(out, "routes: changed, %u before, %u now\n", now->n_routes, next->n_routes);
-	if (now->max_calls != next->max_calls)
-		fprintf(out, "limits.calls: %u before, %u now\n", now->max_calls, next->max_calls);
-	if (now->max_cps != next->max_cps)
-		fprintf(out, "limits.cps: %u before, %u now\n", now->max_cps, next->max_cps);
-	if (now->source_cps != next->source_cps)
-		fprintf(out, "limits.source_cps: %u before, %u now\n", now->source_cps,
-			next->source_cps);
-	if (now->drain_s != next->drain_s)
-		fprintf(out, "limits.drain_s: %u before, %u now\n", now->drain_s, next->drain_s);
-}
-
-// Places that only a start reads. conf: as started.
-static void report_restart(FILE *out, const struct td_config *conf, const struct td_config *next)
-{
-	const struct {
-		const char *what;
-		bool differs;
-	} parts[] = {
-		{ "node", strcmp(conf->node, next->node) != 0 },
-		{ "run_dir", strcmp(conf->run_dir, next->run_dir) != 0 },
-		{ "state_dir", strcmp(conf->state_dir, next->state_dir) != 0 },
-		{ "lcores", conf->main_cpu != next->main_cpu ||
-				    conf->n_workers != next->n_workers ||
-				    conf->poll != next->poll ||
-				    memcmp(conf->worker_cpus, next->worker_cpus,
-					    sizeof(conf->worker_cpus)) != 0 },
-		{ "memory", conf->huge_mb != next->huge_mb },
-		{ "limits.calls above the value at the start", next->max_calls > conf->max_calls },
-		{ "limits.cps above the value at the start", next->max_cps > conf->max_cps },
-		{ "limits.registrations", conf->max_registrations != next->max_registrations },
-		{ "limits.sip_message_bytes", conf->sip_message_bytes != next->sip_message_bytes },
-		{ "limits.quarantine_ms", conf->quarantine_ms != next->quarantine_ms },
-		{ "sip", conf->t1_ms != next->t1_ms || conf->t2_ms != next->t2_ms ||
-				 conf->t4_ms != next->t4_ms },
-		{ "metrics", conf->metrics_enabled != next->metrics_enabled ||
-				     !td_sockaddr_eq(&conf->metrics, &next->metrics) },
-		{ "ports", conf->n_ports != next->n_ports ||
-				   memcmp(conf->ports, next->ports, sizeof(conf->ports)) != 0 },
-		{ "realms", conf->n_realms != next->n_realms ||
-				    memcmp(conf->realms, next->realms, sizeof(conf->realms)) != 0 },
-	};
-	const char *lead = "needs a restart: ";
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (parts[i].differs) {
-			fprintf(out, "%s%s", lead, parts[i].what);
-			lead = ", ";
-		}
-	}
-	if (lead[0] == ',')
-		fputc('\n', out);
-}
 
 // A trunk in a realm that the running data plane lacks cannot come into force. Its name, or NULL.
 static const char *homeless_trunk(const struct td_config *conf, const struct td_policy_conf *policy)
@@ -143,6 +56,7 @@ static void reload_commit(struct reload *r, bool in_force)
 
 	r->control->conf->policy = r->next->policy;
 	r->next->policy = before;
+	td_overlay_commit(&r->control->overlay, r->control->conf->state_dir);
 	int saved = td_policy_file_write(r->control->conf->state_dir, &r->control->conf->policy);
 	if (saved != 0)
 		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"",
@@ -193,8 +107,8 @@ static char *report_text(const struct td_control *control, const struct td_confi
 
 	if (!out)
 		return NULL;
-	report_policy(out, &control->conf->policy, &next->policy);
-	report_restart(out, control->conf, next);
+	td_reload_report(out, control->conf, next);
+	td_overlay_report(out, &control->overlay);
 	if (ftell(out) == 0)
 		fputs("nothing changed\n", out);
 	fclose(out);
@@ -221,6 +135,7 @@ static bool reload_read(struct reload *r, char **words)
 		*words = NULL;
 	if (homeless)
 		return false;
+	td_overlay_apply(&control->overlay, &r->next->policy);
 	r->next->policy.generation = td_policy_generation_of(&r->next->policy);
 	r->report = report_text(control, r->next);
 	return r->report != NULL;

@@ -15,14 +15,15 @@
 
 // --- requests ---
 
-struct reload_asker {
+// Who waits for the end of a change that the data plane has its part in.
+struct asker {
 	struct td_server *server;
 	uint64_t serial, id;
 };
 
-static void on_reloaded(void *user, int code, const char *text)
+static void on_changed(void *user, int code, const char *text)
 {
-	struct reload_asker *asker = user;
+	struct asker *asker = user;
 	struct td_conn *conn = td_server_client(asker->server, asker->serial);
 
 	if (conn && code == 0)
@@ -32,16 +33,33 @@ static void on_reloaded(void *user, int code, const char *text)
 	free(asker);
 }
 
+// NULL: refused already.
+static struct asker *asker_new(struct td_client *client, const Tandem__Frame *frame)
+{
+	struct asker *asker = malloc(sizeof(*asker));
+
+	if (asker)
+		*asker = (struct asker){ client->server, client->serial, frame->id };
+	else
+		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
+	return asker;
+}
+
 static void reload_request(struct td_client *client, const Tandem__Frame *frame)
 {
-	struct reload_asker *asker = malloc(sizeof(*asker));
+	struct asker *asker = asker_new(client, frame);
 
-	if (!asker) {
-		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
-		return;
-	}
-	*asker = (struct reload_asker){ client->server, client->serial, frame->id };
-	td_reload(client->server->control, frame->reload->dry_run, on_reloaded, asker);
+	if (asker)
+		td_reload(client->server->control, frame->reload->dry_run, on_changed, asker);
+}
+
+static void trunk_request(struct td_client *client, const Tandem__Frame *frame)
+{
+	struct asker *asker = asker_new(client, frame);
+
+	if (asker)
+		td_trunk_set(client->server->control, frame->trunk_set->name,
+			frame->trunk_set->enabled, on_changed, asker);
 }
 
 // Tables that control has itself; all others are the data plane's.
@@ -71,6 +89,9 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 	switch (frame->body_case) {
 	case TANDEM__FRAME__BODY_RELOAD:
 		reload_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_TRUNK_SET:
+		trunk_request(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_SHOW:
 		show_request(client, frame);

@@ -140,11 +140,13 @@ static void show_version(struct td_mgmt_conn *conn, uint64_t id)
 
 // --- trunks
 
-// Down is what no call could leave through: the port of its realm has no carrier.
-static const char *trunk_state(const struct td_dataplane *dp, const struct td_trunk *trunk)
+// Down is what no call could leave through: the port of its realm has no carrier. A disabled trunk
+// drains as long as it has calls.
+static const char *trunk_state(
+	const struct td_dataplane *dp, const struct td_trunk *trunk, uint64_t calls)
 {
 	if (!trunk->conf.enabled)
-		return "disabled";
+		return calls > 0 ? "draining" : "disabled";
 	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]))
 		return "down";
 	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
@@ -187,8 +189,8 @@ static void trunk_send(
 	item.trunk = &row;
 	row.name = (char *)trunk->conf.name;
 	row.realm = (char *)trunk->conf.realm;
-	row.state = (char *)trunk_state(admin->dp, trunk);
 	row.calls = counts ? atomic_load_explicit(&counts->calls, memory_order_relaxed) : 0;
+	row.state = (char *)trunk_state(admin->dp, trunk, row.calls);
 	row.max_calls = trunk->conf.max_calls;
 	row.cps = td_stats_trunk_cps(admin->stats, trunk->slot);
 	row.max_cps = trunk->conf.max_cps;

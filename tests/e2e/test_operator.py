@@ -257,3 +257,30 @@ def test_watch_and_audit(fresh):
     until(lambda: [e["state"] for e in events("dataplane")] == ["lost"], what="the loss")
     assert lab.ctl("watch", "--timeout", "0.2") == ""
     lab.ctl("watch", "--kind", "weather", code=1)
+
+
+def test_trunk_is_taken_out_of_service(fresh):
+    lab = fresh()
+    client, server = standing_call(lab)
+    lab.ctl("trunk", "disable", "no-such-trunk", code=1)
+    assert "go on" in lab.ctl("trunk", "disable", "carrier-b")
+    states = {t["name"]: t["state"] for t in lab.show("trunks")}
+    assert states == {"carrier-a": "up", "carrier-b": "draining"}
+    refused = uac(invite(), recv(100, optional=True), recv(503), ack_failure())
+    second = lab.sipp("a", refused, *TO_B, port=5070)
+    assert second.wait(20) == 0, lab.sipp_error(second)
+    lab.ctl("trunk", "drain", "carrier-b", "--timeout", "0.5", code=1)
+    assert "no call left" in lab.ctl("trunk", "drain", "carrier-b")
+    finish(lab, client, server)
+    assert {t["name"]: t["state"] for t in lab.show("trunks")}["carrier-b"] == "disabled"
+    lab.control.kill(signal.SIGKILL)  # what the operator said stands over a restart
+    lab.start_control()
+    lab.wait_ready()
+    third = lab.sipp("a", refused, *TO_B, port=5071)
+    assert third.wait(20) == 0, lab.sipp_error(third)
+    assert "stays disabled" in lab.ctl("reload", "--dry-run")
+    lab.ctl("trunk", "enable", "carrier-b")
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
+    lab.settle()
+    assert [r["on"] for r in json.loads(lab.ctl("audit", "--json")) if r["what"] == "trunk"] == [
+        "no-such-trunk", "carrier-b", "carrier-b", "carrier-b", "carrier-b"]

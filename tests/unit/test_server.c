@@ -765,6 +765,140 @@ static void the_audit_file_is_turned_over(void **state)
 	turn();
 }
 
+// --- trunks ---
+
+static void ask_trunk(int fd, const char *name, bool enabled)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__TrunkSet set = TANDEM__TRUNK_SET__INIT;
+
+	frame.version = 1;
+	frame.id = 31;
+	frame.body_case = TANDEM__FRAME__BODY_TRUNK_SET;
+	frame.trunk_set = &set;
+	set.name = (char *)(uintptr_t)name;
+	set.enabled = enabled;
+	put(fd, &frame);
+}
+
+static bool saved(const char *line)
+{
+	char path[128], text[128] = "";
+
+	snprintf(path, sizeof(path), "%s/trunks.state", dir);
+	FILE *f = fopen(path, "r");
+	if (f && fread(text, 1, sizeof(text) - 1, f) == 0)
+		text[0] = '\0';
+	if (f)
+		fclose(f);
+	return strcmp(text, line) == 0;
+}
+
+static void a_trunk_is_disabled_over_the_file(void **state)
+{
+	uint64_t generation = control.conf->policy.generation;
+	int fd = connect_to("control.sock");
+
+	plane_up(generation);
+	ask_trunk(fd, "nobody", false);
+	expect_error(fd, ENOENT, "no trunk");
+	ask_trunk(fd, "a", true);
+	expect_done(fd, "enabled already");
+	ask_trunk(fd, "a", false);
+	uint64_t id = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	int other = connect_to("control.sock");
+	ask_reload(other, false);
+	expect_error(other, EBUSY, "another");
+	answer_done(plane, id);
+	expect_done(fd, "trunk a is disabled");
+	assert_false(control.conf->policy.trunks[0].enabled);
+	assert_int_not_equal(control.conf->policy.generation, generation);
+	assert_true(control.link.in_sync && saved("a disabled\n"));
+	config_write(9, ""); // a reload leaves it as the operator said
+	ask_reload(fd, false);
+	answer_done(plane, expect(plane, TANDEM__FRAME__BODY_POLICY));
+	expect_done(fd, "trunk a stays disabled");
+	assert_false(control.conf->policy.trunks[0].enabled);
+	assert_int_equal(control.conf->policy.trunks[0].max_calls, 9);
+	struct td_overlay again = { 0 }; // and so does a restart
+	struct td_policy_conf policy = control.conf->policy;
+	policy.trunks[0].enabled = true;
+	td_overlay_begin(&again, dir, &policy);
+	assert_int_equal(again.n, 1);
+	assert_false(policy.trunks[0].enabled);
+	ask_trunk(fd, "a", true);
+	answer_done(plane, expect(plane, TANDEM__FRAME__BODY_POLICY));
+	expect_done(fd, "trunk a is enabled");
+	assert_int_equal(control.overlay.n, 0); // as the file says: nothing to remember
+	assert_true(saved(""));
+	close(fd);
+	close(other);
+}
+
+static void a_trunk_that_the_data_plane_refuses_stays_as_it_was(void **state)
+{
+	uint64_t generation = control.conf->policy.generation;
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Error error = TANDEM__ERROR__INIT;
+	char words[] = "no memory";
+	int fd = connect_to("control.sock");
+
+	plane_up(generation);
+	ask_trunk(fd, "a", false);
+	frame.version = 1;
+	frame.id = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	frame.body_case = TANDEM__FRAME__BODY_ERROR;
+	frame.error = &error;
+	error.text = words;
+	put(plane, &frame);
+	expect_error(fd, EINVAL, "no memory");
+	assert_true(control.conf->policy.trunks[0].enabled);
+	assert_int_equal(control.conf->policy.generation, generation);
+	assert_false(control.reloading);
+	close(fd);
+}
+
+static void a_trunk_is_disabled_while_the_data_plane_is_away(void **state)
+{
+	uint64_t generation = control.conf->policy.generation;
+	int fd = connect_to("control.sock");
+
+	ask_trunk(fd, "a", false);
+	expect_done(fd, "trunk a is disabled");
+	plane_up(generation);
+	expect(plane, TANDEM__FRAME__BODY_POLICY);
+	close(fd);
+}
+
+#define ROUTE(prefix) "{ from = [ \"a\" ]; prefix = \"" prefix "\"; to = ( { trunk = \"a\"; } ); }"
+
+static void a_reload_says_what_it_changes(void **state)
+{
+	int fd = connect_to("control.sock");
+
+	config_write(7, "routes = ( " ROUTE("49") ", " ROUTE("33") " ); limits = { calls = 900; };");
+	ask_reload(fd, false);
+	expect_done(fd, "trunks: 0 added, 0 removed, 1 changed\n  ~ a: max_calls 5 → 7\n"
+			"routes: 2 added, 0 removed, 0 before, 2 now\n"
+			"  + a: 33* → a (priority 1, weight 100)\n"
+			"  + a: 49* → a (priority 1, weight 100)\n"
+			"limits.calls: 1000 → 900\n");
+	config_write(7, "routes = ( " ROUTE("33") ", " ROUTE("44") " ); limits = { calls = 900; };\n"
+			"trunks = ( { name = \"b\"; realm = \"west\"; peers = ( { address = \"10.0.1.2\"; } ); } );");
+	ask_reload(fd, true);
+	expect_error(fd, EINVAL, "duplicate");
+	config_write(7, "routes = ( " ROUTE("33") ", " ROUTE("44") " ); limits = { calls = 900; };");
+	ask_reload(fd, true);
+	expect_done(fd, "routes: 1 added, 1 removed, 2 before, 2 now\n"
+			"  + a: 44* → a (priority 1, weight 100)\n"
+			"  - a: 49* → a (priority 1, weight 100)\n");
+	ask_reload(fd, false);
+	expect_done(fd, "routes: 1 added");
+	ask_reload(fd, false);
+	expect_done(fd, "nothing changed");
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -792,6 +926,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			changes_leave_a_line_with_their_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_audit_file_is_turned_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_trunk_is_disabled_over_the_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_trunk_that_the_data_plane_refuses_stays_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_trunk_is_disabled_while_the_data_plane_is_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reload_says_what_it_changes, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/reload_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_MAX 50 // lines of one section
+
+// --- trunks ---
+
+// What a trunk's line names when it differs.
+#define FIELD(name, field)                                                                         \
+	{                                                                                          \
+		name, offsetof(struct td_trunk_conf, field),                                       \
+			sizeof(((struct td_trunk_conf *)0)->field)                                 \
+	}
+static const struct {
+	const char *name;
+	size_t offset, size;
+} trunk_fields[] = {
+	FIELD("realm", realm),
+	FIELD("enabled", enabled),
+	FIELD("trust", trust),
+	FIELD("peers", peers),
+	FIELD("sources", sources),
+	FIELD("match", match),
+	FIELD("use_rn", use_rn),
+	FIELD("early", early_single),
+	FIELD("failover_codes", failover_codes),
+	FIELD("max_calls", max_calls),
+	FIELD("max_cps", max_cps),
+	FIELD("attempt_timeout", attempt_timeout_ms),
+	FIELD("ring_timeout", ring_timeout_ms),
+	FIELD("max_duration", max_duration_s),
+	FIELD("media_timeout", media_timeout_s),
+	FIELD("media.sources", media_sources),
+	FIELD("auth", credentials),
+	FIELD("register", registration),
+};
+
+struct trunk_ref {
+	const struct td_trunk_conf *trunk;
+};
+
+static int trunk_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct trunk_ref *)a)->trunk->name,
+		((const struct trunk_ref *)b)->trunk->name);
+}
+
+// By name; NULL: no memory.
+static struct trunk_ref *trunks_sort(const struct td_policy_conf *policy)
+{
+	struct trunk_ref *refs = calloc(policy->n_trunks + 1, sizeof(*refs));
+
+	for (uint32_t i = 0; refs && i < policy->n_trunks; i++)
+		refs[i].trunk = &policy->trunks[i];
+	if (refs)
+		qsort(refs, policy->n_trunks, sizeof(*refs), trunk_compare);
+	return refs;
+}
+
+static void trunk_change(
+	FILE *out, const struct td_trunk_conf *now, const struct td_trunk_conf *next)
+{
+	const char *lead = ": ";
+
+	fprintf(out, "  ~ %s", now->name);
+	for (size_t i = 0; i < sizeof(trunk_fields) / sizeof(trunk_fields[0]); i++) {
+		size_t at = trunk_fields[i].offset;
+		if (memcmp((const char *)now + at, (const char *)next + at, trunk_fields[i].size) ==
+			0)
+			continue;
+		fprintf(out, "%s%s", lead, trunk_fields[i].name);
+		lead = ", ";
+		if (trunk_fields[i].size == sizeof(uint32_t)) {
+			uint32_t before, after;
+			memcpy(&before, (const char *)now + at, sizeof(before));
+			memcpy(&after, (const char *)next + at, sizeof(after));
+			fprintf(out, " %u → %u", before, after);
+		}
+	}
+	fputc('\n', out);
+}
+
+struct tally {
+	uint32_t added, removed, changed, shown;
+};
+
+static bool show(struct tally *tally)
+{
+	return tally->shown++ < SHOWN_MAX;
+}
+
+static void more(FILE *out, const struct tally *tally)
+{
+	if (tally->shown > SHOWN_MAX)
+		fprintf(out, "  … and %u more\n", tally->shown - SHOWN_MAX);
+}
+
+// Walks both lists in the order of names. out NULL: only counts.
+static void trunks_walk(FILE *out, const struct trunk_ref *now, uint32_t n,
+	const struct trunk_ref *next, uint32_t m, struct tally *tally)
+{
+	for (uint32_t i = 0, j = 0; i < n || j < m;) {
+		int order = i == n   ? 1
+			    : j == m ? -1
+				     : strcmp(now[i].trunk->name, next[j].trunk->name);
+		bool differs = order != 0 ||
+			       memcmp(now[i].trunk, next[j].trunk, sizeof(*now[i].trunk)) != 0;
+		tally->added += order > 0;
+		tally->removed += order < 0;
+		tally->changed += order == 0 && differs;
+		if (out && differs && show(tally)) {
+			if (order > 0)
+				fprintf(out, "  + %s\n", next[j].trunk->name);
+			else if (order < 0)
+				fprintf(out, "  - %s\n", now[i].trunk->name);
+			else
+				trunk_change(out, now[i].trunk, next[j].trunk);
+		}
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static void report_trunks(
+	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
+{
+	struct trunk_ref *before = trunks_sort(now), *after = trunks_sort(next);
+	struct tally tally = { 0 }, again = { 0 };
+
+	if (before && after)
+		trunks_walk(NULL, before, now->n_trunks, after, next->n_trunks, &tally);
+	if (tally.added + tally.removed + tally.changed > 0) {
+		fprintf(out, "trunks: %u added, %u removed, %u changed\n", tally.added,
+			tally.removed, tally.changed);
+		trunks_walk(out, before, now->n_trunks, after, next->n_trunks, &again);
+		more(out, &again);
+	}
+	free(before);
+	free(after);
+}
+
+// --- routes: one text each, in order ---
+
+static char *route_text(const struct td_route_conf *route)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (uint16_t i = 0; i < route->n_from; i++)
+		fprintf(out, "%s%s", i ? ", " : "", route->from[i]);
+	fprintf(out, ": %s%s%s%s →", route->prefix[0] ? route->prefix : "any",
+		route->domain[0] ? " @" : "", route->domain, route->prefix[0] ? "*" : "");
+	for (uint16_t i = 0; i < route->n_to; i++) {
+		const struct td_route_target_conf *to = &route->to[i];
+		fprintf(out, "%s %s (priority %u, weight %u)", i ? "," : "",
+			to->registrar ? "registrar" : to->trunk, to->priority, to->weight);
+	}
+	return fclose(out) == 0 ? text : NULL;
+}
+
+static int text_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void texts_free(char **texts, uint32_t n)
+{
+	for (uint32_t i = 0; texts && i < n; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+// Sorted; NULL: no memory.
+static char **route_texts(const struct td_policy_conf *policy)
+{
+	char **texts = calloc(policy->n_routes + 1, sizeof(*texts));
+
+	for (uint32_t i = 0; texts && i < policy->n_routes; i++) {
+		texts[i] = route_text(&policy->routes[i]);
+		if (!texts[i]) {
+			texts_free(texts, i);
+			return NULL;
+		}
+	}
+	if (texts)
+		qsort(texts, policy->n_routes, sizeof(*texts), text_compare);
+	return texts;
+}
+
+static void routes_walk(
+	FILE *out, char *const *now, uint32_t n, char *const *next, uint32_t m, struct tally *tally)
+{
+	for (uint32_t i = 0, j = 0; i < n || j < m;) {
+		int order = i == n ? 1 : j == m ? -1 : strcmp(now[i], next[j]);
+		tally->added += order > 0;
+		tally->removed += order < 0;
+		if (out && order != 0 && show(tally))
+			fprintf(out, "  %c %s\n", order > 0 ? '+' : '-',
+				order > 0 ? next[j] : now[i]);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static void report_routes(
+	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
+{
+	char **before = route_texts(now), **after = route_texts(next);
+	struct tally tally = { 0 }, again = { 0 };
+	bool differs = now->n_routes != next->n_routes ||
+		       memcmp(now->routes, next->routes, now->n_routes * sizeof(*now->routes)) != 0;
+
+	if (before && after)
+		routes_walk(NULL, before, now->n_routes, after, next->n_routes, &tally);
+	if (differs)
+		fprintf(out, "routes: %u added, %u removed, %u before, %u now%s\n", tally.added,
+			tally.removed, now->n_routes, next->n_routes,
+			tally.added + tally.removed == 0 ? ", in another order" : "");
+	if (before && after)
+		routes_walk(out, before, now->n_routes, after, next->n_routes, &again);
+	more(out, &again);
+	texts_free(before, now->n_routes);
+	texts_free(after, next->n_routes);
+}
+
+// --- limits ---
+
+static void report_limits(
+	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
+{
+	const struct {
+		const char *name;
+		uint32_t before, after;
+	} limits[] = {
+		{ "limits.calls", now->max_calls, next->max_calls },
+		{ "limits.cps", now->max_cps, next->max_cps },
+		{ "limits.source_cps", now->source_cps, next->source_cps },
+		{ "limits.drain_s", now->drain_s, next->drain_s },
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].before != limits[i].after)
+			fprintf(out, "%s: %u → %u\n", limits[i].name, limits[i].before,
+				limits[i].after);
+}
+
+// --- what needs a restart ---
+
+// Places that only a start reads. conf: as started.
+static void report_restart(FILE *out, const struct td_config *conf, const struct td_config *next)
+{
+	const struct {
+		const char *what;
+		bool differs;
+	} parts[] = {
+		{ "node", strcmp(conf->node, next->node) != 0 },
+		{ "run_dir", strcmp(conf->run_dir, next->run_dir) != 0 },
+		{ "state_dir", strcmp(conf->state_dir, next->state_dir) != 0 },
+		{ "lcores", conf->main_cpu != next->main_cpu ||
+				    conf->n_workers != next->n_workers ||
+				    conf->poll != next->poll ||
+				    memcmp(conf->worker_cpus, next->worker_cpus,
+					    sizeof(conf->worker_cpus)) != 0 },
+		{ "memory", conf->huge_mb != next->huge_mb },
+		{ "limits.calls above the value at the start", next->max_calls > conf->max_calls },
+		{ "limits.cps above the value at the start", next->max_cps > conf->max_cps },
+		{ "limits.registrations", conf->max_registrations != next->max_registrations },
+		{ "limits.sip_message_bytes", conf->sip_message_bytes != next->sip_message_bytes },
+		{ "limits.quarantine_ms", conf->quarantine_ms != next->quarantine_ms },
+		{ "sip", conf->t1_ms != next->t1_ms || conf->t2_ms != next->t2_ms ||
+				 conf->t4_ms != next->t4_ms },
+		{ "metrics", conf->metrics_enabled != next->metrics_enabled ||
+				     !td_sockaddr_eq(&conf->metrics, &next->metrics) },
+		{ "ports", conf->n_ports != next->n_ports ||
+				   memcmp(conf->ports, next->ports, sizeof(conf->ports)) != 0 },
+		{ "realms", conf->n_realms != next->n_realms ||
+				    memcmp(conf->realms, next->realms, sizeof(conf->realms)) != 0 },
+	};
+	const char *lead = "needs a restart: ";
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].differs) {
+			fprintf(out, "%s%s", lead, parts[i].what);
+			lead = ", ";
+		}
+	}
+	if (lead[0] == ',')
+		fputc('\n', out);
+}
+
+void td_reload_report(FILE *out, const struct td_config *conf, const struct td_config *next)
+{
+	report_trunks(out, &conf->policy, &next->policy);
+	report_routes(out, &conf->policy, &next->policy);
+	report_limits(out, &conf->policy, &next->policy);
+	report_restart(out, conf, next);
+}
