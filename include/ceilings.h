@@ -15,6 +15,13 @@
 #define TD_ROUTE_TARGETS_MAX 16
 #define TD_ROUTE_FROM_MAX 64
 #define TD_ROUTES_MAX 65536
+#define TD_GROUPS_MAX 4096        // of trunks
+#define TD_WINDOWS_MAX 1024
+#define TD_PERIODS_MAX 16         // of one window
+#define TD_ZONE_STEPS_MAX 48      // summer and winter time of two dozen years
+#define TD_FAILOVERS_MAX 1024
+#define TD_LIMITS_MAX 4096        // that routes share
+#define TD_PLANS_MAX 64           // loaded dial plans
 #define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
 #define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life
 #define TD_CONTACTS_MAX 16         // bindings of one AoR

@@ -52,7 +52,13 @@ enum td_target_kind {
 struct td_route_target {
 	uint32_t trunk; // index in the policy in force
 	uint16_t peer;  // index in the trunk's peers
-	uint16_t kind;  // enum td_target_kind
+	uint8_t kind;   // enum td_target_kind
+	uint8_t zero;
+	uint16_t failover; // of td_policy_failover(); 0: as the trunk says
+	uint16_t group;    // of td_policy_group(), whose limits count; 0: none
+	uint16_t limit;    // of td_policy_limit(): the route's own; 0: none
+	uint16_t zero2;
+	uint32_t max_duration_s; // 0: the trunk's
 };
 
 struct td_route_answer {

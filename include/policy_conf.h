@@ -34,19 +34,20 @@ struct td_peer_conf {
 
 // How an ingress trunk is told apart where sources overlap; unset fields match anything.
 struct td_match_conf {
-	char listener[TD_ADDR_STRLEN];   // our address[:port] the request arrived on
-	char tech_prefix[TD_NAME_LEN];   // leading digits of the R-URI's user part
-	char domain[128];                // host part of the From URI
-	uint16_t source_port;            // 0: any
+	char listener[TD_ADDR_STRLEN]; // our address[:port] the request arrived on
+	char tech_prefix[TD_NAME_LEN]; // leading digits of the R-URI's user part
+	char domain[128];              // host part of the From URI
+	uint16_t source_port;          // 0: any
 };
 
 struct td_trunk_conf {
 	char name[TD_NAME_LEN];
 	char realm[TD_NAME_LEN];
+	char plan[TD_NAME_LEN]; // dial plan of its calls beside the file's routes; empty: none
 	bool enabled;
-	bool early_single;          // early = "single": one early dialog to the A side only
-	bool use_rn;                // RFC 4694 rn is the routing number
-	uint8_t trust;              // enum td_trust
+	bool early_single; // early = "single": one early dialog to the A side only
+	bool use_rn;       // RFC 4694 rn is the routing number
+	uint8_t trust;     // enum td_trust
 	uint8_t n_peers, n_sources, n_media_sources, n_failover_codes;
 	struct td_peer_conf peers[TD_PEERS_MAX];
 	struct td_prefix sources[TD_SOURCES_MAX];       // none: the peers' addresses, any port
@@ -64,29 +65,84 @@ struct td_trunk_conf {
 };
 
 struct td_route_target_conf {
-	char trunk[TD_NAME_LEN]; // empty where registrar is set
+	char trunk[TD_NAME_LEN]; // or a group of trunks; empty where registrar is set
 	bool registrar;
 	uint16_t priority; // lower first
-	uint16_t weight;   // at random within a priority
+	uint16_t weight;   // at random within a priority and cost
+	uint32_t cost;     // millionths a minute; lower first within a priority
 };
 
 struct td_route_conf {
 	uint16_t n_from, n_to;
 	char from[TD_ROUTE_FROM_MAX][TD_NAME_LEN]; // trunk names; "subscribers" is reserved
-	char prefix[TD_NAME_LEN];                  // digits, or empty for any
+	char prefix[TD_NAME_LEN];                  // td_route_row.match
 	char domain[128];                          // empty for any
+	char caller[TD_NAME_LEN];                  // leading digits, "anonymous", or empty for any
+	char window[TD_NAME_LEN], name[TD_NAME_LEN], limit[TD_NAME_LEN], failover[TD_NAME_LEN];
+	uint32_t max_duration_s; // 0: the trunk's
+	uint16_t block;          // refused with that status, to is empty; 0: not
 	struct td_route_target_conf to[TD_ROUTE_TARGETS_MAX];
+};
+
+// Trunks behind one name: tried by priority, and by weight within one.
+struct td_group_conf {
+	char name[TD_NAME_LEN];
+	uint32_t max_calls, max_cps,
+		burst; // of all calls to the group; 0: no limit, one second's worth
+	uint8_t n_members;
+	struct td_route_target_conf members[TD_ROUTE_TARGETS_MAX];
+};
+
+// Days and hours of a window, in its zone's local time. All that is set must hold.
+struct td_period_conf {
+	int32_t first_day, last_day; // days since 1970-01-01, inclusive; both 0: every day
+	uint16_t from_min, to_min; // minutes of the day, to is not in it; from > to: over midnight
+	uint8_t weekdays;          // bit 0: Monday; 0: every day
+};
+
+// From at_s (seconds since the epoch) on, local time is UTC + offset_s.
+struct td_zone_step {
+	int64_t at_s;
+	int32_t offset_s;
+};
+
+// When a route applies: inside any of the periods.
+struct td_window_conf {
+	char name[TD_NAME_LEN];
+	char zone[64]; // as people write it; the steps are what counts
+	uint8_t n_periods, n_steps;
+	struct td_period_conf periods[TD_PERIODS_MAX];
+	struct td_zone_step steps[TD_ZONE_STEPS_MAX]; // ascending; before the first: its offset
+};
+
+// What makes a call go on to the next target, beside what the trunk says.
+struct td_failover_conf {
+	char name[TD_NAME_LEN];
+	uint8_t n_codes;
+	uint8_t classes; // bit n: n00 to n99
+	uint16_t codes[16];
+	uint32_t attempt_timeout_ms; // 0: the trunk's
+};
+
+// A limit that routes share: of a destination, whatever trunk serves it.
+struct td_limit_conf {
+	char name[TD_NAME_LEN];
+	uint32_t max_calls, max_cps, burst;
 };
 
 struct td_policy_conf {
 	// Hash of the content: equal policies have equal generations; 0: none yet.
 	uint64_t generation;
-	uint32_t n_trunks, n_routes;
-	struct td_trunk_conf *trunks; // owned
-	struct td_route_conf *routes; // owned
-	uint32_t max_calls;           // limits.calls
-	uint32_t max_cps;             // limits.cps
+	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits;
+	struct td_trunk_conf *trunks; // owned, as all that follow
+	struct td_route_conf *routes;
+	struct td_group_conf *groups;
+	struct td_window_conf *windows;
+	struct td_failover_conf *failovers;
+	struct td_limit_conf *limits;
+	uint32_t max_calls; // limits.calls
+	uint32_t max_cps;   // limits.cps
 	// limits.source_cps: new requests/s of one source; 0: no limit.
 	uint32_t source_cps;
-	uint32_t drain_s;             // limits.drain_s
+	uint32_t drain_s; // limits.drain_s
 };

@@ -79,7 +79,7 @@ static int trunk_check(const struct td_trunk_conf *c, struct policy_error *error
 	if (!text_ends(c->name, sizeof(c->name)) || c->name[0] == '\0')
 		return policy_fail(error, "a trunk has no name, or one of more than %d characters",
 			TD_NAME_LEN - 1);
-	if (!text_ends(c->realm, sizeof(c->realm)) ||
+	if (!text_ends(c->realm, sizeof(c->realm)) || !text_ends(c->plan, sizeof(c->plan)) ||
 		!text_ends(c->match.listener, sizeof(c->match.listener)) ||
 		!text_ends(c->match.tech_prefix, sizeof(c->match.tech_prefix)) ||
 		!text_ends(c->match.domain, sizeof(c->match.domain)))
@@ -163,7 +163,7 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	if (rc == 0)
 		rc = ingress_compile(policy, error);
 	if (rc == 0)
-		rc = routes_compile(policy, conf, &names, error);
+		rc = routes_compile(policy, conf, env, &names, error);
 	free(names.order);
 	return rc;
 }
@@ -178,11 +178,11 @@ struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct 
 		policy_no_memory(&error);
 		return NULL;
 	}
-	policy->limits = *conf;
-	policy->limits.n_trunks = 0;
-	policy->limits.n_routes = 0;
-	policy->limits.trunks = NULL;
-	policy->limits.routes = NULL;
+	policy->limits = (struct td_policy_conf){ .generation = conf->generation,
+		.max_calls = conf->max_calls,
+		.max_cps = conf->max_cps,
+		.source_cps = conf->source_cps,
+		.drain_s = conf->drain_s };
 	if (policy_compile(policy, conf, env, &error) < 0) {
 		td_policy_free(policy);
 		return NULL;

@@ -9,6 +9,7 @@
 #include "sip/core.h"
 
 struct td_policy;
+struct td_route_image;
 
 // A trunk as workers read it. slot is stable over reloads by name: limits and counts hang on it.
 struct td_trunk {
@@ -27,6 +28,9 @@ struct td_policy_env {
 	// such realm gets a trunk "subscribers": trusted in nothing, without peers. NULL: none has.
 	const char *(*registrar_realm)(void *ctx, uint16_t realm);
 	uint16_t n_realms;
+	// Dial plans that were loaded, found by the name in their header; they outlive the policy.
+	const struct td_route_image *const *plans;
+	uint32_t n_plans;
 };
 
 // Compiles. NULL with *error (static text or inside error_text) where a name does not resolve,
@@ -57,8 +61,35 @@ bool td_policy_trunk_has(
 // May media come from that address beside the SDP's? (trunk media.sources)
 bool td_policy_media_has(
 	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
-// Longest prefix, then priority, then weight at random, peers in their order (contract); shorter
-// prefixes follow as fallbacks. TD_DONE or TD_REFUSED with 404. Disabled trunks are passed over;
-// when only such were found: 503.
+// Where the call may go (contract): the longest prefix first, of the file's routes and of the dial
+// plan alike; at one prefix routes that name the caller, the domain or a window before those that
+// do not; then priority, then cost, then weight at random without replacement; each trunk's peers
+// before the next trunk. Shorter prefixes follow as fallbacks with the trunks that were not named
+// yet. TD_DONE, or TD_REFUSED with 404, 503 where all trunks that were found are disabled, or the
+// status of the route that blocks the call.
 enum td_answer td_policy_route(const struct td_policy *policy, const struct td_route_query *query,
 	struct td_route_answer *out);
+
+// One step of that decision, for people. Texts live until the return.
+struct td_route_step {
+	const char *what; // "plan", "match", "pass", "target", "group", "block"
+	const char *why;  // of "pass" and of a target that is not tried; NULL
+	struct td_span plan, match, name;
+	uint32_t priority, weight, cost;
+	uint16_t status;
+};
+
+struct td_route_trace {
+	void (*step)(void *ctx, const struct td_route_step *step);
+	void *ctx;
+};
+
+// The same, telling each step. trace NULL: as td_policy_route().
+enum td_answer td_policy_route_traced(const struct td_policy *policy,
+	const struct td_route_query *query, struct td_route_answer *out,
+	const struct td_route_trace *trace);
+
+// What a target's failover, limit and group stand for; NULL for 0 and what is none.
+const struct td_failover_conf *td_policy_failover(const struct td_policy *policy, uint16_t index);
+const struct td_limit_conf *td_policy_limit(const struct td_policy *policy, uint16_t index);
+const struct td_group_conf *td_policy_group(const struct td_policy *policy, uint16_t index);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inside of a compiled policy, for policy.c, policy_ingress.c and policy_route.c alone.
+// The inside of a compiled policy, for policy*.c alone.
 //
 // Every array is allocated while compiling and never changes afterwards: readers need no lock.
 #pragma once
 
 #include "sip/policy.h"
+#include "sip/route_image.h"
 
 // One trunk that may be meant by a source prefix. Those of one prefix stand together, the more
 // specific match first.
@@ -32,42 +33,52 @@ struct ingress {
 	uint32_t n_realms;
 };
 
-// A node of the digit trie: its children stand together in digit order, so that a bit map and a
-// population count find one.
-struct route_node {
-	uint32_t children; // index of the first
-	uint32_t bucket;   // index of its first route entry
-	uint16_t n_bucket;
-	uint16_t map; // bit d: there is a child for symbol d
-};
-
-// A compiled route: its domain and its targets, by priority.
-struct route_entry {
-	const struct td_route_conf *conf; // only while compiling
-	struct td_span domain;            // empty: any; points into text
-	uint32_t targets;
-	uint16_t n_targets;
-	uint32_t trunk_in;
-};
-
-struct route_target {
-	uint32_t trunk; // ROUTE_NONE: the registrar
-	uint16_t priority;
-	uint16_t weight;
+// A name in a plan's image, as this policy means it.
+struct route_name {
+	uint32_t to;                      // trunk, ROUTE_GROUP + index, ROUTE_REGISTRAR, ROUTE_NONE
+	uint16_t window, failover, limit; // index + 1; 0: none of that name
 };
 
 #define ROUTE_NONE UINT32_MAX
+#define ROUTE_REGISTRAR (UINT32_MAX - 1)
+#define ROUTE_GROUP (1u << 31)
 
+struct route_plan {
+	struct td_route_image image;
+	struct route_name *names; // by the image's names
+	void *owned;              // the image, where it was compiled here
+};
+
+struct route_member {
+	uint32_t trunk;
+	uint16_t priority, weight;
+};
+
+struct route_group {
+	uint32_t first, n; // members, by priority
+};
+
+// What a decision asks of a trunk, on one line of the cache for several.
+struct route_trunk {
+	uint32_t file_plan, loaded_plan; // of calls from it; ROUTE_NONE: none
+	bool enabled;
+	uint8_t n_peers;
+};
+
+// Plans of the file, one for each trunk that routes are from, then those that were loaded.
 struct routes {
-	uint32_t *roots; // by ingress trunk: node of the empty prefix, ROUTE_NONE: no routes
-	uint32_t *sos;   // by ingress trunk: first entry of its emergency routes, ROUTE_NONE: none
-	uint32_t *n_sos;
-	struct route_node *nodes;
-	uint32_t n_nodes;
-	struct route_entry *entries;
-	uint32_t n_entries;
-	struct route_target *targets;
-	char *text; // domains
+	struct route_plan *plans;
+	uint32_t n_plans, n_file;
+	struct route_trunk *trunks; // by trunk
+	uint32_t subscribers;       // the file's plan for their calls
+	struct route_group *groups;
+	struct route_member *members;
+	uint32_t n_groups;
+	struct td_window_conf *windows;
+	struct td_failover_conf *failovers;
+	struct td_limit_conf *limits;
+	struct td_group_conf *group_confs;
+	uint32_t n_windows, n_failovers, n_limits;
 };
 
 // Where a compile step says what is wrong.
@@ -99,6 +110,8 @@ int64_t trunk_by_name(const struct trunk_names *names, const char *name);
 int ingress_compile(struct td_policy *policy, struct policy_error *error); // 0 or negative errno
 void ingress_free(struct ingress *ingress);
 int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
-	const struct trunk_names *names,
+	const struct td_policy_env *env, const struct trunk_names *names,
 	struct policy_error *error); // 0 or negative errno
 void routes_free(struct routes *routes);
+// Is the window open at that second (since the epoch)?
+bool window_open(const struct td_window_conf *window, uint64_t wall_s);

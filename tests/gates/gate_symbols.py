@@ -22,10 +22,11 @@ ALLOWED = {"memcpy", "memmove", "memset", "memcmp", "memchr", "memrchr", "strlen
 # Hashes of nettle, which computes in the caller's context alone.
 HASHES = {f"nettle_{h}_{what}" for h in ("md5", "sha256") for what in ("init", "update", "digest")}
 # Start-up code may allocate: constructors and what an operator's push compiles.
-START_UP = {"malloc", "calloc", "free", "realloc", "snprintf", "__snprintf_chk", "strcmp", "strncmp", "strchr", "strtoul",
+START_UP = {"malloc", "aligned_alloc", "calloc", "free", "realloc", "snprintf", "__snprintf_chk", "strcmp", "strncmp", "strchr", "strtoul",
             "__isoc23_strtoul", "memmem", "qsort_r", "vsnprintf",
             "__vsnprintf_chk", "rte_zmalloc_socket", "rte_calloc_socket", "rte_free"}
-START_UP_FILES = {"engine.c", "pool.c", "slab.c", "policy.c", "policy_ingress.c", "policy_route.c",
+START_UP_FILES = {"engine.c", "pool.c", "slab.c", "policy.c", "policy_ingress.c", "policy_plan.c",
+                  "route_check.c", "route_intern.c", "route_build.c",
                   "handoff.c"}
 # Text of addresses and identifiers: bounded formatting without allocation.
 FORMATTING = {"snprintf", "__snprintf_chk"}

@@ -12,7 +12,8 @@ MAY_INCLUDE = {
     "sip": {"include", "sip"},
     "media": {"include", "media"},
     "dataplane": {"include", "sip", "media", "dataplane"},
-    "control": {"include", "control", "sip/uri.h", "sip/digest.h", "sip/policy.h", "sip/core.h", "sip/msg.h"},
+    "control": {"include", "control", "sip/uri.h", "sip/digest.h", "sip/policy.h", "sip/core.h", "sip/msg.h",
+                "sip/route_image.h", "sip/route_build.h"},
 }
 THIRD_PARTY_FREE = {"include", "sip", "media"}
 FORBIDDEN_CALLS = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets)\s*\(")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/policy.h"
+#include "sip/route_build.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -514,6 +515,204 @@ static void test_media_sources_and_limits(void **state)
 	free(d);
 }
 
+// --- groups, filters, blocks, windows, a loaded plan
+
+static void asked(const struct td_policy *p, struct td_route_query q, char text[TD_ATTEMPTS_MAX + 8])
+{
+	struct td_route_answer a;
+	size_t n = 0;
+
+	if (td_policy_route(p, &q, &a) == TD_REFUSED) {
+		snprintf(text, TD_ATTEMPTS_MAX + 8, "%u", a.sip_code);
+		return;
+	}
+	for (; n < a.n; n++)
+		text[n] = a.targets[n].kind == TD_TARGET_AOR ? '@' :
+							      td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
+	text[n] = '\0';
+}
+
+#define assert_asked(p, expected, ...)                                                                                 \
+	do {                                                                                                           \
+		char got[TD_ATTEMPTS_MAX + 8];                                                                         \
+		asked(p, (struct td_route_query){ .random = 1, __VA_ARGS__ }, got);                                    \
+		assert_string_equal(got, expected);                                                                    \
+	} while (0)
+
+static void test_groups_and_costs(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_group_conf groups[2] = { { .name = "g", .n_members = 2 }, { .name = "h", .n_members = 1 } };
+
+	draft_basic(d);
+	set(groups[0].members[0].trunk, "c");
+	groups[0].members[0].priority = 2;
+	set(groups[0].members[1].trunk, "b");
+	groups[0].members[1].priority = 1;
+	set(groups[1].members[0].trunk, "d");
+	d->conf.groups = groups;
+	d->conf.n_groups = 2;
+	route(d, "a", "49", "gd");
+	d->routes[0].to[0].cost = 20;
+	d->routes[0].to[1].cost = 10;
+	route(d, "a", "48", "hg");
+	d->routes[1].to[1].priority = 1;
+	struct td_policy *p = compiled(d);
+
+	assert_asked(p, "dbc", .number = TD_SPAN("4930"));
+	assert_asked(p, "dbc", .number = TD_SPAN("4830"));
+	struct td_route_query q = { .number = TD_SPAN("49") };
+	struct td_route_answer a;
+	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+	assert_int_equal(a.targets[0].group, 0);
+	assert_string_equal(td_policy_group(p, a.targets[1].group)->name, "g");
+	td_policy_free(p);
+	set(groups[0].members[0].trunk, "z");
+	refused(d, "group 'g'", "'z'");
+	set(groups[0].members[0].trunk, "c");
+	set(groups[1].name, "b");
+	refused(d, "group 'b'", "taken");
+	free(d);
+}
+
+static void test_filters_and_blocks(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_failover_conf failover = { .name = "quick" };
+
+	draft_basic(d);
+	d->conf.failovers = &failover;
+	d->conf.n_failovers = 1;
+	route(d, "a", "49", "b");
+	set(route(d, "a", "49", "c")->caller, "4930");
+	set(d->routes[1].failover, "quick");
+	d->routes[1].max_duration_s = 60;
+	set(route(d, "a", "49", "d")->caller, "anonymous");
+	route(d, "a", "49900", "")->block = 603;
+	set(route(d, "a", "=4911", "d")->name, "did");
+	set(route(d, "a", "bob@x.example", "d")->domain, "");
+	route(d, "a", "", "d");
+	set(route(d, "a", "", "")->caller, "666");
+	d->routes[7].block = 403;
+	struct td_policy *p = compiled(d);
+
+	assert_asked(p, "bd", .number = TD_SPAN("4989"), .caller = TD_SPAN("1"));
+	assert_asked(p, "cbd", .number = TD_SPAN("4989"), .caller = TD_SPAN("493055"));
+	assert_asked(p, "db", .number = TD_SPAN("4989"), .caller = TD_SPAN("493055"), .anonymous = true);
+	assert_asked(p, "603", .number = TD_SPAN("499001"), .caller = TD_SPAN("1"));
+	assert_asked(p, "bd", .number = TD_SPAN("49900"), .caller = TD_SPAN("1"), .emergency = true);
+	assert_asked(p, "db", .number = TD_SPAN("4911"), .caller = TD_SPAN("1"));
+	assert_asked(p, "bd", .number = TD_SPAN("49110"), .caller = TD_SPAN("1"));
+	assert_asked(p, "403", .number = TD_SPAN("33"), .caller = TD_SPAN("6661"));
+	assert_asked(p, "b", .number = TD_SPAN("49"), .caller = TD_SPAN("6661")); // a block ends the list
+	assert_asked(p, "d", .user = TD_SPAN("bob"), .domain = TD_SPAN("X.example"), .caller = TD_SPAN("1"));
+	struct td_route_query q = { .number = TD_SPAN("49"), .caller = TD_SPAN("4930") };
+	struct td_route_answer a;
+	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+	assert_string_equal(td_policy_failover(p, a.targets[0].failover)->name, "quick");
+	assert_int_equal(a.targets[0].max_duration_s, 60);
+	assert_null(td_policy_failover(p, a.targets[1].failover));
+	td_policy_free(p);
+	set(d->routes[0].window, "never");
+	refused(d, "route 1", "'never'");
+	free(d);
+}
+
+// 2026-03-29 01:00 UTC: summer time begins in Berlin. 2026-11-26 is a Thursday.
+static void test_windows(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_window_conf windows[2] = {
+		{ .name = "office",
+			.n_periods = 2,
+			.n_steps = 3,
+			.periods = { { .weekdays = 0x1f, .from_min = 8 * 60, .to_min = 17 * 60 },
+				{ .first_day = 20446, .last_day = 20446, .from_min = 0, .to_min = 0 } },
+			.steps = { { 1761440400, 3600 }, { 1774746000, 7200 }, { 1792890000, 3600 } } },
+		{ .name = "night", .n_periods = 1, .periods = { { .weekdays = 1, .from_min = 22 * 60, .to_min = 60 } } },
+	};
+
+	draft_basic(d);
+	d->conf.windows = windows;
+	d->conf.n_windows = 2;
+	set(route(d, "a", "", "b")->window, "office");
+	set(route(d, "a", "", "c")->window, "night");
+	route(d, "a", "", "d");
+	struct td_policy *p = compiled(d);
+
+	assert_asked(p, "bd", .wall_s = 1795676400);           // Thursday 08:00 in Berlin
+	assert_asked(p, "d", .wall_s = 1795676399);            // a second before
+	assert_asked(p, "bd", .wall_s = 1795708799);           // 16:59:59
+	assert_asked(p, "d", .wall_s = 1795708800);            // 17:00
+	assert_asked(p, "d", .wall_s = 1795849200);            // Saturday
+	assert_asked(p, "bd", .wall_s = 1782799200);           // Tuesday 2026-06-30 08:00 in summer
+	assert_asked(p, "d", .wall_s = 1782799199);
+	assert_asked(p, "bd", .wall_s = 20446ull * 86400);     // the date alone
+	assert_asked(p, "cd", .wall_s = 20444ull * 86400 + 79200); // Monday 22:00
+	assert_asked(p, "cd", .wall_s = 20445ull * 86400 + 1800);  // on past midnight
+	assert_asked(p, "d", .wall_s = 20447ull * 86400 + 1800);
+	td_policy_free(p);
+	free(d);
+}
+
+static void step_count(void *ctx, const struct td_route_step *step)
+{
+	char *text = ctx;
+
+	snprintf(text + strlen(text), 512 - strlen(text), "%s %.*s %.*s %.*s%s%s\n", step->what, (int)step->plan.len,
+		step->plan.ptr, (int)step->match.len, step->match.ptr, (int)step->name.len, step->name.ptr,
+		step->why ? ": " : "", step->why ? step->why : "");
+}
+
+static void test_loaded_plan(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_route_builder *builder = td_route_builder_new();
+	const struct td_route_row rows[] = {
+		{ .match = TD_SPAN("4930"), .to = TD_SPAN("c") },
+		{ .match = TD_SPAN("4930"), .to = TD_SPAN("gone"), .priority = 1 },
+		{ .match = TD_SPAN("49"), .to = TD_SPAN("registrar") },
+	};
+	char match[TD_ROUTE_SYMBOLS_MAX + 2];
+	const char *error = NULL;
+	size_t bytes;
+
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(td_route_builder_add(builder, &rows[i], &error), 0);
+	assert_int_equal(td_route_builder_close(builder, &bytes, match), 0);
+	void *memory = aligned_alloc(64, bytes);
+	memset(memory, 0, bytes);
+	td_route_builder_write(builder, "deck", memory);
+	td_route_builder_free(builder);
+	struct td_route_image image;
+	assert_int_equal(td_route_image_open(&image, memory, bytes, &error), 0);
+	const struct td_route_image *images[] = { &image };
+
+	draft_basic(d);
+	set(d->trunks[0].plan, "deck");
+	route(d, "a", "49", "b");
+	d->conf.trunks = d->trunks;
+	d->conf.routes = d->routes;
+	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .plans = images, .n_plans = 1 };
+	struct td_policy *p = td_policy_new(&d->conf, &env, d->error, sizeof(d->error));
+
+	assert_asked(p, "cb@", .number = TD_SPAN("493055"));
+	assert_asked(p, "b@", .number = TD_SPAN("49"));
+	assert_asked(p, "404", .number = TD_SPAN("49"), .trunk_in = 1);
+	assert_asked(p, "c@", .number = TD_SPAN("493055"), .trunk_in = 1, .plan = TD_SPAN("deck"));
+	char text[512] = "";
+	struct td_route_trace trace = { step_count, text };
+	struct td_route_query q = { .number = TD_SPAN("4930") };
+	struct td_route_answer a;
+	assert_int_equal(td_policy_route_traced(p, &q, &a, &trace), TD_DONE);
+	assert_string_equal(text, "plan a  file\nplan deck  loaded\nmatch deck 4930 \ntarget deck 4930 c\n"
+				  "target deck 4930 gone: there is no such trunk or group now\n"
+				  "match a 49 \ntarget a 49 b\nmatch deck 49 \ntarget deck 49 registrar\n");
+	td_policy_free(p);
+	free(memory);
+	free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +722,10 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_registrar),
+		cmocka_unit_test(test_groups_and_costs),
+		cmocka_unit_test(test_filters_and_blocks),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_loaded_plan),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_peers_and_disabled),
 		cmocka_unit_test(test_weights),
