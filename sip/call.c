@@ -113,6 +113,8 @@ void call_text_free(struct td_engine *engine, struct td_span *text)
 
 void call_setup_free(struct td_call *call)
 {
+	for (uint8_t i = 0; i < call->n_targets; i++)
+		td_slab_put(call->engine->slab, (char *)call->targets[i].contact);
 	td_slab_put(call->engine->slab, (char *)call->targets);
 	call->targets = NULL;
 	call->n_targets = call->next_target = 0;
@@ -121,11 +123,10 @@ void call_setup_free(struct td_call *call)
 		attempt_forks_free(call->engine, attempt);
 }
 
-static void call_attempts_end(struct td_call *call)
+void call_attempts_end(struct td_call *call, struct td_span reason)
 {
 	for (struct td_attempt *attempt = call->attempts; attempt; attempt = attempt->next)
-		if (attempt_running(attempt))
-			attempt_give_up(attempt, 487, CAUSE_NORMAL, (struct td_span){ 0 });
+		attempt_give_up(attempt, 487, CAUSE_NORMAL, reason);
 }
 
 void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause)
@@ -135,7 +136,7 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	if (call->state == CALL_ENDING)
 		return;
 	relay_abort(call);
-	call_attempts_end(call);
+	call_attempts_end(call, (struct td_span){ 0 });
 	if (call->answered)
 		attempt_close(call->answered, 200, cause);
 	td_timer_stop(&call->engine->wheel, &call->timer);
@@ -143,6 +144,7 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	call_cdr_end(call, by, status, cause, &a);
 	trunk_ref_release(call->engine, &call->a.trunk);
 	caller_release(call);
+	callee_release(call);
 	call_limits_release(call);
 	call_setup_free(call);
 	call->state = CALL_ENDING;

@@ -53,9 +53,9 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 	attempt->state = ATTEMPT_ANSWERED;
 	td_timer_stop(&engine->wheel, &attempt->timer);
 	call->answered = attempt;
-	for (struct td_attempt *other = call->attempts; other; other = other->next)
-		if (other != attempt)
-			attempt_give_up(other, 487, CAUSE_NORMAL, (struct td_span){ 0 });
+	// The others' phones count no missed call (RFC 3326 §2).
+	call_attempts_end(
+		call, TD_SPAN("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
 	call->state = CALL_ANSWERED;
 	if (call->ring_us == 0)
 		call_dialled(call);

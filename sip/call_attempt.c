@@ -102,14 +102,27 @@ static struct td_headers_way attempt_way(const struct td_attempt *attempt)
 	};
 }
 
-static int attempt_dialog(
-	struct td_attempt *attempt, const struct td_msg *msg, const struct td_core *core)
+// To is whom A called, in the domain that knows it.
+static void put_called(
+	struct td_writer *out, const struct td_uri *uri, const struct td_call_contact *contact)
+{
+	td_put_lit(out, "<sip:");
+	td_put_span(out, user_crossing(uri->user));
+	td_put_lit(out, "@");
+	td_put_span(out, contact->domain);
+	td_put_lit(out, ">");
+}
+
+static int attempt_dialog(struct td_attempt *attempt, const struct td_call_contact *contact,
+	const struct td_core *core)
 {
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
 	struct td_dialog *dialog = &attempt->b.dialog;
 	struct td_writer out = call_writer(engine->calls, engine->calls->lines);
 	struct td_headers_way way = attempt_way(attempt);
+	if (contact)
+		way.host = contact->domain;
 	struct td_span fields[DLG__COUNT] = { 0 };
 
 	char *start = out.pos;
@@ -119,10 +132,14 @@ static int attempt_dialog(
 	td_headers_from(core, &way, &out);
 	fields[DLG_LOCAL] = cut(&out, start);
 	start = out.pos;
-	put_target_uri(&out, &core->uri, &dialog->flow.remote);
-	fields[DLG_TARGET] = cut(&out, start);
+	if (!contact)
+		put_target_uri(&out, &core->uri, &dialog->flow.remote);
+	fields[DLG_TARGET] = contact ? contact->uri : cut(&out, start);
+	fields[DLG_ROUTES] = contact ? contact->path : (struct td_span){ 0 }; // RFC 3327 §5.3
 	start = out.pos;
-	if (call->emergency) {
+	if (contact) {
+		put_called(&out, &core->uri, contact);
+	} else if (call->emergency) {
 		td_put_lit(&out, "<");
 		td_put_span(&out, core->uri.whole);
 		td_put_lit(&out, ">");
@@ -148,8 +165,8 @@ static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trun
 
 // An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible,
 // nothing held.
-static struct td_attempt *attempt_new(struct td_call *call, const struct td_call_target *target,
-	const struct td_msg *msg, const struct td_core *core)
+static struct td_attempt *attempt_new(
+	struct td_call *call, const struct td_call_target *target, const struct td_core *core)
 {
 	struct td_engine *engine = call->engine;
 	struct td_trunk_ref ref = target->trunk;
@@ -157,10 +174,13 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 
 	if (!trunk || !trunk->conf.enabled)
 		return NULL;
-	struct td_sockaddr local = td_engine_local(engine, trunk->realm, target->peer.family);
+	struct td_flow flow = { .remote = target->peer, .realm = trunk->realm };
+	flow.local = td_engine_local(engine, trunk->realm, target->peer.family);
+	if (target->contact)
+		flow = target->contact->flow;
 	struct td_attempt *attempt =
 		(struct td_attempt *)(void *)td_slab_get(engine->slab, sizeof(*attempt));
-	if (!attempt || local.family == 0) {
+	if (!attempt || flow.local.family == 0) {
 		td_slab_put(engine->slab, (char *)attempt);
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
 		return NULL;
@@ -171,15 +191,15 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 	attempt->number = (uint8_t)(call->n_attempts + 1);
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
 	attempt_conf(attempt, trunk);
-	attempt->b.dialog.flow =
-		(struct td_flow){ .local = local, .remote = target->peer, .realm = trunk->realm };
+	attempt->contact = target->contact != NULL;
+	attempt->b.dialog.flow = flow;
 	attempt->b.dialog.slot = call->a.dialog.slot;
 	attempt->b.dialog.generation = call->a.dialog.generation;
 	attempt->b.dialog.branch = attempt->number;
 	bool held = trunk_ref_acquire(engine, &attempt->b.trunk, trunk, !call->emergency,
 			    call->n_attempts == 0) == 0;
 	attempt->b.media = held ? media_new(engine) : NULL;
-	if (attempt->b.media && attempt_dialog(attempt, msg, core) == 0)
+	if (attempt->b.media && attempt_dialog(attempt, target->contact, core) == 0)
 		return attempt;
 	if (held)
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
@@ -220,7 +240,7 @@ static int attempt_invite(
 static int attempt_start(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	struct td_attempt *attempt = attempt_new(call, target, msg, core);
+	struct td_attempt *attempt = attempt_new(call, target, core);
 
 	if (!attempt)
 		return -1;
@@ -238,6 +258,29 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 	return 0;
 }
 
+// A target, and the contacts that ring together with it. false: not one of them could be tried.
+static bool targets_start(struct td_call *call, const struct td_call_target *target,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	bool started = attempt_start(call, target, msg, core) == 0;
+
+	while (call->next_target < call->n_targets && call->targets[call->next_target].together)
+		started |= attempt_start(
+				   call, &call->targets[call->next_target++], msg, core) == 0;
+	return started;
+}
+
+static void call_exhausted(struct td_call *call)
+{
+	uint16_t status = call->best_status, cause = call->best_cause;
+
+	if (status == 0) {
+		status = call->nobody ? 404 : 503;
+		cause = call->nobody ? td_cause_of_status(404) : CAUSE_CONGESTION;
+	}
+	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
+}
+
 void call_next_target(struct td_call *call, const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_calls *calls = call->engine->calls;
@@ -251,12 +294,20 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 		msg = &calls->invite_msg;
 		core = &calls->invite_core;
 	}
-	while (call->next_target < call->n_targets)
-		if (attempt_start(call, &call->targets[call->next_target++], msg, core) == 0)
-			return;
-	uint16_t status = call->best_status ? call->best_status : 503;
-	uint16_t cause = call->best_status ? call->best_cause : CAUSE_CONGESTION;
-	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
+	while (call->next_target < call->n_targets) {
+		struct td_call_target *target = &call->targets[call->next_target++];
+		if (target->kind != TARGET_AOR) {
+			if (targets_start(call, target, msg, core))
+				return;
+			continue;
+		}
+		uint16_t refused = contacts_expand(call, core);
+		if (refused == 0)
+			continue;
+		call->best_status = refused;
+		break;
+	}
+	call_exhausted(call);
 }
 
 // --- its end
@@ -317,7 +368,16 @@ static unsigned status_rank(uint16_t status)
 
 static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
 {
-	if (status >= 600 || status == 486)
+	const struct td_call *call = attempt->call;
+
+	if (status >= 600)
+		return false;
+	// The contacts of an AoR are one callee: those of a lower q are asked whatever the others
+	// said, and nobody instead of it.
+	if (attempt->contact)
+		return call->next_target < call->n_targets &&
+		       call->targets[call->next_target].kind == TARGET_CONTACT;
+	if (status == 486)
 		return false;
 	// A provider that does not know us says nothing of the callee.
 	if (status == 401 || status == 407 || status == 408 || status >= 500)
@@ -348,6 +408,8 @@ void attempt_failed(
 		call->best_status = shown;
 		call->best_cause = cause;
 	}
+	if (status >= 600) // whoever else rings is not wanted any more (§16.7)
+		call_attempts_end(call, (struct td_span){ 0 });
 	if (call->state >= CALL_ANSWERED || call_trying(call))
 		return;
 	if (failover_allowed(attempt, status) && call->next_target < call->n_targets) {

@@ -159,27 +159,42 @@ int call_invite_reload(struct td_call *call)
 // --- routing
 // -----------------------------------------------------------------------------------------
 
+static void target_keep(struct td_call *call, const struct td_route_target *target)
+{
+	const struct td_policy *policy = call->engine->policy;
+	struct td_call_target *kept = &call->targets[call->n_targets];
+
+	*kept = (struct td_call_target){ .kind = TARGET_AOR };
+	if (target->kind == TD_TARGET_AOR) {
+		call->n_targets++;
+		return;
+	}
+	if (!policy || target->trunk >= td_policy_n_trunks(policy))
+		return;
+	const struct td_trunk *trunk = td_policy_trunk(policy, target->trunk);
+	if (target->peer >= trunk->conf.n_peers)
+		return;
+	kept->kind = TARGET_PEER;
+	trunk_ref_set(&kept->trunk, trunk, target->trunk);
+	kept->peer = trunk->conf.peers[target->peer].address;
+	call->n_targets++;
+}
+
 static int targets_keep(struct td_call *call, const struct td_route_answer *route)
 {
 	struct td_engine *engine = call->engine;
-	uint16_t n = route->n < TD_ATTEMPTS_MAX ? route->n : TD_ATTEMPTS_MAX;
+	uint16_t n = route->n < TD_ATTEMPTS_MAX ? route->n : TD_ATTEMPTS_MAX, room = n;
 
+	// The contacts of an AoR take its place later on.
+	for (uint16_t i = 0; i < n; i++)
+		if (route->targets[i].kind == TD_TARGET_AOR)
+			room = TD_ATTEMPTS_MAX;
 	call->targets = (struct td_call_target *)(void *)td_slab_get(
-		engine->slab, n * (uint32_t)sizeof(*call->targets));
+		engine->slab, room * (uint32_t)sizeof(*call->targets));
 	if (!call->targets)
 		return -ENOBUFS;
-	for (uint16_t i = 0; i < n; i++) {
-		const struct td_route_target *target = &route->targets[i];
-		if (!engine->policy || target->kind != TD_TARGET_PEER ||
-			target->trunk >= td_policy_n_trunks(engine->policy))
-			continue;
-		const struct td_trunk *trunk = td_policy_trunk(engine->policy, target->trunk);
-		if (target->peer >= trunk->conf.n_peers)
-			continue;
-		struct td_call_target *kept = &call->targets[call->n_targets++];
-		trunk_ref_set(&kept->trunk, trunk, target->trunk);
-		kept->peer = trunk->conf.peers[target->peer].address;
-	}
+	for (uint16_t i = 0; i < n; i++)
+		target_keep(call, &route->targets[i]);
 	return 0;
 }
 

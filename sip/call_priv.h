@@ -147,6 +147,7 @@ struct td_attempt {
 	bool heard;     // some response came: CANCEL is legal (§9.1)
 	bool tried;     // a 100 came
 	bool closed;    // its row is written, trunk and legs are given back
+	bool contact;   // of the called AoR; else a trunk's peer
 };
 
 static_assert(
@@ -160,9 +161,24 @@ struct td_caller {
 	bool held;     // counted against them
 };
 
+// A contact of the called AoR, in one slab block with its texts.
+struct td_call_contact {
+	struct td_flow flow;
+	struct td_span uri, path, domain; // path: values for Route; domain: of the AoR
+};
+
+enum call_target_kind {
+	TARGET_PEER,    // of a trunk
+	TARGET_AOR,     // the registrar: gives way to the contacts when its turn comes
+	TARGET_CONTACT, // one of them
+};
+
 struct td_call_target {
 	struct td_trunk_ref trunk;
 	struct td_sockaddr peer;
+	struct td_call_contact *contact; // slab
+	uint8_t kind;                    // enum call_target_kind
+	bool together;                   // rings with the contact before it
 };
 
 // An in-dialog request on its way through: server transaction on one side, client transaction on
@@ -228,6 +244,9 @@ struct td_call {
 	char codec[24]; // of the last answer
 	bool counted;   // against the limits of the whole switch
 	bool emergency, offered, early_single;
+	bool nobody;      // the registrar knows nobody of that name
+	bool callee_held; // counted against the limits of the called subscriber
+	uint32_t callee_slot;
 };
 
 struct td_calls {
@@ -284,6 +303,7 @@ struct td_call *call_find(struct td_engine *engine, uint32_t slot, uint32_t gene
 uint64_t call_cookie(const struct td_call *call);
 struct td_call *call_of_cookie(struct td_engine *engine, uint64_t cookie);
 void call_text_free(struct td_engine *engine, struct td_span *text);
+void call_attempts_end(struct td_call *call, struct td_span reason); // those that still run
 void call_setup_free(struct td_call *call); // what is only needed until the answer
 // Ends the call for the books: legs, trunks, timers, CDR, log. Says nothing to either side.
 // Idempotent.
@@ -417,6 +437,12 @@ int subscriber_acquire(struct td_engine *engine, uint32_t slot, uint32_t max_cal
 void call_put_user(struct td_writer *out, struct td_span user); // escaped (§19.1.2)
 struct td_span call_aor_user(struct td_span aor);
 struct td_span call_aor_domain(struct td_span aor);
+
+// --- call_contacts.c
+// Puts the contacts of whom A called in front of the targets that are left. 0 (also where the
+// registrar knows nobody of that name), or the status that ends the call.
+uint16_t contacts_expand(struct td_call *call, const struct td_core *core);
+void callee_release(struct td_call *call);
 
 // --- call_ring.c
 uint8_t call_a_branch(struct td_call *call); // a fresh A-side tag

@@ -312,6 +312,19 @@ static void fake_trunk_registered(
 	host->registration_expires_s = expires_s;
 }
 
+static enum td_answer fake_locate(void *ctx, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+{
+	struct fake_host *host = ctx;
+
+	td_span_cstr(who, host->last_who, sizeof(host->last_who));
+	if (host->known_who[0] && strcmp(host->known_who, host->last_who) != 0) {
+		out->sip_code = 404;
+		return TD_REFUSED;
+	}
+	*out = host->located;
+	return host->locate_answer;
+}
+
 static enum td_answer fake_bindings_write(void *ctx, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	struct fake_host *host = ctx;
@@ -346,6 +359,7 @@ const struct td_host_ops fake_host_ops = {
 	.random = fake_random,
 	.trunk_registered = fake_trunk_registered,
 	.bindings_write = fake_bindings_write,
+	.locate = fake_locate,
 };
 
 static uint32_t slot_of(void *ctx, const char *trunk_name)

@@ -3,6 +3,7 @@
 // knows at the end whether everything was given back. One test, one host, one thread.
 #pragma once
 
+#include "include/subscriber.h"
 #include "sip/engine.h"
 #include "sip/policy.h"
 
@@ -52,6 +53,9 @@ struct fake_host {
 	struct td_route_query last_query;
 	char last_number[64];
 	uint64_t last_cookie;
+	enum td_answer locate_answer;
+	struct td_locate_answer located;
+	char last_who[TD_AOR_LEN], known_who[TD_AOR_LEN]; // whom the engine asked for; the only one it finds, empty: all
 	int send_error;    // what send() returns: 0, -ENOTCONN, -ENOBUFS
 	int trunk_error;   // what trunk_acquire() returns
 	int call_error;    // what call_acquire() returns

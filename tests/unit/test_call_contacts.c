@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Calls to registered phones: all of one q ring together, then the next; the first answer wins, the best failure is told.
+#include "tests/unit/call_rig.h"
+#include "sip/subscribers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define PHONES 3
+
+struct bed {
+	struct rig *rig;
+	const struct fake_sent *invites[PHONES]; // by phone
+};
+
+static const char *const ips[PHONES] = { "10.0.1.61", "10.0.1.62", "10.0.1.63" };
+static const char *const uris[PHONES] = { "sip:1002@192.168.0.61:5062", "sip:1002@192.168.0.62;ob", "sip:1002@10.0.1.63" };
+
+// The number of q decides how many phones there are: "55" are two of 0.5.
+static void bed_up(struct bed *bed, const char *q, uint32_t max_calls)
+{
+	struct rig *rig = rig_new();
+	struct td_locate_answer *located = &rig->host.located;
+
+	*bed = (struct bed){ .rig = rig };
+	rig_registrar(rig);
+	rig_subscriber(rig, "1002", "49301234", "", max_calls);
+	located->subscriber = td_subscribers_by_number(rig->subscribers, TD_SPAN("49301234"));
+	rig->host.locate_answer = TD_DONE;
+	for (; q[located->n]; located->n++)
+		located->contacts[located->n] = (struct td_contact){
+			.aor = TD_SPAN("1002@tandem.example"),
+			.uri = td_span_str(uris[located->n]),
+			.path = located->n == 1 ? TD_SPAN("<sip:10.0.1.99;lr>") : (struct td_span){ 0 },
+			.flow = fake_flow(&rig->host, FAKE_WEST, ips[located->n], (uint16_t)(40000 + located->n)),
+			.q = (uint16_t)(100 * (q[located->n] - '0')),
+		};
+	snprintf(rig->host.known_who, sizeof(rig->host.known_who), "49301234");
+	rig->host.route_answer = TD_DONE;
+	rig->host.route = (struct td_route_answer){ .n = 2, .targets = { { .kind = TD_TARGET_AOR }, { .trunk = 1 } } };
+}
+
+// The INVITE that each of phones [from, to) has got, in this order.
+static void ring(struct bed *bed, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		char line[128];
+		snprintf(line, sizeof(line), "INVITE %s SIP/2.0\r\n", uris[i]);
+		bed->invites[i] = rig_expect(bed->rig, line);
+		assert_true(td_sockaddr_eq(&bed->invites[i]->flow.remote, &bed->rig->host.located.contacts[i].flow.remote));
+	}
+	rig_silence(bed->rig);
+}
+
+static void refuse(struct bed *bed, unsigned phone, const char *status)
+{
+	rig_reply(bed->rig, bed->invites[phone], status, "ptag", "", "");
+	rig_expect(bed->rig, "ACK ");
+}
+
+static void bed_down(struct bed *bed)
+{
+	rig_advance(bed->rig, 100);
+	bed->rig->host.n_read = bed->rig->host.n_sent;
+	rig_free(bed->rig);
+}
+
+static void cancelled(struct bed *bed, unsigned phone)
+{
+	const struct fake_sent *cancel = rig_expect(bed->rig, "CANCEL ");
+
+	assert_true(td_sockaddr_eq(&cancel->flow.remote, &bed->invites[phone]->flow.remote));
+	rig_reply(bed->rig, cancel, "200 OK", "", "", "");
+	rig_reply(bed->rig, bed->invites[phone], "487 Request Terminated", "ptag", "", "");
+	rig_expect(bed->rig, "ACK ");
+}
+
+static void first_answer_wins(void **state)
+{
+	struct rig_dialog a;
+	struct bed bed;
+	char tags[2][64];
+
+	bed_up(&bed, "55", 1);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	assert_string_equal(bed.rig->host.last_who, "49301234"); // after the AoR, which is our address
+	RIG_HAS(bed.invites[0], "To: <sip:+49301234@tandem.example>\r\n");
+	RIG_HAS(bed.invites[0], "From: \"Alice\" <sip:+4930999@tandem.example>;tag=");
+	RIG_HAS(bed.invites[0], "Contact: <sip:10.0.1.254:5060>\r\n");
+	assert_string_equal(fake_header(bed.invites[0], "Route"), "");
+	assert_string_equal(fake_header(bed.invites[1], "Route"), "<sip:10.0.1.99;lr>");
+	RIG_LACKS(bed.invites[0], "secretwest");
+	assert_int_equal(bed.rig->host.legs_open, 3); // A's, and one of each phone
+	for (unsigned i = 0; i < 2; i++) {
+		rig_reply(bed.rig, bed.invites[i], "180 Ringing", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", "");
+		const struct fake_sent *ringing = rig_expect(bed.rig, "SIP/2.0 180 ");
+		snprintf(tags[i], sizeof(tags[i]), "%s", strstr(fake_header(ringing, "To"), ";tag="));
+	}
+	assert_string_not_equal(tags[0], tags[1]);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	const struct fake_sent *ack = rig_expect(bed.rig, "ACK sip:x@192.168.0.9 ");
+	assert_true(td_sockaddr_eq(&ack->flow.remote, &bed.invites[1]->flow.remote)); // on its flow, whatever it names
+	const struct fake_sent *ok = rig_expect(bed.rig, "SIP/2.0 200 ");
+	assert_string_equal(strstr(fake_header(ok, "To"), ";tag="), tags[1]);
+	RIG_HAS(&bed.rig->host.sent[bed.rig->host.n_read], "Call completed elsewhere");
+	cancelled(&bed, 0);
+	rig_dialog_a(bed.rig, ok, &a);
+	rig_send(bed.rig, &a, "ACK", "", "");
+	assert_int_equal(bed.rig->host.legs_open, 2);
+	rig_send(bed.rig, &a, "BYE", "", "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	const struct fake_sent *bye = rig_expect(bed.rig, "BYE sip:x@192.168.0.9 ");
+	assert_true(td_sockaddr_eq(&bye->flow.remote, &bed.invites[1]->flow.remote));
+	rig_reply(bed.rig, bye, "200 OK", "", "", "");
+	assert_string_equal(rig_cdr(bed.rig)->trunk_out, "subscribers");
+	assert_int_equal(bed.rig->host.n_attempts, 2);
+	bed_down(&bed);
+}
+
+// Two phones at once answer: one is connected, the other one's dialog is ended.
+static void two_answers_cross(void **state)
+{
+	struct rig_dialog a;
+	struct bed bed;
+
+	bed_up(&bed, "55", 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "one", "Contact: <sip:one@192.168.0.61>\r\n", RIG_SDP_B);
+	rig_expect(bed.rig, "ACK sip:one@");
+	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "two", "Contact: <sip:two@192.168.0.62>\r\n", RIG_SDP_B);
+	rig_expect(bed.rig, "ACK sip:two@");
+	rig_reply(bed.rig, rig_expect(bed.rig, "BYE sip:two@"), "200 OK", "", "", "");
+	rig_silence(bed.rig);
+	rig_send(bed.rig, &a, "ACK", "", "");
+	rig_send(bed.rig, &a, "BYE", "", "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	rig_reply(bed.rig, rig_expect(bed.rig, "BYE sip:one@"), "200 OK", "", "", "");
+	bed_down(&bed);
+}
+
+// The lower q rings when all of the higher have failed, and never the trunk behind them.
+static void q_after_q_and_the_best_failure(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "995", 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	refuse(&bed, 0, "503 Service Unavailable");
+	rig_silence(bed.rig);
+	refuse(&bed, 1, "486 Busy Here");
+	ring(&bed, 2, 3);
+	refuse(&bed, 2, "500 Oops");
+	rig_expect(bed.rig, "SIP/2.0 486 ");
+	rig_silence(bed.rig);
+	assert_int_equal(rig_cdr(bed.rig)->sip_code, 486);
+	assert_int_equal(bed.rig->host.n_attempts, 3);
+	bed_down(&bed);
+}
+
+static void decline_ends_all(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "995", 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	rig_reply(bed.rig, bed.invites[0], "180 Ringing", "ptag", "", "");
+	rig_expect(bed.rig, "SIP/2.0 180 ");
+	refuse(&bed, 1, "603 Decline");
+	const struct fake_sent *cancel = rig_expect(bed.rig, "CANCEL ");
+	rig_reply(bed.rig, cancel, "200 OK", "", "", "");
+	rig_expect(bed.rig, "SIP/2.0 603 ");
+	rig_reply(bed.rig, bed.invites[0], "487 Request Terminated", "ptag", "", "");
+	rig_expect(bed.rig, "ACK ");
+	rig_silence(bed.rig);
+	assert_int_equal(rig_cdr(bed.rig)->sip_code, 603);
+	bed_down(&bed);
+}
+
+static void caller_gives_up(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "55", 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_reply(bed.rig, bed.invites[i], "180 Ringing", "ptag", "", "");
+		rig_expect(bed.rig, "SIP/2.0 180 ");
+	}
+	rig_cancel(bed.rig, "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	rig_expect(bed.rig, "CANCEL ");
+	rig_expect(bed.rig, "CANCEL ");
+	rig_expect(bed.rig, "SIP/2.0 487 ");
+	assert_int_equal(bed.rig->host.n_attempts, 2);
+	bed_down(&bed);
+}
+
+// BYE in the early dialog of one phone leaves the other ringing.
+static void bye_in_one_phones_dialog(void **state)
+{
+	struct rig_dialog a;
+	struct bed bed;
+
+	bed_up(&bed, "55", 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 2);
+	rig_reply(bed.rig, bed.invites[0], "180 Ringing", "ptag", "", "");
+	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 180 "), &a);
+	rig_send(bed.rig, &a, "BYE", "", "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	cancelled(&bed, 0);
+	rig_silence(bed.rig);
+	assert_int_equal(td_engine_calls(bed.rig->engine), 1);
+	refuse(&bed, 1, "480 Not Now");
+	rig_expect(bed.rig, "SIP/2.0 480 ");
+	bed_down(&bed);
+}
+
+// Nobody of that name: the next route. Nobody there: 480, and no other route.
+static void nobody_is_not_the_same_as_absent(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "5", 0);
+	snprintf(bed.rig->host.known_who, sizeof(bed.rig->host.known_who), "other@tandem.example");
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "), "486 Busy Here", "b", "", "");
+	bed_down(&bed);
+
+	bed_up(&bed, "5", 0);
+	snprintf(bed.rig->host.known_who, sizeof(bed.rig->host.known_who), "other@tandem.example");
+	bed.rig->host.route.n = 1;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_expect(bed.rig, "SIP/2.0 404 ");
+	bed_down(&bed);
+
+	bed_up(&bed, "5", 0);
+	bed.rig->host.locate_answer = TD_REFUSED;
+	bed.rig->host.located.sip_code = 480;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_expect(bed.rig, "SIP/2.0 480 ");
+	rig_silence(bed.rig);
+	assert_int_equal(rig_cdr(bed.rig)->cause, 20);
+	assert_int_equal(bed.rig->host.n_attempts, 0);
+	bed_down(&bed);
+}
+
+static void limit_of_the_callee(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "5", 1);
+	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, bed.rig->host.located.subscriber->slot, 1, 0, 1), 0);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_expect(bed.rig, "SIP/2.0 486 ");
+	rig_silence(bed.rig);
+	assert_int_equal(bed.rig->host.counters[TD_C_SIP_SUBSCRIBER_CALLS], 1);
+	bed_down(&bed);
+}
+
+// Without memory or ports for some of them the others ring; without any the call ends in order.
+static void ports_run_out(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "555", 0);
+	bed.rig->host.no_port = true;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_expect(bed.rig, "SIP/2.0 503 ");
+	assert_int_equal(rig_cdr(bed.rig)->sip_code, 503);
+	bed_down(&bed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_answer_wins),
+		cmocka_unit_test(two_answers_cross),
+		cmocka_unit_test(q_after_q_and_the_best_failure),
+		cmocka_unit_test(decline_ends_all),
+		cmocka_unit_test(caller_gives_up),
+		cmocka_unit_test(bye_in_one_phones_dialog),
+		cmocka_unit_test(nobody_is_not_the_same_as_absent),
+		cmocka_unit_test(limit_of_the_callee),
+		cmocka_unit_test(ports_run_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
