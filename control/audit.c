@@ -45,6 +45,19 @@ static const char *trunk_subject(const Tandem__Frame *frame)
 }
 
 // A request is a change where subject gives a text: on what.
+static const char *subscriber_subject(const Tandem__Frame *frame)
+{
+	return frame->body_case == TANDEM__FRAME__BODY_SUBSCRIBER_ADD
+		       ? frame->subscriber_add->aor
+		       : frame->subscriber_remove->aor;
+}
+
+static const char *number_subject(const Tandem__Frame *frame)
+{
+	return frame->body_case == TANDEM__FRAME__BODY_NUMBER_ADD ? frame->number_add->number
+								  : frame->number_remove->number;
+}
+
 static const struct {
 	Tandem__Frame__BodyCase body;
 	const char *what;
@@ -54,6 +67,10 @@ static const struct {
 	{ TANDEM__FRAME__BODY_HANGUP, "hangup", hangup_subject },
 	{ TANDEM__FRAME__BODY_DRAIN, "drain", drain_subject },
 	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk", trunk_subject },
+	{ TANDEM__FRAME__BODY_SUBSCRIBER_ADD, "subscriber add", subscriber_subject },
+	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
+	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },
+	{ TANDEM__FRAME__BODY_NUMBER_REMOVE, "number del", number_subject },
 };
 
 // --- who ---

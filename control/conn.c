@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define READ_BYTES 4096
 
@@ -59,31 +60,61 @@ static void on_written(uv_write_t *request, int status)
 		td_conn_close(conn);
 }
 
+// Room for len bytes to send, or NULL and the connection is being closed.
+static struct output *output_new(struct td_conn *conn, size_t len)
+{
+	struct output *out = NULL;
+
+	if (conn->pipe.write_queue_size + len <= conn->out_max)
+		out = malloc(sizeof(*out) + len);
+	if (out)
+		out->request.data = out;
+	else
+		td_conn_close(conn);
+	return out;
+}
+
+static int output_send(struct td_conn *conn, struct output *out, size_t len)
+{
+	uv_buf_t buf = uv_buf_init((char *)out->bytes, (unsigned int)len);
+
+	if (uv_write(&out->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) == 0)
+		return 0;
+	free(out);
+	td_conn_close(conn);
+	return -EPIPE;
+}
+
 int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
 {
 	size_t len = tandem__frame__get_packed_size(frame);
 
 	if (conn->closing)
 		return -EPIPE;
-	struct output *out = NULL;
-	if (len <= TD_FRAME_MAX && conn->pipe.write_queue_size + len <= conn->out_max)
-		out = malloc(sizeof(*out) + TD_FRAME_HEADER + len);
-	if (!out) {
-		td_conn_close(conn);
+	// What is too long for a frame is too long for any queue.
+	struct output *out = output_new(
+		conn, len <= TD_FRAME_MAX ? TD_FRAME_HEADER + len : SIZE_MAX / 2);
+	if (!out)
 		return -ENOBUFS;
-	}
-	out->request.data = out;
 	td_frame_header(out->bytes, (uint32_t)len);
 	tandem__frame__pack(frame, out->bytes + TD_FRAME_HEADER);
-	uv_buf_t buf = uv_buf_init((char *)out->bytes, (unsigned int)(TD_FRAME_HEADER + len));
-	if (uv_write(&out->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
-		free(out);
-		td_conn_close(conn);
-		return -EPIPE;
-	}
-	if (conn->user->sent)
+	int rc = output_send(conn, out, TD_FRAME_HEADER + len);
+	if (rc == 0 && conn->user->sent)
 		conn->user->sent(conn, frame);
-	return 0;
+	return rc;
+}
+
+int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len)
+{
+	if (conn->closing)
+		return -EPIPE;
+	if (len == 0)
+		return 0;
+	struct output *out = output_new(conn, len);
+	if (!out)
+		return -ENOBUFS;
+	memcpy(out->bytes, bytes, len);
+	return output_send(conn, out, len);
 }
 
 int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text)

@@ -41,6 +41,8 @@ int td_conn_start(struct td_conn *conn); // reads from now on; 0 or a libuv erro
 // 0; -ENOBUFS: the far end does not read, and the connection is being closed; -EPIPE: it is closing
 // already.
 int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame);
+// The same for len bytes of packed frames, which are copied.
+int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len);
 // Idempotent; closed() comes later, never from inside.
 void td_conn_close(struct td_conn *conn);
 // Sends an Error in answer to request id.

@@ -10,6 +10,8 @@
 #include "control/link.h"
 #include "control/overlay.h"
 #include "control/server.h"
+#include "control/store_worker.h"
+#include "control/sync.h"
 
 struct td_control {
 	uv_loop_t loop;
@@ -20,6 +22,8 @@ struct td_control {
 	struct td_alarms alarms;
 	struct td_events events;
 	struct td_destinations destinations; // of the journal
+	struct td_store_worker store;        // what is asked of the store
+	struct td_sync sync;
 	struct td_link link;
 	struct td_server server;
 	struct td_collector collector;

@@ -143,6 +143,9 @@ extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ct
 	ctl_view_call, ctl_view_counters, ctl_view_version;
 extern const struct ctl_view ctl_view_stats; // ctl_stats.c
 extern const struct ctl_view ctl_view_audit; // ctl_watch.c
+extern const struct ctl_view ctl_view_subscribers, ctl_view_subscriber, ctl_view_numbers,
+	ctl_view_registrations;                     // ctl_provision.c
+extern const struct ctl_view ctl_view_cdr, ctl_view_alarms; // ctl_cdr.c
 
 // --- ctl_actions.c ---
 
@@ -157,3 +160,12 @@ enum ctl_status ctl_watch(struct ctl *ctl); // ctl_watch.c
 enum ctl_status ctl_trunk_enable(struct ctl *ctl); // ctl_trunk.c
 enum ctl_status ctl_trunk_disable(struct ctl *ctl);
 enum ctl_status ctl_trunk_drain(struct ctl *ctl);
+
+// --- ctl_provision.c, ctl_cdr.c ---
+
+enum ctl_status ctl_subscriber_add(struct ctl *ctl);
+enum ctl_status ctl_subscriber_del(struct ctl *ctl);
+enum ctl_status ctl_number_add(struct ctl *ctl);
+enum ctl_status ctl_number_del(struct ctl *ctl);
+enum ctl_status ctl_cdr_last(struct ctl *ctl);
+enum ctl_status ctl_cdr_find(struct ctl *ctl);

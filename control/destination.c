@@ -111,8 +111,6 @@ static void stats_tell(struct td_destination *d, const struct td_journal_reader_
 		td_log(TD_LOG_WARNING, "journal.unknown", "destination=%s records=%" PRIu64,
 			d->name, after.unknown - before->unknown);
 	atomic_store(&d->records, after.records);
-	if (after.epoch != 0)
-		atomic_store(&d->epoch, after.epoch);
 }
 
 // One batch. Records applied, or negative errno.
@@ -143,6 +141,8 @@ static int batch_take(struct td_destination *d)
 	atomic_store(&d->sequence, position.sequence);
 	if (n > 0)
 		journal_trim(d->all);
+	if (n < BATCH)
+		atomic_fetch_add(&d->passes, 1);
 	return n;
 }
 

@@ -38,7 +38,7 @@ struct td_destination {
 	_Atomic uint64_t sequence; // thread: wo; of the first segment it still needs
 	_Atomic uint64_t offset;   // thread: wo; of the first byte in it; may lag behind sequence
 	_Atomic uint64_t records;  // thread: wo; applied in its life
-	_Atomic uint32_t epoch;    // thread: wo; of the last boot it has committed
+	_Atomic uint64_t passes;   // thread: wo; times that it came to the journal's end
 	_Atomic uint64_t since_ms; // thread: wo; when it began what it is at; 0: it waits
 };
 

@@ -35,12 +35,15 @@ static void status_send(
 	if (dataplane)
 		status = *dataplane;
 	status.dataplane_connected = link->connected;
-	status.in_sync = link->in_sync;
+	const char *missing = link->in_sync ? td_sync_missing(&f->control->sync) : NULL;
+	status.in_sync = link->in_sync && !missing;
 	status.policy_generation = link->policy->generation;
 	if (!link->connected)
 		status.text = waiting_dataplane;
 	else if (!link->in_sync)
 		status.text = link->refusal[0] ? link->refusal : waiting_sync;
+	else if (missing)
+		status.text = (char *)(uintptr_t)missing; // only read by the packer
 	else if (!dataplane)
 		status.text = empty;
 	td_conn_send(conn, &frame);

@@ -75,7 +75,8 @@ int td_journal_loop_start(struct td_control *control)
 
 void td_journal_loop_stop(struct td_control *control)
 {
-	control->stuck = !td_destinations_stop(&control->destinations, STOP_PATIENCE_MS);
+	if (!td_destinations_stop(&control->destinations, STOP_PATIENCE_MS))
+		control->stuck = true;
 	uv_close((uv_handle_t *)&control->journal_timer, NULL);
 	uv_close((uv_handle_t *)&control->journal_watch, NULL);
 }

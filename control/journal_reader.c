@@ -128,7 +128,6 @@ static int boot_apply(struct td_journal_reader *reader, const uint8_t *payload)
 	memcpy(&boot, payload, sizeof(boot));
 	int rc = reader->sink->ops->boot(reader->sink, boot.epoch, &closed);
 	reader->stats.incomplete += closed;
-	reader->stats.epoch = boot.epoch;
 	return rc;
 }
 

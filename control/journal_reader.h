@@ -32,7 +32,6 @@ struct td_journal_reader_stats {
 	uint64_t skipped_bytes; // behind a bad record of a segment that has a successor
 	uint64_t incomplete;    // calls closed by a boot
 	uint64_t gaps;          // times that segments were gone before they were read
-	uint32_t epoch;         // of the last boot that was applied; 0: none
 };
 void td_journal_reader_stats(
 	const struct td_journal_reader *reader, struct td_journal_reader_stats *out);

@@ -166,6 +166,8 @@ static void hello_take(struct td_link *link, const Tandem__Hello *hello)
 			hello->policy_generation);
 	else
 		td_link_push(link, link->policy, on_pushed, link);
+	if (link->watcher.hello)
+		link->watcher.hello(link->watcher.user, hello);
 }
 
 // --- connection ---
@@ -190,6 +192,8 @@ static void on_conn_closed(struct td_conn *conn)
 		td_log(TD_LOG_WARNING, "dataplane.lost", "epoch=%u", link->epoch);
 		tell(link, TD_EVENT_DATAPLANE, "dataplane", "lost", "the connection ended");
 	}
+	if (link->connected && link->watcher.lost)
+		link->watcher.lost(link->watcher.user);
 	link->conn = NULL;
 	link->connected = false;
 	link->in_sync = false;

@@ -24,6 +24,13 @@ struct td_link_pending {
 	void *user;
 };
 
+// Who wants to know that the data plane came or went; any may be NULL.
+struct td_link_watcher {
+	void (*hello)(void *user, const Tandem__Hello *hello);
+	void (*lost)(void *user);
+	void *user;
+};
+
 struct td_link {
 	uv_loop_t *loop;
 	char path[108];
@@ -37,6 +44,7 @@ struct td_link {
 	uint64_t next_id;
 	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
 	struct td_events *events; // borrowed; NULL: nobody is told
+	struct td_link_watcher watcher; // set before the start
 	char refusal[256]; // the data plane's words when it did not take the policy
 	struct td_link_pending pending[TD_LINK_PENDING_MAX];
 };

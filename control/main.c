@@ -177,6 +177,8 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_events_stop(&control->events);
 	td_collector_stop(&control->collector);
 	td_link_stop(&control->link);
+	td_sync_stop(&control->sync);
+	control->stuck = !td_store_worker_stop(&control->store);
 	td_journal_loop_stop(control);
 	uv_close((uv_handle_t *)&control->on_term, NULL);
 	uv_close((uv_handle_t *)&control->on_int, NULL);
@@ -219,6 +221,16 @@ static int events_start(struct td_control *control)
 	return td_events_start(&control->events, &control->loop, &control->server);
 }
 
+static void on_hello(void *user, const Tandem__Hello *hello)
+{
+	td_sync_hello(&((struct td_control *)user)->sync, hello);
+}
+
+static void on_lost(void *user)
+{
+	td_sync_lost(&((struct td_control *)user)->sync);
+}
+
 static bool services_start(struct td_control *control)
 {
 	char path[TD_PATH_LEN];
@@ -230,9 +242,13 @@ static bool services_start(struct td_control *control)
 		return false;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
-	return events_start(control) == 0 &&
-	       td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0 &&
-	       td_journal_loop_start(control) == 0;
+	control->link.watcher = (struct td_link_watcher){ on_hello, on_lost, control };
+	if (events_start(control) != 0 || td_journal_loop_start(control) != 0 ||
+		td_store_worker_start(&control->store, &control->loop, control->conf->store,
+			control->conf->node) != 0)
+		return false;
+	td_sync_start(&control->sync, control);
+	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0;
 }
 
 static int control_run(struct td_control *control)

@@ -3,7 +3,9 @@
 
 #include "control/control.h"
 #include "control/forward.h"
+#include "control/listing.h"
 #include "control/log.h"
+#include "control/provision.h"
 #include "control/reload.h"
 
 #include <errno.h>
@@ -78,7 +80,8 @@ static void show_request(struct td_client *client, const Tandem__Frame *frame)
 			return;
 		}
 	}
-	td_forward(client, frame);
+	if (!td_listing(client, frame))
+		td_forward(client, frame);
 }
 
 static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
@@ -105,6 +108,8 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 		td_forward(client, frame);
 		break;
 	default:
+		if (td_provision(client, frame))
+			break;
 		td_conn_error(conn, frame->id, EOPNOTSUPP, "this request is unknown here");
 	}
 }

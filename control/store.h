@@ -106,6 +106,8 @@ int td_store_binding(struct td_store *store, const uint8_t *record, size_t len);
 typedef void (*td_binding_each)(void *user, const uint8_t *record, size_t len);
 int td_store_bindings(struct td_store *store, char after[TD_BINDING_KEY_LEN], uint64_t now_s,
 	uint32_t limit, td_binding_each each, void *user);
+int td_store_bindings_of(struct td_store *store, const char *aor, uint64_t now_s,
+	td_binding_each each, void *user);
 int td_store_bindings_expire(struct td_store *store, uint64_t before_s);
 
 // --- the journal ---

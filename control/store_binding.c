@@ -68,6 +68,17 @@ int td_store_bindings(struct td_store *store, char after[TD_BINDING_KEY_LEN], ui
 	return store_query(store, ST_BINDINGS, values, 4, binding_row, &reading);
 }
 
+int td_store_bindings_of(struct td_store *store, const char *aor, uint64_t now_s,
+	td_binding_each each, void *user)
+{
+	char last[TD_BINDING_KEY_LEN];
+	struct reading reading = { .each = each, .user = user, .last = last };
+	const struct td_value values[] = { value_text(store->node), value_text(aor),
+		value_int((int64_t)now_s) };
+
+	return store_query(store, ST_BINDINGS_OF, values, 3, binding_row, &reading);
+}
+
 int td_store_bindings_expire(struct td_store *store, uint64_t before_s)
 {
 	const struct td_value values[] = { value_text(store->node), value_int((int64_t)before_s) };

@@ -54,7 +54,8 @@ static const char *const migrations[] = {
 	      "INSERT INTO subscriber_generation VALUES (1);"
 	      "CREATE TABLE binding (node TEXT NOT NULL, key TEXT NOT NULL, "
 	      "changed_us BIGINT NOT NULL, aor TEXT NOT NULL, expires_s BIGINT NOT NULL, "
-	      "record BYTEA NOT NULL, PRIMARY KEY (node, key)){};",
+	      "record BYTEA NOT NULL, PRIMARY KEY (node, key)){};"
+	      "CREATE INDEX binding_aor ON binding (aor);",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/provision.h"
+
+#include "control/control.h"
+#include "sip/digest.h"
+#include "sip/uri.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- values ---
+
+bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
+{
+	char whole[TD_AOR_LEN + 8], user[TD_AOR_LEN];
+	struct td_uri uri;
+	int len = snprintf(whole, sizeof(whole), "%s%s", strncmp(text, "sip:", 4) == 0 ? "" : "sip:",
+		text);
+
+	if (len < 0 || (size_t)len >= sizeof(whole) || td_uri_parse(td_span_str(whole), &uri) != 0 ||
+		uri.scheme != TD_SCHEME_SIP || uri.user.len == 0 || uri.has_port ||
+		uri.password.len > 0 || uri.params.len > 0 || uri.headers.len > 0)
+		return false;
+	int n = td_uri_unescape(uri.user, user, sizeof(user));
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)user[i] <= ' ' || user[i] == 0x7f)
+			return false;
+	if (n <= 0 || (size_t)n + 1 + uri.host.len >= TD_AOR_LEN)
+		return false;
+	memcpy(aor, user, (size_t)n);
+	aor[n] = '@';
+	for (size_t i = 0; i < uri.host.len; i++)
+		aor[(size_t)n + 1 + i] = (char)tolower((unsigned char)uri.host.ptr[i]);
+	aor[(size_t)n + 1 + uri.host.len] = '\0';
+	return true;
+}
+
+bool td_number_read(const char *text, char number[TD_NUMBER_LEN])
+{
+	size_t n = 0;
+
+	for (const char *c = text[0] == '+' ? text + 1 : text; *c; c++) {
+		if (strchr(" -.()", *c))
+			continue;
+		if (!isdigit((unsigned char)*c) || n + 1 == TD_NUMBER_LEN)
+			return false;
+		number[n++] = *c;
+	}
+	number[n] = '\0';
+	return n > 0;
+}
+
+// --- a change ---
+
+enum kind { ADD, REMOVE, NUMBER_ADD, NUMBER_REMOVE };
+
+struct change {
+	struct td_store_job job;
+	struct td_server *server;
+	uint64_t serial, id;
+	enum kind kind;
+	bool replace, keep_password;
+	char aor[TD_AOR_LEN], number[TD_NUMBER_LEN];
+	struct td_subscriber subscriber; // ADD: as asked; else as it becomes
+	uint64_t generation;
+};
+
+static int say(struct change *change, int rc, const char *format, const char *what)
+{
+	snprintf(change->job.reason, sizeof(change->job.reason), format, what);
+	return rc;
+}
+
+static int add_run(struct change *change, struct td_store *store)
+{
+	struct td_subscriber *s = &change->subscriber, before;
+
+	if (change->keep_password) {
+		int rc = td_store_subscriber_get(store, s->aor, &before);
+		if (rc == -ENOENT)
+			return say(change, rc, "%s is not there, and a new one needs a password",
+				s->aor);
+		if (rc != 0)
+			return rc;
+		s->has_md5 = before.has_md5;
+		s->has_sha256 = before.has_sha256;
+		memcpy(s->ha1_md5, before.ha1_md5, sizeof(s->ha1_md5));
+		memcpy(s->ha1_sha256, before.ha1_sha256, sizeof(s->ha1_sha256));
+	}
+	return td_store_subscriber_put(store, s, change->replace, &change->generation,
+		change->job.reason, sizeof(change->job.reason));
+}
+
+static int remove_run(struct change *change, struct td_store *store)
+{
+	int rc = td_store_subscriber_delete(store, change->aor, &change->generation);
+
+	return rc == -ENOENT ? say(change, rc, "%s is not there", change->aor) : rc;
+}
+
+static int number_add_run(struct change *change, struct td_store *store)
+{
+	struct td_subscriber *s = &change->subscriber;
+	int rc = td_store_subscriber_get(store, change->aor, s);
+
+	if (rc == -ENOENT)
+		return say(change, rc, "%s is not there", change->aor);
+	if (rc != 0)
+		return rc;
+	if (s->n_numbers == TD_SUBSCRIBER_NUMBERS_MAX)
+		return say(change, -ENOSPC, "%s has as many numbers as one may have", change->aor);
+	snprintf(s->numbers[s->n_numbers++], TD_NUMBER_LEN, "%s", change->number);
+	return td_store_subscriber_put(store, s, true, &change->generation, change->job.reason,
+		sizeof(change->job.reason));
+}
+
+static int number_remove_run(struct change *change, struct td_store *store)
+{
+	struct td_subscriber *s = &change->subscriber;
+	uint8_t kept = 0;
+	int rc = td_store_number_owner(store, change->number, change->aor);
+
+	if (rc == -ENOENT)
+		return say(change, rc, "number %s is nobody's", change->number);
+	if (rc == 0)
+		rc = td_store_subscriber_get(store, change->aor, s);
+	if (rc != 0)
+		return rc;
+	for (uint8_t i = 0; i < s->n_numbers; i++)
+		if (strcmp(s->numbers[i], change->number) != 0)
+			memmove(s->numbers[kept++], s->numbers[i], TD_NUMBER_LEN);
+	s->n_numbers = kept;
+	return td_store_subscriber_put(store, s, true, &change->generation, change->job.reason,
+		sizeof(change->job.reason));
+}
+
+static int change_run(struct td_store_job *job, struct td_store *store)
+{
+	struct change *change = (struct change *)job;
+
+	switch (change->kind) {
+	case ADD:
+		return add_run(change, store);
+	case REMOVE:
+		return remove_run(change, store);
+	case NUMBER_ADD:
+		return number_add_run(change, store);
+	case NUMBER_REMOVE:
+		return number_remove_run(change, store);
+	}
+	return -EINVAL;
+}
+
+static void change_free(struct change *change)
+{
+	explicit_bzero(&change->subscriber, sizeof(change->subscriber));
+	free(change);
+}
+
+static void on_told(void *user, const char *why_not)
+{
+	struct change *change = user;
+	struct td_conn *conn = td_server_client(change->server, change->serial);
+	char text[256];
+
+	snprintf(text, sizeof(text), "stored; %s", why_not ? why_not : "");
+	if (conn)
+		td_conn_done(conn, change->id, 1, why_not ? text : "done");
+	change_free(change);
+}
+
+static void change_done(struct td_store_job *job, int rc)
+{
+	struct change *change = (struct change *)job;
+	struct td_sync *sync = &change->server->control->sync;
+	struct td_conn *conn = td_server_client(change->server, change->serial);
+
+	if (rc == 0) {
+		const struct td_subscriber *s =
+			change->kind == REMOVE ? NULL : &change->subscriber;
+		td_sync_changed(sync, change->aor, s, change->generation, on_told, change);
+		return;
+	}
+	if (conn)
+		td_conn_error(conn, change->id, -rc, job->reason);
+	change_free(change);
+}
+
+// --- requests ---
+
+static void password_hash(struct td_subscriber *s, char *password)
+{
+	const char *at = strrchr(s->aor, '@');
+	struct td_span user = td_span(s->aor, (size_t)(at - s->aor)), domain = td_span_str(at + 1);
+	uint8_t ha1[TD_DIGEST_BYTES_MAX];
+
+	td_digest_ha1(TD_DIGEST_MD5, user, domain, td_span_str(password), ha1);
+	memcpy(s->ha1_md5, ha1, sizeof(s->ha1_md5));
+	td_digest_ha1(TD_DIGEST_SHA256, user, domain, td_span_str(password), ha1);
+	memcpy(s->ha1_sha256, ha1, sizeof(s->ha1_sha256));
+	s->has_md5 = s->has_sha256 = true;
+	explicit_bzero(ha1, sizeof(ha1));
+	explicit_bzero(password, strlen(password));
+}
+
+static bool printable(const char *text, size_t cap)
+{
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return false;
+	return strlen(text) < cap;
+}
+
+// NULL, or what is wrong.
+static const char *add_read(struct change *change, const Tandem__SubscriberAdd *add)
+{
+	struct td_subscriber *s = &change->subscriber;
+
+	if (!td_aor_read(add->aor, s->aor))
+		return "expected an AoR such as 1001@example.com";
+	if (add->n_numbers > TD_SUBSCRIBER_NUMBERS_MAX)
+		return "a subscriber has at most 8 numbers";
+	if (!printable(add->plan, sizeof(s->plan)) || !printable(add->display, sizeof(s->display)))
+		return "the plan or the display name is too long, or holds control characters";
+	for (size_t i = 0; i < add->n_numbers; i++)
+		if (!td_number_read(add->numbers[i], s->numbers[s->n_numbers++]))
+			return "expected a number of at most 23 digits";
+	if (!add->password[0] && !add->replace)
+		return "expected a password";
+	snprintf(s->plan, sizeof(s->plan), "%s", add->plan[0] ? add->plan : TD_PLAN_DEFAULT);
+	snprintf(s->display, sizeof(s->display), "%s", add->display);
+	s->max_calls = add->max_calls;
+	s->max_cps = add->max_cps;
+	s->enabled = !add->disabled;
+	change->replace = add->replace;
+	change->keep_password = !add->password[0];
+	if (add->password[0])
+		password_hash(s, add->password);
+	snprintf(change->aor, sizeof(change->aor), "%s", s->aor);
+	return NULL;
+}
+
+static const char *aor_read(struct change *change, const char *aor)
+{
+	return td_aor_read(aor, change->aor) ? NULL : "expected an AoR such as 1001@example.com";
+}
+
+static const char *number_read(struct change *change, const char *number)
+{
+	return td_number_read(number, change->number) ? NULL
+						       : "expected a number of at most 23 digits";
+}
+
+static const char *change_read(struct change *change, const Tandem__Frame *frame)
+{
+	const char *wrong;
+
+	switch (frame->body_case) {
+	case TANDEM__FRAME__BODY_SUBSCRIBER_ADD:
+		change->kind = ADD;
+		return add_read(change, frame->subscriber_add);
+	case TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE:
+		change->kind = REMOVE;
+		return aor_read(change, frame->subscriber_remove->aor);
+	case TANDEM__FRAME__BODY_NUMBER_ADD:
+		change->kind = NUMBER_ADD;
+		wrong = aor_read(change, frame->number_add->aor);
+		return wrong ? wrong : number_read(change, frame->number_add->number);
+	default:
+		change->kind = NUMBER_REMOVE;
+		return number_read(change, frame->number_remove->number);
+	}
+}
+
+static bool is_change(const Tandem__Frame *frame)
+{
+	switch (frame->body_case) {
+	case TANDEM__FRAME__BODY_SUBSCRIBER_ADD:
+	case TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE:
+	case TANDEM__FRAME__BODY_NUMBER_ADD:
+	case TANDEM__FRAME__BODY_NUMBER_REMOVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool td_provision(struct td_client *client, const Tandem__Frame *frame)
+{
+	if (!is_change(frame))
+		return false;
+	struct change *change = calloc(1, sizeof(*change));
+	const char *wrong = change ? change_read(change, frame) : "no memory";
+	if (!wrong) {
+		change->job.run = change_run;
+		change->job.done = change_done;
+		change->server = client->server;
+		change->serial = client->serial;
+		change->id = frame->id;
+		if (td_store_submit(&client->server->control->store, &change->job) == 0)
+			return true;
+		wrong = "too much is asked of the store";
+	}
+	td_conn_error(client->conn, frame->id, change ? EINVAL : ENOMEM, wrong);
+	if (change)
+		change_free(change);
+	return true;
+}

@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""tandem-control and tandemctl between a store and a data plane that this test plays: subscribers, numbers and bindings get
+there, in parts and whole, also when either side was away.
+
+usage: test_provision.py TANDEM_CONTROL TANDEMCTL
+"""
+import hashlib
+import importlib
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CONTROL, TANDEMCTL = (str(pathlib.Path(p).resolve()) for p in sys.argv[1:3])
+FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="td_provision_"))
+subprocess.run(["protoc", f"--proto_path={ROOT}/include", f"--python_out={FOLDER}", "tandem.proto"], check=True)
+sys.path.insert(0, str(FOLDER))
+pb = importlib.import_module("tandem_pb2")
+
+CONFIG = """run_dir = "%(dir)s"; state_dir = "%(dir)s/state"; lcores = { workers = [ 0 ]; }; limits = { registrations = 1000; };
+metrics = { enabled = false; };
+ports = ( { name = "p"; device = "net_null0"; } );
+realms = ( { name = "access"; port = "p"; addresses = [ "10.0.1.254/24" ]; sip = ( { } ); } );
+"""
+
+
+def until(condition, what, timeout=10):
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.02)
+    return value
+
+
+class Plane:
+    """A data plane: says Hello, answers every request Done, keeps what it was sent."""
+
+    def __init__(self, bench, generation=0, restored=False):
+        self.bench, self.frames, self.refuse = bench, [], set()
+        bench.listener.settimeout(5)
+        self.s, _ = bench.listener.accept()
+        self.s.settimeout(0.05)
+        self.data = b""
+        hello = pb.Frame(version=1)
+        hello.hello.role, hello.hello.epoch, hello.hello.registrar = "dataplane", 1, True
+        hello.hello.subscriber_generation, hello.hello.bindings_restored = generation, restored
+        self.send(hello)
+
+    def send(self, frame):
+        raw = frame.SerializeToString()
+        self.s.sendall(struct.pack(">I", len(raw)) + raw)
+
+    def turn(self):
+        try:
+            got = self.s.recv(1 << 20)
+            self.data += got
+        except TimeoutError:
+            pass
+        while len(self.data) >= 4 and len(self.data) >= 4 + (n := struct.unpack(">I", self.data[:4])[0]):
+            frame = pb.Frame.FromString(self.data[4:4 + n])
+            self.data = self.data[4 + n:]
+            body = frame.WhichOneof("body")
+            self.frames.append((body, frame))
+            if frame.id:
+                answer = pb.Frame(version=1, id=frame.id)
+                if body in self.refuse:
+                    answer.error.code, answer.error.text = 12, "no memory here"
+                else:
+                    answer.done.text = ""
+                self.send(answer)
+
+    def wait(self, body, what=None):
+        def found():
+            self.turn()
+            return next((f for b, f in self.frames if b == body and (what is None or what(getattr(f, body)))), None)
+        return getattr(until(found, body), body)
+
+    def quiet(self, seconds=0.6):
+        before = len([b for b, _ in self.frames if b.startswith(("subscriber", "binding"))])
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.turn()
+        assert len([b for b, _ in self.frames if b.startswith(("subscriber", "binding"))]) == before, self.frames
+
+    def close(self):
+        self.s.close()
+
+
+class Bench:
+    made = []
+
+    def __init__(self, name):
+        Bench.made.append(self)
+        self.dir = FOLDER / name
+        (self.dir / "state").mkdir(parents=True)
+        self.conf = self.dir / "x.conf"
+        self.conf.write_text(CONFIG % {"dir": self.dir})
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.dir / "dataplane.sock"))
+        self.listener.listen(4)
+        self.start()
+
+    def start(self):
+        self.log = open(self.dir / "log", "ab")
+        self.p = subprocess.Popen([CONTROL, "-c", self.conf], stderr=self.log)
+        until(lambda: self.p.poll() is not None or (self.dir / "control.sock").exists(), "the socket")
+        assert self.p.poll() is None, (self.dir / "log").read_text()
+
+    def stop(self, sig=signal.SIGTERM):
+        self.p.send_signal(sig)
+        self.p.wait(15)
+        if sig == signal.SIGTERM:
+            assert self.p.returncode == 0, (self.dir / "log").read_text()[-2000:]
+
+    def ctl(self, *args, code=0, stdin="", plane=None):
+        p = subprocess.Popen([TANDEMCTL, "-c", self.conf, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        p.stdin.write(stdin)
+        p.stdin.close()
+        while p.poll() is None:
+            plane.turn() if plane else time.sleep(0.01)
+        out, err = p.stdout.read(), p.stderr.read()
+        assert p.returncode == code, f"{args}: {p.returncode}\n{out}{err}\n{(self.dir / 'log').read_text()[-2000:]}"
+        return out if code == 0 else err
+
+    def add(self, aor, *args, password="secret", **kw):
+        return self.ctl("subscriber", "add", aor, "--password-stdin", *args, stdin=password + "\n", **kw)
+
+
+def unpack(entries):
+    """AoRs of a bulk's entries (include/subscriber.h)."""
+    aors = []
+    while entries:
+        size, aor_len = struct.unpack("<HB", entries[:3])
+        aors.append(entries[72:72 + aor_len].decode())
+        entries = entries[size:]
+    return aors
+
+
+# --- tests ---
+
+def a_subscriber_reaches_the_data_plane():
+    bench = Bench("add")
+    plane = Plane(bench)
+    bulk = plane.wait("subscriber_bulk")
+    assert bulk.first and bulk.last and bulk.generation > 0 and not bulk.entries
+    out = bench.add("sip:1001@Tandem.Example", "--number", "+49 30 555-100", "--number", "4930555199", "--display", "Ann",
+                    "--max-calls", "2", plane=plane)
+    assert out == "done\n", out
+    put = plane.wait("subscriber_put")
+    s = put.subscriber
+    assert put.generation == bulk.generation + 1
+    assert s.aor == "1001@tandem.example" and list(s.numbers) == ["4930555100", "4930555199"] and s.max_calls == 2
+    assert s.ha1_md5 == hashlib.md5(b"1001:tandem.example:secret").digest()
+    assert s.ha1_sha256 == hashlib.sha256(b"1001:tandem.example:secret").digest()
+    assert "is there already" in bench.add("1001@tandem.example", code=1, plane=plane)
+    assert "belongs to 1001@tandem.example" in bench.add("1002@tandem.example", "--number", "4930555100", code=1, plane=plane)
+    bench.ctl("subscriber", "add", "1001@tandem.example", "--replace", "--plan", "gold", plane=plane)
+    again = plane.wait("subscriber_put", lambda b: b.generation == bulk.generation + 2).subscriber
+    assert again.ha1_md5 == s.ha1_md5 and again.plan == "gold" and not again.numbers
+    for wrong in ("1001", "@x", "a b@x", "1001@x;y=z", "1001@x:5060"):
+        assert "expected an AoR" in bench.add(wrong, code=1, plane=plane), wrong
+    bench.ctl("subscriber", "add", "x@y", code=2)
+    bench.add("x@y", password="", code=2)
+    bench.ctl("subscriber", "del", "1001@tandem.example", plane=plane)
+    assert plane.wait("subscriber_delete").aor == "1001@tandem.example"
+    assert "is not there" in bench.ctl("subscriber", "del", "1001@tandem.example", code=1, plane=plane)
+    bench.stop()
+    text = (bench.dir / "log").read_text() + (bench.dir / "state/audit.log").read_text()
+    assert "secret" not in text and s.ha1_md5.hex() not in text
+    assert b"secret" not in (bench.dir / "state/tandem.db").read_bytes()
+
+
+def lists_show_what_is_there():
+    bench = Bench("list")
+    plane = Plane(bench)
+    plane.wait("subscriber_bulk")
+    for i in range(3):
+        bench.add(f"100{i}@tandem.example", "--number", f"55{i}", plane=plane)
+    bench.ctl("number", "add", "+66 1", "1001@tandem.example", plane=plane)
+    assert list(plane.wait("subscriber_put", lambda b: len(b.subscriber.numbers) == 2).subscriber.numbers) == ["551", "661"]
+    rows = json.loads(bench.ctl("subscriber", "list", "--json"))
+    assert [r["aor"] for r in rows] == [f"100{i}@tandem.example" for i in range(3)]
+    assert rows[1] == {"aor": "1001@tandem.example", "numbers": ["551", "661"], "plan": "subscribers", "display": "",
+                       "max_calls": 0, "max_cps": 0, "enabled": True}
+    assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json")) == rows[1]
+    bench.ctl("subscriber", "show", "nobody@tandem.example", code=1)
+    assert {(r["number"], r["aor"][:4]) for r in json.loads(bench.ctl("number", "list", "--json"))} == \
+        {("550", "1000"), ("551", "1001"), ("661", "1001"), ("552", "1002")}
+    bench.ctl("number", "del", "551", plane=plane)
+    assert "nobody's" in bench.ctl("number", "del", "551", code=1, plane=plane)
+    assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json"))["numbers"] == ["661"]
+    assert json.loads(bench.ctl("alarms", "--json")) == []
+    bench.stop()
+
+
+def what_changed_meanwhile_comes_whole():
+    bench = Bench("whole")
+    out = bench.add("1001@tandem.example")
+    assert "when it is back" in out, out
+    for i in range(2, 40):
+        bench.add(f"{1000 + i}@tandem.example")
+    plane = Plane(bench)
+    bulk = plane.wait("subscriber_bulk", lambda b: b.last)
+    assert len(unpack(bulk.entries)) == 39 and bulk.first
+    plane.quiet()
+    plane.close()
+    plane = Plane(bench, generation=bulk.generation, restored=True)
+    plane.quiet()  # it has all of it
+    bench.stop()
+    bench.start()
+    plane.close()
+    plane = Plane(bench, generation=bulk.generation, restored=True)
+    plane.quiet()
+    # Somebody else changes the store.
+    with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
+        db.execute("UPDATE subscriber_generation SET generation = generation + 1")
+    assert plane.wait("subscriber_bulk").generation == bulk.generation + 1
+    bench.stop()
+
+
+def a_refused_change_is_told_and_sent_again():
+    bench = Bench("refused")
+    plane = Plane(bench)
+    plane.wait("subscriber_bulk")
+    plane.refuse.add("subscriber_put")
+    assert "stored; no memory here" in bench.add("1001@tandem.example", plane=plane)
+    plane.frames.clear()
+    assert unpack(plane.wait("subscriber_bulk").entries) == ["1001@tandem.example"]
+    bench.stop()
+
+
+def binding(aor, contact, changed, expires, op=1):
+    """include/binding.h, packed."""
+    texts = [t.encode() for t in (aor, "access", contact, "call-id", "", "", "Phone")]
+    flow = struct.pack("<16sHBB", bytes([10, 0, 1, 1]), 5062, 4, 0)
+    head = struct.pack("<BBHBBIIQQ", 1, op, 1000, 0, 0, 0, 1, expires, changed) + 2 * flow
+    head += struct.pack("<8H", *[len(t) for t in texts], 0)
+    body = b"".join(texts)
+    size = (2 + len(head) + len(body) + 7) // 8 * 8
+    return struct.pack("<H", size) + head + body + bytes(size - 2 - len(head) - len(body))
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def journal(bench, payloads):
+    sequence = 1 << 32
+    with open(bench.dir / f"state/journal/{sequence:016x}.tdj", "ab") as f:
+        if f.tell() == 0:
+            f.write(struct.pack("<IIQ", 0x4c4a4454, 1, sequence))
+        for payload in payloads:
+            crc = crc32c(struct.pack("<HI", 5, 1) + payload)
+            f.write(struct.pack("<IIHHI", len(payload), crc, 5, 0, 1) + payload)
+
+
+def bindings_outlive_both_daemons():
+    bench = Bench("bindings")
+    plane = Plane(bench)
+    plane.wait("binding_bulk", lambda b: b.last)
+    now = int(time.time())
+    journal(bench, [binding("1001@tandem.example", "sip:1001@10.0.1.1:5062", 5, now + 600),
+                    binding("1002@tandem.example", "sip:1002@10.0.1.1:5062", 6, now + 600),
+                    binding("1003@tandem.example", "sip:1003@10.0.1.1:5062", 7, now - 5)])
+    rows = until(lambda: json.loads(bench.ctl("show", "registrations", "--json")), "registrations")
+    assert [r["aor"] for r in rows] == ["1001@tandem.example", "1002@tandem.example"]
+    assert rows[0]["contact"] == "sip:1001@10.0.1.1:5062" and rows[0]["received"] == "10.0.1.1:5062", rows
+    assert 590 <= rows[0]["expires_s"] <= 600 and rows[0]["user_agent"] == "Phone" and rows[0]["path"] == ""
+    assert [r["contact"] for r in json.loads(bench.ctl("show", "registrations", "1002@tandem.example", "--json"))] == \
+        ["sip:1002@10.0.1.1:5062"]
+    bench.stop(signal.SIGKILL)
+    plane.close()
+    # What a killed data plane journaled last is read before the bindings go back.
+    journal(bench, [binding("1002@tandem.example", "sip:1002@10.0.1.1:5062", 8, 0, op=2),
+                    binding("1004@tandem.example", "sip:1004@10.0.1.1:5062", 9, now + 600)])
+    bench.start()
+    plane = Plane(bench)
+    bulk = plane.wait("binding_bulk", lambda b: b.last)
+    assert b"1001@tandem.example" in bulk.records and b"1004@tandem.example" in bulk.records
+    assert b"1002@tandem.example" not in bulk.records and b"1003@tandem.example" not in bulk.records
+    plane.quiet()
+    bench.stop()
+
+
+def a_wrong_store_stops_nothing_and_says_so():
+    bench = Bench("wrong")
+    bench.stop()
+    with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
+        db.execute("UPDATE schema_version SET version = 99")
+    bench.start()
+    alarm = until(lambda: json.loads(bench.ctl("alarms", "--json")), "an alarm")[0]
+    assert alarm["name"] == "store.down" and alarm["severity"] == "critical" and alarm["advice"], alarm
+    assert "schema version 99" in alarm["text"] and alarm["since_us"] > 1e15
+    assert "schema version 99" in bench.ctl("subscriber", "list", code=1)
+    assert "schema version 99" in bench.add("1001@tandem.example", code=1)
+    with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
+        db.execute("UPDATE schema_version SET version = 3")
+    until(lambda: not json.loads(bench.ctl("alarms", "--json")), "the end of the alarm", 15)
+    bench.stop()
+
+
+def main():
+    tests = [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
+             a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so]
+    print(f"1..{len(tests)}")
+    bad = 0
+    for n, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {n} - {test.__name__}", flush=True)
+        except Exception:
+            bad += 1
+            print(f"not ok {n} - {test.__name__}\n" + "".join("# " + line + "\n" for line in traceback.format_exc().splitlines()),
+                  flush=True)
+    for bench in Bench.made:
+        bench.p.kill()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
