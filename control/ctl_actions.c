@@ -40,7 +40,8 @@ enum ctl_status ctl_drain(struct ctl *ctl)
 	frame.drain = &drain;
 	drain.off = ctl_flag(ctl, "--off");
 	return ctl_act(ctl, &frame,
-		drain.off ? "new calls are taken again" : "new calls get 503 from now on");
+		drain.off ? "new calls are taken again"
+			  : "new calls get 503 from now on; drain --off takes them again");
 }
 
 enum ctl_status ctl_reload(struct ctl *ctl)

@@ -61,9 +61,18 @@ static bool send_all(struct ctl *ctl, const uint8_t *bytes, size_t len)
 
 static void unreachable(const struct ctl *ctl, bool quiet)
 {
-	if (!quiet)
-		fprintf(stderr, "tandemctl: cannot reach tandem-control at %s: %s\n", ctl->socket,
-			strerror(errno));
+	char text[sizeof(ctl->socket) + 256];
+	int error = errno;
+
+	if (quiet)
+		return;
+	snprintf(text, sizeof(text), "cannot reach tandem-control at %s: %s%s", ctl->socket,
+		strerror(error),
+		error == EACCES || error == EPERM
+			? "; it takes its own user and root"
+			: "; is it running (systemctl status tandem-control), and with that run_dir? "
+			  "-c FILE or -s SOCKET name another");
+	ctl_end(ctl, CTL_UNREACHABLE, text);
 }
 
 enum ctl_status ctl_ask(struct ctl *ctl, Tandem__Frame *frame, bool quiet)

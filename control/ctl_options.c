@@ -121,6 +121,8 @@ static int command_check(struct ctl *ctl)
 
 	ctl_synopsis(c, synopsis, sizeof(synopsis));
 	if (ctl->n_args < c->args_min || ctl->n_args > c->args_max) {
+		if (ctl->n_args > c->args_max)
+			return fault("", ctl->args[c->args_max], synopsis);
 		fprintf(stderr, "tandemctl: expected %s\n", synopsis);
 		return CTL_USAGE;
 	}
@@ -170,6 +172,11 @@ int ctl_options_read(struct ctl *ctl, int argc, char **argv)
 			if (status >= 0)
 				return status;
 		}
+	}
+	if (n > 0 && strcmp(argv[0], "help") == 0) {
+		help = true;
+		argv++;
+		n--;
 	}
 	ctl->command = ctl_command_find(argv, n, &used);
 	ctl->args = argv + used;

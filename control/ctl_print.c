@@ -21,6 +21,9 @@ json_t *ctl_text(const char *text)
 
 	if (clean) {
 		td_text_clean(text, cap, true, clean, cap);
+		size_t len = strlen(clean); // a last line's end is for people
+		if (len > 0 && clean[len - 1] == '\n')
+			clean[len - 1] = '\0';
 		value = json_string(clean);
 	}
 	free(clean);

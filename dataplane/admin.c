@@ -78,7 +78,8 @@ static void hangup_ask(struct td_admin *admin, struct td_mgmt_conn *conn)
 	if (job->worker == admin->dp->n_workers) {
 		uint64_t id = job->id;
 		*job = (struct td_mgmt_job){ 0 };
-		td_mgmt_send_error(conn, id, ENOENT, "no call of that id is up");
+		td_mgmt_send_error(conn, id, ENOENT,
+			"no call of that id is up; show calls lists those that are");
 		return;
 	}
 	struct td_command_ring *ring = admin->dp->workers[job->worker]->commands;

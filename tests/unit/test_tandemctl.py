@@ -4,6 +4,7 @@
 
 usage: test_tandemctl.py TANDEMCTL
 """
+import json
 import pathlib
 import subprocess
 import sys
@@ -72,13 +73,32 @@ def wrong_usage_is_told():
     assert "usage: tandemctl" in ctl(code=USAGE)
     assert "  show cores\n" in ctl("show", code=USAGE) and "show nonsense" in ctl("show", "nonsense", code=USAGE)
     assert "expected show call ID" in ctl("show", "call", code=USAGE)
-    assert "expected hangup ID" in ctl("hangup", "a", "b", code=USAGE)
+    assert "found b, expected hangup ID" in ctl("hangup", "a", "b", code=USAGE)
     assert "found --off" in ctl("show", "cores", "--off", code=USAGE)
     assert "found --nonsense" in ctl("show", "cores", "--nonsense", code=USAGE)
     assert "a value behind it" in ctl("wait", "--timeout", code=USAGE)
     assert "found --timeout x" in ctl("wait", "--timeout", "x", code=USAGE)
     assert "without a value" in ctl("wait", "--json=yes", code=USAGE)
     assert "longer than" in ctl("wait", "-s", "/" + "x" * 200, code=USAGE)
+
+
+def help_is_a_word_too():
+    assert ctl("help") == ctl("--help") and ctl("help", "drain") == ctl("drain", "--help")
+
+
+def who_cannot_reach_control_is_told_what_to_do():
+    """Every command that asks a daemon: exit status 3, one line of text and with --json one object."""
+    for synopsis in ctl("--commands").splitlines():
+        words = [w if w.islower() else "x" for w in synopsis.split(" [")[0].split()]
+        if words == ["check"]:
+            continue
+        p = subprocess.run([TANDEMCTL, *words, "--json", "--timeout", "0", "-s", "/no/such"], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL)
+        if p.returncode == USAGE:  # it needs more than its words
+            continue
+        assert p.returncode == UNREACHABLE and json.loads(p.stdout)["ok"] is False, (synopsis, p)
+        assert len(p.stderr.splitlines()) == 1 and "/no/such" in p.stderr, p.stderr
+    assert "systemctl status tandem-control" in ctl("show", "calls", "-s", "/no/such", code=UNREACHABLE)
 
 
 def options_stand_anywhere():
@@ -90,7 +110,8 @@ def options_stand_anywhere():
 
 def main():
     tests = [the_manual_has_every_command_in_order, the_help_has_every_command, completion_goes_through_every_command,
-             the_shell_completes, wrong_usage_is_told, options_stand_anywhere]
+             the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
+             who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere]
     bad = 0
     for n, test in enumerate(tests, 1):
         try:
