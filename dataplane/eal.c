@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void arg_add(struct td_eal_args *args, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -152,5 +153,9 @@ int td_eal_start(struct td_eal_args *args)
 
 	if (words && rte_openlog_stream(words) != 0)
 		fclose(words);
-	return rte_eal_init(args->argc, args->argv) < 0 ? -(rte_errno ? rte_errno : EINVAL) : 0;
+	if (rte_eal_init(args->argc, args->argv) < 0)
+		return -(rte_errno ? rte_errno : EINVAL);
+	// With --in-memory nothing ever goes into this folder, and EAL leaves it behind.
+	rmdir(rte_eal_get_runtime_dir());
+	return 0;
 }
