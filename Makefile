@@ -12,7 +12,8 @@ all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) $(MESON_ARGS)
+	@mkdir -p $(BUILD)
+	@meson setup $(BUILD) $(MESON_ARGS) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }
 
 help:
 	@echo 'make            build both daemons and tandemctl into $(BUILD)/'

@@ -59,10 +59,13 @@ def report(rows, took):
 
 
 def main():
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 10
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "10"
+    calls = int(wanted) if wanted.isdecimal() else 0
     if not 1 <= calls <= 200:
-        sys.exit("quickstart call: give a number of calls from 1 to 200")
-    if subprocess.run([BUILD / "tandemctl", "-c", CONF, "wait", "--timeout", "2"], capture_output=True).returncode != 0:
+        print(f"quickstart call: found {wanted}, expected a number of calls from 1 to 200", file=sys.stderr)
+        sys.exit(2)
+    ctl = BUILD / "tandemctl"
+    if not ctl.exists() or subprocess.run([ctl, "-c", CONF, "wait", "--timeout", "2"], capture_output=True).returncode != 0:
         sys.exit("quickstart: no switch is running here; start one with './quickstart run' in another terminal")
     before = len(cdrs())
     print(f"placing {calls} calls of {SECONDS} s with audio, five a second …", flush=True)

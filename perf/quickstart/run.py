@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The switch in the foreground on its embedded default: own namespace, two taps, no hugepages. Ctrl-C ends it cleanly."""
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ BUILD = ROOT / "build"
 CONF = ROOT / "configs" / "quickstart.conf"
 NAMESPACE = "tandem-quickstart"
 RUN_DIR = pathlib.Path("/run/tandem-quickstart")
+PR_SET_PDEATHSIG = 1
 KERNEL_ENDS = {"west0": "10.0.1.1/24", "east0": "10.0.2.1/24"}
 
 
@@ -37,13 +40,23 @@ def fail(text, log):
     raise SystemExit(1)
 
 
-def start(log):
+def end_with_us():
+    """In a child: whoever kills us with -9 ends it, too."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def start(log, daemons):
+    """daemons: those started so far, for whoever must end them."""
     ip("netns", "add", NAMESPACE)
     ip("-n", NAMESPACE, "link", "set", "lo", "up")
+    # The kernel's own IPv6 chatter on the taps would be counted as drops.
+    subprocess.run(in_namespace("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"),
+                   check=False, capture_output=True)
     (RUN_DIR / "state").mkdir(parents=True)
-    out = open(log, "ab")
-    daemons = [subprocess.Popen(in_namespace(BUILD / name, "-c", CONF), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                                start_new_session=True) for name in ("tandem-control", "tandem-dataplane")]
+    with open(log, "ab") as out:
+        for name in ("tandem-control", "tandem-dataplane"):
+            daemons.append(subprocess.Popen(in_namespace(BUILD / name, "-c", CONF), stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_us))
     for name, address in KERNEL_ENDS.items():
         end = time.monotonic() + 20
         while ip("-n", NAMESPACE, "link", "show", name, check=False).returncode != 0:
@@ -57,7 +70,6 @@ def start(log):
     ready = subprocess.run([BUILD / "tandemctl", "-c", CONF, "wait", "--timeout", "30"], capture_output=True, text=True)
     if ready.returncode != 0:
         fail(f"the switch is not ready: {ready.stdout}{ready.stderr}", log)
-    return daemons
 
 
 def live_line():
@@ -77,6 +89,8 @@ def watch(daemons, log):
             if daemon.poll() is not None:
                 fail("a daemon ended by itself:", log)
         line = live_line()
+        if terminal and line:  # one that breaks would not be overwritten
+            line = line[:shutil.get_terminal_size().columns - 1]
         if line and (terminal or line != last):
             print(f"\r\033[K{line}" if terminal else line, end="" if terminal else "\n", flush=True)
             last = line
@@ -84,7 +98,8 @@ def watch(daemons, log):
 
 
 def stop(daemons):
-    print("\nquickstart: ending", flush=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print("\nquickstart: ending", flush=True)
     for daemon in reversed(daemons):
         if daemon.poll() is None:
             daemon.send_signal(signal.SIGTERM)
@@ -105,13 +120,14 @@ def main():
         if subprocess.run([BUILD / "tandemctl", "-c", CONF, "show", "version"], capture_output=True).returncode == 0:
             sys.exit("quickstart: a switch is running already; './quickstart call' places calls through it")
         clean()
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, a service manager, a closed terminal
+        signal.signal(number, interrupt)
     shutil.rmtree(RUN_DIR, ignore_errors=True)
     RUN_DIR.mkdir(parents=True)
     log = RUN_DIR / "daemons.log"
     daemons = []
     try:
-        daemons = start(log)
+        start(log, daemons)
         print(f"""
 The switch is ready: carrier-a on 10.0.1.254:5060, carrier-b on 10.0.2.254:5060, in the namespace {NAMESPACE}.
   place calls with audio:  ./quickstart call            (in another terminal)
@@ -123,8 +139,8 @@ The switch is ready: carrier-a on 10.0.1.254:5060, carrier-b on 10.0.2.254:5060,
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         stop(daemons)
         clean()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The daemons as processes: at rest, at their end, with a wrong configuration, with a clock that steps, from the quickstart."""
+import contextlib
 import os
 import pathlib
 import re
@@ -200,9 +201,30 @@ def test_limits_that_the_ports_cannot_hold(tmp_path):
 # --- the embedded default ---------------------------------------------------------------------------------------------------
 
 
+def quickstart(folder):
+    return Process("quickstart", [sys.executable, ROOT / "perf" / "quickstart" / "run.py"], folder,
+                   env={**os.environ, "PYTHONUNBUFFERED": "1"})
+
+
+def quickstart_daemons():
+    """Pids of what a quickstart started, found by the file that they were given."""
+    found = []
+    for line in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = line.read_bytes().split(b"\0")
+            if words[0].rsplit(b"/", 1)[-1].startswith(b"tandem-") and str(ROOT / "configs" / "quickstart.conf").encode() in words:
+                found.append(int(line.parent.name))
+    return found
+
+
+def nothing_left():
+    return "tandem-quickstart" not in sh("ip", "netns", "list") and not pathlib.Path("/run/tandem-quickstart").exists() \
+        and not quickstart_daemons()
+
+
 def test_quickstart_runs_and_places_calls(tmp_path):
-    started = Process("quickstart", [sys.executable, ROOT / "perf" / "quickstart" / "run.py"], tmp_path,
-                      env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    runtime = set(pathlib.Path("/run/dpdk").glob("tandem-*"))
+    started = quickstart(tmp_path)
     try:
         until(lambda: "The switch is ready" in started.text() or not started.alive(), 60, what="the quickstart switch")
         called = subprocess.run([sys.executable, ROOT / "perf" / "quickstart" / "call.py", "5"], capture_output=True, text=True,
@@ -213,4 +235,18 @@ def test_quickstart_runs_and_places_calls(tmp_path):
     finally:
         code = started.kill(signal.SIGINT, timeout=30)
     assert code == 0, started.text()
-    assert "tandem-quickstart" not in sh("ip", "netns", "list") and not pathlib.Path("/run/tandem-quickstart").exists()
+    assert nothing_left() and not set(pathlib.Path("/run/dpdk").glob("tandem-*")) - runtime
+    assert re.search(r"rx \d+ tx \d+ drops 0$", started.text(), re.M), "drops at rest:\n" + started.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_quickstart_ended_while_it_starts_leaves_nothing(tmp_path, number):
+    started = quickstart(tmp_path)
+    until(lambda: len(quickstart_daemons()) == 2, 20, what="both daemons")
+    started.kill(number, timeout=30)
+    until(lambda: not quickstart_daemons(), 15, what="the end of both daemons")
+    if number == signal.SIGKILL:  # nobody was left to clean up: the next one does
+        again = quickstart(tmp_path)
+        until(lambda: again.text().count("The switch is ready") == 1, 60, what="the quickstart switch")
+        assert again.kill(signal.SIGTERM, timeout=30) == 0
+    assert nothing_left(), started.text()
