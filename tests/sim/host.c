@@ -113,6 +113,8 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	uint64_t rng = query->random ^ o->sim->opt.seed;
 	enum td_answer answer = td_policy_route(o->sim->policy, query, out);
 
+	if (o->sim->context < o->sim->opt.calls && o->sim->calls[o->sim->context].script.kind == KIND_PHONES)
+		*out = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
 	if (rng_chance(&rng, 600000))
 		return answer;
 	struct question *q = malloc(sizeof(*q));
@@ -121,6 +123,32 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	*q = (struct question){ o, o->sim->context, { .cookie = cookie, .answer = answer, .route = *out } };
 	at(o->sim, o->sim->now + rng_below(&rng, 400) * MS, answer_late, q, 0);
 	return TD_PENDING;
+}
+
+// The phones of whom the number of the call in hand belongs to, behind ports of one address.
+static enum td_answer host_locate(void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+{
+	static char uris[PHONES][64];
+	struct owner *o = host;
+	uint32_t call = o->sim->context;
+
+	out->sip_code = 404;
+	if (call >= o->sim->opt.calls || memchr(who.ptr, '@', who.len) || scarce(o))
+		return TD_REFUSED;
+	bool west = o->sim->calls[call].caller.realm == EAST;
+	for (uint32_t i = 0; i < PHONES; i++) {
+		struct td_contact *c = &out->contacts[out->n++];
+		*c = (struct td_contact){ .aor = TD_SPAN("phone@tandem.example"), .q = i < 2 ? 1000 : 500 };
+		c->flow.realm = west ? WEST : EAST;
+		c->flow.local = o->sim->realms[c->flow.realm].addresses[0].ip;
+		c->flow.local.port = 5060;
+		c->flow.remote = (struct td_sockaddr){ .ip = { 10, west ? 1 : 2, (uint8_t)(call >> 8), (uint8_t)call },
+			.port = (uint16_t)(6000 + i), .family = TD_IPV4 };
+		snprintf(uris[i], sizeof(uris[i]), "sip:4%c%06u@10.%u.%u.%u:%u", west ? '4' : '9', call, west ? 1 : 2,
+			call >> 8, call & 255, 6000 + i);
+		c->uri = td_span_str(uris[i]);
+	}
+	return TD_DONE;
 }
 
 static int trunk_acquire(void *host, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
@@ -339,5 +367,5 @@ const struct td_host_ops sim_host_ops = {
 	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .trunk_acquire = trunk_acquire,
 	.trunk_release = trunk_release, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
 	.leg_stats = leg_stats, .cdr_reserve = cdr_reserve, .cdr_start = cdr_start, .cdr_attempt = cdr_attempt,
-	.cdr_end = cdr_end, .log = host_log, .random = host_random,
+	.cdr_end = cdr_end, .log = host_log, .random = host_random, .locate = host_locate,
 };

@@ -4,7 +4,7 @@
 
 static const char *const names[KIND__COUNT] = { "answered and hung up", "busy", "declined", "unknown number",
 	"rings for ever", "cancelled", "failover", "every target fails", "hold and resume", "glare", "delayed offer",
-	"lost ACK", "a side falls silent", "operator hangs up", "garbage beside the call" };
+	"lost ACK", "a side falls silent", "operator hangs up", "garbage beside the call", "several phones ring" };
 
 const char *kind_name(enum kind kind)
 {
@@ -58,6 +58,10 @@ static void script_of_kind(struct script *s, uint64_t *rng)
 	case KIND_DEAD:
 		s->dead = (uint8_t)rng_between(rng, 1, 3);
 		s->media_timeout = rng_chance(rng, 500000);
+		break;
+	case KIND_PHONES: // the rival now and then right on the winner's answer
+		s->winner = (uint8_t)rng_below(rng, PHONES);
+		s->rival = s->winner == 2 ? RIVAL_REFUSES : (uint8_t)rng_below(rng, RIVAL__COUNT);
 		break;
 	default:
 		break;
@@ -155,11 +159,29 @@ static void do_provisional(struct sim *sim, void *what, uint64_t status)
 	tx_respond(tx, (int)status, status == 183);
 }
 
+// One of a subscriber's phones that is not to answer first.
+static void rival_called(struct ua *ua, struct tx *tx, const struct script *s)
+{
+	static const uint16_t refusals[] = { 486, 480, 500 };
+	struct sim *sim = ua->sim;
+
+	at(sim, sim->now + s->ring_ms * MS, do_provisional, tx, s->early_media ? 183 : 180);
+	if (s->rival == RIVAL_REFUSES)
+		at(sim, sim->now + (s->ring_ms + 1 + ua->attempt) * MS, do_final, tx, refusals[rng_below(&ua->rng, 3)]);
+	if (s->rival == RIVAL_ANSWERS)
+		at(sim, sim->now + (s->answer_ms + rng_below(&ua->rng, 30)) * MS, do_final, tx, 200);
+	at(sim, sim->now + 200 * SECOND, do_final, tx, 480);
+}
+
 void script_called(struct ua *ua, struct tx *tx)
 {
 	struct sim *sim = ua->sim;
 	const struct script *s = &sim->calls[ua->call].script;
 
+	if (s->kind == KIND_PHONES && ua->attempt != s->winner) {
+		rival_called(ua, tx, s);
+		return;
+	}
 	if (ua->attempt < s->n_fail) {
 		uint16_t status = s->fail[ua->attempt];
 		if (status > 0)

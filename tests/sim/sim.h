@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum { WEST, EAST, REALMS };
-enum { TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2, TRUNKS };
+enum { TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2, TRUNKS, SLOTS = TRUNKS + 1 }; // the last: of subscribers
 
 #define OWNERS_MAX 8
 #define ATTEMPTS_SEEN_MAX 8
@@ -26,7 +26,8 @@ enum { TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2, TRUNKS };
 // What kind of call it is; each kind is one line of the report.
 enum kind {
 	KIND_ANSWER, KIND_BUSY, KIND_DECLINE, KIND_UNKNOWN_NUMBER, KIND_NO_ANSWER, KIND_CANCEL, KIND_FAILOVER, KIND_ALL_FAIL,
-	KIND_HOLD, KIND_GLARE, KIND_DELAYED_OFFER, KIND_LOST_ACK, KIND_DEAD, KIND_OPERATOR, KIND_JUNK, KIND__COUNT
+	KIND_HOLD, KIND_GLARE, KIND_DELAYED_OFFER, KIND_LOST_ACK, KIND_DEAD, KIND_OPERATOR, KIND_JUNK,
+	KIND_PHONES, KIND__COUNT
 };
 
 struct options {
@@ -52,7 +53,13 @@ struct script {
 	uint32_t acks_lost;   // of the caller's, UINT32_MAX: all
 	uint8_t dead;         // bit 0: the caller falls silent during the talk, bit 1: the callee
 	bool media_timeout;   // the data plane notices
+	uint8_t winner;       // of the phones of a called subscriber: which one answers
+	uint8_t rival;        // and what the others do (enum rival)
 };
+
+// Phones of one subscriber: two of the higher q, one of the lower.
+#define PHONES 3
+enum rival { RIVAL_RINGS, RIVAL_REFUSES, RIVAL_ANSWERS, RIVAL__COUNT };
 
 struct ua;
 
@@ -155,7 +162,7 @@ struct sim {
 	struct td_token_keys keys;
 	struct td_policy *policy;
 	struct td_engine_realm realms[REALMS];
-	uint32_t trunk_calls[TRUNKS];
+	uint32_t trunk_calls[SLOTS];
 	struct leg *legs;
 	uint32_t *leg_at[REALMS]; // by port: index + 1
 	uint32_t n_legs, legs_open;

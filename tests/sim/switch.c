@@ -35,7 +35,12 @@ static uint32_t slot_of(void *ctx, const char *name)
 	for (uint32_t i = 0; i < TRUNKS; i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
-	abort();
+	return TRUNKS;
+}
+
+static const char *registrar_realm(void *ctx, uint16_t realm)
+{
+	return realm == WEST ? "west" : "east";
 }
 
 static int realm_of(void *ctx, const char *name)
@@ -78,7 +83,8 @@ static int policy_up(struct sim *sim)
 	struct td_route_conf *routes = calloc(2, sizeof(*routes));
 	struct td_policy_conf conf = { .generation = 1, .n_trunks = TRUNKS, .n_routes = 2, .trunks = trunks,
 		.routes = routes };
-	struct td_policy_env env = { slot_of, realm_of, NULL };
+	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .registrar_realm = registrar_realm,
+		.n_realms = REALMS };
 	char error[256];
 
 	if (!routes)
