@@ -5,14 +5,14 @@
 
 #include <errno.h>
 
-enum { FIELDS = 16, MAC = 8, RAW = FIELDS + MAC };
+enum { WORDS = 3, FIELDS = 16, MAC = 8 };
 
-static_assert(TD_TOKEN_LEN == RAW / 3 * 4, "no padding");
+static_assert(TD_TOKEN_LEN * 6 == WORDS * 64, "no padding");
 static_assert(TD_WORKERS_MAX <= 64, "a worker has six bits in a token");
 
 // The layout of the fields is part of what the keys are derived from: a token of another layout has
 // a bad MAC.
-#define LAYOUT "tandem token 1 "
+#define LAYOUT "tandem token 2 "
 
 static uint64_t load64(const uint8_t *p)
 {
@@ -118,26 +118,30 @@ void td_token_keys_init(
 	};
 }
 
-// kind 2 bits, worker 6, branch 8, node 16, epoch 32 | slot 32, generation 32.
-static void fields_write(
-	const struct td_token_keys *keys, const struct td_token *token, uint8_t fields[FIELDS])
-{
-	uint64_t first = (uint64_t)token->kind << 6 | token->worker | (uint64_t)token->branch << 8 |
-			 (uint64_t)keys->node << 16 | (uint64_t)keys->epoch << 32;
+// A token before it becomes text.
+struct raw {
+	uint64_t mac;
+	uint64_t fields[2]; // kind 2 bits, worker 6, branch 8, node 16, epoch 32 | slot 32,
+			    // generation 32
+};
 
-	store64(fields, first);
-	store64(fields + 8, token->slot | (uint64_t)token->generation << 32);
+static void fields_write(
+	const struct td_token_keys *keys, const struct td_token *token, uint64_t fields[2])
+{
+	fields[0] = (uint64_t)token->kind << 6 | token->worker | (uint64_t)token->branch << 8 |
+		    (uint64_t)keys->node << 16 | (uint64_t)keys->epoch << 32;
+	fields[1] = token->slot | (uint64_t)token->generation << 32;
 }
 
 // td_siphash() of the fields, and of *bound behind them where there is one, without its loops.
 static inline uint64_t fields_mac(
-	const struct td_token_keys *keys, const uint8_t fields[FIELDS], const uint64_t *bound)
+	const struct td_token_keys *keys, const uint64_t fields[2], const uint64_t *bound)
 {
 	uint64_t v[4];
 
 	sip_begin(v, keys->mac);
-	sip_word(v, load64(fields));
-	sip_word(v, load64(fields + 8));
+	sip_word(v, fields[0]);
+	sip_word(v, fields[1]);
 	if (!bound)
 		return sip_end(v, (uint64_t)FIELDS << 56);
 	sip_word(v, *bound);
@@ -145,40 +149,91 @@ static inline uint64_t fields_mac(
 }
 
 // Hides the fields under a stream that the MAC selects, so that equal fields look alike only when
-// they are equal whole. The stream is td_siphash() of the MAC and a byte that counts; both words
-// begin alike.
-static void fields_mask(
-	const struct td_token_keys *keys, const uint8_t mac[MAC], uint8_t fields[FIELDS])
+// they are equal whole. The stream is SipHash-1-3 of the MAC with 128 bits of output: it keeps
+// numbers from the curious, whom the MAC already keeps from choosing its input.
+static void fields_mask(const struct td_token_keys *keys, struct raw *raw)
 {
-	uint64_t first[4];
+	uint64_t v[4];
 
-	sip_begin(first, keys->mask);
-	sip_word(first, load64(mac));
-	uint64_t second[4] = { first[0], first[1], first[2], first[3] };
-	uint64_t last = (uint64_t)(MAC + 1) << 56;
-	store64(fields, load64(fields) ^ sip_end(first, last));
-	store64(fields + 8, load64(fields + 8) ^ sip_end(second, last | 1));
+	sip_begin(v, keys->mask);
+	v[1] ^= 0xee;
+	v[3] ^= raw->mac;
+	sip_round(v);
+	v[0] ^= raw->mac;
+	v[3] ^= (uint64_t)MAC << 56;
+	sip_round(v);
+	v[0] ^= (uint64_t)MAC << 56;
+	v[2] ^= 0xee;
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	raw->fields[0] ^= v[0] ^ v[1] ^ v[2] ^ v[3];
+	v[1] ^= 0xdd;
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	raw->fields[1] ^= v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+// --- text: 32 characters of base64url's alphabet, in an order of our own. The low six bits of each
+// byte of the three words make 24 characters, what is left of the three bytes in one place another.
+
+#define SIX 0x3f3f3f3f3f3f3f3fu
+#define TWO 0x0303030303030303u
+
+// Characters side by side, as the compiler has room for them.
+typedef int8_t lanes __attribute__((vector_size(16)));
+enum { HALVES = TD_TOKEN_LEN / sizeof(lanes) };
+
+static void text_write(const struct raw *raw, char dst[TD_TOKEN_LEN])
+{
+	uint64_t a = raw->mac, b = raw->fields[0], c = raw->fields[1];
+	uint64_t sixes[4] = { a & SIX, b & SIX, c & SIX,
+		(a >> 6 & TWO) | (b >> 6 & TWO) << 2 | (c >> 6 & TWO) << 4 };
+	lanes v[HALVES];
+
+	memcpy(v, sixes, sizeof(v));
+	for (unsigned i = 0; i < HALVES; i++)
+		v[i] += 'A' + ((v[i] > 25) & ('a' - 'A' - 26)) + ((v[i] > 51) & ('0' - 'a' - 26)) +
+			((v[i] > 61) & ('-' - '0' - 10)) + ((v[i] > 62) & ('_' - '-' - 1));
+	memcpy(dst, v, sizeof(v));
+}
+
+// false: a character is none of the alphabet's.
+static bool text_read(const char text[TD_TOKEN_LEN], struct raw *raw)
+{
+	lanes v[HALVES], all = { 0 };
+	uint64_t sixes[4], good[2];
+
+	all = all == 0;
+	memcpy(v, text, sizeof(v));
+	for (unsigned i = 0; i < HALVES; i++) {
+		lanes upper = (v[i] >= 'A') & (v[i] <= 'Z'), lower = (v[i] >= 'a') & (v[i] <= 'z');
+		lanes digit = (v[i] >= '0') & (v[i] <= '9');
+		lanes dash = v[i] == '-', line = v[i] == '_';
+		all &= upper | lower | digit | dash | line;
+		v[i] += (upper & -'A') + (lower & (26 - 'a')) + (digit & (52 - '0')) +
+			(dash & (62 - '-')) + (line & (63 - '_'));
+	}
+	memcpy(sixes, v, sizeof(sixes));
+	memcpy(good, &all, sizeof(good));
+	raw->mac = sixes[0] | (sixes[3] & TWO) << 6;
+	raw->fields[0] = sixes[1] | (sixes[3] >> 2 & TWO) << 6;
+	raw->fields[1] = sixes[2] | (sixes[3] >> 4 & TWO) << 6;
+	return (good[0] & good[1]) == UINT64_MAX;
+}
 
 static inline void token_write(const struct td_token_keys *keys, const struct td_token *token,
 	const uint64_t *bound, char dst[TD_TOKEN_LEN])
 {
-	uint8_t raw[RAW];
+	struct raw raw;
 
 	assert(token->worker < 64 && token->kind >= TD_TOKEN_TRANSACTION &&
 		token->kind <= TD_TOKEN_NONCE);
-	fields_write(keys, token, raw + MAC);
-	store64(raw, fields_mac(keys, raw + MAC, bound));
-	fields_mask(keys, raw, raw + MAC);
-	for (unsigned i = 0, o = 0; i < RAW; i += 3, o += 4) {
-		unsigned bits = (unsigned)raw[i] << 16 | (unsigned)raw[i + 1] << 8 | raw[i + 2];
-		dst[o] = base64url[bits >> 18];
-		dst[o + 1] = base64url[bits >> 12 & 63];
-		dst[o + 2] = base64url[bits >> 6 & 63];
-		dst[o + 3] = base64url[bits & 63];
-	}
+	fields_write(keys, token, raw.fields);
+	raw.mac = fields_mac(keys, raw.fields, bound);
+	fields_mask(keys, &raw);
+	text_write(&raw, dst);
 }
 
 void td_token_write(
@@ -193,50 +248,18 @@ void td_token_write_bound(const struct td_token_keys *keys, const struct td_toke
 	token_write(keys, token, &bound, dst);
 }
 
-// The six bits of a character plus one, 0 for what is none of base64url's.
-// clang-format off
-static const uint8_t six_bits[256] = {
-	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10,
-	['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19,
-	['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
-	['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37,
-	['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46,
-	['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55,
-	['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
-};
-// clang-format on
-
-static bool base64url_decode(const char text[TD_TOKEN_LEN], uint8_t raw[RAW])
-{
-	bool good = true;
-
-	for (unsigned i = 0, o = 0; i < TD_TOKEN_LEN; i += 4, o += 3) {
-		unsigned bits = 0;
-		for (unsigned k = 0; k < 4; k++) {
-			unsigned six = six_bits[(uint8_t)text[i + k]];
-			good &= six != 0;
-			bits = bits << 6 | ((six - 1) & 63);
-		}
-		raw[o] = (uint8_t)(bits >> 16);
-		raw[o + 1] = (uint8_t)(bits >> 8);
-		raw[o + 2] = (uint8_t)bits;
-	}
-	return good;
-}
-
 static inline int token_read(const struct td_token_keys *keys, struct td_span text,
 	const uint64_t *bound, struct td_token *out)
 {
-	uint8_t raw[RAW];
+	struct raw raw;
 
-	if (text.len != TD_TOKEN_LEN || !base64url_decode(text.ptr, raw))
+	if (text.len != TD_TOKEN_LEN || !text_read(text.ptr, &raw))
 		return -EBADMSG;
-	fields_mask(keys, raw, raw + MAC);
+	fields_mask(keys, &raw);
 	// One XOR over the whole word: the time tells nothing of how many bytes were right.
-	uint64_t difference = fields_mac(keys, raw + MAC, bound) ^ load64(raw);
-	if (difference != 0)
+	if ((fields_mac(keys, raw.fields, bound) ^ raw.mac) != 0)
 		return -EBADMSG;
-	uint64_t first = load64(raw + MAC), second = load64(raw + MAC + 8);
+	uint64_t first = raw.fields[0], second = raw.fields[1];
 	if ((uint16_t)(first >> 16) != keys->node || (uint32_t)(first >> 32) != keys->epoch)
 		return -ESTALE;
 	*out = (struct td_token){
@@ -254,8 +277,8 @@ int td_token_read(const struct td_token_keys *keys, struct td_span text, struct 
 	return token_read(keys, text, NULL, out);
 }
 
-int td_token_read_bound(const struct td_token_keys *keys, struct td_span text, uint64_t bound,
-	struct td_token *out)
+int td_token_read_bound(
+	const struct td_token_keys *keys, struct td_span text, uint64_t bound, struct td_token *out)
 {
 	return token_read(keys, text, &bound, out);
 }

@@ -13,7 +13,7 @@ enum td_token_kind { TD_TOKEN_TRANSACTION = 1, TD_TOKEN_DIALOG = 2, TD_TOKEN_NON
 
 struct td_token_keys {
 	uint64_t mac[2];  // SipHash-2-4
-	uint64_t mask[2]; // hides the fields: token = mac(fields) ‖ fields ⊕ stream(mask, mac)
+	uint64_t mask[2]; // hides the fields: mac(fields) ‖ fields ⊕ stream(mask, mac) becomes text
 	uint64_t hash[2]; // for seeded hashes of Call-ID and AoR
 	uint16_t node;
 	uint32_t epoch;
