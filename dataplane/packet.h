@@ -36,14 +36,28 @@ struct td_packet {
 	uint16_t l3_off;      // from the start of the frame
 	uint16_t l4_off;      // the UDP or ICMP header
 	uint16_t payload_len; // of UDP, from its verified length; the payload starts at l4_off + 8
-	uint8_t peek_kind;    // enum td_peek_kind, of a handed-over SIP message
 	uint8_t owner;        // worker it goes to
 	uint8_t flags;        // TD_PACKET_*
-	uint8_t errand;       // enum td_errand
-	uint16_t vlan;        // 0: untagged
+	union {
+		struct {
+			uint8_t errand; // enum td_errand
+			uint8_t unused;
+			uint16_t vlan;  // 0: untagged
+		};
+		// Of SIP on its way to its owner: the token that the peek verified.
+		struct {
+			uint8_t token_kind, token_branch;
+			uint16_t token_off; // in the payload, 0: there is none
+		};
+	};
 	struct td_sockaddr src, dst; // of SIP and slow packets; RTP reads them from the frame
-	uint32_t leg; // of RTP to this worker: the index of its leg, 0: none; or TD_LEG_UNASKED
-	uint32_t zero;
+	union {
+		uint32_t leg; // of RTP to this worker: the index of its leg, 0: none; or
+			      // TD_LEG_UNASKED
+		struct {
+			uint32_t token_slot, token_generation;
+		};
+	};
 };
 
 static_assert(sizeof(struct td_packet) == 64, "one cache line of private area");

@@ -14,7 +14,7 @@ static uint16_t owner_of(const struct td_worker *w, const struct td_peek *peek)
 {
 	switch ((enum td_peek_kind)peek->kind) {
 	case TD_PEEK_TOKEN:
-		return peek->worker < w->dp->n_workers ? peek->worker : w->id;
+		return peek->token.worker < w->dp->n_workers ? peek->token.worker : w->id;
 	case TD_PEEK_CALL_ID:
 	case TD_PEEK_AOR:
 		return owner_by_hash(w, peek->hash);
@@ -31,6 +31,27 @@ static const char *payload_of(struct rte_mbuf *m)
 		m, const char *, td_packet(m)->l4_off + sizeof(struct rte_udp_hdr));
 }
 
+// What the peek has verified goes along, so that the owner need not do it again.
+static void token_keep(struct td_packet *p, const struct td_peek *peek)
+{
+	p->token_off = peek->kind == TD_PEEK_TOKEN ? peek->token_off : 0;
+	p->token_kind = peek->token.kind;
+	p->token_branch = peek->token.branch;
+	p->token_slot = peek->token.slot;
+	p->token_generation = peek->token.generation;
+}
+
+static struct td_peek token_kept(const struct td_worker *w, const struct td_packet *p)
+{
+	return (struct td_peek){ .kind = p->token_off != 0 ? TD_PEEK_TOKEN : TD_PEEK_CALL_ID,
+		.token_off = p->token_off,
+		.token = { .kind = p->token_kind,
+			.worker = (uint8_t)w->id,
+			.branch = p->token_branch,
+			.slot = p->token_slot,
+			.generation = p->token_generation } };
+}
+
 void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
 	struct td_peek peek;
@@ -45,7 +66,7 @@ void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 			rte_pktmbuf_free(packets[i]);
 			continue;
 		}
-		p->peek_kind = peek.kind;
+		token_keep(p, &peek);
 		p->owner = (uint8_t)owner_of(w, &peek);
 		td_handoff_sip(w, p->owner, packets[i]);
 	}
@@ -58,7 +79,9 @@ static void message_rx(struct td_worker *w, struct rte_mbuf *m)
 		.local = p->dst, .remote = p->src, .realm = p->realm, .transport = TD_UDP
 	};
 
-	td_engine_rx(w->engine, w->now_ns, &flow, payload_of(m), p->payload_len);
+	const struct td_peek peek = token_kept(w, p);
+
+	td_engine_rx_peeked(w->engine, w->now_ns, &flow, payload_of(m), p->payload_len, &peek);
 	td_worker_count(w, TD_C_SIP_CONSUMED, 1);
 	rte_pktmbuf_free(m);
 }

@@ -13,6 +13,7 @@
 #include "include/traffic.h"
 
 struct td_engine;
+struct td_peek;        // sip/peek.h
 struct td_policy;      // sip/policy.h
 struct td_source_rate; // sip/source_rate.h
 struct td_subscribers; // sip/subscribers.h
@@ -79,6 +80,9 @@ void td_engine_set_wall(struct td_engine *engine, uint64_t wall_offset_ns);
 // back.
 void td_engine_rx(struct td_engine *engine, uint64_t now_ns, const struct td_flow *flow,
 	const char *data, uint32_t len);
+// The same where td_peek() has looked at just these bytes: its token is not verified again.
+void td_engine_rx_peeked(struct td_engine *engine, uint64_t now_ns, const struct td_flow *flow,
+	const char *data, uint32_t len, const struct td_peek *peek);
 // Runs timers that are due, at most max of them. Returns the next deadline (ns) or UINT64_MAX.
 uint64_t td_engine_tick(struct td_engine *engine, uint64_t now_ns, uint32_t max);
 // Settles a pending question. A stale cookie is ignored.

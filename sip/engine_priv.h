@@ -41,7 +41,8 @@ struct td_engine {
 	struct td_challenges *challenges; // of providers
 	struct td_registrations *registrations; // of our own at theirs
 	struct td_alloc alloc;
-	struct td_msg msg; // scratch of the message being handled
+	const struct td_peek *peek; // of the message being handled; NULL: nobody looked
+	struct td_msg msg;          // scratch of the message being handled
 	struct td_core core;
 	struct td_traffic traffic;
 };
@@ -77,5 +78,7 @@ struct td_sockaddr td_engine_advertised(
 	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
 // A local SIP address of the realm for a family: the first listener's; family 0 when there is none.
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);
+// The token that is this text of the message being handled; as td_token_read().
+int td_engine_token(const struct td_engine *e, struct td_span text, struct td_token *out);
 // Answers the OPTIONS in msg (sip/options.c).
 void td_options_answer(struct td_engine *e, const struct td_flow *flow);

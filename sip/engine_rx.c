@@ -8,6 +8,7 @@
 // A stranger is told nothing before its source is known: whatever answers comes after that check.
 #include "sip/auth.h"
 #include "sip/engine_priv.h"
+#include "sip/peek.h"
 #include "sip/writer.h"
 
 static void answer(
@@ -265,8 +266,8 @@ static bool in_dialog(struct td_engine *e, const struct td_flow *flow)
 	struct td_token token;
 
 	if (e->msg.method == TD_M_CANCEL || e->core.to.tag.len == 0 ||
-		td_token_read(&e->keys, e->core.to.tag, &token) != 0 ||
-		token.kind != TD_TOKEN_DIALOG || token.worker != e->conf.worker)
+		td_engine_token(e, e->core.to.tag, &token) != 0 || token.kind != TD_TOKEN_DIALOG ||
+		token.worker != e->conf.worker)
 		return false;
 	if (!has_no_hop_left(e, flow) && !requires_too_much(e, flow, -1))
 		td_call_in_dialog(e, flow, &e->msg, &e->core, &token);
@@ -358,8 +359,19 @@ static void pong_send(struct td_engine *e, const struct td_flow *flow)
 	e->conf.ops->send(e->conf.host, flow, &buf);
 }
 
-void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,
-	const char *data, uint32_t len)
+int td_engine_token(const struct td_engine *e, struct td_span text, struct td_token *out)
+{
+	const struct td_peek *peek = e->peek;
+
+	if (!peek || peek->kind != TD_PEEK_TOKEN || text.len != TD_TOKEN_LEN ||
+		text.ptr != e->msg.buf + peek->token_off)
+		return td_token_read(&e->keys, text, out);
+	*out = peek->token;
+	return 0;
+}
+
+void td_engine_rx_peeked(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,
+	const char *data, uint32_t len, const struct td_peek *peek)
 {
 	e->now_ns = now_ns;
 	if (is_keepalive(data, len)) {
@@ -370,10 +382,18 @@ void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *fl
 	}
 	if (td_stun_rx(e, flow, data, len))
 		return;
+	e->peek = peek;
 	td_msg_parse(&e->msg, data, len);
 	td_core_decode(&e->msg, &e->core);
 	if (e->msg.request)
 		request_rx(e, flow, len);
 	else
 		response_rx(e, flow, len);
+	e->peek = NULL;
+}
+
+void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,
+	const char *data, uint32_t len)
+{
+	td_engine_rx_peeked(e, now_ns, flow, data, len, NULL);
 }

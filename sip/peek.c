@@ -7,8 +7,9 @@
 
 enum { PEEK_MAX = 4096 };
 
-// What one walk over the header lines gathers.
-struct found {
+// A walk over the header lines, and what it has gathered.
+struct walk {
+	const char *p, *end;
 	struct td_span via, to, call_id;
 };
 
@@ -57,32 +58,31 @@ static void take(const char *p, const char *first, const char *lf, struct td_spa
 		*value = td_trim(q + 1, lf);
 }
 
-// Walks the lines behind the start line until everything wanted is there.
-static void find_headers(const char *p, const char *end, bool response, struct found *f)
+// Walks on until that value is there. Of a header that is cut off nothing is taken: half a value
+// would name another owner.
+static void walk_to(struct walk *w, const struct td_span *wanted)
 {
 	const char *first;
 
-	while (p < end && *p != '\r' && *p != '\n') {
-		const char *lf = header_end(p, end, &first);
-		if (lf == end)
-			return; // cut off: half a value would name another owner
+	while (!wanted->ptr && w->p < w->end && *w->p != '\r' && *w->p != '\n') {
+		const char *p = w->p, *lf = header_end(p, w->end, &first);
+		if (lf == w->end)
+			return;
 		switch (td_lower(*p)) {
 		case 'v':
-			take(p, first, lf, TD_SPAN("Via"), 'v', &f->via);
+			take(p, first, lf, TD_SPAN("Via"), 'v', &w->via);
 			break;
 		case 't':
-			take(p, first, lf, TD_SPAN("To"), 't', &f->to);
+			take(p, first, lf, TD_SPAN("To"), 't', &w->to);
 			break;
 		case 'c':
 		case 'i':
-			take(p, first, lf, TD_SPAN("Call-ID"), 'i', &f->call_id);
+			take(p, first, lf, TD_SPAN("Call-ID"), 'i', &w->call_id);
 			break;
 		default:
 			break;
 		}
-		if (response ? f->via.ptr != NULL : f->to.ptr && f->call_id.ptr)
-			return;
-		p = lf + 1;
+		w->p = lf + 1;
 	}
 }
 
@@ -94,49 +94,85 @@ static uint64_t seeded_hash(
 	return td_siphash(key, text, len);
 }
 
-static bool take_token(const struct td_token *token, struct td_peek *out)
+// What is being looked at, and what is known of it.
+struct glance {
+	const struct td_token_keys *keys;
+	const char *data;
+	struct td_peek *out;
+};
+
+static bool take_token(const struct glance *g, struct td_span text, enum td_token_kind kind)
 {
-	out->kind = TD_PEEK_TOKEN;
-	out->worker = token->worker;
+	if (td_token_read(g->keys, text, &g->out->token) != 0 || g->out->token.kind != kind)
+		return false;
+	g->out->kind = TD_PEEK_TOKEN;
+	g->out->token_off = (uint16_t)(text.ptr - g->data);
 	return true;
 }
 
-static bool peek_response(
-	const struct td_token_keys *keys, struct td_span via_value, struct td_peek *out)
+#define BRANCH ";branch=" TD_BRANCH_COOKIE
+
+// As we wrote it, the branch is the first parameter of the first Via.
+static bool take_first_parameter(const struct glance *g, struct td_span via)
+{
+	const char *p = memchr(via.ptr, ';', via.len);
+	size_t left = p ? (size_t)(via.ptr + via.len - p) : 0;
+
+	return left >= sizeof(BRANCH) - 1 + TD_TOKEN_LEN &&
+	       memcmp(p, BRANCH, sizeof(BRANCH) - 1) == 0 &&
+	       !memchr(via.ptr, ',', (size_t)(p - via.ptr)) &&
+	       take_token(g, td_span(p + sizeof(BRANCH) - 1, TD_TOKEN_LEN), TD_TOKEN_TRANSACTION);
+}
+
+static bool take_branch(const struct glance *g, struct td_span vias)
 {
 	struct td_span entry;
-	struct td_token token;
 	struct td_via via;
 
-	return td_list_next(&via_value, &entry) && td_via_decode(entry, &via) == 0 &&
-	       td_token_read_branch(keys, via.branch, &token) == 0 && take_token(&token, out);
+	if (vias.len == 0)
+		return false;
+	if (take_first_parameter(g, vias))
+		return true;
+	return td_list_next(&vias, &entry) && td_via_decode(entry, &via) == 0 &&
+	       take_token(g, td_branch_token(via.branch), TD_TOKEN_TRANSACTION);
+}
+
+#define TAG ";tag="
+
+// Mostly the tag is what To ends with.
+static bool take_last_parameter(const struct glance *g, struct td_span to)
+{
+	const char *text = to.ptr + to.len - TD_TOKEN_LEN;
+
+	return to.len > sizeof(TAG) - 1 + TD_TOKEN_LEN &&
+	       memcmp(text - (sizeof(TAG) - 1), TAG, sizeof(TAG) - 1) == 0 &&
+	       take_token(g, td_span(text, TD_TOKEN_LEN), TD_TOKEN_DIALOG);
+}
+
+static bool take_tag(const struct glance *g, struct td_span value)
+{
+	struct td_name_addr to;
+
+	if (value.len == 0)
+		return false;
+	return take_last_parameter(g, value) ||
+	       (td_name_addr_decode(value, &to) == 0 && take_token(g, to.tag, TD_TOKEN_DIALOG));
 }
 
 // Every spelling of one AoR meets at one worker.
-static bool peek_register(
-	const struct td_token_keys *keys, const struct td_uri *to, struct td_peek *out)
-{
-	char aor[TD_AOR_LEN];
-	int n = td_aor_make(to, aor);
-
-	if (n < 0)
-		return false;
-	out->kind = TD_PEEK_AOR;
-	out->hash = td_aor_hash(keys, td_span(aor, (size_t)n));
-	return true;
-}
-
-static bool peek_request(const struct td_token_keys *keys, bool registers, struct td_span to_value,
-	struct td_peek *out)
+static bool take_aor(const struct glance *g, struct td_span value)
 {
 	struct td_name_addr to;
-	struct td_token token;
+	char aor[TD_AOR_LEN];
 
-	if (!to_value.ptr || td_name_addr_decode(to_value, &to) != 0)
+	if (value.len == 0 || td_name_addr_decode(value, &to) != 0)
 		return false;
-	if (registers)
-		return peek_register(keys, &to.uri, out);
-	return td_token_read(keys, to.tag, &token) == 0 && take_token(&token, out);
+	int n = td_aor_make(&to.uri, aor);
+	if (n < 0)
+		return false;
+	g->out->kind = TD_PEEK_AOR;
+	g->out->hash = td_aor_hash(g->keys, td_span(aor, (size_t)n));
+	return true;
 }
 
 // A start line begins or ends with the version; anything more is the parser's to judge.
@@ -150,7 +186,8 @@ static bool is_start_line(const char *p, const char *lf, bool response)
 void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data, uint32_t len,
 	struct td_peek *out)
 {
-	struct found found = { 0 };
+	const struct glance g = { keys, data, out };
+	bool known;
 
 	*out = (struct td_peek){ .kind = TD_PEEK_KEEPALIVE };
 	if (is_keepalive(data, len))
@@ -163,18 +200,19 @@ void td_peek(const struct td_token_keys *keys, uint16_t realm, const char *data,
 	const char *lf = line_end(p, end);
 	if (lf == end || !is_start_line(p, lf, response))
 		return;
-	find_headers(lf + 1, end, response, &found);
-	if (response) {
-		if (found.via.ptr && peek_response(keys, found.via, out))
-			return;
-		find_headers(lf + 1, end, false, &found);
-	} else {
-		bool registers = lf - p > 9 && memcmp(p, "REGISTER ", 9) == 0;
-		if (peek_request(keys, registers, found.to, out))
-			return;
-	}
-	if (found.call_id.len == 0)
+	struct walk w = { .p = lf + 1, .end = end };
+	walk_to(&w, response ? &w.via : &w.to);
+	if (response)
+		known = take_branch(&g, w.via);
+	else if (lf - p > 9 && memcmp(p, "REGISTER ", 9) == 0)
+		known = take_aor(&g, w.to);
+	else
+		known = take_tag(&g, w.to);
+	if (known)
+		return;
+	walk_to(&w, &w.call_id);
+	if (w.call_id.len == 0)
 		return;
 	out->kind = TD_PEEK_CALL_ID;
-	out->hash = seeded_hash(keys, realm, found.call_id.ptr, found.call_id.len);
+	out->hash = seeded_hash(keys, realm, w.call_id.ptr, w.call_id.len);
 }

@@ -9,16 +9,16 @@
 enum td_peek_kind {
 	TD_PEEK_GARBAGE,   // no start line: the receiver's own engine deals with it
 	TD_PEEK_KEEPALIVE, // CRLF, CRLFCRLF, NULs (RFC 5626 §4.4.1)
-	TD_PEEK_TOKEN,     // response by its branch, request by its To-tag: worker is set
+	TD_PEEK_TOKEN,     // response by its branch, request by its To-tag: token is set
 	TD_PEEK_CALL_ID,   // request without a To-tag of ours: hash is set
 	TD_PEEK_AOR,       // REGISTER: hash over the To URI's user and host
 };
 
 struct td_peek {
-	uint8_t kind; // enum td_peek_kind
-	uint8_t worker;
-	uint8_t zero[6];
-	uint64_t hash; // seeded hash(realm, Call-ID) or hash(AoR)
+	uint8_t kind;          // enum td_peek_kind
+	uint16_t token_off;    // where the token's text begins in the datagram
+	struct td_token token; // verified; of a transaction in a response, of a dialog in a request
+	uint64_t hash;         // seeded hash(realm, Call-ID) or hash(AoR)
 };
 
 // keys checks tokens: a token that does not verify is treated as absent (then the Call-ID decides,

@@ -90,7 +90,7 @@ bool td_ping_answered(struct td_engine *e, const struct td_msg *msg, const struc
 	struct td_token token;
 
 	if (!e->registrar || core->cseq.method != TD_M_OPTIONS ||
-		td_token_read_branch(&e->keys, core->via.branch, &token) != 0 ||
+		td_engine_token(e, td_branch_token(core->via.branch), &token) != 0 ||
 		token.kind != TD_TOKEN_TRANSACTION || token.slot != UINT32_MAX)
 		return false;
 	td_engine_count(e, TD_C_REG_PONGS);

@@ -282,11 +282,3 @@ int td_token_read_bound(
 {
 	return token_read(keys, text, &bound, out);
 }
-
-int td_token_read_branch(
-	const struct td_token_keys *keys, struct td_span branch, struct td_token *out)
-{
-	if (branch.len != TD_BRANCH_LEN || memcmp(branch.ptr, TD_BRANCH_COOKIE, 7) != 0)
-		return -EBADMSG;
-	return td_token_read(keys, td_span(branch.ptr + 7, TD_TOKEN_LEN), out);
-}

@@ -35,9 +35,14 @@ void td_token_write(
 // 0; -EBADMSG: not 32 such characters or a bad MAC; -ESTALE: another node's or epoch's. Constant
 // time in the MAC.
 int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out);
-// The token in a branch parameter (with its cookie) — same returns.
-int td_token_read_branch(
-	const struct td_token_keys *keys, struct td_span branch, struct td_token *out);
+
+// The text of the token in a branch parameter, behind its cookie; an empty span where none can be.
+static inline struct td_span td_branch_token(struct td_span branch)
+{
+	if (branch.len != TD_BRANCH_LEN || memcmp(branch.ptr, TD_BRANCH_COOKIE, 7) != 0)
+		return (struct td_span){ 0 };
+	return td_span(branch.ptr + 7, TD_TOKEN_LEN);
+}
 
 // The same for a token that holds only together with bound, which does not stand in it: a nonce and
 // whom it was given to.

@@ -237,7 +237,7 @@ bool td_txn_rx_response(struct td_engine *e, const struct td_flow *flow, struct 
 	// Exactly one Via: more mean that it was meant for somebody behind us (§8.1.3.3).
 	if (core->via.whole.len != td_msg_get(msg, TD_H_VIA).len || td_msg_repeats(msg, TD_H_VIA))
 		return false;
-	if (td_token_read_branch(&e->keys, core->via.branch, &token) != 0 ||
+	if (td_engine_token(e, td_branch_token(core->via.branch), &token) != 0 ||
 		token.kind != TD_TOKEN_TRANSACTION || token.worker != e->conf.worker)
 		return false;
 	struct td_ctx *ctx = td_pool_find(&e->txn->ctx, token.slot, token.generation);

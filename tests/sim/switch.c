@@ -188,17 +188,14 @@ void owner_run(struct owner *o)
 	at(sim, next, tick, o, next);
 }
 
-static struct owner *owner_of(struct sim *sim, const struct td_flow *flow, const char *data, uint32_t len)
+static struct owner *owner_of(struct sim *sim, const struct td_peek *peek)
 {
-	struct td_peek peek;
-
-	td_peek(&sim->keys, flow->realm, data, len, &peek);
-	switch (peek.kind) {
+	switch (peek->kind) {
 	case TD_PEEK_TOKEN:
-		return &sim->owners[peek.worker % sim->opt.owners];
+		return &sim->owners[peek->token.worker % sim->opt.owners];
 	case TD_PEEK_CALL_ID:
 	case TD_PEEK_AOR:
-		return &sim->owners[peek.hash % sim->opt.owners];
+		return &sim->owners[peek->hash % sim->opt.owners];
 	default:
 		return &sim->owners[0];
 	}
@@ -206,7 +203,9 @@ static struct owner *owner_of(struct sim *sim, const struct td_flow *flow, const
 
 void switch_rx(struct sim *sim, const struct td_flow *flow, uint32_t call, const char *data, uint32_t len)
 {
-	struct owner *o = owner_of(sim, flow, data, len);
+	struct td_peek peek;
+	td_peek(&sim->keys, flow->realm, data, len, &peek);
+	struct owner *o = owner_of(sim, &peek);
 	// A copy of exactly that size: reading beyond it is seen by the sanitizer.
 	char *bytes = malloc(len > 0 ? len : 1);
 
@@ -214,7 +213,7 @@ void switch_rx(struct sim *sim, const struct td_flow *flow, uint32_t call, const
 		abort();
 	memcpy(bytes, data, len);
 	sim->context = call;
-	td_engine_rx(o->engine, sim->now, flow, bytes, len);
+	td_engine_rx_peeked(o->engine, sim->now, flow, bytes, len, &peek);
 	sim->context = UINT32_MAX;
 	free(bytes);
 	owner_run(o);

@@ -10,7 +10,7 @@
 enum { REALM = 3, WORKER = 17 };
 
 static struct td_token_keys keys;
-static char token[TD_TOKEN_LEN + 1];
+static char token[TD_TOKEN_LEN + 1], branch[TD_TOKEN_LEN + 1]; // of a dialog, of a transaction
 static char text[8192];
 
 static struct td_peek peek(const char *format, ...)
@@ -54,26 +54,42 @@ static void test_response_by_branch(void **state)
 {
 	struct td_peek p = peek("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK%s;received=1.2.3.4\r\n"
 				"Via: SIP/2.0/UDP other;branch=z9hG4bKnobody\r\nCall-ID: x\r\n\r\n",
-		token);
+		branch);
 	assert_int_equal(p.kind, TD_PEEK_TOKEN);
-	assert_int_equal(p.worker, WORKER);
+	assert_int_equal(p.token.worker, WORKER);
+	assert_int_equal(p.token.slot, 6);
+	assert_memory_equal(text + p.token_off, branch, TD_TOKEN_LEN);
 	p = peek("SIP/2.0 180 Ringing\r\nl: 0\r\ni: x\r\nv : SIP/2.0/UDP a\r\n ;rport=1;branch=z9hG4bK%s, SIP/2.0/UDP b\r\n\r\n",
-		token);
+		branch);
 	assert_int_equal(p.kind, TD_PEEK_TOKEN);
 	// Ours stands second: the response is not for us, and its Call-ID decides.
 	p = peek("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP o;branch=z9hG4bKx\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK%s\r\nCall-ID: x\r\n\r\n",
-		token);
+		branch);
 	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
 	assert_true(p.hash == call_id_hash("x"));
+	p = peek("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a, SIP/2.0/UDP b;branch=z9hG4bK%s\r\nCall-ID: x\r\n\r\n", branch);
+	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
+	// A dialog's token in the place of a transaction's is none.
+	p = peek("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK%s\r\nCall-ID: x\r\n\r\n", token);
+	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
+	// Half a token at the end of what came.
+	p = peek("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK%.31s\r\nCall-ID: x\r\n\r\n", branch);
+	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
 }
 
 static void test_request_by_to_tag(void **state)
 {
 	struct td_peek p = peek("BYE sip:a@b SIP/2.0\r\nt: \"x;tag=no\" <sip:a@b;tag=no> ; tag=%s\r\nCall-ID: x\r\n\r\n", token);
 	assert_int_equal(p.kind, TD_PEEK_TOKEN);
-	assert_int_equal(p.worker, WORKER);
+	assert_int_equal(p.token.worker, WORKER);
 	p = peek("\r\n\r\nBYE sip:a@b SIP/2.0\r\nCall-ID: x\r\nTo:\r\n sip:a@b\r\n\t;tag=%s\r\n\r\n", token);
 	assert_int_equal(p.kind, TD_PEEK_TOKEN);
+	p = peek("BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: x\r\n\r\n", token);
+	assert_int_equal(p.kind, TD_PEEK_TOKEN);
+	assert_int_equal(p.token.slot, 5);
+	assert_memory_equal(text + p.token_off, token, TD_TOKEN_LEN);
+	p = peek("BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: x\r\n\r\n", branch);
+	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
 	// A From-tag of ours says nothing about the receiver, a foreign or broken To-tag neither.
 	p = peek("BYE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=%s\r\nTo: <sip:a@b>;tag=x\r\nCall-ID: x\r\n\r\n", token);
 	assert_int_equal(p.kind, TD_PEEK_CALL_ID);
@@ -148,8 +164,10 @@ int main(void)
 	};
 	const uint8_t secret[32] = { 9 };
 	const struct td_token dialog = { .kind = TD_TOKEN_DIALOG, .worker = WORKER, .slot = 5 };
+	const struct td_token transaction = { .kind = TD_TOKEN_TRANSACTION, .worker = WORKER, .slot = 6 };
 
 	td_token_keys_init(&keys, secret, 1, 1);
 	td_token_write(&keys, &dialog, token);
+	td_token_write(&keys, &transaction, branch);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
