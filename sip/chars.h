@@ -64,6 +64,29 @@ static inline unsigned td_word_breaks(const char *p)
 }
 #endif
 
+// Exactly [p, p + len), len 1 … 16, with zeros behind, by loads that overlap.
+#if defined(__SSE2__)
+static inline __m128i td_load_short(const char *p, uint32_t len)
+{
+	uint64_t low, high = 0;
+	uint32_t a, b;
+
+	if (len >= 8) {
+		memcpy(&low, p, 8);
+		memcpy(&high, p + len - 8, 8);
+		high = len > 8 ? high >> (8 * (16 - len)) : 0;
+	} else if (len >= 4) {
+		memcpy(&a, p, 4);
+		memcpy(&b, p + len - 4, 4);
+		low = a | (uint64_t)b << (8 * (len - 4));
+	} else {
+		low = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[len / 2] << (8 * (len / 2)) |
+		      (uint64_t)(uint8_t)p[len - 1] << (8 * (len - 1));
+	}
+	return _mm_set_epi64x((int64_t)high, (int64_t)low);
+}
+#endif
+
 // Skips a word, 16 characters at a time while 16 are there. May stop early: td_skip goes on from
 // there, for any class that contains these.
 static inline const char *td_skip_word(const char *p, const char *end)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/hiding.h"
 
+#include "sip/chars.h"
+
 enum { DIGIT = 1, HEX = 2, COLON = 4, DOT = 8, CONTROL = 16 };
 
 // What matters about a character; 0 for most of them, so that text without addresses costs one look
@@ -74,10 +76,48 @@ static bool address_at(struct td_span text, uint32_t i, uint8_t kind, uint8_t be
 	return (kind & (HEX | COLON)) && !(before & (HEX | COLON | DOT)) && run_is_ipv6(text, i);
 }
 
+#if defined(__SSE2__)
+// Bits of the characters that ask for a closer look: '.', controls. *colons: those of ':'.
+static inline unsigned suspects(__m128i v, unsigned *colons)
+{
+	__m128i stop = _mm_or_si128(
+		_mm_cmpeq_epi8(v, _mm_set1_epi8('.')), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+
+	*colons = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(stop, control));
+}
+#endif
+
+// No IPv4 address is without a '.', no IPv6 address without two ':'. Nearly every text has neither
+// these nor a control character. false: look closer.
+static inline bool plainly_fit(struct td_span text)
+{
+#if defined(__SSE2__)
+	unsigned colons, before = 0;
+	uint32_t i = 0;
+
+	for (; i + 16 <= text.len; i += 16, before |= colons)
+		if (suspects(_mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i)),
+			    &colons) ||
+			(colons & (colons - 1)) || (before && colons))
+			return false;
+	if (i == text.len)
+		return true;
+	unsigned there = (1u << (text.len - i)) - 1;
+	unsigned stop = suspects(td_load_short(text.ptr + i, text.len - i), &colons) & there;
+	return !stop && !(colons & (colons - 1)) && !(before && colons);
+#else
+	return false;
+#endif
+}
+
 static inline bool text_has(struct td_span text, bool controls)
 {
 	uint8_t before = 0, kind;
 
+	if (plainly_fit(text))
+		return false;
 	for (uint32_t i = 0; i < text.len; i++, before = kind) {
 		kind = kind_at(text, i);
 		if (kind == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/headers.h"
 #include "sip/hiding.h"
+#include "tests/unit/guard_page.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,6 +107,63 @@ static void test_no_address_crosses(void **state)
 	assert_false(td_hiding_unfit(TD_SPAN("")));
 }
 
+// Is there something like an address? By the words of the definition, a character at a time.
+static bool plainly_unfit(struct td_span s)
+{
+	for (uint32_t i = 0; i < s.len; i++) {
+		unsigned a, b, c, d, colons = 0;
+		char rest[64] = "";
+		if ((uint8_t)s.ptr[i] == 0x7f || ((uint8_t)s.ptr[i] < ' ' && s.ptr[i] != '\t'))
+			return true; // no folds in this test
+		memcpy(rest, s.ptr + i, s.len - i);
+		bool starts = i == 0 || s.ptr[i - 1] < '0' || s.ptr[i - 1] > '9';
+		size_t part[4], at = 0;
+		for (unsigned k = 0; k < 4; k++, at += k < 4) {
+			part[k] = strspn(rest + at, "0123456789");
+			at += part[k];
+			if (k < 3 && rest[at] != '.')
+				part[k] = 0;
+		}
+		if (starts && part[0] - 1 < 3 && part[1] - 1 < 3 && part[2] - 1 < 3 && part[3] - 1 < 3 &&
+			sscanf(rest, "%u.%u.%u.%u", &a, &b, &c, &d) == 4 && a < 256 && b < 256 && c < 256 && d < 256)
+			return true;
+		if (i > 0 && strchr("0123456789abcdefABCDEF:.", s.ptr[i - 1]))
+			continue;
+		size_t run = strspn(rest, "0123456789abcdefABCDEF:");
+		for (size_t k = 0; k < run; k++)
+			colons += rest[k] == ':';
+		rest[run] = '\0';
+		if (colons >= 7 || strstr(rest, "::"))
+			return true;
+	}
+	return false;
+}
+
+// Texts of all lengths in which addresses nearly or really stand, right before a page that must not be touched.
+static void test_fit_like_a_plain_loop(void **state)
+{
+	static const char some[] = "1209.::.aF \tx/\x7f\x01";
+	uint64_t random = 1;
+	unsigned unfit = 0;
+
+	for (unsigned n = 0; n < 400000; n++) {
+		char text[48];
+		uint32_t len = n % (sizeof(text) + 1), kinds = n % 3 == 0 ? 4 : n % 3 == 1 ? 9 : sizeof(some) - 1;
+		for (uint32_t i = 0; i < len; i++) {
+			random = random * 6364136223846793005u + 1442695040888963407u;
+			text[i] = random >> 60 ? "abcxyz"[(random >> 40) % 6] : some[(random >> 40) % kinds];
+			if (n % 5 == 0)
+				text[i] = some[(random >> 40) % kinds];
+		}
+		struct td_span s = td_span(guard_page_put(text, len), len);
+		bool expected = plainly_unfit(s);
+		unfit += expected;
+		if (td_hiding_unfit(s) != expected)
+			fail_msg("\"%.*s\"", (int)len, text);
+	}
+	assert_true(unfit > 1000);
+}
+
 static void test_identities(void **state)
 {
 	const char *pai = "P-Asserted-Identity: \"A\" <sip:+4989@pbx.west.example;user=phone>, <tel:+4989>\r\n";
@@ -192,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pass_and_drop),
 		cmocka_unit_test(test_no_address_crosses),
+		cmocka_unit_test(test_fit_like_a_plain_loop),
 		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_from_and_to),
 		cmocka_unit_test(test_canary),
