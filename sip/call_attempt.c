@@ -73,14 +73,10 @@ static void put_target_uri(
 
 static void put_call_id(struct td_engine *engine, struct td_writer *out)
 {
-	static const char hex[] = "0123456789abcdef";
 	uint8_t bytes[16];
 
 	engine->conf.ops->random(engine->conf.host, bytes, sizeof(bytes));
-	for (unsigned i = 0; i < sizeof(bytes); i++) {
-		td_put_char(out, hex[bytes[i] >> 4]);
-		td_put_char(out, hex[bytes[i] & 15]);
-	}
+	td_put_hex(out, bytes, sizeof(bytes));
 }
 
 static struct td_span cut(struct td_writer *out, char *start)

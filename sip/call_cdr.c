@@ -3,14 +3,6 @@
 // cdr, cdr_attempt).
 #include "sip/call_priv.h"
 
-static void put_hex(struct td_writer *out, uint32_t n)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	for (int shift = 28; shift >= 0; shift -= 4)
-		td_put_char(out, hex[n >> shift & 15]);
-}
-
 // node-epoch-worker-sequence; a long node name is cut, what makes it unique is not.
 uint32_t call_id_text(
 	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
@@ -19,9 +11,12 @@ uint32_t call_id_text(
 	struct td_writer end = { tail, tail, tail + sizeof(tail), false };
 	struct td_writer out = { dst, dst, dst + TD_CDR_ID_LEN - 1, false };
 	struct td_span node = td_span_str(engine->conf.node_name);
+	uint32_t epoch = engine->conf.epoch;
+	uint8_t bytes[4] = { (uint8_t)(epoch >> 24), (uint8_t)(epoch >> 16), (uint8_t)(epoch >> 8),
+		(uint8_t)epoch };
 
 	td_put_char(&end, '-');
-	put_hex(&end, engine->conf.epoch);
+	td_put_hex(&end, bytes, sizeof(bytes));
 	td_put_char(&end, '-');
 	td_put_uint(&end, engine->conf.worker);
 	td_put_char(&end, '-');
@@ -117,17 +112,19 @@ void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t caus
 // What came off the wire stays one value: with blanks or quotes in it, it is quoted.
 static void put_pair(struct td_writer *out, const char *key, const char *value)
 {
-	bool quoted = strpbrk(value, " \t=\"") != NULL;
+	struct td_span text = value[0] ? td_span_str(value) : TD_SPAN("-");
 
 	td_put_char(out, ' ');
 	td_put_span(out, td_span_str(key));
-	td_put_lit(out, "=");
-	if (quoted)
-		td_put_char(out, '"');
-	for (const char *c = value[0] ? value : "-"; *c; c++)
-		td_put_char(out, *c == '"' ? '\'' : *c);
-	if (quoted)
-		td_put_char(out, '"');
+	td_put_char(out, '=');
+	if (!strpbrk(value, " \t=\"")) {
+		td_put_span(out, text);
+		return;
+	}
+	td_put_char(out, '"');
+	for (uint32_t i = 0; i < text.len; i++)
+		td_put_char(out, text.ptr[i] == '"' ? '\'' : text.ptr[i]);
+	td_put_char(out, '"');
 }
 
 static void put_number(struct td_writer *out, const char *key, uint64_t value)

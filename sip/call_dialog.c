@@ -16,16 +16,13 @@ struct td_span dialog_get(const struct td_dialog *dialog, enum dialog_text text)
 }
 
 // A header value may be folded; what we keep is one line.
-static char *text_append(char *dst, struct td_span text)
+static void text_unfold(char *text, uint32_t len)
 {
-	if (text.len == 0)
-		return dst;
-	memcpy(dst, text.ptr, text.len);
-	if (memchr(text.ptr, '\n', text.len) || memchr(text.ptr, '\r', text.len))
-		for (uint32_t i = 0; i < text.len; i++)
-			if (dst[i] == '\r' || dst[i] == '\n')
-				dst[i] = ' ';
-	return dst + text.len;
+	if (!memchr(text, '\n', len) && !memchr(text, '\r', len))
+		return;
+	for (uint32_t i = 0; i < len; i++)
+		if (text[i] == '\r' || text[i] == '\n')
+			text[i] = ' ';
 }
 
 int dialog_set(
@@ -41,9 +38,10 @@ int dialog_set(
 	char *text = total <= TD_SIP_MESSAGE_MAX ? td_slab_get(engine->slab, total) : NULL;
 	if (!text)
 		return -ENOBUFS;
-	char *end = text;
+	struct td_writer w = { text, text, text + total, false };
 	for (unsigned i = 0; i < DLG__COUNT; i++)
-		end = text_append(end, fields[i]);
+		td_put_span(&w, fields[i]);
+	text_unfold(text, total);
 	td_slab_put(engine->slab, dialog->text);
 	dialog->text = text;
 	for (unsigned i = 0; i < DLG__COUNT; i++)

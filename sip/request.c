@@ -30,12 +30,13 @@ static void put_via(struct td_engine *e, struct td_writer *w, const struct td_fl
 	td_put_lit(w, ";rport\r\n");
 }
 
-static void put_line(struct td_writer *w, struct td_span name, struct td_span value)
-{
-	td_put_span(w, name);
-	td_put_span(w, value);
-	td_put_lit(w, "\r\n");
-}
+// name ends with ": ".
+#define put_line(w, name, value)                                                                   \
+	do {                                                                                       \
+		td_put_lit(w, name);                                                               \
+		td_put_span(w, value);                                                             \
+		td_put_lit(w, "\r\n");                                                             \
+	} while (0)
 
 static void put_cseq(struct td_writer *w, uint32_t number, struct td_span method)
 {
@@ -61,7 +62,7 @@ static void put_start(
 static void put_body(struct td_writer *w, struct td_span content_type, struct td_span body)
 {
 	if (body.len > 0)
-		put_line(w, TD_SPAN("Content-Type: "), content_type);
+		put_line(w, "Content-Type: ", content_type);
 	td_put_lit(w, "Content-Length: ");
 	td_put_uint(w, body.len);
 	td_put_lit(w, "\r\n\r\n");
@@ -82,9 +83,9 @@ static void put_core(struct td_engine *e, struct td_writer *w, const struct td_r
 	marks->routes = (uint16_t)td_writer_len(w);
 	marks->routes_len = (uint16_t)r->routes.len;
 	td_put_span(w, r->routes);
-	put_line(w, TD_SPAN("From: "), r->from);
-	put_line(w, TD_SPAN("To: "), r->to);
-	put_line(w, TD_SPAN("Call-ID: "), r->call_id);
+	put_line(w, "From: ", r->from);
+	put_line(w, "To: ", r->to);
+	put_line(w, "Call-ID: ", r->call_id);
 	marks->cseq = (uint16_t)td_writer_len(w);
 	put_cseq(w, r->cseq, method);
 	marks->core_len = (uint16_t)td_writer_len(w);
@@ -117,7 +118,7 @@ int request_write(struct td_engine *e, const struct td_request *r, const struct 
 		r->method == TD_M_OTHER ? r->method_name : td_method_text(r->method), r->uri,
 		marks);
 	if (r->contact.len > 0)
-		put_line(&w, TD_SPAN("Contact: "), r->contact);
+		put_line(&w, "Contact: ", r->contact);
 	td_put_span(&w, r->headers);
 	put_body(&w, r->content_type, r->body);
 	return message_finish(e, &w, out);
@@ -192,9 +193,9 @@ int request_write_ack(struct td_engine *e, const struct td_ctx *invite,
 	put_via(e, &w, &invite->flow, &token);
 	td_put_lit(&w, "Max-Forwards: 70\r\n");
 	td_put(&w, invite->text + m->routes, m->routes_len);
-	put_line(&w, TD_SPAN("From: "), from);
-	put_line(&w, TD_SPAN("To: "), to);
-	put_line(&w, TD_SPAN("Call-ID: "), call_id);
+	put_line(&w, "From: ", from);
+	put_line(&w, "To: ", to);
+	put_line(&w, "Call-ID: ", call_id);
 	put_cseq(&w, invite->cseq, TD_SPAN("ACK"));
 	put_body(&w, (struct td_span){ 0 }, (struct td_span){ 0 });
 	return message_finish(e, &w, out);

@@ -36,33 +36,35 @@ int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf 
 	return 0;
 }
 
-// Copies a Via entry without its received and rport, whose values are ours to say.
-static void put_via_filtered(struct td_writer *w, struct td_span whole)
+// Where a parameter stands, from its ';' up to the next or the end. A flag's value is empty and
+// begins behind its name.
+static struct td_span via_part(struct td_span whole, struct td_span value)
 {
-	const char *end = whole.ptr + whole.len;
-	const char *part = whole.ptr;
+	const char *start = value.ptr - 1, *end = value.ptr + value.len;
 
-	while (part < end) {
-		const char *next = part + 1;
-		for (bool quoted = false; next < end && (quoted || *next != ';'); next++) {
-			if (*next == '"')
-				quoted = !quoted;
-			else if (quoted && *next == '\\' && next + 1 < end)
-				next++;
-		}
-		struct td_span text = td_span(part, (size_t)(next - part));
-		struct td_span name = text;
-		while (name.len > 0 && (*name.ptr == ';' || *name.ptr == ' ' || *name.ptr == '\t'))
-			name = td_span(name.ptr + 1, name.len - 1);
-		uint32_t len = 0;
-		while (len < name.len && name.ptr[len] != '=' && name.ptr[len] != ' ' &&
-			name.ptr[len] != '\t')
-			len++;
-		name.len = len;
-		if (!td_span_ieq(name, TD_SPAN("rport")) && !td_span_ieq(name, TD_SPAN("received")))
-			td_put_span(w, text);
-		part = next;
-	}
+	while (*start != ';')
+		start--;
+	while (end < whole.ptr + whole.len && *end != ';')
+		end++;
+	return td_span(start, (size_t)(end - start));
+}
+
+// Copies the topmost Via without its received and rport, whose values are ours to say.
+static void put_via_filtered(struct td_writer *w, const struct td_via *top)
+{
+	const char *from = top->whole.ptr, *end = from + top->whole.len;
+	struct td_span cut[2] = { { end, 0 }, { end, 0 } };
+
+	if (top->has_rport)
+		cut[0] = via_part(top->whole, top->rport);
+	if (top->received.ptr)
+		cut[1] = via_part(top->whole, top->received);
+	unsigned first = cut[1].ptr < cut[0].ptr;
+	td_put(w, from, (size_t)(cut[first].ptr - from));
+	from = cut[first].ptr + cut[first].len;
+	td_put(w, from, (size_t)(cut[!first].ptr - from));
+	from = cut[!first].ptr + cut[!first].len;
+	td_put(w, from, (size_t)(end - from));
 }
 
 static bool via_tells_source(const struct td_via *via, const struct td_sockaddr *source)
@@ -81,10 +83,7 @@ static void put_vias(struct td_writer *w, const struct td_flow *flow, const stru
 	struct td_span value = td_msg_value(msg, h);
 
 	td_put_lit(w, "Via: ");
-	if (top->has_rport || top->received.len > 0)
-		put_via_filtered(w, top->whole);
-	else
-		td_put_span(w, top->whole);
+	put_via_filtered(w, top);
 	if (top->has_rport || !via_tells_source(top, &flow->remote)) {
 		td_put_lit(w, ";received="); // an IPv6 address without its brackets (§25.1)
 		td_put_address(w, &flow->remote);

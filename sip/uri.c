@@ -405,10 +405,18 @@ bool td_uri_equal(const struct td_uri *a, const struct td_uri *b)
 // it is no number.
 static int number_write(struct td_span text, char *dst, size_t cap)
 {
-	size_t n = 0;
+	uint32_t start = text.len > 0 && text.ptr[0] == '+', i = start;
 	bool digit = false;
+	size_t n = 0;
 
-	for (uint32_t i = 0; i < text.len;) {
+	// Mostly there is nothing but digits.
+	while (i < text.len && td_char_is(text.ptr[i], TD_CH_DIGIT))
+		i++;
+	if (i == text.len && i > start && i - start <= cap) {
+		memcpy(dst, text.ptr + start, i - start);
+		return (int)(i - start);
+	}
+	for (i = 0; i < text.len;) {
 		bool first = i == 0;
 		char c = next_char(text, &i);
 		if (is_separator(c) || (first && c == '+'))

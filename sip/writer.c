@@ -1,31 +1,114 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/writer.h"
 
-static void put_ipv4(struct td_writer *w, const uint8_t *ip)
-{
-	char text[15], *p = text;
+static const char hex_digits[] = "0123456789abcdef";
 
-	for (unsigned i = 0; i < 4; i++) {
-		unsigned n = ip[i];
-		if (i > 0)
-			*p++ = '.';
+// The numbers of a byte as they stand in an address, with the dot behind them.
+static char octets[256][4];
+
+// Written here only, before any thread exists.
+__attribute__((constructor)) static void octets_fill(void)
+{
+	for (unsigned n = 0; n < 256; n++) {
+		char *p = octets[n];
 		if (n >= 100)
 			*p++ = (char)('0' + n / 100);
 		if (n >= 10)
 			*p++ = (char)('0' + n / 10 % 10);
 		*p++ = (char)('0' + n % 10);
+		*p = '.';
 	}
-	td_put(w, text, (size_t)(p - text));
 }
 
-static void put_hex(struct td_writer *w, unsigned group)
+// By loads and stores that overlap, all loads first.
+static inline void copy(char *dst, const char *src, size_t len)
+{
+	uint64_t a[2], b[2];
+
+	if (len >= 8) {
+		if (len > 32) {
+			memcpy(dst, src, len);
+		} else if (len > 16) {
+			memcpy(a, src, 16);
+			memcpy(b, src + len - 16, 16);
+			memcpy(dst, a, 16);
+			memcpy(dst + len - 16, b, 16);
+		} else {
+			memcpy(a, src, 8);
+			memcpy(b, src + len - 8, 8);
+			memcpy(dst, a, 8);
+			memcpy(dst + len - 8, b, 8);
+		}
+	} else if (len >= 4) {
+		memcpy(a, src, 4);
+		memcpy(b, src + len - 4, 4);
+		memcpy(dst, a, 4);
+		memcpy(dst + len - 4, b, 4);
+	} else if (len > 0) {
+		char middle = src[len / 2], last = src[len - 1];
+		dst[0] = src[0];
+		dst[len / 2] = middle;
+		dst[len - 1] = last;
+	}
+}
+
+__attribute__((noinline)) void td_put(struct td_writer *w, const char *ptr, size_t len)
+{
+	if ((size_t)(w->end - w->pos) < len) {
+		w->overflow = true;
+		return;
+	}
+	copy(w->pos, ptr, len);
+	w->pos += len;
+}
+
+void td_put_uint(struct td_writer *w, uint64_t n)
+{
+	char text[20];
+	size_t i = sizeof(text);
+
+	for (; n >= 100; n /= 100) {
+		unsigned pair = (unsigned)(n % 100);
+		text[--i] = (char)('0' + pair % 10);
+		text[--i] = (char)('0' + pair / 10);
+	}
+	text[--i] = (char)('0' + n % 10);
+	if (n >= 10)
+		text[--i] = (char)('0' + n / 10);
+	td_put(w, text + i, sizeof(text) - i);
+}
+
+void td_put_hex(struct td_writer *w, const uint8_t *bytes, size_t n)
+{
+	if ((size_t)(w->end - w->pos) < 2 * n) {
+		w->overflow = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		*w->pos++ = hex_digits[bytes[i] >> 4];
+		*w->pos++ = hex_digits[bytes[i] & 15];
+	}
+}
+
+static void put_ipv4(struct td_writer *w, const uint8_t *ip)
+{
+	char text[4 * 4], *p = text;
+
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(p, octets[ip[i]], 4);
+		p += ip[i] < 10 ? 2 : ip[i] < 100 ? 3 : 4;
+	}
+	td_put(w, text, (size_t)(p - 1 - text));
+}
+
+static void put_group(struct td_writer *w, unsigned group)
 {
 	bool started = false;
 
 	for (int shift = 12; shift >= 0; shift -= 4) {
 		unsigned digit = group >> shift & 15;
 		if (digit != 0 || started || shift == 0) {
-			td_put_char(w, "0123456789abcdef"[digit]);
+			td_put_char(w, hex_digits[digit]);
 			started = true;
 		}
 	}
@@ -67,7 +150,7 @@ static void put_ipv6(struct td_writer *w, const uint8_t *ip)
 			put_ipv4(w, ip + 12);
 			return;
 		}
-		put_hex(w, group[i]);
+		put_group(w, group[i]);
 	}
 }
 

@@ -174,6 +174,34 @@ static void responses_go_back_on_the_flow(void **state)
 	assert_string_equal(fake_header(sent, "Via"), "SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKz");
 }
 
+// The two parameters that are ours to say go, wherever they stand and however they are written.
+static void via_is_cleared_of_what_is_ours(void **state)
+{
+	struct env *env = *state;
+	struct td_flow nat = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 40000);
+	static const struct {
+		const char *asked, *answered;
+	} cases[] = {
+		{ ";rport;branch=z9hG4bK%u", ";branch=z9hG4bK%u;received=10.0.1.1;rport=40000" },
+		{ ";branch=z9hG4bK%u ; RPORT = 7 ;received=\"a;b\";x", ";branch=z9hG4bK%u ;x;received=10.0.1.1;rport=40000" },
+		{ ";received=::1;a;rport;branch=z9hG4bK%u", ";a;branch=z9hG4bK%u;received=10.0.1.1;rport=40000" },
+		{ ";received=1.1.1.1;branch=z9hG4bK%u", ";branch=z9hG4bK%u;received=10.0.1.1" },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char asked[128], answered[128], request[512];
+		snprintf(asked, sizeof(asked), cases[i].asked, i);
+		snprintf(answered, sizeof(answered), cases[i].answered, i);
+		snprintf(request, sizeof(request),
+			"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP h%s\r\nFrom: <sip:1@h>;tag=1\r\n"
+			"To: <sip:2@h>\r\nCall-ID: via%u\r\nCSeq: 5 OPTIONS\r\n\r\n",
+			asked, i);
+		const char *via = fake_header(ask(env, &nat, request), "Via");
+		assert_memory_equal(via, "SIP/2.0/UDP h", 13);
+		assert_string_equal(via + 13, answered);
+	}
+}
+
 static void strangers_hear_nothing(void **state)
 {
 	static const char *const methods[] = { "OPTIONS", "INVITE", "CANCEL", "REGISTER", "BYE", "FOO" };
@@ -469,6 +497,7 @@ int main(void)
 		WITH_ENGINE(options_are_answered),
 		WITH_ENGINE(answers_go_to_the_sent_by_port),
 		WITH_ENGINE(responses_go_back_on_the_flow),
+		WITH_ENGINE(via_is_cleared_of_what_is_ours),
 		WITH_ENGINE(strangers_hear_nothing),
 		WITH_ENGINE(refusals),
 		WITH_ENGINE(foreign_tags_name_no_dialog),
