@@ -3,6 +3,8 @@
 // cdr, cdr_attempt).
 #include "sip/call_priv.h"
 
+#include "sip/chars.h"
+
 // node-epoch-worker-sequence; a long node name is cut, what makes it unique is not.
 uint32_t call_id_text(
 	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
@@ -109,15 +111,22 @@ void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t caus
 	engine->conf.ops->cdr_attempt(engine->conf.host, &row);
 }
 
+// Has it a blank, a '=' or a quote? A token has none, and nearly all values are tokens.
+static bool needs_quotes(struct td_span text)
+{
+	const char *end = text.ptr + text.len, *p = td_skip_token(text.ptr, end);
+
+	while (p < end && *p != ' ' && *p != '\t' && *p != '=' && *p != '"')
+		p++;
+	return p < end;
+}
+
 // What came off the wire stays one value: with blanks or quotes in it, it is quoted.
-static void put_pair(struct td_writer *out, const char *key, const char *value)
+static void put_value(struct td_writer *out, const char *value)
 {
 	struct td_span text = value[0] ? td_span_str(value) : TD_SPAN("-");
 
-	td_put_char(out, ' ');
-	td_put_span(out, td_span_str(key));
-	td_put_char(out, '=');
-	if (!strpbrk(value, " \t=\"")) {
+	if (!needs_quotes(text)) {
 		td_put_span(out, text);
 		return;
 	}
@@ -127,13 +136,8 @@ static void put_pair(struct td_writer *out, const char *key, const char *value)
 	td_put_char(out, '"');
 }
 
-static void put_number(struct td_writer *out, const char *key, uint64_t value)
-{
-	td_put_char(out, ' ');
-	td_put_span(out, td_span_str(key));
-	td_put_char(out, '=');
-	td_put_uint(out, value);
-}
+#define put_pair(out, key, value) (td_put_lit((out), " " key "="), put_value((out), (value)))
+#define put_number(out, key, value) (td_put_lit((out), " " key "="), td_put_uint((out), (value)))
 
 static void call_measure(struct td_traffic *traffic, const struct td_cdr *cdr)
 {

@@ -86,9 +86,46 @@ const char *td_skip_escaped(const char *p, const char *end, uint8_t classes)
 	}
 }
 
+// "name=value" or "name" of words, as nearly all are: one look at 16 characters shows where both
+// end. The position behind it, NULL where it is anything else.
+static inline const char *plain_param(
+	const char *p, const char *end, struct td_span *name, struct td_span *value)
+{
+#if defined(__SSE2__)
+	if (p == end)
+		return NULL;
+	unsigned breaks =
+		(end - p >= 16 ? td_word_breaks(p)
+			       : td_word_breaks_of(td_load_short(p, (uint32_t)(end - p)))) |
+		1u << 16;
+	const char *name_end = p + __builtin_ctz(breaks), *q = name_end;
+	breaks &= breaks - 1;
+	if (name_end == p || (breaks == 0 && q < end))
+		return NULL;
+	if (q < end && *q == '=') {
+		q = p + __builtin_ctz(breaks);
+		if (q == p + 16)
+			q = td_skip(td_skip_word(q, end), end, TD_CH_VALUE);
+		if (q == name_end + 1)
+			return NULL;
+	}
+	if (q < end && *q != ';' && *q != ',')
+		return NULL;
+	*name = td_span(p, (size_t)(name_end - p));
+	*value = q > name_end ? td_span(name_end + 1, (size_t)(q - name_end - 1)) : td_span(q, 0);
+	return q;
+#else
+	return NULL;
+#endif
+}
+
 const char *td_param_next(
 	const char *p, const char *end, struct td_span *name, struct td_span *value)
 {
+	const char *plain = plain_param(p, end, name, value);
+
+	if (plain)
+		return plain;
 	p = td_skip_space(p, end);
 	const char *q = td_skip(p, end, TD_CH_TOKEN); // too short to be skipped as a word
 	if (q == p)

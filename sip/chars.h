@@ -47,10 +47,9 @@ static inline const char *td_skip(const char *p, const char *end, uint8_t classe
 
 // Letters, digits, '-', '.' and '_', which most names, hosts and tags are made of: a "word".
 #if defined(__SSE2__)
-// Bit i: p[i] is none of these. 16 bytes are read.
-static inline unsigned td_word_breaks(const char *p)
+// Bit i: byte i is none of these.
+static inline unsigned td_word_breaks_of(__m128i v)
 {
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 	__m128i letter = _mm_sub_epi8(
 		_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)('a' + 128)));
 	__m128i digit = _mm_sub_epi8(v, _mm_set1_epi8((char)('-' + 128)));
@@ -61,6 +60,12 @@ static inline unsigned td_word_breaks(const char *p)
 				    _mm_set1_epi8(-128 + 13)))); // "-./0123456789" without the '/'
 	in = _mm_or_si128(in, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
 	return ~(unsigned)_mm_movemask_epi8(in) & 0xffff;
+}
+
+// The same of p[i]: 16 bytes are read.
+static inline unsigned td_word_breaks(const char *p)
+{
+	return td_word_breaks_of(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 #endif
 
