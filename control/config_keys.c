@@ -228,6 +228,24 @@ static const struct cfg_field route[] = {
 	END,
 };
 
+// --- call detail records ---
+
+#define CDR_FILE(which)                                                                            \
+	PATH("path", td_config, which.path, ""),                                                   \
+		NUMBER("rotate_mb", td_config, which.rotate_mb, 1, 1 << 20, 100),                  \
+		SECONDS("rotate_s", td_config, which.rotate_s, 1, 0, 31536000, 86400),             \
+		NUMBER("keep", td_config, which.keep, 0, 100000, 30), END
+
+static const struct cfg_field cdr_csv[] = { CDR_FILE(cdr_csv) };
+static const struct cfg_field cdr_jsonl[] = { CDR_FILE(cdr_jsonl) };
+
+static const struct cfg_field cdr[] = {
+	GROUP("csv", cdr_csv),
+	GROUP("jsonl", cdr_jsonl),
+	SECONDS("interim_s", td_config, cdr_interim_s, 1, 0, 86400, 0),
+	END,
+};
+
 // --- the file ---
 
 static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX,
@@ -265,6 +283,7 @@ const struct cfg_field cfg_top[] = {
 	LIST("trunks", trunks),
 	LIST("routes", routes),
 	READ("store", cfg_read_store),
+	GROUP("cdr", cdr),
 	LATER("location"),
 	END,
 };

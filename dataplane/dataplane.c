@@ -137,6 +137,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.n_workers = (uint8_t)s->dp->n_workers,
 		.epoch = s->dp->epoch,
 		.max_calls = s->plan.worker_calls,
+		.interim_s = conf->cdr_interim_s,
 		.max_cps = s->plan.worker_cps,
 		.sip_message_bytes = conf->sip_message_bytes,
 		.t1_ms = conf->t1_ms,

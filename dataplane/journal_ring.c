@@ -122,10 +122,16 @@ static uint64_t ring_free(struct td_journal_ring *ring, uint64_t wanted)
 	return room;
 }
 
+// Bytes that calls hold, early more of them new ones, and what the end of the ring may cost.
+static uint64_t reserved_bytes(const struct td_journal_ring *ring, uint32_t early)
+{
+	return (uint64_t)(ring->early + early) * TD_JOURNAL_EARLY_BYTES +
+	       (uint64_t)ring->answered * TD_JOURNAL_ANSWERED_BYTES + WRAP_BYTES;
+}
+
 int td_journal_reserve(struct td_journal_ring *ring)
 {
-	uint64_t wanted = (uint64_t)(ring->early + 1) * TD_JOURNAL_EARLY_BYTES +
-			  (uint64_t)ring->answered * TD_JOURNAL_ANSWERED_BYTES + WRAP_BYTES;
+	uint64_t wanted = reserved_bytes(ring, 1);
 
 	if (ring_free(ring, wanted) < wanted)
 		return -ENOSPC;
@@ -172,6 +178,18 @@ int td_journal_append(struct td_journal_ring *ring, enum td_journal_type type, c
 	}
 	atomic_store_explicit(&ring->shared->head, ring->head, memory_order_release);
 	return 0;
+}
+
+int td_journal_append_spare(struct td_journal_ring *ring, enum td_journal_type type,
+	const void *payload, uint32_t length)
+{
+	// Its own skip of the ring's end counts too.
+	uint64_t wanted = reserved_bytes(ring, 0) + WRAP_BYTES +
+			  sizeof(struct td_journal_record) + td_journal_padded(length);
+
+	if (ring_free(ring, wanted) < wanted)
+		return -ENOSPC;
+	return td_journal_append(ring, type, payload, length);
 }
 
 size_t td_journal_peek(struct td_journal_ring *ring, const void **records, size_t max)

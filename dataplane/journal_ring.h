@@ -67,6 +67,9 @@ int td_journal_reserve(struct td_journal_ring *ring);
 // reservation on, END frees it.
 int td_journal_append(struct td_journal_ring *ring, enum td_journal_type type, const void *payload,
 	uint32_t length);
+// The same for what may be left out: -ENOSPC also where it would take room that is reserved.
+int td_journal_append_spare(struct td_journal_ring *ring, enum td_journal_type type,
+	const void *payload, uint32_t length);
 // END of a call that never was answered, or was: which share it gives back.
 void td_journal_release(struct td_journal_ring *ring, bool was_answered);
 

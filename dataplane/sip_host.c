@@ -163,6 +163,14 @@ static void host_cdr_attempt(void *host, const struct td_cdr_attempt *attempt)
 	journal_append(host, TD_JOURNAL_ATTEMPT, attempt, sizeof(*attempt));
 }
 
+static void host_cdr_interim(void *host, const struct td_cdr *cdr)
+{
+	struct td_worker *w = host;
+	int rc = td_journal_append_spare(w->journal, TD_JOURNAL_INTERIM, cdr, sizeof(*cdr));
+
+	td_worker_count(w, rc == 0 ? TD_C_JOURNAL_RECORDS : TD_C_JOURNAL_INTERIM_SKIPPED, 1);
+}
+
 static void host_cdr_end(void *host, const struct td_cdr *cdr)
 {
 	struct td_worker *w = host;
@@ -204,6 +212,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.cdr_reserve = host_cdr_reserve,
 	.cdr_start = host_cdr_start,
 	.cdr_attempt = host_cdr_attempt,
+	.cdr_interim = host_cdr_interim,
 	.cdr_end = host_cdr_end,
 	.log = host_log,
 	.random = host_random,

@@ -70,6 +70,12 @@ struct td_realm_conf {
 	struct td_registrar_conf registrar;
 };
 
+// cdr.csv, cdr.jsonl: call detail records as lines of files.
+struct td_cdr_file_conf {
+	char path[TD_PATH_LEN]; // empty: none
+	uint32_t rotate_mb, rotate_s, keep;
+};
+
 struct td_config {
 	char node[TD_NAME_LEN];
 	char run_dir[TD_PATH_LEN - 24];
@@ -87,6 +93,8 @@ struct td_config {
 	uint32_t drain_s;            // default 30
 	bool location_sync;          // location.durability = "sync"
 	uint32_t t1_ms, t2_ms, t4_ms; // sip = { t1, t2, t4 }: 500, 4000, 5000 (RFC 3261 §17.1.1.1)
+	struct td_cdr_file_conf cdr_csv, cdr_jsonl;
+	uint32_t cdr_interim_s; // records of calls that last, so often; 0: none
 	char store[TD_STORE_URL_LEN]; // "sqlite:/PATH" or "postgresql://…"; may hold a password
 	bool metrics_enabled;        // default true
 	struct td_sockaddr metrics;  // where /metrics is served; default 127.0.0.1:9464

@@ -126,6 +126,7 @@
 	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \
 	X(JOURNAL_RECORDS,      "journal.records",         INFO) \
 	X(JOURNAL_FULL,         "journal.full",            INFO) \
+	X(JOURNAL_INTERIM_SKIPPED, "journal.interim_skipped", INFO) \
 	X(LOG_FULL,             "log.full",                INFO)
 // clang-format on
 

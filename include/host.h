@@ -140,6 +140,8 @@ struct td_host_ops {
 	int (*cdr_reserve)(void *host);
 	void (*cdr_start)(void *host, const struct td_cdr *cdr);
 	void (*cdr_attempt)(void *host, const struct td_cdr_attempt *attempt);
+	// A call lasts: told only where it can be without taking room from the others. NULL: never.
+	void (*cdr_interim)(void *host, const struct td_cdr *cdr);
 	void (*cdr_end)(void *host, const struct td_cdr *cdr); // gives the reservation back
 
 	// One structured line per call end and state change; text without secrets. Bounded ring,

@@ -91,6 +91,21 @@ void call_cdr_start(struct td_call *call)
 	call->engine->conf.ops->cdr_start(call->engine->conf.host, &cdr);
 }
 
+void call_cdr_interim(struct td_call *call)
+{
+	const struct td_engine_conf *conf = &call->engine->conf;
+	struct td_cdr cdr;
+
+	if (!conf->ops->cdr_interim)
+		return;
+	cdr_common(call, &cdr);
+	cdr.sip_code = 200;
+	cdr.duration_us = (call->engine->now_ns - call->answer_ns) / 1000;
+	media_stats(call->engine, &call->a, &cdr.a);
+	media_stats(call->engine, &call->answered->b, &cdr.b);
+	conf->ops->cdr_interim(conf->host, &cdr);
+}
+
 void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 {
 	struct td_engine *engine = attempt->engine;

@@ -238,6 +238,17 @@ static void leg_measure(struct td_traffic *traffic, const struct td_leg_stats *s
 	td_traffic_observe(traffic, TD_HISTOGRAM_RTP_JITTER, (uint64_t)(1e3 * stats->jitter_ms));
 }
 
+void media_stats(struct td_engine *engine, const struct td_side *side, struct td_cdr_side *stats)
+{
+	for (unsigned i = 0; side->media && i < side->media->n_streams; i++) {
+		struct td_leg_stats leg = { 0 };
+		if (side->media->legs[i].id == 0)
+			continue;
+		engine->conf.ops->leg_stats(engine->conf.host, side->media->legs[i].id, &leg);
+		stats_add(stats, &leg);
+	}
+}
+
 void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_side *stats)
 {
 	if (!side->media)

@@ -227,13 +227,14 @@ struct td_call {
 	char *names;                    // slab: from number, to number, user agent
 	struct td_caller *caller;       // slab; NULL: A is no subscriber
 	struct td_side a;
-	struct td_timer timer; // route answer, set-up time, duration
+	struct td_timer timer; // route answer, set-up time, duration and interim records
 	struct td_ack_wait ack;
 	struct td_cdr_side b_stats; // of the attempt closed last
 	uint64_t sequence;
 	uint64_t start_us, ring_us, answer_us, answer_ns;
 	uint32_t invite_cseq; // A's
 	uint32_t start_ms;    // monotonic: for the post-dial delay
+	uint32_t duration_s;  // at most, from the answer; 0: no limit
 	uint16_t best_status, best_cause;
 	uint16_t end_cause;  // Reason of a BYE that is held back
 	uint8_t state;       // enum call_state
@@ -369,6 +370,8 @@ uint16_t media_send(
 // Joins the legs of A and of that attempt as their SDPs now say. answered: time-outs run.
 void media_connect(struct td_call *call, struct td_attempt *attempt, bool answered);
 void media_close(struct td_engine *engine, struct td_side *side, struct td_cdr_side *stats);
+// What its legs have seen so far, added to *stats.
+void media_stats(struct td_engine *engine, const struct td_side *side, struct td_cdr_side *stats);
 
 // --- call_answer.c, call_ack.c
 void attempt_answered(
@@ -510,6 +513,7 @@ uint32_t call_id_text(
 	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN]);
 void call_cdr_start(struct td_call *call);
 void call_cdr_attempt(struct td_attempt *attempt, uint16_t status, uint16_t cause);
+void call_cdr_interim(struct td_call *call);
 void call_cdr_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause,
 	const struct td_cdr_side *a);
 // The row of an INVITE that was refused before there was a call.

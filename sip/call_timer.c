@@ -21,10 +21,22 @@ static void setup_late(void *arg, struct td_timer *timer)
 	call_settle(call);
 }
 
+static uint64_t lasted_ms(const struct td_call *call)
+{
+	return (call->engine->now_ns - call->answer_ns) / 1000000;
+}
+
+static void duration_next(struct td_call *call);
+
 static void duration_over(void *arg, struct td_timer *timer)
 {
 	struct td_call *call = call_of(timer, struct td_call, timer);
 
+	if (call->duration_s == 0 || lasted_ms(call) < (uint64_t)call->duration_s * 1000) {
+		call_cdr_interim(call);
+		duration_next(call);
+		return;
+	}
 	call_hangup(call, 200, CAUSE_TIMER);
 	call_settle(call);
 }
@@ -63,12 +75,24 @@ void call_timer_setup(struct td_call *call, uint32_t total_ms)
 		call->engine, &call->timer, setup_late, total_ms > 0 ? total_ms : CALL_TIMER_C_MS);
 }
 
-void call_timer_duration(struct td_call *call, uint32_t duration_s)
+// To the next interim record or the end, whichever comes first.
+static void duration_next(struct td_call *call)
 {
-	if (duration_s > 0)
-		timer_start(call->engine, &call->timer, duration_over, (uint64_t)duration_s * 1000);
+	uint64_t limit = (uint64_t)call->duration_s * 1000, lasted = lasted_ms(call);
+	uint64_t ms = (uint64_t)call->engine->conf.interim_s * 1000;
+
+	if (limit > 0 && (ms == 0 || limit - lasted < ms))
+		ms = limit > lasted ? limit - lasted : 1;
+	if (ms > 0)
+		timer_start(call->engine, &call->timer, duration_over, ms);
 	else
 		td_timer_stop(&call->engine->wheel, &call->timer);
+}
+
+void call_timer_duration(struct td_call *call, uint32_t duration_s)
+{
+	call->duration_s = duration_s;
+	duration_next(call);
 }
 
 void attempt_timer_start(struct td_attempt *attempt, uint32_t ms)

@@ -50,6 +50,7 @@ struct td_engine_conf {
 	char node_name[TD_NAME_LEN]; // in cdr.id and the Server header
 
 	uint32_t max_calls; // of this worker
+	uint32_t interim_s; // between two records of a call that lasts; 0: none
 	uint32_t max_cps;   // of this worker: sizes tombstones
 	uint32_t sip_message_bytes;
 	uint32_t t1_ms, t2_ms, t4_ms;

@@ -280,6 +280,14 @@ static void fake_cdr_attempt(void *ctx, const struct td_cdr_attempt *attempt)
 	host->attempts[host->n_attempts++] = *attempt;
 }
 
+static void fake_cdr_interim(void *ctx, const struct td_cdr *cdr)
+{
+	struct fake_host *host = ctx;
+
+	host->interim = *cdr;
+	host->n_interim++;
+}
+
 static void fake_cdr_end(void *ctx, const struct td_cdr *cdr)
 {
 	struct fake_host *host = ctx;
@@ -354,6 +362,7 @@ const struct td_host_ops fake_host_ops = {
 	.cdr_reserve = fake_cdr_reserve,
 	.cdr_start = fake_cdr_start,
 	.cdr_attempt = fake_cdr_attempt,
+	.cdr_interim = fake_cdr_interim,
 	.cdr_end = fake_cdr_end,
 	.log = fake_log,
 	.random = fake_random,

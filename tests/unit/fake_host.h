@@ -43,7 +43,8 @@ struct fake_host {
 	struct fake_leg legs[FAKE_LEGS_MAX];
 	uint32_t n_legs;
 
-	struct td_cdr starts[FAKE_RECORDS_MAX], ends[FAKE_RECORDS_MAX];
+	struct td_cdr starts[FAKE_RECORDS_MAX], ends[FAKE_RECORDS_MAX], interim; // interim: the last one
+	unsigned n_interim;
 	struct td_cdr_attempt attempts[FAKE_RECORDS_MAX];
 	uint32_t n_starts, n_ends, n_attempts;
 

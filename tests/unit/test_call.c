@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole calls through the switch: set-up, media, end, and what each side may know of the other.
+#include "sip/engine_priv.h"
 #include "tests/unit/call_rig.h"
 
 #include <setjmp.h>
@@ -460,6 +461,41 @@ static void longest_duration(void **state)
 	rig_free(rig);
 }
 
+// A call that lasts tells so at its intervals, and still ends when it has lasted long enough.
+static void records_of_a_call_that_lasts(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_call call;
+
+	rig->engine->conf.interim_s = 10;
+	rig->trunks[0].max_duration_s = 25;
+	rig_policy(rig);
+	rig_call(rig, &call);
+	for (unsigned i = 0; i < FAKE_LEGS_MAX; i++)
+		rig->host.legs[i].stats = (struct td_leg_stats){ .rx_packets = 100, .tx_packets = 90 };
+	rig_advance(rig, 9999);
+	assert_int_equal(rig->host.n_interim, 0);
+	rig_advance(rig, 1);
+	assert_int_equal(rig->host.n_interim, 1);
+	const struct td_cdr *interim = &rig->host.interim;
+	assert_int_equal(interim->duration_us, 10000000);
+	assert_int_equal(interim->end_us, 0);
+	assert_int_equal(interim->complete, 0);
+	assert_int_equal(interim->a.rtp_rx, 100);
+	assert_int_equal(interim->b.rtp_tx, 90);
+	rig_advance(rig, 14999);
+	assert_int_equal(rig->host.n_interim, 2);
+	assert_int_equal(interim->duration_us, 20000000);
+	rig_silence(rig);
+	rig_advance(rig, 1);
+	rig_reply(rig, rig_expect(rig, "BYE sip:secretwest@"), "200 OK", "", "", "");
+	rig_reply(rig, rig_expect(rig, "BYE sip:secreteast@"), "200 OK", "", "", "");
+	assert_string_equal(rig_cdr(rig)->id, interim->id);
+	assert_int_equal(rig_cdr(rig)->duration_us, 25000000);
+	assert_int_equal(rig->host.n_interim, 2);
+	rig_free(rig);
+}
+
 #define PARTS_TYPE "Content-Type: multipart/mixed;boundary=\"cut here\"\r\nMIME-Version: 1.0\r\n"
 #define PARTS(sdp, handling) "--cut here\r\nContent-Type: application/ISUP;version=ansi\r\n" \
 	"Content-Disposition: signal;handling=" handling "\r\n\r\nsecretisup\r\n--cut here\r\n" \
@@ -541,6 +577,7 @@ int main(void)
 		cmocka_unit_test(hangup_all_while_ringing),
 		cmocka_unit_test(media_timeout_and_stats),
 		cmocka_unit_test(longest_duration),
+		cmocka_unit_test(records_of_a_call_that_lasts),
 		cmocka_unit_test(bodies_of_several_parts),
 		cmocka_unit_test(bodies_that_are_refused),
 	};

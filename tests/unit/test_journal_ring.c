@@ -116,6 +116,29 @@ static void test_reservations_hold(void **state)
 	assert_int_equal(ring.answered, 0);
 }
 
+static void test_what_may_be_left_out_takes_no_reserved_room(void **state)
+{
+	struct td_cdr cdr = { 0 };
+	uint32_t calls = 0, spare = 0;
+
+	for (; calls < 3; calls++)
+		assert_int_equal(td_journal_reserve(&ring), 0);
+	while (td_journal_append_spare(&ring, TD_JOURNAL_INTERIM, &cdr, sizeof(cdr)) == 0)
+		spare++;
+	assert_true(spare > 1);
+	assert_int_equal(td_journal_reserve(&ring), -ENOSPC);
+	for (uint32_t i = 0; i < calls; i++) {
+		for (int n = 0; n < TD_ATTEMPTS_MAX; n++)
+			assert_int_equal(td_journal_append(&ring, TD_JOURNAL_ATTEMPT,
+						 &(struct td_cdr_attempt){ 0 },
+						 sizeof(struct td_cdr_attempt)),
+				0);
+		assert_int_equal(td_journal_append(&ring, TD_JOURNAL_START, &cdr, sizeof(cdr)), 0);
+		assert_int_equal(td_journal_append(&ring, TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
+		td_journal_release(&ring, true);
+	}
+}
+
 static void test_answered_calls_hold_less(void **state)
 {
 	struct td_cdr cdr = { 0 };
@@ -198,6 +221,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_full_ring_refuses_and_keeps_what_it_has, make_ring, remove_ring),
 		cmocka_unit_test_setup_teardown(test_reservations_hold, make_ring, remove_ring),
+		cmocka_unit_test_setup_teardown(
+			test_what_may_be_left_out_takes_no_reserved_room, make_ring, remove_ring),
 		cmocka_unit_test_setup_teardown(
 			test_answered_calls_hold_less, make_ring, remove_ring),
 		cmocka_unit_test_setup_teardown(
