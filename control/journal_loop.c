@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/log.h"
+#include "control/sink_file.h"
 
 #include <stdio.h>
 
@@ -41,10 +42,31 @@ static struct td_sink *watch_open(const void *user, char *error, size_t cap)
 	return sink;
 }
 
+static struct td_sink *csv_open(const void *user, char *error, size_t cap)
+{
+	const struct td_config *conf = user;
+	char ledger[2 * TD_PATH_LEN];
+
+	snprintf(ledger, sizeof(ledger), "sqlite:%s/cdr-csv.db", conf->state_dir);
+	return td_sink_file_open(TD_FILE_CSV, &conf->cdr_csv, ledger, error, cap);
+}
+
+static struct td_sink *jsonl_open(const void *user, char *error, size_t cap)
+{
+	const struct td_config *conf = user;
+	char ledger[2 * TD_PATH_LEN];
+
+	snprintf(ledger, sizeof(ledger), "sqlite:%s/cdr-jsonl.db", conf->state_dir);
+	return td_sink_file_open(TD_FILE_JSONL, &conf->cdr_jsonl, ledger, error, cap);
+}
+
 static void destinations_add(struct td_control *control)
 {
 	static const char advice[] =
 		"see to the database; calls go on, and the journal keeps what is not stored yet";
+	static const char file_advice[] =
+		"see to the disk and the folder's permissions; the journal keeps what is not "
+		"written yet";
 	const struct td_config *conf = control->conf;
 	char dir[TD_PATH_LEN], shown[TD_STORE_URL_LEN];
 
@@ -53,6 +75,12 @@ static void destinations_add(struct td_control *control)
 	td_store_url_clean(conf->store, shown, sizeof(shown));
 	td_destinations_add(
 		&control->destinations, "store", shown, advice, store_open, control->conf);
+	if (conf->cdr_csv.path[0])
+		td_destinations_add(&control->destinations, "csv", conf->cdr_csv.path, file_advice,
+			csv_open, control->conf);
+	if (conf->cdr_jsonl.path[0])
+		td_destinations_add(&control->destinations, "jsonl", conf->cdr_jsonl.path,
+			file_advice, jsonl_open, control->conf);
 	td_destinations_add(&control->destinations, "watch", "", "", watch_open, control);
 }
 

@@ -262,6 +262,11 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 		{ "node", strcmp(conf->node, next->node) != 0 },
 		{ "run_dir", strcmp(conf->run_dir, next->run_dir) != 0 },
 		{ "state_dir", strcmp(conf->state_dir, next->state_dir) != 0 },
+		{ "store", strcmp(conf->store, next->store) != 0 },
+		{ "cdr", memcmp(&conf->cdr_csv, &next->cdr_csv, sizeof(conf->cdr_csv)) != 0 ||
+				 memcmp(&conf->cdr_jsonl, &next->cdr_jsonl,
+					 sizeof(conf->cdr_jsonl)) != 0 ||
+				 conf->cdr_interim_s != next->cdr_interim_s },
 		{ "lcores", conf->main_cpu != next->main_cpu ||
 				    conf->n_workers != next->n_workers ||
 				    conf->poll != next->poll ||

@@ -65,6 +65,7 @@ typedef void (*td_store_attempt_each)(void *user, const struct td_cdr_attempt *a
 int td_store_open_others(
 	struct td_store *store, uint32_t epoch, td_store_cdr_each each, void *user);
 int td_store_open_end(struct td_store *store, const char *id);
+int td_store_open_drop(struct td_store *store, uint32_t epoch); // those of td_store_open_others()
 int td_store_open_clear(struct td_store *store); // all starts of this node are void
 
 // Newest first, at most limit.

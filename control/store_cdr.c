@@ -119,6 +119,13 @@ int td_store_open_others(
 	return store_query(store, ST_OPEN_OTHERS, values, 2, cdr_row, &reading);
 }
 
+int td_store_open_drop(struct td_store *store, uint32_t epoch)
+{
+	const struct td_value values[] = { value_int(epoch), value_text(store->node) };
+
+	return store_run(store, ST_BOOT_OPEN, values, 2);
+}
+
 int td_store_open_clear(struct td_store *store)
 {
 	struct td_value node = value_text(store->node);

@@ -255,6 +255,23 @@ static void a_store_is_a_url_whose_secret_stays(void **state)
 	refused(HEAD "store = 5;", "store: expected \"sqlite:\"");
 }
 
+static void records_go_to_files_too(void **state)
+{
+	struct outcome o = load(HEAD "cdr = { csv = { path = \"/x/c.csv\"; rotate_s = 3600; keep = 5; }; interim_s = 900; };",
+		NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	assert_string_equal(o.conf->cdr_csv.path, "/x/c.csv");
+	assert_int_equal(o.conf->cdr_csv.rotate_mb, 100);
+	assert_int_equal(o.conf->cdr_csv.rotate_s, 3600);
+	assert_int_equal(o.conf->cdr_csv.keep, 5);
+	assert_string_equal(o.conf->cdr_jsonl.path, "");
+	assert_int_equal(o.conf->cdr_interim_s, 900);
+	release(&o);
+	refused(HEAD "cdr = { csv = { path = \"c.csv\"; }; };", "cdr.csv.path: found \"c.csv\", expected an absolute path");
+	refused(HEAD "cdr = { jsonl = { path = \"/x\"; rotate_mb = 0; }; };", "cdr.jsonl.rotate_mb: found 0");
+}
+
 static void what_later_versions_do_is_named(void **state)
 {
 	refused(HEAD "location = { share = \"local\"; };",
@@ -510,6 +527,7 @@ int main(void)
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),
 		cmocka_unit_test(a_store_is_a_url_whose_secret_stays),
+		cmocka_unit_test(records_go_to_files_too),
 		cmocka_unit_test(what_later_versions_do_is_named),
 		cmocka_unit_test(values_of_each_kind_are_checked),
 		cmocka_unit_test(names_that_exist_once_are_held_to_it),
