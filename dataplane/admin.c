@@ -184,11 +184,17 @@ uint32_t td_admin_collect(struct td_admin *admin)
 	return n;
 }
 
+void td_admin_handler(struct td_admin *admin, struct td_mgmt_handler *handler)
+{
+	*handler = (struct td_mgmt_handler){ hello_send, frame_take, job_resume, admin };
+}
+
 int td_admin_open(struct td_admin *admin)
 {
-	struct td_mgmt_handler handler = { hello_send, frame_take, job_resume, admin };
+	struct td_mgmt_handler handler;
 	char path[128];
 
+	td_admin_handler(admin, &handler);
 	snprintf(path, sizeof(path), "%s/dataplane.sock", admin->dp->conf.run_dir);
 	return td_mgmt_open(&admin->mgmt, path, &handler);
 }

@@ -21,6 +21,8 @@ struct td_admin {
 	const struct td_journal *journal;
 };
 
+// What frames are given to; admin is borrowed.
+void td_admin_handler(struct td_admin *admin, struct td_mgmt_handler *handler);
 // Opens run_dir/dataplane.sock. 0 or -errno.
 int td_admin_open(struct td_admin *admin);
 // Collects what workers answered; once a turn.
