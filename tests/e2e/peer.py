@@ -153,12 +153,14 @@ class Peer:
         self.serial += 1
         heapq.heappush(self.timers, (time.monotonic() + delay, self.serial, what, args))
 
-    def repeat(self, call, state, data, delay=0.5):
-        """Sends now and again until the call leaves that state (Timer A/E/G by and large)."""
-        if call.state != state or delay > 16:
+    def repeat(self, call, state, data, delay=0.5, until=None):
+        """Sends now and again until the call leaves that state (Timer E or G by and large: T1 500 ms, T2 4 s, 64 × T1 in all)."""
+        now = time.monotonic()
+        until = until or now + 32
+        if call.state != state or now > until:
             return
         self.send(data)
-        self.after(delay, self.repeat, call, state, data, delay * 2)
+        self.after(delay, self.repeat, call, state, data, min(2 * delay, 4), until)
 
     # --- media --------------------------------------------------------------------------------------------------------------
 
