@@ -146,17 +146,40 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	return out.overflow ? -ENOBUFS : dialog_set(engine, dialog, fields);
 }
 
-static void attempt_conf(struct td_attempt *attempt, const struct td_trunk *trunk)
+// An index of the policy that routed the call means nothing in another.
+static const struct td_failover_conf *target_rule(
+	const struct td_call *call, const struct td_call_target *target)
+{
+	const struct td_policy *policy = call->engine->policy;
+
+	if (target->failover == 0 || !policy || td_policy_generation(policy) != call->policy)
+		return NULL;
+	return td_policy_failover(policy, target->failover);
+}
+
+static void attempt_conf(struct td_attempt *attempt, const struct td_call_target *target,
+	const struct td_trunk *trunk)
 {
 	const struct td_trunk_conf *conf = &trunk->conf;
 
+	attempt->target = (uint8_t)(target - attempt->call->targets);
+	attempt->contact = target->contact != NULL;
 	attempt->ring_timeout_ms = conf->ring_timeout_ms;
-	attempt->max_duration_s = conf->max_duration_s;
-	for (unsigned i = 0; i < conf->n_failover_codes; i++)
-		if (conf->failover_codes[i] >= 300 && conf->failover_codes[i] < 500)
-			attempt->failover_codes[attempt->n_failover_codes++] =
-				(uint8_t)(conf->failover_codes[i] - 300);
+	attempt->max_duration_s =
+		target->max_duration_s ? target->max_duration_s : conf->max_duration_s;
 	attempt->b.media_timeout_s = conf->media_timeout_s;
+}
+
+// How long the target may say nothing.
+static uint32_t target_patience_ms(
+	struct td_call *call, const struct td_call_target *target, struct td_attempt *attempt)
+{
+	const struct td_failover_conf *rule = target_rule(call, target);
+	const struct td_trunk *trunk = trunk_ref_find(call->engine, &attempt->b.trunk);
+
+	if (rule && rule->attempt_timeout_ms > 0)
+		return rule->attempt_timeout_ms;
+	return trunk ? trunk->conf.attempt_timeout_ms : 0;
 }
 
 // An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible,
@@ -186,8 +209,7 @@ static struct td_attempt *attempt_new(
 	attempt->call = call;
 	attempt->number = (uint8_t)(call->n_attempts + 1);
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
-	attempt_conf(attempt, trunk);
-	attempt->contact = target->contact != NULL;
+	attempt_conf(attempt, target, trunk);
 	attempt->b.dialog.flow = flow;
 	attempt->b.dialog.slot = call->a.dialog.slot;
 	attempt->b.dialog.generation = call->a.dialog.generation;
@@ -244,13 +266,12 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 		attempt_free(call->engine, attempt);
 		return -1;
 	}
-	const struct td_trunk *trunk = trunk_ref_find(call->engine, &attempt->b.trunk);
 	attempt->start_us = td_engine_wall_us(call->engine);
 	attempt->next = call->attempts;
 	call->attempts = attempt;
 	call->n_attempts++;
 	td_engine_count(call->engine, TD_C_CALL_ATTEMPTS);
-	attempt_timer_start(attempt, trunk ? trunk->conf.attempt_timeout_ms : 0);
+	attempt_timer_start(attempt, target_patience_ms(call, target, attempt));
 	return 0;
 }
 
@@ -362,26 +383,43 @@ static unsigned status_rank(uint16_t status)
 	return status >= 400 && status < 500 ? 1 : 3;
 }
 
-static bool failover_allowed(const struct td_attempt *attempt, uint16_t status)
+static bool code_listed(const uint16_t *codes, unsigned n, uint16_t status)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (codes[i] == status)
+			return true;
+	return false;
+}
+
+// What leads on from a trunk's peer anyway: that it cannot, or that a provider does not know us,
+// which says nothing of the callee; and what the trunk says.
+static bool trunk_leads_on(struct td_attempt *attempt, uint16_t status)
+{
+	const struct td_trunk *trunk = trunk_ref_find(attempt->engine, &attempt->b.trunk);
+
+	if (status == 401 || status == 407 || status == 408 || status >= 500)
+		return true;
+	return trunk &&
+	       code_listed(trunk->conf.failover_codes, trunk->conf.n_failover_codes, status);
+}
+
+static bool failover_allowed(struct td_attempt *attempt, uint16_t status)
 {
 	const struct td_call *call = attempt->call;
 
-	if (status >= 600)
+	if (status >= 600 || call->next_target >= call->n_targets)
 		return false;
 	// The contacts of an AoR are one callee: those of a lower q are asked whatever the others
-	// said, and nobody instead of it.
-	if (attempt->contact)
-		return call->next_target < call->n_targets &&
-		       call->targets[call->next_target].kind == TARGET_CONTACT;
+	// said, and nobody instead of it unless a rule says so.
+	if (attempt->contact && call->targets[call->next_target].kind == TARGET_CONTACT)
+		return true;
+	const struct td_failover_conf *rule = target_rule(call, &call->targets[attempt->target]);
 	if (status == 486)
 		return false;
-	// A provider that does not know us says nothing of the callee.
-	if (status == 401 || status == 407 || status == 408 || status >= 500)
+	if (rule && (code_listed(rule->codes, rule->n_codes, status) ||
+			    rule->classes >> status / 100 & 1))
 		return true;
-	for (unsigned i = 0; i < attempt->n_failover_codes; i++)
-		if (attempt->failover_codes[i] + 300 == status)
-			return true;
-	return false;
+	return !attempt->contact && trunk_leads_on(attempt, status);
 }
 
 static bool call_trying(const struct td_call *call)
@@ -408,7 +446,7 @@ void attempt_failed(
 		call_attempts_end(call, (struct td_span){ 0 });
 	if (call->state >= CALL_ANSWERED || call_trying(call))
 		return;
-	if (failover_allowed(attempt, status) && call->next_target < call->n_targets) {
+	if (failover_allowed(attempt, status)) {
 		td_engine_count(call->engine, TD_C_CALL_FAILOVER);
 		call_next_target(call, NULL, NULL);
 		return;

@@ -62,7 +62,8 @@ static struct td_call_contact *contact_keep(
 }
 
 // One target more, in the trunk of the subscribers of its flow's realm. false: it cannot be.
-static bool contact_add(struct td_call *call, const struct td_contact *contact, bool together)
+static bool contact_add(struct td_call *call, const struct td_call_target *aor,
+	const struct td_contact *contact, bool together)
 {
 	struct td_engine *engine = call->engine;
 	int trunk = engine->policy ? td_policy_subscribers(engine->policy, contact->flow.realm)
@@ -73,6 +74,8 @@ static bool contact_add(struct td_call *call, const struct td_contact *contact, 
 		return false;
 	*target = (struct td_call_target){ .kind = TARGET_CONTACT,
 		.together = together,
+		.failover = aor->failover,
+		.max_duration_s = aor->max_duration_s,
 		.contact = contact_keep(engine, contact) };
 	if (!target->contact)
 		return false;
@@ -87,13 +90,14 @@ static bool contact_add(struct td_call *call, const struct td_contact *contact, 
 static void contacts_insert(struct td_call *call, const struct td_locate_answer *located)
 {
 	struct td_call_target left[TD_ATTEMPTS_MAX];
+	struct td_call_target aor = call->targets[call->next_target - 1];
 	uint8_t at = call->next_target, n_left = (uint8_t)(call->n_targets - at);
 	int q = -1;
 
 	memcpy(left, call->targets + at, n_left * sizeof(left[0]));
 	call->n_targets = at;
 	for (uint16_t i = 0; i < located->n && i < TD_CONTACTS_MAX; i++)
-		if (contact_add(call, &located->contacts[i], located->contacts[i].q == q))
+		if (contact_add(call, &aor, &located->contacts[i], located->contacts[i].q == q))
 			q = located->contacts[i].q;
 	for (uint8_t i = 0; i < n_left && call->n_targets < TD_ATTEMPTS_MAX; i++)
 		call->targets[call->n_targets++] = left[i];

@@ -164,7 +164,9 @@ static void target_keep(struct td_call *call, const struct td_route_target *targ
 	const struct td_policy *policy = call->engine->policy;
 	struct td_call_target *kept = &call->targets[call->n_targets];
 
-	*kept = (struct td_call_target){ .kind = TARGET_AOR };
+	*kept = (struct td_call_target){ .kind = TARGET_AOR,
+		.failover = target->failover,
+		.max_duration_s = target->max_duration_s };
 	if (target->kind == TD_TARGET_AOR) {
 		call->n_targets++;
 		return;
@@ -193,6 +195,7 @@ static int targets_keep(struct td_call *call, const struct td_route_answer *rout
 		engine->slab, room * (uint32_t)sizeof(*call->targets));
 	if (!call->targets)
 		return -ENOBUFS;
+	call->policy = engine->policy ? td_policy_generation(engine->policy) : 0;
 	for (uint16_t i = 0; i < n; i++)
 		target_keep(call, &route->targets[i]);
 	return 0;

@@ -139,9 +139,7 @@ struct td_attempt {
 	uint64_t start_us, ring_us;
 	uint64_t put_down; // of forks that answered too: see late_put_down()
 	uint32_t ring_timeout_ms, max_duration_s;
-	uint8_t failover_codes[16]; // 3xx and 4xx less 300: what is above fails over anyway, or
-				    // never
-	uint8_t n_failover_codes;
+	uint8_t target; // index in the call's targets, until answered
 	uint8_t number; // from 1: the branch of our tag
 	uint8_t state;  // enum attempt_state
 	bool heard;     // some response came: CANCEL is legal (§9.1)
@@ -177,6 +175,8 @@ struct td_call_target {
 	struct td_trunk_ref trunk;
 	struct td_sockaddr peer;
 	struct td_call_contact *contact; // slab
+	uint32_t max_duration_s;         // 0: the trunk's
+	uint16_t failover;               // rule of the policy that the call was routed by; 0: none
 	uint8_t kind;                    // enum call_target_kind
 	bool together;                   // rings with the contact before it
 };
@@ -231,6 +231,7 @@ struct td_call {
 	struct td_ack_wait ack;
 	struct td_cdr_side b_stats; // of the attempt closed last
 	uint64_t sequence;
+	uint64_t policy; // generation of the one that routed it
 	uint64_t start_us, ring_us, answer_us, answer_ns;
 	uint32_t invite_cseq; // A's
 	uint32_t start_ms;    // monotonic: for the post-dial delay

@@ -54,8 +54,8 @@ static const char *registrar_realm(void *ctx, uint16_t realm)
 void rig_policy(struct rig *rig)
 {
 	char error[256] = "";
-	struct td_policy_conf conf = { .generation = 1, .n_trunks = 3, .trunks = rig->trunks,
-		.max_calls = 77, .max_cps = 88 };
+	struct td_policy_conf conf = { .generation = rig->generation ? rig->generation : 1, .n_trunks = 3, .trunks = rig->trunks,
+		.max_calls = 77, .max_cps = 88, .n_failovers = rig->rule.name[0] != '\0', .failovers = &rig->rule };
 	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig,
 		.registrar_realm = registrar_realm, .n_realms = FAKE_REALMS };
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));

@@ -27,6 +27,8 @@ struct rig {
 	struct td_trunk_conf trunks[3]; // west, east (peers .1 and .2), far (peer 10.0.2.3); policy is compiled from it
 	struct td_flow west, east[3];
 	uint32_t branch;
+	uint64_t generation; // of the policy; 0 stands for 1
+	struct td_failover_conf rule; // of the policy where it has a name: index 1
 	struct td_subscribers *subscribers; // NULL: nobody registers
 };
 
