@@ -147,6 +147,45 @@ def test_neighbour_is_resolved_both_ways(lab):
     lab.settle()
 
 
+def solicitation(n):
+    """A frame of a host that nobody has: fd00:1::1:n asks for the switch's address (RFC 4861 §4.3)."""
+    mac = b"\x02\x5f" + n.to_bytes(4, "big")
+    source, target = (socket.inet_pton(socket.AF_INET6, ip) for ip in (f"fd00:1::1:{n:x}", SIDES["a"]["switch6"]))
+    group = socket.inet_pton(socket.AF_INET6, "ff02::1:ff00:0")[:13] + target[13:]
+    body = struct.pack("!BBHI", 135, 0, 0, 0) + target + b"\x01\x01" + mac
+    check = checksum(source + group + struct.pack("!II", len(body), 58) + body)
+    body = body[:2] + struct.pack("!H", check) + body[4:]
+    ip = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + source + group
+    return b"\x33\x33\xff" + target[13:] + mac + b"\x86\xdd" + ip + body
+
+
+def test_invented_neighbours_touch_no_call(lab, ends):
+    a, b = ends
+    before = lab.counters()
+    call = Talking(lab, a, b)
+    with inside(lab.ns["a"]):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind(("a0", 0))
+    with s:
+        for n in range(10000):
+            s.send(solicitation(n))
+            if n % 50 == 0:
+                time.sleep(0.005)
+
+    def seen():
+        now = lab.counters()
+        return sum(now[name] - before[name] for name in ("neigh.consumed", "main.full"))
+
+    until(lambda: seen() >= 10000, 5, what="10,000 solicitations")
+    assert lab.counters()["neigh.consumed"] - before["neigh.consumed"] >= 5000
+    call.stop()
+    call.end()
+    Established(a, b).end()  # nobody else's place was taken
+    for side in "ab":
+        sh("ip", "-n", lab.ns[side], "neigh", "flush", "all")
+        assert echo(lab, side, SIDES[side]["switch"]) and echo(lab, side, SIDES[side]["switch6"])
+
+
 def test_neighbour_goes_and_comes_back_as_another(lab, ends):
     a, b = ends
     sh("ip", "-n", lab.ns["b"], "link", "set", "b0", "down")
