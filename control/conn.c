@@ -186,9 +186,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	struct td_conn *conn = handle->data;
 
 	// Without room libuv reads nothing and says ENOBUFS.
-	bool room = td_frames_room(&conn->in, READ_BYTES);
-	*buf = uv_buf_init((char *)conn->in.bytes + conn->in.end,
-		room ? (unsigned int)(conn->in.cap - conn->in.end) : 0);
+	if (td_frames_room(&conn->in, READ_BYTES))
+		*buf = uv_buf_init((char *)conn->in.bytes + conn->in.end,
+			(unsigned int)(conn->in.cap - conn->in.end));
+	else
+		*buf = uv_buf_init(NULL, 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)

@@ -37,13 +37,12 @@ struct td_frames {
 // bytes must come; -EMSGSIZE: what comes is longer than max, and nothing behind it makes sense.
 static inline int td_frames_next(struct td_frames *f, const uint8_t **payload, size_t *len)
 {
-	const uint8_t *at = f->bytes + f->begin;
 	size_t have = f->end - f->begin;
-	uint32_t n;
 
 	if (have < TD_FRAME_HEADER)
 		return 0;
-	n = td_frame_payload(at);
+	const uint8_t *at = f->bytes + f->begin;
+	uint32_t n = td_frame_payload(at);
 	if (n > TD_FRAME_MAX || n > f->max)
 		return -EMSGSIZE;
 	if (have - TD_FRAME_HEADER < n)
