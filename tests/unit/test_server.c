@@ -681,7 +681,8 @@ static size_t expect_audit(int fd, const char *what, const char *subject, int co
 	size_t n = 0;
 
 	ask_show(fd, 55, TANDEM__TABLE__AUDIT);
-	for (Tandem__Frame *frame; (frame = get_at_once(fd)) && frame->body_case == TANDEM__FRAME__BODY_ITEM; n++) {
+	Tandem__Frame *frame;
+	for (; (frame = get_at_once(fd)) && frame->body_case == TANDEM__FRAME__BODY_ITEM; n++) {
 		const Tandem__Audit *row = frame->item->audit;
 		snprintf(got[0], sizeof(got[0]), "%s", row->what);
 		snprintf(got[1], sizeof(got[1]), "%s", row->subject);
@@ -692,6 +693,8 @@ static size_t expect_audit(int fd, const char *what, const char *subject, int co
 		assert_true(row->user[0] != '\0' && row->time_us > 1700000000000000u);
 		tandem__frame__free_unpacked(frame, NULL);
 	}
+	if (frame)
+		tandem__frame__free_unpacked(frame, NULL);
 	assert_string_equal(got[0], what);
 	assert_string_equal(got[1], subject);
 	assert_int_equal(atoi(got[2]), code);
