@@ -442,6 +442,7 @@ void cfg_cross_check(struct cfg_reader *reader)
 	if (conf->n_realms == 0 && config_lookup(&reader->config, "realms"))
 		cfg_fault(reader, config_lookup(&reader->config, "realms"), "at least one realm");
 	check_realms(reader, &ports);
+	cfg_registrar_check(reader);
 	check_trunks(reader, &realms);
 	check_routes(reader, &trunks);
 	for (uint32_t r = 0; r < conf->n_realms; r++) {

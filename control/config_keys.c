@@ -48,6 +48,10 @@ static const char *const transport_words[] = { "udp", NULL, "tcp", "tls", "ws", 
 static const char *const source_words[] = { "strict", "learn-once", NULL, "authenticated", NULL };
 static const char *const unknown_words[] = { "drop", "403", NULL, NULL };
 static const char *const trust_words[] = { "none", "in", "out", "both", NULL, NULL };
+static const char *const share_words[] = { "local", NULL, NULL };
+static const char *const durability_words[] = { "async", "sync", NULL, NULL };
+static const char *const nonce_source_words[] = { "address", "any", NULL, NULL };
+static const char *const ping_words[] = { "off", "options", "crlf", NULL, NULL };
 static const char *const early_words[] = { "all", "single", NULL, NULL };
 
 // --- the machine ---
@@ -128,6 +132,24 @@ static const struct cfg_field dscp[] = {
 	END,
 };
 
+static const struct cfg_field registrar[] = {
+	READ("domains", cfg_read_registrar_domains, REQUIRED,
+		.expected = "an array of the domains that register here, such as [ "
+			    "\"tandem.example\" ]"),
+	READ("algorithms", cfg_read_registrar_algorithms),
+	SECONDS("min_expires", td_realm_conf, registrar.min_expires_s, 1, 1, 86400, 60),
+	SECONDS("max_expires", td_realm_conf, registrar.max_expires_s, 1, 1, 604800, 3600),
+	SECONDS("default_expires", td_realm_conf, registrar.default_expires_s, 1, 1, 604800, 3600),
+	NUMBER("max_contacts", td_realm_conf, registrar.max_contacts, 1, TD_CONTACTS_MAX, 5),
+	SECONDS("nonce_lifetime", td_realm_conf, registrar.nonce_lifetime_s, 1, 10, 604800, 3600),
+	CHOICE("nonce_source", td_realm_conf, registrar.nonce_any_source, nonce_source_words, 0),
+	CHOICE("ping", td_realm_conf, registrar.ping, ping_words, TD_PING_OPTIONS),
+	SECONDS("ping_interval", td_realm_conf, registrar.ping_interval_s, 1, 5, 3600, 30),
+	SECONDS("flow_timer", td_realm_conf, registrar.flow_timer_s, 1, 0, 3600, 120),
+	TEXT("service_route", td_realm_conf, registrar.service_route),
+	END,
+};
+
 static const struct cfg_field realm[] = {
 	NAME("name", td_realm_conf, name, REQUIRED),
 	NAME("port", td_realm_conf, port, REQUIRED),
@@ -142,7 +164,7 @@ static const struct cfg_field realm[] = {
 	GROUP("media", realm_media),
 	GROUP("dscp", dscp),
 	CHOICE("unknown", td_realm_conf, unknown, unknown_words, TD_UNKNOWN_DROP),
-	LATER("registrar"),
+	GROUP("registrar", registrar),
 	END,
 };
 
@@ -206,7 +228,7 @@ static const struct cfg_field trunk[] = {
 
 static const struct cfg_field target[] = {
 	NAME("trunk", td_route_target_conf, trunk),
-	LATER("registrar"),
+	BOOL("registrar", td_route_target_conf, registrar, false),
 	NUMBER("priority", td_route_target_conf, priority, 0, 65535, 1),
 	NUMBER("weight", td_route_target_conf, weight, 0, 65535, 100),
 	END,
@@ -248,6 +270,12 @@ static const struct cfg_field cdr[] = {
 
 // --- the file ---
 
+static const struct cfg_field location[] = {
+	CHOICE("share", td_config, location_share, share_words, 0),
+	CHOICE("durability", td_config, location_sync, durability_words, 0),
+	END,
+};
+
 static const struct cfg_list ports = { .group = port, .max = TD_PORTS_MAX,
 	.element_bytes = sizeof(struct td_port_conf), .offset = offsetof(struct td_config, ports),
 	.count_offset = offsetof(struct td_config, n_ports), .count_bytes = 1 };
@@ -284,6 +312,6 @@ const struct cfg_field cfg_top[] = {
 	LIST("routes", routes),
 	READ("store", cfg_read_store),
 	GROUP("cdr", cdr),
-	LATER("location"),
+	GROUP("location", location),
 	END,
 };

@@ -20,11 +20,20 @@ static int realm_index(void *ctx, const char *realm_name)
 	return -1;
 }
 
+static const char *registrar_realm(void *ctx, uint16_t realm)
+{
+	const struct td_config *conf = ctx;
+
+	return conf->realms[realm].registrar.n_domains > 0 ? conf->realms[realm].name : NULL;
+}
+
 void cfg_policy_check(struct cfg_reader *reader)
 {
-	struct td_policy_env env = {
-		.slot_of = any_slot, .realm_of = realm_index, .ctx = reader->conf
-	};
+	struct td_policy_env env = { .slot_of = any_slot,
+		.realm_of = realm_index,
+		.ctx = reader->conf,
+		.registrar_realm = registrar_realm,
+		.n_realms = reader->conf->n_realms };
 	const config_setting_t *trunks = config_lookup(&reader->config, "trunks");
 	char words[256] = "";
 	struct td_policy *policy = td_policy_new(&reader->conf->policy, &env, words, sizeof(words));

@@ -88,8 +88,14 @@ void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *settin
 // config_account.c: the account at a provider.
 void cfg_read_auth(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_register(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_registrar_domains(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_registrar_algorithms(
+	struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_route_from(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting, void *record);
+
+// config_registrar.c: realms.registrar.
+void cfg_registrar_check(struct cfg_reader *reader);
 
 // config_set.c: one --set override.
 void cfg_apply_set(struct cfg_reader *reader, const char *set);

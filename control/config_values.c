@@ -380,10 +380,7 @@ void cfg_read_route_from(struct cfg_reader *reader, config_setting_t *setting, v
 	for (int i = 0; i < count; i++) {
 		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
 		const char *name = text_of(element);
-		if (strcmp(name, "subscribers") == 0)
-			cfg_fault_text(reader, element,
-				"found \"subscribers\", which is not supported by this version");
-		else if (name[0] == '\0' || strlen(name) >= TD_NAME_LEN)
+		if (name[0] == '\0' || strlen(name) >= TD_NAME_LEN)
 			cfg_fault(reader, element, "a trunk's name");
 		// A faulty name keeps its place, so that cross checks find each other by index.
 		td_span_cstr(td_span_str(name), route->from[route->n_from++], TD_NAME_LEN);

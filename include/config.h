@@ -91,6 +91,7 @@ struct td_config {
 	uint32_t quarantine_ms;      // default 1000
 	uint32_t source_cps;         // default 0
 	uint32_t drain_s;            // default 30
+	uint8_t location_share;      // location.share: "local" alone so far
 	bool location_sync;          // location.durability = "sync"
 	uint32_t t1_ms, t2_ms, t4_ms; // sip = { t1, t2, t4 }: 500, 4000, 5000 (RFC 3261 §17.1.1.1)
 	struct td_cdr_file_conf cdr_csv, cdr_jsonl;

@@ -274,8 +274,8 @@ static void records_go_to_files_too(void **state)
 
 static void what_later_versions_do_is_named(void **state)
 {
-	refused(HEAD "location = { share = \"local\"; };",
-		"location: found a setting that is not supported");
+	refused(HEAD "location = { share = \"redis://127.0.0.1\"; };",
+		"location.share: found \"redis://127.0.0.1\", expected \"local\"");
 	refused(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
 		     "\"10.0.1.1\"; } ); "
 		     "media = { srtp = \"never\"; }; } );",
