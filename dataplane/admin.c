@@ -4,6 +4,7 @@
 #include "dataplane/log.h"
 #include "dataplane/port.h"
 #include "sip/policy.h"
+#include "sip/subscribers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,6 +29,8 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	hello.software = software;
 	hello.epoch = admin->dp->epoch;
 	hello.policy_generation = generation_in_force(admin);
+	hello.subscriber_generation = admin->provision->generation;
+	hello.bindings_restored = admin->provision->restored || !admin->dp->subscribers;
 	td_mgmt_send(conn, &frame);
 }
 
@@ -112,6 +115,69 @@ static void hangup_begin(
 	hangup_ask(admin, conn);
 }
 
+// --- subscribers and bindings ---
+
+static void settle(struct td_mgmt_conn *conn, uint64_t id, int rc, uint64_t count, const char *error)
+{
+	if (rc < 0)
+		td_mgmt_send_error(conn, id, -rc, error);
+	else
+		td_mgmt_send_done(conn, id, count);
+}
+
+static void provision_take(
+	struct td_admin *admin, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
+{
+	char error[256] = "";
+	uint64_t count = 1;
+	int rc;
+
+	if (frame->body_case == TANDEM__FRAME__BODY_SUBSCRIBER_PUT)
+		rc = td_provision_put(
+			admin->provision, frame->subscriber_put, error, sizeof(error));
+	else if (frame->body_case == TANDEM__FRAME__BODY_SUBSCRIBER_DELETE)
+		rc = td_provision_delete(
+			admin->provision, frame->subscriber_delete, error, sizeof(error));
+	else
+		rc = td_provision_bulk(
+			admin->provision, frame->subscriber_bulk, &count, error, sizeof(error));
+	if (rc < 0)
+		td_log(TD_LOG_ERROR, "subscribers.refused", "reason=\"%s\"", error);
+	else if (frame->body_case == TANDEM__FRAME__BODY_SUBSCRIBER_BULK &&
+		 frame->subscriber_bulk->last)
+		td_log(TD_LOG_INFO, "subscribers.in_force", "generation=%016" PRIx64 " n=%u",
+			admin->provision->generation, td_subscribers_count(admin->dp->subscribers));
+	settle(conn, frame->id, rc, count, error);
+}
+
+static void bindings_more(struct td_admin *admin, struct td_mgmt_conn *conn)
+{
+	if (!td_provision_more(admin->provision))
+		return;
+	uint64_t id = conn->job.id;
+	conn->job = (struct td_mgmt_job){ 0 };
+	td_mgmt_send_done(conn, id, admin->provision->taken);
+	if (admin->provision->restored)
+		td_log(TD_LOG_INFO, "bindings.restored", NULL);
+}
+
+static void bindings_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__BindingBulk *bulk)
+{
+	char error[256] = "";
+
+	if (admin->provision->records && !td_mgmt_tagged(&admin->mgmt, admin->bindings_tag))
+		td_provision_drop(admin->provision);
+	int rc = td_provision_bindings(admin->provision, bulk, error, sizeof(error));
+	if (rc < 0) {
+		td_mgmt_send_error(conn, id, -rc, error);
+		return;
+	}
+	admin->bindings_tag = td_mgmt_tag(conn);
+	conn->job = (struct td_mgmt_job){ .kind = TD_JOB_BINDINGS, .id = id };
+	bindings_more(admin, conn);
+}
+
 // --- frames ---
 
 static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame *frame)
@@ -138,6 +204,14 @@ static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame
 	case TANDEM__FRAME__BODY_STATUS_REQUEST:
 		status_send(admin, conn, frame->id);
 		break;
+	case TANDEM__FRAME__BODY_SUBSCRIBER_PUT:
+	case TANDEM__FRAME__BODY_SUBSCRIBER_DELETE:
+	case TANDEM__FRAME__BODY_SUBSCRIBER_BULK:
+		provision_take(admin, conn, frame);
+		break;
+	case TANDEM__FRAME__BODY_BINDING_BULK:
+		bindings_take(admin, conn, frame->id, frame->binding_bulk);
+		break;
 	default:
 		td_mgmt_send_error(
 			conn, frame->id, EOPNOTSUPP, "the data plane has no such request");
@@ -149,6 +223,8 @@ static void job_resume(void *ctx, struct td_mgmt_conn *conn)
 {
 	if (conn->job.kind == TD_JOB_HANGUP)
 		hangup_ask(ctx, conn);
+	else if (conn->job.kind == TD_JOB_BINDINGS)
+		bindings_more(ctx, conn);
 	else
 		td_mgmt_show_more(ctx, conn);
 }

@@ -8,9 +8,10 @@
 #include "dataplane/journal_thread.h"
 #include "dataplane/mgmt.h"
 #include "dataplane/policy_apply.h"
+#include "dataplane/provision.h"
 #include "dataplane/stats.h"
 
-enum td_admin_job { TD_JOB_NONE, TD_JOB_CALLS, TD_JOB_TRUNKS, TD_JOB_HANGUP };
+enum td_admin_job { TD_JOB_NONE, TD_JOB_CALLS, TD_JOB_TRUNKS, TD_JOB_HANGUP, TD_JOB_BINDINGS };
 
 struct td_admin {
 	struct td_dataplane *dp;
@@ -18,7 +19,9 @@ struct td_admin {
 	struct td_policy_apply *policy;
 	struct td_drain *drain;
 	struct td_stats *stats;
+	struct td_provision *provision;
 	const struct td_journal *journal;
+	uint64_t bindings_tag; // of the connection whose bindings are handed over
 };
 
 // What frames are given to; admin is borrowed.

@@ -2,7 +2,7 @@
 // What main asks of a worker, seen once a turn. Runs before anything else touches the engine: after
 // a sleep, in which the worker was offline, its old policy may be gone.
 #include "dataplane/command.h"
-#include "dataplane/worker.h"
+#include "dataplane/registrar_host.h"
 
 static void gauges_publish(struct td_worker *w)
 {
@@ -29,6 +29,8 @@ void td_control_input(struct td_worker *w)
 		w->draining = draining;
 		td_engine_drain(w->engine, draining);
 	}
+	if (w->registrar)
+		td_registrar_host_turn(w);
 	td_command_run(w->commands, w->engine, w->now_ns);
 	gauges_publish(w);
 }

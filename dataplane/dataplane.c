@@ -6,6 +6,8 @@
 #include "dataplane/leg.h"
 #include "dataplane/log_ring.h"
 #include "dataplane/path.h"
+#include "dataplane/provision.h"
+#include "dataplane/registrar_host.h"
 #include "dataplane/sip_host.h"
 #include "dataplane/state_file.h"
 #include "dataplane/trunk_state.h"
@@ -84,6 +86,7 @@ static int realms_lend(struct td_switch *s)
 		to->n_addresses = from->n_addresses;
 		to->n_listeners = from->n_listeners;
 		to->unknown = from->unknown;
+		to->registrar = from->registrar;
 	}
 	return 0;
 }
@@ -147,6 +150,9 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.n_realms = conf->n_realms,
 		.realms = s->realms,
 		.source_rate = s->dp->source_rate,
+		.max_registrations = s->plan.worker_registrations,
+		.location_sync = conf->location_sync,
+		.subscribers = s->dp->subscribers,
 	};
 
 	memcpy(e.token_key, s->token_key, sizeof(e.token_key));
@@ -164,6 +170,9 @@ static int worker_furnish(struct td_switch *s, struct td_worker *w, char fault[T
 	int rc = w->commands && w->log ? td_sip_host_create(w) : -ENOMEM;
 	if (rc < 0)
 		return fault_set(fault, rc, "worker %u", w->id);
+	rc = td_registrar_host_create(w);
+	if (rc < 0)
+		return fault_set(fault, rc, "registrar of worker %u", w->id);
 	rc = td_leg_table_create(w, s->plan.worker_legs);
 	if (rc < 0)
 		return fault_set(fault, rc, "%u media legs of worker %u (memory.huge_mb)",
@@ -184,7 +193,7 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 	if (workers_make(dp) < 0)
 		return fault_set(fault, -ENOMEM, "workers");
 	dp->trunks = td_trunk_state_new();
-	if (!dp->trunks || realms_lend(s) < 0)
+	if (!dp->trunks || realms_lend(s) < 0 || td_subscribers_make(dp) < 0)
 		return fault_set(fault, -ENOMEM, "tables");
 	int rc = td_pools_create(dp, &s->plan);
 	if (rc < 0)
@@ -244,6 +253,7 @@ static void worker_unmake(struct td_worker *w)
 	if (w->legs)
 		td_leg_table_destroy(w);
 	td_sip_host_destroy(w);
+	td_registrar_host_destroy(w);
 	td_command_ring_free(w->commands);
 	td_log_ring_free(w->log);
 }
@@ -276,6 +286,7 @@ void td_switch_destroy(struct td_switch *s)
 	rte_free(dp->qsbr);
 	td_trunk_state_free(dp->trunks);
 	sources_unmake(s);
+	td_subscribers_unmake(dp);
 	free(s->realms);
 	rte_free(dp);
 	s->dp = NULL;

@@ -18,16 +18,19 @@
 #define EARLY_SECONDS                                                                              \
 	4 // of new calls that may all be unanswered with the whole of their attempts ahead
 #define EARLY_MIN 1024
+#define BINDINGS_BYTES (4u << 20) // of registrations between two rounds of the thread
 
 static_assert(sizeof(struct td_journal_ring_head) <= PAGE_BYTES, "one page in front of the ring");
 
-uint64_t td_journal_ring_bytes(uint32_t max_calls, uint32_t max_cps)
+uint64_t td_journal_ring_bytes(uint32_t max_calls, uint32_t max_cps, uint32_t max_registrations)
 {
 	uint64_t early = (uint64_t)max_cps * EARLY_SECONDS + EARLY_MIN;
 	if (early > max_calls)
 		early = max_calls;
 	uint64_t need = (uint64_t)max_calls * TD_JOURNAL_ANSWERED_BYTES +
 			early * (TD_JOURNAL_EARLY_BYTES - TD_JOURNAL_ANSWERED_BYTES) + MIN_CAPACITY;
+	if (max_registrations > 0)
+		need += BINDINGS_BYTES;
 	uint64_t capacity = MIN_CAPACITY;
 	while (capacity < need)
 		capacity *= 2;
@@ -129,6 +132,13 @@ static uint64_t reserved_bytes(const struct td_journal_ring *ring, uint32_t earl
 	       (uint64_t)ring->answered * TD_JOURNAL_ANSWERED_BYTES + WRAP_BYTES;
 }
 
+bool td_journal_has_spare(struct td_journal_ring *ring, uint64_t bytes)
+{
+	uint64_t wanted = reserved_bytes(ring, 0) + bytes + TD_JOURNAL_PAYLOAD_MAX;
+
+	return ring_free(ring, wanted) >= wanted;
+}
+
 int td_journal_reserve(struct td_journal_ring *ring)
 {
 	uint64_t wanted = reserved_bytes(ring, 1);
@@ -224,4 +234,13 @@ void td_journal_consume(struct td_journal_ring *ring, size_t bytes)
 	uint64_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_relaxed);
 
 	atomic_store_explicit(&ring->shared->tail, tail + bytes, memory_order_release);
+}
+
+void td_journal_tell(struct td_journal_ring *ring, int rc)
+{
+	uint64_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->error, rc, memory_order_relaxed);
+	if (rc == 0)
+		atomic_store_explicit(&ring->synced, tail, memory_order_release);
 }

@@ -45,11 +45,13 @@ struct td_journal_ring {
 	uint64_t head;            // producer's own copy
 	uint64_t tail_seen;       // of the consumer, as the producer last looked
 	uint32_t early, answered; // calls that hold a reservation; producer
+	_Atomic uint64_t synced;  // everything before it is on disk; consumer: wo, producer: ro
+	_Atomic int error;        // of the consumer's last round: negative errno, 0: well
 	size_t map_bytes;
 };
 
 // Bytes a ring must have for max_calls calls at max_cps (a power of two).
-uint64_t td_journal_ring_bytes(uint32_t max_calls, uint32_t max_cps);
+uint64_t td_journal_ring_bytes(uint32_t max_calls, uint32_t max_cps, uint32_t max_registrations);
 
 // A new, empty, prefaulted ring; a file of that name is replaced. capacity: a power of two, at
 // least 64 KiB. 0 or -errno.
@@ -61,6 +63,8 @@ void td_journal_ring_close(struct td_journal_ring *ring);
 
 // --- producer ---
 
+// Is there room for bytes of records (heads included) that nothing was reserved for?
+bool td_journal_has_spare(struct td_journal_ring *ring, uint64_t bytes);
 // Holds room for a whole call. 0 or -ENOSPC.
 int td_journal_reserve(struct td_journal_ring *ring);
 // 0, or -ENOSPC where it does not fit, which a reservation rules out. START moves a call's
@@ -78,3 +82,5 @@ void td_journal_release(struct td_journal_ring *ring, bool was_answered);
 // Whole, checked records that lie in one piece, at most max bytes of them. 0: none.
 size_t td_journal_peek(struct td_journal_ring *ring, const void **records, size_t max);
 void td_journal_consume(struct td_journal_ring *ring, size_t bytes); // of the last peek
+// What was consumed is on disk, or rc says why not.
+void td_journal_tell(struct td_journal_ring *ring, int rc);

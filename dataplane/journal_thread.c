@@ -48,7 +48,10 @@ int td_journal_round(struct td_journal *journal)
 		rc = rc < 0 ? rc : drained;
 	}
 	int synced = td_journal_store_sync(&journal->store);
-	return rc < 0 ? rc : synced;
+	rc = rc < 0 ? rc : synced;
+	for (uint16_t i = 0; i < journal->n_rings; i++)
+		td_journal_tell(&journal->rings[i], rc);
+	return rc;
 }
 
 static int predecessor_drain(struct td_journal *journal)

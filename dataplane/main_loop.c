@@ -25,6 +25,7 @@ struct main_state {
 	struct td_policy_apply policy;
 	struct td_drain drain;
 	struct td_stats stats;
+	struct td_provision provision;
 	struct td_admin admin;
 	uint64_t clock_ns;  // when the wall clock is due
 	uint64_t ended_tsc; // of the last turn
@@ -85,6 +86,7 @@ static bool main_turn(struct main_state *m, const _Atomic unsigned int *ends)
 	td_neigh_turn(m->dp, now_ns, &work);
 	work += td_admin_collect(&m->admin);
 	td_policy_apply_collect(&m->policy);
+	td_provision_collect(&m->provision);
 	work += logs_write(m);
 	td_stats_turn(&m->stats, now_ns);
 	clock_follow(m, now_ns);
@@ -130,9 +132,10 @@ static int main_start(
 {
 	td_policy_apply_init(&m->policy, m->dp, codec);
 	m->drain.dp = m->dp;
+	m->provision.dp = m->dp;
 	m->admin = (struct td_admin){
 		.dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats,
-		.journal = &m->s->journal,
+		.journal = &m->s->journal, .provision = &m->provision,
 	};
 	int rc = td_stats_init(&m->stats, m->dp);
 	if (rc == 0)
@@ -176,6 +179,7 @@ int td_main_loop(struct td_switch *s, const struct td_policy_codec *codec,
 	td_switch_stop(s);
 	logs_write(m);
 	td_policy_apply_fini(&m->policy);
+	td_provision_drop(&m->provision);
 	td_stats_fini(&m->stats);
 	free(m);
 	return rc;

@@ -7,6 +7,8 @@
 #include "dataplane/path.h"
 #include "dataplane/port.h"
 #include "dataplane/reassembly.h"
+#include "dataplane/registrar_host.h"
+#include "sip/register.h"
 
 #include <rte_lcore.h>
 
@@ -113,7 +115,10 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 	uint32_t spare = plan->worker_calls / 8 < plan->worker_cps ? plan->worker_calls / 8
 								    : plan->worker_cps;
 	plan->worker_legs = 2 * plan->worker_calls + spare + 64;
-	plan->journal_ring_bytes = td_journal_ring_bytes(plan->worker_calls, plan->worker_cps);
+	if (td_registrar_configured(conf))
+		plan->worker_registrations = worker_share(conf->max_registrations, n);
+	plan->journal_ring_bytes = td_journal_ring_bytes(
+		plan->worker_calls, plan->worker_cps, plan->worker_registrations);
 	plan->mbuf_room = FRAME_ROOM;
 	plan->big_mbuf_room = big_room(conf);
 	plan->mbufs = frames_needed(conf);
@@ -135,6 +140,11 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 		n * ((uint64_t)plan->worker_calls * CALL_BYTES +
 			    (uint64_t)plan->worker_cps * CPS_BYTES),
 		false);
+	if (plan->worker_registrations > 0)
+		row_add(plan, "registrations", (uint64_t)n * plan->worker_registrations,
+			n * (td_registrar_bytes(plan->worker_registrations) +
+				    sizeof(struct td_registrar_host)),
+			false);
 	row_add(plan, "journal rings", n, n * plan->journal_ring_bytes, false);
 }
 

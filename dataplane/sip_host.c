@@ -4,6 +4,7 @@
 #include "dataplane/journal_ring.h"
 #include "dataplane/leg.h"
 #include "dataplane/log_ring.h"
+#include "dataplane/registrar_host.h"
 #include "dataplane/trunk_state.h"
 #include "sip/policy.h"
 
@@ -216,6 +217,10 @@ const struct td_host_ops td_sip_host_ops = {
 	.cdr_end = host_cdr_end,
 	.log = host_log,
 	.random = host_random,
+	.locate = td_registrar_locate,
+	.bindings_write = td_registrar_bindings_write,
+	.grace_begin = td_registrar_grace_begin,
+	.grace_over = td_registrar_grace_over,
 	.trunk_registered = host_trunk_registered,
 };
 

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SIP datagrams: the receiver peeks and hands over, the owner's engine parses (architecture §4).
 #include "dataplane/handoff.h"
+#include "sip/aor.h"
 
 #define TIMERS_PER_LOOP 64
-
-// hash is uniform over 64 bits; a multiplication spreads it over the workers without a division.
-static uint16_t owner_by_hash(const struct td_worker *w, uint64_t hash)
-{
-	return (uint16_t)((hash >> 32) * w->dp->n_workers >> 32);
-}
 
 static uint16_t owner_of(const struct td_worker *w, const struct td_peek *peek)
 {
@@ -17,7 +12,7 @@ static uint16_t owner_of(const struct td_worker *w, const struct td_peek *peek)
 		return peek->token.worker < w->dp->n_workers ? peek->token.worker : w->id;
 	case TD_PEEK_CALL_ID:
 	case TD_PEEK_AOR:
-		return owner_by_hash(w, peek->hash);
+		return td_hash_owner(peek->hash, w->dp->n_workers);
 	case TD_PEEK_GARBAGE:
 	case TD_PEEK_KEEPALIVE:
 		break;
@@ -52,6 +47,12 @@ static struct td_peek token_kept(const struct td_worker *w, const struct td_pack
 			.generation = p->token_generation } };
 }
 
+// RFC 5626 §4.4.1 is for streams; phones that do it over datagrams want their answer too.
+static bool asks_for_pong(const struct td_worker *w, const struct td_packet *p)
+{
+	return p->payload_len == 4 && w->dp->realms[p->realm].conf.registrar.n_domains > 0;
+}
+
 void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 {
 	struct td_peek peek;
@@ -59,8 +60,7 @@ void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct td_packet *p = td_packet(packets[i]);
 		td_peek(&w->dp->keys, p->realm, payload_of(packets[i]), p->payload_len, &peek);
-		if (peek.kind == TD_PEEK_KEEPALIVE) { // datagrams need no answer (RFC 5626 §4.4.1
-						      // is for streams)
+		if (peek.kind == TD_PEEK_KEEPALIVE && !asks_for_pong(w, p)) {
 			td_worker_count(w, TD_C_SIP_KEEPALIVE, 1);
 			td_worker_count(w, TD_C_SIP_CONSUMED, 1);
 			rte_pktmbuf_free(packets[i]);

@@ -30,6 +30,7 @@ struct td_neigh;         // dataplane/neigh.h
 struct td_sip_host;      // dataplane/sip_host.h
 struct td_log_ring;      // dataplane/log_ring.h
 struct td_trunk_state;   // dataplane/trunk_state.h
+struct td_registrar_host; // dataplane/registrar_host.h
 struct td_source_rate;   // sip/source_rate.h
 
 // A burst on its way out of one port, or to another worker: flushed at the end of each loop turn or
@@ -92,6 +93,7 @@ struct td_worker {
 	struct td_reassembly *reassembly;
 	struct td_sip_host *sip_host;
 	struct td_log_ring *log;
+	struct td_registrar_host *registrar; // NULL: nobody registers here
 	// SPSC, from worker i; own index: what waits behind TD_SIP_PER_LOOP.
 	struct rte_ring *sip_in[TD_WORKERS_MAX];
 	struct rte_ring *rtp_in[TD_WORKERS_MAX];
@@ -137,6 +139,7 @@ struct td_dataplane {
 	struct td_clock clock;            // ro after start-up
 	uint64_t tsc_hz;
 	struct td_trunk_state *trunks;    // shared limits of trunks
+	struct td_subscribers *subscribers; // main: wo, workers: ro; NULL: nobody registers here
 	struct td_source_rate *source_rate; // the limit of each source, shared
 	uint32_t epoch;                   // boot epoch of this data plane
 	// IDs of packets that we or a router may send in pieces; any. The line is its own: all
