@@ -26,11 +26,28 @@ static size_t utf8_len(const uint8_t *s, size_t have)
 	return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
 }
 
+// Printable ASCII at the front.
+static size_t plain_len(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && (uint8_t)(s[n] - ' ') < 0x7f - ' ')
+		n++;
+	return n;
+}
+
 size_t td_text_clean(const char *src, size_t src_cap, bool lines, char *dst, size_t cap)
 {
 	size_t len = strnlen(src, src_cap), out = 0;
 
 	for (size_t i = 0; i < len;) {
+		// Nearly every text is plain to its end.
+		size_t plain = plain_len(src + i, len - i < cap - 1 - out ? len - i : cap - 1 - out);
+		memcpy(dst + out, src + i, plain);
+		i += plain;
+		out += plain;
+		if (i == len)
+			break;
 		size_t n = utf8_len((const uint8_t *)src + i, len - i);
 		size_t take = n > 0 ? n : 1;
 		uint8_t c = (uint8_t)src[i];
