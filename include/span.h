@@ -41,7 +41,7 @@ static inline bool td_span_ieq(struct td_span a, struct td_span b)
 	if (a.len != b.len)
 		return false;
 	for (uint32_t i = 0; i < a.len; i++)
-		if (td_lower(a.ptr[i]) != td_lower(b.ptr[i]))
+		if (a.ptr[i] != b.ptr[i] && td_lower(a.ptr[i]) != td_lower(b.ptr[i]))
 			return false;
 	return true;
 }

@@ -67,6 +67,10 @@ void td_put_uint(struct td_writer *w, uint64_t n)
 	char text[20];
 	size_t i = sizeof(text);
 
+	if (n < 10) {
+		td_put_char(w, (char)('0' + n));
+		return;
+	}
 	for (; n >= 100; n /= 100) {
 		unsigned pair = (unsigned)(n % 100);
 		text[--i] = (char)('0' + pair % 10);
