@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The daemons as processes: at rest, at their end, with a wrong configuration, with a clock that steps, from the quickstart."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -250,3 +251,12 @@ def test_quickstart_ended_while_it_starts_leaves_nothing(tmp_path, number):
         until(lambda: again.text().count("The switch is ready") == 1, 60, what="the quickstart switch")
         assert again.kill(signal.SIGTERM, timeout=30) == 0
     assert nothing_left(), started.text()
+
+
+def test_load_program_counts_every_call():
+    p = subprocess.run([sys.executable, ROOT / "perf" / "load" / "calls.py", "--device", "af_packet", "--rate", "50", "--seconds", "2"],
+                       capture_output=True, text=True, timeout=120, env={**os.environ, "BUILD": str(BUILD)})
+    assert p.returncode == 0, p.stdout + p.stderr
+    r = json.loads(p.stdout)
+    assert r["offered"] == r["completed"] == r["checked"] == 100 and r["failed"] == 0, r
+    assert r["cpu_us_per_call"]["dataplane"] > r["kernel_us_per_call"]["dataplane"] > 0 and r["bottleneck"], r
