@@ -31,7 +31,7 @@ struct td_control {
 	struct td_overlay overlay;
 	uv_signal_t on_term, on_int, on_hup;
 	uv_fs_event_t journal_watch;
-	uv_timer_t journal_timer;
+	uv_timer_t journal_timer, watchdog;
 	bool stuck;   // a thread hangs in its disk or server: what it uses is left to the exit
 	int run_lock; // held: no second tandem-control on this run_dir
 };

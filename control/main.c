@@ -180,9 +180,25 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_sync_stop(&control->sync);
 	control->stuck = !td_store_worker_stop(&control->store);
 	td_journal_loop_stop(control);
+	uv_close((uv_handle_t *)&control->watchdog, NULL);
 	uv_close((uv_handle_t *)&control->on_term, NULL);
 	uv_close((uv_handle_t *)&control->on_int, NULL);
 	uv_close((uv_handle_t *)&control->on_hup, NULL);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+// The loop comes round: that is what systemd is told, twice in the time it grants (WatchdogSec=).
+static void watchdog_start(struct td_control *control)
+{
+	uint64_t us = 0;
+
+	uv_timer_init(&control->loop, &control->watchdog);
+	if (sd_watchdog_enabled(0, &us) > 0)
+		uv_timer_start(&control->watchdog, on_watchdog, us / 2000, us / 2000);
 }
 
 static void signals_take(struct td_control *control)
@@ -258,6 +274,7 @@ static int control_run(struct td_control *control)
 	policy_begin(control);
 	uv_loop_init(&control->loop);
 	signals_take(control);
+	watchdog_start(control);
 	if (!services_start(control))
 		return EXIT_FAILED;
 	td_log(TD_LOG_INFO, "start.ready", "version=" TANDEM_VERSION " node=%s run_dir=%s",

@@ -27,10 +27,12 @@ struct main_state {
 	struct td_stats stats;
 	struct td_provision provision;
 	struct td_admin admin;
-	uint64_t clock_ns;  // when the wall clock is due
-	uint64_t ended_tsc; // of the last turn
-	unsigned int ends;  // requests to end that were followed
-	int journal_error;  // that was last told
+	uint64_t clock_ns;                   // when the wall clock is due
+	uint64_t ended_tsc;                  // of the last turn
+	unsigned int ends;                   // requests to end that were followed
+	int journal_error;                   // that was last told
+	uint64_t watchdog_ns, watched_ns;    // how often systemd wants to hear; when it next does
+	uint64_t turns_seen[TD_WORKERS_MAX]; // cycles of each worker's life at that time
 };
 
 // A step of the system's clock moves the dates of calls and nothing else.
@@ -70,6 +72,35 @@ static void journal_watch(struct main_state *m)
 		td_log(TD_LOG_INFO, "journal.goes_on", NULL);
 }
 
+// systemd is told that all is well (WatchdogSec=) only while every worker comes round: one that
+// hangs has calls that nobody else can serve.
+static void watchdog_feed(struct main_state *m, uint64_t now_ns)
+{
+	bool well = true;
+
+	if (m->watchdog_ns == 0 || now_ns < m->watched_ns)
+		return;
+	m->watched_ns = now_ns + m->watchdog_ns;
+	for (uint16_t i = 0; i < m->dp->n_workers; i++) {
+		uint64_t cycles = m->dp->workers[i]->total_cycles;
+		well = well && cycles != m->turns_seen[i];
+		m->turns_seen[i] = cycles;
+	}
+	if (well)
+		sd_notify(0, "WATCHDOG=1");
+	else
+		td_log(TD_LOG_ERROR, "worker.hangs",
+			"effect=\"systemd is not told that all is well\"");
+}
+
+static void watchdog_start(struct main_state *m)
+{
+	uint64_t us = 0;
+
+	if (sd_watchdog_enabled(0, &us) > 0)
+		m->watchdog_ns = us * 1000 / 3;
+}
+
 static void ends_follow(struct main_state *m, const _Atomic unsigned int *ends, uint64_t now_ns)
 {
 	for (unsigned int asked = atomic_load(ends); m->ends < asked; m->ends++)
@@ -91,6 +122,7 @@ static bool main_turn(struct main_state *m, const _Atomic unsigned int *ends)
 	td_stats_turn(&m->stats, now_ns);
 	clock_follow(m, now_ns);
 	journal_watch(m);
+	watchdog_feed(m, now_ns);
 	ends_follow(m, ends, now_ns);
 	bool done = td_drain_turn(&m->drain, now_ns);
 	td_count_add(&w->total_cycles, begin - m->ended_tsc);
@@ -134,8 +166,12 @@ static int main_start(
 	m->drain.dp = m->dp;
 	m->provision.dp = m->dp;
 	m->admin = (struct td_admin){
-		.dp = m->dp, .policy = &m->policy, .drain = &m->drain, .stats = &m->stats,
-		.journal = &m->s->journal, .provision = &m->provision,
+		.dp = m->dp,
+		.policy = &m->policy,
+		.drain = &m->drain,
+		.stats = &m->stats,
+		.journal = &m->s->journal,
+		.provision = &m->provision,
 	};
 	int rc = td_stats_init(&m->stats, m->dp);
 	if (rc == 0)
@@ -157,6 +193,7 @@ static int main_start(
 		"version=" TANDEM_VERSION " node=%s epoch=%u workers=%u run_dir=%s",
 		m->dp->conf.node, m->dp->epoch, m->dp->n_workers, m->dp->conf.run_dir);
 	sd_notify(0, "READY=1");
+	watchdog_start(m);
 	return 0;
 }
 

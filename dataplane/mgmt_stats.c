@@ -4,6 +4,7 @@
 #include "dataplane/admin.h"
 #include "dataplane/leg.h"
 #include "include/metrics.h"
+#include "sip/location.h"
 #include "sip/msg.h"
 #include "sip/policy.h"
 
@@ -135,12 +136,14 @@ static void histogram_send(struct row *row, enum td_metric_id metric, const stru
 static void traffic_send(struct row *row, const struct td_dataplane *dp)
 {
 	struct td_traffic sum = { 0 };
-	uint64_t answered = 0, calls = 0;
+	uint64_t answered = 0, calls = 0, bindings = 0;
 
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
 		traffic_add(&sum, td_engine_traffic(dp->workers[i]->engine));
 		answered += td_count_get(&dp->workers[i]->counters[TD_C_CALL_ANSWERED]);
 		calls += atomic_load_explicit(&dp->workers[i]->live_calls, memory_order_relaxed);
+		const struct td_location *location = td_engine_location(dp->workers[i]->engine);
+		bindings += location ? td_location_count(location) : 0;
 	}
 	messages_send(row, &sum);
 	row_begin(row, TD_METRIC_CALLS);
@@ -158,6 +161,10 @@ static void traffic_send(struct row *row, const struct td_dataplane *dp)
 	histogram_send(row, TD_METRIC_POST_DIAL_DELAY, &sum, TD_HISTOGRAM_POST_DIAL_DELAY);
 	histogram_send(row, TD_METRIC_RTP_LOSS, &sum, TD_HISTOGRAM_RTP_LOSS);
 	histogram_send(row, TD_METRIC_RTP_JITTER, &sum, TD_HISTOGRAM_RTP_JITTER);
+	row_begin(row, TD_METRIC_REGISTRATIONS);
+	row_gauge(row, (double)bindings);
+	row_begin(row, TD_METRIC_REGISTRATIONS_LIMIT);
+	row_gauge(row, dp->conf.max_registrations);
 }
 
 // --- pools and the journal ---

@@ -61,6 +61,10 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"ended.") \
 	X(RTP_JITTER, "tandem_rtp_jitter_seconds", HISTOGRAM, \
 		"Interarrival jitter (RFC 3550) of each media leg that ended.") \
+	X(REGISTRATIONS, "tandem_registrations", GAUGE, \
+		"Bindings of subscribers that are registered.") \
+	X(REGISTRATIONS_LIMIT, "tandem_registrations_limit", GAUGE, \
+		"limits.registrations; 0: nobody registers.") \
 	X(POOL_USED, "tandem_pool_used", GAUGE, \
 		"Items in use of a pool, by core or socket.") \
 	X(POOL_SIZE, "tandem_pool_size", GAUGE, \

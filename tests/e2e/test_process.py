@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -260,3 +262,37 @@ def test_load_program_counts_every_call():
     r = json.loads(p.stdout)
     assert r["offered"] == r["completed"] == r["checked"] == 100 and r["failed"] == 0, r
     assert r["cpu_us_per_call"]["dataplane"] > r["kernel_us_per_call"]["dataplane"] > 0 and r["bottleneck"], r
+
+
+def test_systemd_is_told_while_all_is_well(tmp_path, fresh):
+    """READY and WATCHDOG of both daemons; one that stands still is told of by its silence."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        notify.settimeout(0.2)
+        lab = fresh(workers=(1, 1), env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "900000"})
+        heard = {}
+
+        def listen(seconds):
+            heard.clear()
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                try:
+                    text, ancillary, _, _ = notify.recvmsg(4096, 256)
+                except TimeoutError:
+                    continue
+                pid = struct.unpack("3i", ancillary[0][2])[0]
+                heard.setdefault(pathlib.Path(f"/proc/{pid}/comm").read_text().strip(), []).extend(text.decode().split("\n"))
+
+        listen(2)
+        assert {n for n, texts in heard.items() if "READY=1" in texts} == {"tandem-control", "tandem-dataplan"}, heard
+        listen(2)
+        assert all(heard[n].count("WATCHDOG=1") >= 2 for n in ("tandem-control", "tandem-dataplan")), heard
+        control = next(int(p) for p in sh("pgrep", "tandem-control").split()
+                       if str(lab.conf) in pathlib.Path(f"/proc/{p}/cmdline").read_text())
+        os.kill(control, signal.SIGSTOP)
+        listen(0.3)
+        listen(2)
+        assert "tandem-control" not in heard and "WATCHDOG=1" in heard["tandem-dataplan"], heard
+        os.kill(control, signal.SIGCONT)

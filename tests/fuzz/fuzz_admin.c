@@ -18,6 +18,7 @@ static struct td_policy_apply policy;
 static struct td_drain drain;
 static struct td_stats stats;
 static struct td_journal journal;
+static struct td_provision provision;
 static struct td_admin admin;
 
 // Lines of the log would drown a crash.
@@ -55,10 +56,11 @@ static void set_up(void)
 	must(dp.trunks && dp.qsbr && rte_rcu_qsbr_init(dp.qsbr, 1) == 0);
 	must(td_stats_init(&stats, &dp) == 0);
 	drain.dp = &dp;
+	provision.dp = &dp; // no realm has a registrar: those requests are refused
 	td_policy_apply_init(&policy, &dp, &codec);
 	admin = (struct td_admin){
-		.dp = &dp, .policy = &policy, .drain = &drain, .stats = &stats, .journal = &journal
-	};
+		.dp = &dp, .policy = &policy, .drain = &drain, .stats = &stats, .journal = &journal,
+		.provision = &provision };
 	td_admin_handler(&admin, &admin.mgmt.handler);
 }
 
