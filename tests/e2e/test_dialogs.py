@@ -141,3 +141,67 @@ def test_garbage_is_counted_and_harmless(lab, ends):
     after = lab.counters()
     assert after["sip.bad_message"] >= before["sip.bad_message"] + 40
     Established(a, b).end()
+
+
+def test_bye_ends_one_of_two_early_dialogs(ends):
+    a, b = ends
+    uri = f"sip:442079460123@{a.switch_host}"
+    call_id = f"early-{random.randrange(1 << 60):x}"
+    a.request("INVITE", call_id, f"<{uri}>", uri, body=a.sdp())
+    invite = b.expect("INVITE")
+    b.reply(invite, 183, body=b.sdp(), tag="one")
+    one = a.expect(183)
+    b.reply(invite, 180, tag="two")
+    two = a.expect(180)
+    a.request("INFO", call_id, one.get("to"), one.uri("contact"), cseq=2)
+    info = b.expect("INFO")
+    assert "tag=one" in info.get("to")
+    b.reply(info, 200)
+    a.expect(200)
+    a.request("BYE", call_id, two.get("to"), two.uri("contact"), cseq=2)
+    assert a.expect(200).get("cseq").endswith("BYE")
+    bye = b.expect("BYE")
+    assert "tag=two" in bye.get("to")
+    b.reply(bye, 200)
+    b.reply(invite, 200, "OK", b.sdp(), tag="one")
+    b.expect("ACK")
+    ok = a.expect(200)
+    assert ok.get("to") == one.get("to")
+    a.request("ACK", call_id, ok.get("to"), ok.uri("contact"))
+    a.request("BYE", call_id, ok.get("to"), ok.uri("contact"), cseq=3)
+    b.reply(b.expect("BYE"), 200)
+    a.expect(200)
+
+
+def test_session_description_in_a_body_of_several_parts(ends):
+    a, b = ends
+    uri = f"sip:442079460123@{a.switch_host}"
+    call_id = f"parts-{random.randrange(1 << 60):x}"
+    body = ("--cut\r\nContent-Type: application/ISUP\r\nContent-Disposition: signal;handling=optional\r\n\r\ncanary\r\n"
+            f"--cut\r\nContent-Type: application/sdp\r\n\r\n{a.sdp()}\r\n--cut--\r\n")
+    a.send(f"""INVITE {uri} SIP/2.0
+        Via: SIP/2.0/UDP {a.host}:{a.port};branch=z9hG4bK{call_id}
+        From: <sip:raw@{a.host}>;tag={a.tag}
+        To: <{uri}>
+        Call-ID: {call_id}
+        CSeq: 1 INVITE
+        Contact: <sip:raw@{a.host}:{a.port}>
+        Content-Type: multipart/mixed; boundary=cut""", body)
+    invite = b.expect("INVITE")
+    assert invite.get("content-type") == "application/sdp"
+    b.reply(invite, 486)
+    b.expect("ACK")
+    busy = a.expect(486)
+    a.request("ACK", call_id, busy.get("to"), uri, branch=f"z9hG4bK{call_id}")
+
+
+def test_an_invite_that_cannot_be_read_has_its_record(fresh):
+    lab = fresh()
+    with Raw(lab, "a") as a:
+        lab.wait_ready()
+        a.request("INVITE", "unread@a", "<sip:442079460123@10.0.1.254>", "sip:442079460123@10.0.1.254",
+                  headers="Call-ID: twice@a", branch="z9hG4bKunread")
+        refused = a.expect(400)
+        a.request("ACK", "unread@a", refused.get("to"), "sip:442079460123@10.0.1.254", branch="z9hG4bKunread")
+        [cdr] = lab.cdrs(1)
+        assert (cdr["sip_code"], cdr["released_by"], cdr["complete"]) == (400, "switch", 1)
