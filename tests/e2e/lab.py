@@ -86,9 +86,9 @@ class Process:
 class Lab:
     made = 0
 
-    def __init__(self, device="af_packet", workers=(1,), edit=None, env=None):
-        """edit: function(text) → text over configs/two-carriers.conf; env: what the daemons find beside the environment."""
-        self.device, self.workers, self.edit = device, workers, edit
+    def __init__(self, device="af_packet", workers=(1,), edit=None, env=None, base="two-carriers.conf"):
+        """edit: function(text) → text over base, a file of configs/; env: what the daemons find beside the environment."""
+        self.device, self.workers, self.edit, self.base = device, workers, edit, base
         self.env = {**os.environ, **(env or {})}
         Lab.made += 1
         self.tag = f"td{os.getpid()}n{Lab.made}"
@@ -144,7 +144,7 @@ class Lab:
             sh("ip", "-n", ns, "addr", "add", f"{base + i - 1}/24", "dev", interface)
 
     def _write_config(self):
-        text = (ROOT / "configs" / "two-carriers.conf").read_text()
+        text = (ROOT / "configs" / self.base).read_text()
         vdev = {"af_packet": "net_af_packet{n},iface={port}", "af_xdp": "net_af_xdp{n},iface={port}",
                 "tap": "net_tap{n},iface={port}"}[self.device]
         for n, side in enumerate("ab"):
@@ -153,8 +153,8 @@ class Lab:
         text = text.replace('"/run/tandem"', f'"{self.run_dir}"').replace('"/var/lib/tandem"', f'"{self.state_dir}"')
         text = re.sub(r"workers = \[[^]]*\]", "workers = [ " + ", ".join(map(str, self.workers)) + " ]", text)
         text = text.replace("huge_mb = 512", "huge_mb = 0")
-        text = re.sub(r"calls = 20000; cps = 5000; registrations = 20000;", "calls = 4000; cps = 1000; registrations = 100;",
-                      text)
+        text = re.sub(r"calls = 20000; cps = 5000; registrations = [0-9]+;",
+                      "calls = 4000; cps = 1000; registrations = 1000;", text)
         if self.edit:
             text = self.edit(text)
         self.conf.write_text(text)
@@ -203,6 +203,13 @@ class Lab:
 
     def logs(self):
         return "\n".join(f"--- {p.name}\n{p.text()[-4000:]}" for p in (self.control, self.dataplane) if p)
+
+    def subscriber(self, aor, password, *numbers):
+        """Provisions one as an operator does."""
+        more = [w for n in numbers for w in ("--number", n)]
+        p = subprocess.run([BUILD / "tandemctl", "-c", self.conf, "subscriber", "add", aor, "--password-stdin", *more],
+                           input=password + "\n", capture_output=True, text=True, timeout=30)
+        assert p.returncode == 0, f"subscriber add {aor}: {p.returncode}\n{p.stdout}{p.stderr}\n{self.logs()}"
 
     # --- the operator -----------------------------------------------------------------------------------------------
 
