@@ -45,6 +45,7 @@ snd_path {folder}
 BRIDGE = r"""
 import selectors, socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+print('{"type": "LISTENING"}', flush=True)
 selector = selectors.DefaultSelector()
 selector.register(s, selectors.EVENT_READ)
 selector.register(sys.stdin, selectors.EVENT_READ)
@@ -121,6 +122,7 @@ class Phone:
         self.events = lab.folder / f"{self.folder.name}.events"
         self.bridge = subprocess.Popen(lab.in_ns(side, sys.executable, "-c", BRIDGE, str(ctl)), stdin=subprocess.PIPE,
                                        stdout=open(self.events, "wb"), text=True)
+        self.wait_event("LISTENING")
 
     # --- what a person does with it ---------------------------------------------------------------------------------
 
