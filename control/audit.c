@@ -44,6 +44,21 @@ static const char *trunk_subject(const Tandem__Frame *frame)
 	return frame->trunk_set->name;
 }
 
+static const char *route_load_subject(const Tandem__Frame *frame)
+{
+	return frame->route_load->commit ? frame->route_load->plan : NULL;
+}
+
+static const char *route_commit_subject(const Tandem__Frame *frame)
+{
+	return frame->route_commit->plan;
+}
+
+static const char *route_remove_subject(const Tandem__Frame *frame)
+{
+	return frame->route_remove->plan;
+}
+
 // A request is a change where subject gives a text: on what.
 static const char *subscriber_subject(const Tandem__Frame *frame)
 {
@@ -71,6 +86,9 @@ static const struct {
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_REMOVE, "number del", number_subject },
+	{ TANDEM__FRAME__BODY_ROUTE_LOAD, "route load", route_load_subject },
+	{ TANDEM__FRAME__BODY_ROUTE_COMMIT, "route commit", route_commit_subject },
+	{ TANDEM__FRAME__BODY_ROUTE_REMOVE, "route remove", route_remove_subject },
 };
 
 // --- who ---

@@ -131,5 +131,9 @@ void td_config_free(struct td_config *conf)
 		return;
 	free(conf->policy.trunks);
 	free(conf->policy.routes);
+	free(conf->policy.groups);
+	free(conf->policy.windows);
+	free(conf->policy.failovers);
+	free(conf->policy.limits);
 	free(conf);
 }

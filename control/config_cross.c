@@ -330,6 +330,9 @@ static void check_target(struct cfg_reader *reader, const config_setting_t *to, 
 			cfg_fault(reader, to, "a target's trunk");
 		return;
 	}
+	for (uint32_t i = 0; i < reader->conf->policy.n_groups; i++)
+		if (strcmp(reader->conf->policy.groups[i].name, trunk) == 0)
+			return;
 	if (!names_find(trunks, trunk, &index))
 		cfg_fault(reader, name ? name : to, "the name of one of the trunks");
 	else if (reader->conf->policy.trunks[index].n_peers == 0)
@@ -349,8 +352,10 @@ static void check_routes(struct cfg_reader *reader, const struct names *trunks)
 			if (route->from[i][0] && strcmp(route->from[i], "subscribers") != 0 &&
 				!names_find(trunks, route->from[i], &index))
 				cfg_fault(reader, inside(from, i), "the name of one of the trunks");
-		if (route->n_to == 0 && config_setting_is_list(to))
+		if (route->n_to == 0 && route->block == 0 && config_setting_is_list(to))
 			cfg_fault(reader, to, "at least one target");
+		else if ((route->n_to == 0) != (route->block != 0))
+			cfg_fault_text(reader, to, "a route has targets in \"to\", or \"block\"");
 		for (uint16_t i = 0; i < route->n_to; i++)
 			check_target(reader, inside(to, i), route->to[i].trunk, trunks);
 	}

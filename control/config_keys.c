@@ -207,6 +207,7 @@ static const struct cfg_field trunk[] = {
 	NAME("name", td_trunk_conf, name, REQUIRED),
 	NAME("realm", td_trunk_conf, realm, REQUIRED),
 	BOOL("enabled", td_trunk_conf, enabled, true),
+	NAME("plan", td_trunk_conf, plan),
 	CHOICE("trust", td_trunk_conf, trust, trust_words, TD_TRUST_NONE),
 	LIST("peers", peers),
 	READ("sources", cfg_read_sources),
@@ -231,6 +232,7 @@ static const struct cfg_field target[] = {
 	BOOL("registrar", td_route_target_conf, registrar, false),
 	NUMBER("priority", td_route_target_conf, priority, 0, 65535, 1),
 	NUMBER("weight", td_route_target_conf, weight, 0, 65535, 100),
+	SECONDS("cost", td_route_target_conf, cost, 1000000, 0, 4293, 0),
 	END,
 };
 
@@ -246,7 +248,66 @@ static const struct cfg_field route[] = {
 		.expected = "an array of trunk names, such as [ \"carrier-a\" ]"),
 	READ("prefix", cfg_read_route_prefix),
 	TEXT("domain", td_route_conf, domain),
-	LIST("to", targets, REQUIRED),
+	TEXT("caller", td_route_conf, caller),
+	NAME("window", td_route_conf, window),
+	NAME("name", td_route_conf, name),
+	NAME("limit", td_route_conf, limit),
+	NAME("failover", td_route_conf, failover),
+	SECONDS("max_duration", td_route_conf, max_duration_s, 1, 0, 2592000, 0),
+	NUMBER("block", td_route_conf, block, 400, 699, 0),
+	LIST("to", targets),
+	END,
+};
+
+static const struct cfg_list members = { .group = target,
+	.max = TD_ROUTE_TARGETS_MAX,
+	.element_bytes = sizeof(struct td_route_target_conf),
+	.offset = offsetof(struct td_group_conf, members),
+	.count_offset = offsetof(struct td_group_conf, n_members),
+	.count_bytes = 1 };
+
+static const struct cfg_field group[] = {
+	NAME("name", td_group_conf, name, REQUIRED),
+	NUMBER("max_calls", td_group_conf, max_calls, 0, 10000000, 0),
+	NUMBER("max_cps", td_group_conf, max_cps, 0, 1000000, 0),
+	LIST("to", members, REQUIRED),
+	END,
+};
+
+static const struct cfg_field period[] = {
+	READ("days", cfg_read_weekdays),
+	READ("dates", cfg_read_dates),
+	READ("from", cfg_read_from_minute),
+	READ("to", cfg_read_to_minute),
+	END,
+};
+
+static const struct cfg_list periods = { .group = period,
+	.max = TD_PERIODS_MAX,
+	.element_bytes = sizeof(struct td_period_conf),
+	.offset = offsetof(struct td_window_conf, periods),
+	.count_offset = offsetof(struct td_window_conf, n_periods),
+	.count_bytes = 1 };
+
+static const struct cfg_field window[] = {
+	NAME("name", td_window_conf, name, REQUIRED),
+	READ("zone", cfg_read_zone),
+	LIST("periods", periods, REQUIRED),
+	END,
+};
+
+static const struct cfg_field failover[] = {
+	NAME("name", td_failover_conf, name, REQUIRED),
+	READ("codes", cfg_read_failover_rule_codes),
+	READ("classes", cfg_read_failover_rule_classes),
+	SECONDS("attempt_timeout", td_failover_conf, attempt_timeout_ms, 1000, 0, 300, 0),
+	END,
+};
+
+static const struct cfg_field route_limit[] = {
+	NAME("name", td_limit_conf, name, REQUIRED),
+	NUMBER("max_calls", td_limit_conf, max_calls, 0, 10000000, 0),
+	NUMBER("max_cps", td_limit_conf, max_cps, 0, 1000000, 0),
 	END,
 };
 
@@ -297,6 +358,20 @@ static const struct cfg_list routes = { .group = route,
 	.count_bytes = 4,
 	.owned = true };
 
+#define POLICY_LIST(variable, fields, ceiling, record, place, count)                               \
+	static const struct cfg_list variable = { .group = fields,                                 \
+		.max = ceiling,                                                                    \
+		.element_bytes = sizeof(struct record),                                            \
+		.offset = offsetof(struct td_config, policy.place),                                \
+		.count_offset = offsetof(struct td_config, policy.count),                          \
+		.count_bytes = 4,                                                                  \
+		.owned = true }
+
+POLICY_LIST(groups, group, TD_GROUPS_MAX, td_group_conf, groups, n_groups);
+POLICY_LIST(windows, window, TD_WINDOWS_MAX, td_window_conf, windows, n_windows);
+POLICY_LIST(failovers, failover, TD_FAILOVERS_MAX, td_failover_conf, failovers, n_failovers);
+POLICY_LIST(route_limits, route_limit, TD_LIMITS_MAX, td_limit_conf, limits, n_limits);
+
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),
 	PATH("run_dir", td_config, run_dir, "/run/tandem"),
@@ -309,6 +384,10 @@ const struct cfg_field cfg_top[] = {
 	LIST("ports", ports, REQUIRED),
 	LIST("realms", realms, REQUIRED),
 	LIST("trunks", trunks),
+	LIST("groups", groups),
+	LIST("windows", windows),
+	LIST("failovers", failovers),
+	LIST("route_limits", route_limits),
 	LIST("routes", routes),
 	READ("store", cfg_read_store),
 	GROUP("cdr", cdr),

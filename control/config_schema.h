@@ -96,6 +96,16 @@ void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting,
 
 // config_registrar.c: realms.registrar.
 void cfg_registrar_check(struct cfg_reader *reader);
+// config_routing.c: groups, windows, failover rules.
+void cfg_read_weekdays(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_from_minute(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_to_minute(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_dates(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_zone(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_failover_rule_codes(
+	struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_failover_rule_classes(
+	struct cfg_reader *reader, config_setting_t *setting, void *record);
 
 // config_set.c: one --set override.
 void cfg_apply_set(struct cfg_reader *reader, const char *set);

@@ -393,12 +393,15 @@ void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting,
 	const char *text = setting ? config_setting_get_string(setting) : "";
 	bool good = text && strlen(text) < sizeof(route->prefix);
 
-	for (const char *c = text; good && *c && strcmp(text, "urn:service:sos") != 0; c++)
+	const char *digits = text && text[0] == '=' && text[1] ? text + 1 : text;
+	bool spelled = text && (strcmp(text, "urn:service:sos") == 0 || strchr(text, '@'));
+	for (const char *c = digits; good && !spelled && *c; c++)
 		good = isdigit((unsigned char)*c) || strchr("*#", *c);
 	if (good)
 		td_span_cstr(td_span_str(text), route->prefix, sizeof(route->prefix));
 	else
 		cfg_fault(reader, setting,
-			"the leading digits of a routing number (no '+'), at most %zu, \"urn:service:sos\" or \"\"",
+			"the leading digits of a routing number (no '+'), \"=\" and all its "
+			"digits, user@domain, at most %zu characters, \"urn:service:sos\" or \"\"",
 			sizeof(route->prefix) - 1);
 }

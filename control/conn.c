@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define READ_BYTES 4096
 
@@ -115,6 +116,41 @@ int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len)
 		return -ENOBUFS;
 	memcpy(out->bytes, bytes, len);
 	return output_send(conn, out, len);
+}
+
+// libuv passes no descriptor of a file, so this goes to the socket itself, behind nothing.
+int td_conn_send_fd(struct td_conn *conn, const Tandem__Frame *frame, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	uint8_t bytes[TD_FRAME_HEADER + 512];
+	size_t len = tandem__frame__get_packed_size(frame);
+	struct iovec part = { bytes, TD_FRAME_HEADER + len };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	uv_os_fd_t socket;
+
+	if (conn->closing || uv_fileno((uv_handle_t *)&conn->pipe, &socket) != 0)
+		return -EPIPE;
+	if (conn->pipe.write_queue_size > 0)
+		return -EAGAIN;
+	if (len > sizeof(bytes) - TD_FRAME_HEADER)
+		return -EMSGSIZE;
+	td_frame_header(bytes, (uint32_t)len);
+	tandem__frame__pack(frame, bytes + TD_FRAME_HEADER);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	ssize_t n = sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n == (ssize_t)part.iov_len)
+		return 0;
+	td_conn_close(conn); // half a frame cannot be taken back
+	return -EPIPE;
 }
 
 int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text)

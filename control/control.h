@@ -9,6 +9,7 @@
 #include "control/events.h"
 #include "control/link.h"
 #include "control/overlay.h"
+#include "control/plan_store.h"
 #include "control/server.h"
 #include "control/store_worker.h"
 #include "control/sync.h"
@@ -25,6 +26,7 @@ struct td_control {
 	struct td_store_worker store;        // what is asked of the store
 	struct td_sync sync;
 	struct td_link link;
+	struct td_plan_store plans;
 	struct td_server server;
 	struct td_collector collector;
 	bool reloading; // or another change of the policy is under way

@@ -147,6 +147,15 @@ extern const struct ctl_view ctl_view_subscribers, ctl_view_subscriber, ctl_view
 	ctl_view_registrations;                     // ctl_provision.c
 extern const struct ctl_view ctl_view_cdr, ctl_view_alarms; // ctl_cdr.c
 
+// --- ctl_route.c ---
+
+enum ctl_status ctl_route_load(struct ctl *ctl);
+enum ctl_status ctl_route_remove(struct ctl *ctl);
+enum ctl_status ctl_route_show(struct ctl *ctl);
+enum ctl_status ctl_route_dump(struct ctl *ctl);
+enum ctl_status ctl_route_test(struct ctl *ctl);
+extern const struct ctl_view ctl_view_plans;
+
 // --- ctl_actions.c ---
 
 // Asks for something that ends with Done. text: said when the answer brings none.

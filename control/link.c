@@ -2,6 +2,7 @@
 #include "control/link.h"
 
 #include "control/log.h"
+#include "control/plan_store.h"
 #include "control/policy_pb.h"
 #include "include/frame.h"
 
@@ -79,25 +80,37 @@ static void on_watch(uv_timer_t *timer)
 		td_conn_close(link->conn);
 }
 
-int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user)
+static struct td_link_pending *pending_find(struct td_link *link, uint64_t id)
+{
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
+		if (link->pending[i].id == id)
+			return &link->pending[i];
+	return NULL;
+}
+
+int td_link_ask_fd(
+	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user)
 {
 	if (!link->connected || link->conn->closing)
 		return -ENOTCONN;
-	for (int i = 0; i < TD_LINK_PENDING_MAX; i++) {
-		struct td_link_pending *pending = &link->pending[i];
-		if (pending->id != 0)
-			continue;
-		frame->version = 1;
-		frame->id = ++link->next_id;
-		int rc = td_conn_send(link->conn, frame);
-		if (rc == 0)
-			*pending = (struct td_link_pending){ .id = frame->id,
-				.deadline_ms = uv_now(link->loop) + TD_LINK_PATIENCE_MS,
-				.answer = answer,
-				.user = user };
-		return rc == -EPIPE ? -ENOTCONN : rc;
-	}
-	return -ENOBUFS;
+	struct td_link_pending *pending = pending_find(link, 0);
+	if (!pending)
+		return -ENOBUFS;
+	frame->version = 1;
+	frame->id = ++link->next_id;
+	int rc = fd < 0 ? td_conn_send(link->conn, frame) : td_conn_send_fd(link->conn, frame, fd);
+	if (rc == 0)
+		*pending = (struct td_link_pending){ .id = frame->id,
+			.deadline_ms = uv_now(link->loop) +
+				       (fd < 0 ? 1 : 6) * (uint64_t)TD_LINK_PATIENCE_MS,
+			.answer = answer,
+			.user = user };
+	return rc == -EPIPE ? -ENOTCONN : rc;
+}
+
+int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user)
+{
+	return td_link_ask_fd(link, frame, -1, answer, user);
 }
 
 // --- policy ---
@@ -160,6 +173,8 @@ static void hello_take(struct td_link *link, const Tandem__Hello *hello)
 	tell(link, TD_EVENT_DATAPLANE, "dataplane", "connected", hello->software);
 	link->epoch = hello->epoch;
 	link->backoff_ms = BACKOFF_MIN_MS;
+	if (link->plans)
+		td_plan_store_hello(link->plans, hello);
 	link->in_sync = hello->policy_generation == link->policy->generation;
 	if (link->in_sync)
 		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64 " pushed=no",

@@ -10,6 +10,8 @@
 #include "control/events.h"
 #include "include/policy_conf.h"
 
+struct td_plan_store;
+
 #define TD_LINK_PENDING_MAX 256
 #define TD_LINK_PATIENCE_MS 10000 // between two frames of an answer
 
@@ -42,6 +44,7 @@ struct td_link {
 	bool in_sync;
 	uint32_t epoch;
 	uint64_t next_id;
+	struct td_plan_store *plans; // borrowed; told of each Hello; NULL: nobody is
 	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
 	struct td_events *events; // borrowed; NULL: nobody is told
 	struct td_link_watcher watcher; // set before the start
@@ -58,6 +61,10 @@ void td_link_stop(struct td_link
 // Gives the frame an id, sends it, and has answer called for each frame that comes back. 0;
 // -ENOTCONN; -ENOBUFS.
 int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user);
+// The same with a descriptor beside the frame (SCM_RIGHTS; -1: none), which stays the caller's, and with
+// six times the patience. -EAGAIN: other frames are on their way; ask again later.
+int td_link_ask_fd(
+	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user);
 // Sends a policy that is not ours yet (reload); the caller makes it ours when Done came.
 int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
 	void *user);

@@ -176,6 +176,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_server_stop(&control->server);
 	td_events_stop(&control->events);
 	td_collector_stop(&control->collector);
+	td_plan_store_stop(&control->plans);
 	td_link_stop(&control->link);
 	td_sync_stop(&control->sync);
 	control->stuck = !td_store_worker_stop(&control->store);
@@ -257,6 +258,8 @@ static bool services_start(struct td_control *control)
 		td_log(TD_LOG_ERROR, "start.socket", "path=%s error=\"%s\"", path, uv_strerror(rc));
 		return false;
 	}
+	td_plan_store_start(&control->plans, control);
+	control->link.plans = &control->plans;
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
 	control->link.watcher = (struct td_link_watcher){ on_hello, on_lost, control };
 	if (events_start(control) != 0 || td_journal_loop_start(control) != 0 ||

@@ -130,6 +130,7 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	tandem__trunk__init(trunk);
 	trunk->name = text_to_pb(b, conf->name);
 	trunk->realm = text_to_pb(b, conf->realm);
+	trunk->plan = text_to_pb(b, conf->plan);
 	trunk->enabled = conf->enabled;
 	trunk->early_single = conf->early_single;
 	trunk->use_rn = conf->use_rn;
@@ -149,6 +150,26 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	return trunk;
 }
 
+static Tandem__RouteTarget **targets_to_pb(
+	struct builder *b, const struct td_route_target_conf *conf, uint16_t n, size_t *count)
+{
+	Tandem__RouteTarget **out = make(b, n, sizeof(*out));
+
+	for (uint16_t i = 0; out && i < n; i++) {
+		Tandem__RouteTarget *target = make(b, 1, sizeof(*target));
+		if (!target)
+			break;
+		tandem__route_target__init(target);
+		target->trunk = text_to_pb(b, conf[i].trunk);
+		target->registrar = conf[i].registrar;
+		target->priority = conf[i].priority;
+		target->weight = conf[i].weight;
+		target->cost = conf[i].cost;
+		out[(*count)++] = target;
+	}
+	return out;
+}
+
 static Tandem__Route *route_to_pb(struct builder *b, const struct td_route_conf *conf)
 {
 	Tandem__Route *route = make(b, 1, sizeof(*route));
@@ -161,19 +182,109 @@ static Tandem__Route *route_to_pb(struct builder *b, const struct td_route_conf 
 	route->from = make(b, conf->n_from, sizeof(*route->from));
 	for (uint16_t i = 0; route->from && i < conf->n_from; i++)
 		route->from[route->n_from++] = text_to_pb(b, conf->from[i]);
-	route->to = make(b, conf->n_to, sizeof(*route->to));
-	for (uint16_t i = 0; route->to && i < conf->n_to; i++) {
-		Tandem__RouteTarget *target = make(b, 1, sizeof(*target));
-		if (!target)
-			break;
-		tandem__route_target__init(target);
-		target->trunk = text_to_pb(b, conf->to[i].trunk);
-		target->registrar = conf->to[i].registrar;
-		target->priority = conf->to[i].priority;
-		target->weight = conf->to[i].weight;
-		route->to[route->n_to++] = target;
-	}
+	route->caller = text_to_pb(b, conf->caller);
+	route->window = text_to_pb(b, conf->window);
+	route->name = text_to_pb(b, conf->name);
+	route->limit = text_to_pb(b, conf->limit);
+	route->failover = text_to_pb(b, conf->failover);
+	route->max_duration_s = conf->max_duration_s;
+	route->block = conf->block;
+	route->to = targets_to_pb(b, conf->to, conf->n_to, &route->n_to);
 	return route;
+}
+
+static Tandem__Group *group_to_pb(struct builder *b, const struct td_group_conf *conf)
+{
+	Tandem__Group *group = make(b, 1, sizeof(*group));
+
+	if (!group)
+		return NULL;
+	tandem__group__init(group);
+	group->name = text_to_pb(b, conf->name);
+	group->max_calls = conf->max_calls;
+	group->max_cps = conf->max_cps;
+	group->to = targets_to_pb(b, conf->members, conf->n_members, &group->n_to);
+	return group;
+}
+
+static Tandem__Window *window_to_pb(struct builder *b, const struct td_window_conf *conf)
+{
+	Tandem__Window *window = make(b, 1, sizeof(*window));
+
+	if (!window)
+		return NULL;
+	tandem__window__init(window);
+	window->name = text_to_pb(b, conf->name);
+	window->zone = text_to_pb(b, conf->zone);
+	window->periods = make(b, conf->n_periods, sizeof(*window->periods));
+	window->steps = make(b, conf->n_steps, sizeof(*window->steps));
+	for (uint8_t i = 0; window->periods && i < conf->n_periods; i++) {
+		Tandem__Period *p = make(b, 1, sizeof(*p));
+		if (!p)
+			break;
+		tandem__period__init(p);
+		p->first_day = conf->periods[i].first_day;
+		p->last_day = conf->periods[i].last_day;
+		p->from_min = conf->periods[i].from_min;
+		p->to_min = conf->periods[i].to_min;
+		p->weekdays = conf->periods[i].weekdays;
+		window->periods[window->n_periods++] = p;
+	}
+	for (uint8_t i = 0; window->steps && i < conf->n_steps; i++) {
+		Tandem__ZoneStep *step = make(b, 1, sizeof(*step));
+		if (!step)
+			break;
+		tandem__zone_step__init(step);
+		step->at_s = conf->steps[i].at_s;
+		step->offset_s = conf->steps[i].offset_s;
+		window->steps[window->n_steps++] = step;
+	}
+	return window;
+}
+
+static Tandem__Failover *failover_to_pb(struct builder *b, const struct td_failover_conf *conf)
+{
+	Tandem__Failover *failover = make(b, 1, sizeof(*failover));
+
+	if (!failover)
+		return NULL;
+	tandem__failover__init(failover);
+	failover->name = text_to_pb(b, conf->name);
+	failover->classes = conf->classes;
+	failover->attempt_timeout_ms = conf->attempt_timeout_ms;
+	failover->codes = make(b, conf->n_codes, sizeof(*failover->codes));
+	for (uint8_t i = 0; failover->codes && i < conf->n_codes; i++)
+		failover->codes[failover->n_codes++] = conf->codes[i];
+	return failover;
+}
+
+static Tandem__RouteLimit *limit_to_pb(struct builder *b, const struct td_limit_conf *conf)
+{
+	Tandem__RouteLimit *limit = make(b, 1, sizeof(*limit));
+
+	if (!limit)
+		return NULL;
+	tandem__route_limit__init(limit);
+	limit->name = text_to_pb(b, conf->name);
+	limit->max_calls = conf->max_calls;
+	limit->max_cps = conf->max_cps;
+	return limit;
+}
+
+static void routing_to_pb(struct builder *b, const struct td_policy_conf *conf, Tandem__Policy *policy)
+{
+	policy->groups = make(b, conf->n_groups, sizeof(*policy->groups));
+	policy->windows = make(b, conf->n_windows, sizeof(*policy->windows));
+	policy->failovers = make(b, conf->n_failovers, sizeof(*policy->failovers));
+	policy->route_limits = make(b, conf->n_limits, sizeof(*policy->route_limits));
+	for (uint32_t i = 0; !b->failed && i < conf->n_groups; i++)
+		policy->groups[policy->n_groups++] = group_to_pb(b, &conf->groups[i]);
+	for (uint32_t i = 0; !b->failed && i < conf->n_windows; i++)
+		policy->windows[policy->n_windows++] = window_to_pb(b, &conf->windows[i]);
+	for (uint32_t i = 0; !b->failed && i < conf->n_failovers; i++)
+		policy->failovers[policy->n_failovers++] = failover_to_pb(b, &conf->failovers[i]);
+	for (uint32_t i = 0; !b->failed && i < conf->n_limits; i++)
+		policy->route_limits[policy->n_route_limits++] = limit_to_pb(b, &conf->limits[i]);
 }
 
 Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
@@ -195,6 +306,7 @@ Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
 		policy->trunks[policy->n_trunks++] = trunk_to_pb(&b, &conf->trunks[i]);
 	for (uint32_t i = 0; !b.failed && i < conf->n_routes; i++)
 		policy->routes[policy->n_routes++] = route_to_pb(&b, &conf->routes[i]);
+	routing_to_pb(&b, conf, policy);
 	if (b.failed) {
 		tandem__policy__free_unpacked(policy, NULL);
 		return NULL;
@@ -303,6 +415,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
 	text_from_pb(c, pb->realm, out->realm, sizeof(out->realm));
+	text_from_pb(c, pb->plan, out->plan, sizeof(out->plan));
 	out->enabled = pb->enabled;
 	out->early_single = pb->early_single;
 	out->use_rn = pb->use_rn;
@@ -332,6 +445,22 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	account_from_pb(c, pb, out);
 }
 
+static size_t targets_from_pb(
+	struct checker *c, Tandem__RouteTarget **pb, size_t n, struct td_route_target_conf *out)
+{
+	n = bounded(c, n, TD_ROUTE_TARGETS_MAX, "a route or group has too many targets");
+	for (size_t i = 0; i < n; i++) {
+		text_from_pb(c, pb[i]->trunk, out[i].trunk, sizeof(out[i].trunk));
+		out[i].registrar = pb[i]->registrar;
+		out[i].priority = (uint16_t)bounded(
+			c, pb[i]->priority, 65535, "a priority is above 65535");
+		out[i].weight =
+			(uint16_t)bounded(c, pb[i]->weight, 65535, "a weight is above 65535");
+		out[i].cost = pb[i]->cost;
+	}
+	return n;
+}
+
 static void route_from_pb(struct checker *c, const Tandem__Route *pb, struct td_route_conf *out)
 {
 	text_from_pb(c, pb->prefix, out->prefix, sizeof(out->prefix));
@@ -340,16 +469,92 @@ static void route_from_pb(struct checker *c, const Tandem__Route *pb, struct td_
 		c, pb->n_from, TD_ROUTE_FROM_MAX, "a route is from too many trunks");
 	for (uint16_t i = 0; i < out->n_from; i++)
 		text_from_pb(c, pb->from[i], out->from[i], sizeof(out->from[i]));
-	out->n_to = (uint16_t)bounded(
-		c, pb->n_to, TD_ROUTE_TARGETS_MAX, "a route has too many targets");
-	for (uint16_t i = 0; i < out->n_to; i++) {
-		text_from_pb(c, pb->to[i]->trunk, out->to[i].trunk, sizeof(out->to[i].trunk));
-		out->to[i].registrar = pb->to[i]->registrar;
-		out->to[i].priority = (uint16_t)bounded(
-			c, pb->to[i]->priority, 65535, "a priority is above 65535");
-		out->to[i].weight =
-			(uint16_t)bounded(c, pb->to[i]->weight, 65535, "a weight is above 65535");
+	out->n_to = (uint16_t)targets_from_pb(c, pb->to, pb->n_to, out->to);
+	text_from_pb(c, pb->caller, out->caller, sizeof(out->caller));
+	text_from_pb(c, pb->window, out->window, sizeof(out->window));
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	text_from_pb(c, pb->limit, out->limit, sizeof(out->limit));
+	text_from_pb(c, pb->failover, out->failover, sizeof(out->failover));
+	out->max_duration_s = pb->max_duration_s;
+	out->block = (uint16_t)bounded(c, pb->block, 699, "a status code is above 699");
+}
+
+static void group_from_pb(struct checker *c, const Tandem__Group *pb, struct td_group_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	out->max_calls = pb->max_calls;
+	out->max_cps = pb->max_cps;
+	out->n_members = (uint8_t)targets_from_pb(c, pb->to, pb->n_to, out->members);
+}
+
+static void window_from_pb(struct checker *c, const Tandem__Window *pb, struct td_window_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	text_from_pb(c, pb->zone, out->zone, sizeof(out->zone));
+	out->n_periods =
+		(uint8_t)bounded(c, pb->n_periods, TD_PERIODS_MAX, "a window has too many periods");
+	for (uint8_t i = 0; i < out->n_periods; i++) {
+		const Tandem__Period *p = pb->periods[i];
+		out->periods[i] = (struct td_period_conf){
+			.first_day = p->first_day,
+			.last_day = p->last_day,
+			.from_min = (uint16_t)bounded(c, p->from_min, 1440, "a minute is above 1440"),
+			.to_min = (uint16_t)bounded(c, p->to_min, 1440, "a minute is above 1440"),
+			.weekdays = (uint8_t)bounded(c, p->weekdays, 127, "a weekday is none"),
+		};
 	}
+	out->n_steps =
+		(uint8_t)bounded(c, pb->n_steps, TD_ZONE_STEPS_MAX, "a zone has too many changes");
+	for (uint8_t i = 0; i < out->n_steps; i++)
+		out->steps[i] =
+			(struct td_zone_step){ pb->steps[i]->at_s, pb->steps[i]->offset_s };
+}
+
+static void failover_from_pb(
+	struct checker *c, const Tandem__Failover *pb, struct td_failover_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	out->classes = (uint8_t)bounded(c, pb->classes, 127, "a class of status codes is none");
+	out->attempt_timeout_ms = pb->attempt_timeout_ms;
+	out->n_codes = (uint8_t)bounded(c, pb->n_codes, sizeof(out->codes) / sizeof(out->codes[0]),
+		"a failover rule has too many codes");
+	for (uint8_t i = 0; i < out->n_codes; i++)
+		out->codes[i] =
+			(uint16_t)bounded(c, pb->codes[i], 699, "a status code is above 699");
+}
+
+static void limit_from_pb(struct checker *c, const Tandem__RouteLimit *pb, struct td_limit_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	out->max_calls = pb->max_calls;
+	out->max_cps = pb->max_cps;
+}
+
+// false: no memory.
+static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct td_policy_conf *out)
+{
+	size_t groups = bounded(c, pb->n_groups, TD_GROUPS_MAX, "there are too many groups");
+	size_t windows = bounded(c, pb->n_windows, TD_WINDOWS_MAX, "there are too many windows");
+	size_t failovers =
+		bounded(c, pb->n_failovers, TD_FAILOVERS_MAX, "there are too many failover rules");
+	size_t limits = bounded(c, pb->n_route_limits, TD_LIMITS_MAX, "there are too many limits");
+
+	out->groups = calloc(groups + 1, sizeof(*out->groups));
+	out->windows = calloc(windows + 1, sizeof(*out->windows));
+	out->failovers = calloc(failovers + 1, sizeof(*out->failovers));
+	out->limits = calloc(limits + 1, sizeof(*out->limits));
+	if (!out->groups || !out->windows || !out->failovers || !out->limits)
+		return false;
+	for (; out->n_groups < groups; out->n_groups++)
+		group_from_pb(c, pb->groups[out->n_groups], &out->groups[out->n_groups]);
+	for (; out->n_windows < windows; out->n_windows++)
+		window_from_pb(c, pb->windows[out->n_windows], &out->windows[out->n_windows]);
+	for (; out->n_failovers < failovers; out->n_failovers++)
+		failover_from_pb(
+			c, pb->failovers[out->n_failovers], &out->failovers[out->n_failovers]);
+	for (; out->n_limits < limits; out->n_limits++)
+		limit_from_pb(c, pb->route_limits[out->n_limits], &out->limits[out->n_limits]);
+	return true;
 }
 
 struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const char **error)
@@ -363,7 +568,7 @@ struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const cha
 		conf->trunks = calloc(n_trunks + 1, sizeof(*conf->trunks));
 		conf->routes = calloc(n_routes + 1, sizeof(*conf->routes));
 	}
-	if (!conf || !conf->trunks || !conf->routes) {
+	if (!conf || !conf->trunks || !conf->routes || !routing_from_pb(&c, policy, conf)) {
 		td_policy_conf_free(conf);
 		*error = "no memory";
 		return NULL;
@@ -391,6 +596,10 @@ void td_policy_conf_free(struct td_policy_conf *conf)
 		return;
 	free(conf->trunks);
 	free(conf->routes);
+	free(conf->groups);
+	free(conf->windows);
+	free(conf->failovers);
+	free(conf->limits);
 	free(conf);
 }
 

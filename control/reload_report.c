@@ -20,6 +20,7 @@ static const struct {
 } trunk_fields[] = {
 	FIELD("realm", realm),
 	FIELD("enabled", enabled),
+	FIELD("plan", plan),
 	FIELD("trust", trust),
 	FIELD("peers", peers),
 	FIELD("sources", sources),
@@ -229,6 +230,28 @@ static void report_routes(
 	texts_free(after, next->n_routes);
 }
 
+// --- what routes are written with ---
+
+static void report_list(FILE *out, const char *name, const void *now, uint32_t n, const void *next,
+	uint32_t m, size_t bytes)
+{
+	if (n != m || (n > 0 && memcmp(now, next, n * bytes) != 0))
+		fprintf(out, "%s: changed, %u before, %u now\n", name, n, m);
+}
+
+static void report_routing(
+	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
+{
+	report_list(out, "groups", now->groups, now->n_groups, next->groups, next->n_groups,
+		sizeof(*now->groups));
+	report_list(out, "windows", now->windows, now->n_windows, next->windows, next->n_windows,
+		sizeof(*now->windows));
+	report_list(out, "failovers", now->failovers, now->n_failovers, next->failovers,
+		next->n_failovers, sizeof(*now->failovers));
+	report_list(out, "route_limits", now->limits, now->n_limits, next->limits, next->n_limits,
+		sizeof(*now->limits));
+}
+
 // --- limits ---
 
 static void report_limits(
@@ -303,6 +326,7 @@ void td_reload_report(FILE *out, const struct td_config *conf, const struct td_c
 {
 	report_trunks(out, &conf->policy, &next->policy);
 	report_routes(out, &conf->policy, &next->policy);
+	report_routing(out, &conf->policy, &next->policy);
 	report_limits(out, &conf->policy, &next->policy);
 	report_restart(out, conf, next);
 }

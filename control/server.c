@@ -70,6 +70,7 @@ static const struct {
 	void (*show)(struct td_client *client, const Tandem__Frame *frame);
 } own_tables[] = {
 	{ TANDEM__TABLE__AUDIT, td_audit_show },
+	{ TANDEM__TABLE__PLANS, td_plan_store_show },
 };
 
 static void show_request(struct td_client *client, const Tandem__Frame *frame)
@@ -95,6 +96,14 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 		break;
 	case TANDEM__FRAME__BODY_TRUNK_SET:
 		trunk_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_ROUTE_LOAD:
+	case TANDEM__FRAME__BODY_ROUTE_COMMIT:
+	case TANDEM__FRAME__BODY_ROUTE_REMOVE:
+		td_plan_store_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_ROUTE_TEST:
+		td_forward(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_SHOW:
 		show_request(client, frame);

@@ -7,8 +7,10 @@
 #include "sip/subscribers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static uint64_t generation_in_force(const struct td_admin *admin)
 {
@@ -31,6 +33,19 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	hello.policy_generation = generation_in_force(admin);
 	hello.subscriber_generation = admin->provision->generation;
 	hello.bindings_restored = admin->provision->restored || !admin->dp->subscribers;
+	Tandem__PlanState rows[TD_PLANS_MAX], *plans[TD_PLANS_MAX];
+	hello.plans = plans;
+	for (; hello.n_plans < admin->plans->n; hello.n_plans++) {
+		const struct td_route_header *h =
+			admin->plans->table[hello.n_plans]->image.header;
+		Tandem__PlanState *row = &rows[hello.n_plans];
+		tandem__plan_state__init(row);
+		row->name = (char *)(uintptr_t)h->plan;
+		row->generation = h->generation;
+		row->rows = h->rows;
+		row->bytes = h->bytes;
+		plans[hello.n_plans] = row;
+	}
 	td_mgmt_send(conn, &frame);
 }
 
@@ -68,6 +83,95 @@ static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint6
 	td_log(TD_LOG_INFO, "policy.in_force", "generation=%016" PRIx64 " trunks=%u",
 		generation_in_force(admin), td_policy_n_trunks(admin->policy->current));
 	td_mgmt_send_done(conn, id, td_policy_n_trunks(admin->policy->current));
+}
+
+// --- dial plans ---
+
+static void plan_remove(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *name)
+{
+	char error[256] = "";
+	struct td_plan *plan = td_plans_remove(admin->plans, name);
+	int rc = plan ? td_policy_apply_again(admin->policy, error, sizeof(error)) : 0;
+
+	td_plan_put(plan);
+	if (rc < 0) {
+		td_mgmt_send_error(conn, id, -rc, error);
+		return;
+	}
+	td_log(TD_LOG_INFO, "plan.removed", "plan=%s", name);
+	td_mgmt_send_done(conn, id, 0);
+}
+
+static void plan_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__RouteImage *image)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	int fd = conn->passed_fd;
+
+	conn->passed_fd = -1;
+	if (image->remove) {
+		if (fd >= 0)
+			close(fd);
+		plan_remove(admin, conn, id, image->plan);
+		return;
+	}
+	if (fd < 0 || (fcntl(fd, F_GET_SEALS) & seals) != seals) {
+		if (fd >= 0)
+			close(fd);
+		td_mgmt_send_error(conn, id, EBADF, "no sealed image came with the request");
+		return;
+	}
+	int rc = td_plans_take(admin->plans, fd, td_mgmt_tag(conn), id);
+	if (rc < 0)
+		td_mgmt_send_error(conn, id, -rc, "another dial plan is being read");
+}
+
+// The plan is in the table and every policy to come has it, or it is gone again.
+static int plan_publish(struct td_admin *admin, struct td_plan *plan, char *error, size_t cap)
+{
+	struct td_plan *before = td_plans_install(admin->plans, plan);
+
+	if (before == plan) {
+		snprintf(error, cap, "there are %d dial plans already", TD_PLANS_MAX);
+		return -ENOSPC;
+	}
+	plan->refs++;
+	int rc = td_policy_apply_again(admin->policy, error, cap);
+	if (rc < 0 && before)
+		td_plans_install(admin->plans, before);
+	else if (rc < 0)
+		td_plans_remove(admin->plans, plan->image.header->plan);
+	td_plan_put(rc < 0 ? plan : before);
+	return rc;
+}
+
+void td_admin_plans(struct td_admin *admin)
+{
+	struct td_plan_load *load = &admin->plans->load;
+	char error[256] = "";
+
+	// A policy more than workers have let go of waits for its turn; so does the image.
+	if (admin->policy->n_retired == TD_POLICY_RETIRED_MAX || !td_plans_done(admin->plans))
+		return;
+	struct td_mgmt_conn *conn = td_mgmt_tagged(&admin->mgmt, load->tag);
+	struct td_plan *plan = load->plan;
+	int rc = plan ? plan_publish(admin, plan, error, sizeof(error)) : -EINVAL;
+	if (!plan)
+		snprintf(error, sizeof(error), "%s", load->error);
+	if (rc == 0)
+		td_log(TD_LOG_INFO, "plan.in_force", "plan=%s generation=%016" PRIx64 " rows=%" PRIu64,
+			plan->image.header->plan, plan->image.header->generation,
+			plan->image.header->rows);
+	else
+		td_log(TD_LOG_ERROR, "plan.refused", "reason=\"%s\"", error);
+	if (rc == 0 && load->saved < 0)
+		td_log(TD_LOG_WARNING, "plan.not_kept", "plan=%s reason=\"%s\"",
+			plan->image.header->plan, strerror(-load->saved));
+	if (conn && rc == 0)
+		td_mgmt_send_done(conn, load->id, plan->image.header->rows);
+	else if (conn)
+		td_mgmt_send_error(conn, load->id, -rc, error);
+	td_plan_put(plan);
 }
 
 // --- hangup: the worker that has the call is asked last; none of the others knows it ---
@@ -200,6 +304,12 @@ static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame
 	case TANDEM__FRAME__BODY_DRAIN:
 		td_drain_operator(admin->drain, !frame->drain->off);
 		td_mgmt_send_done(conn, frame->id, td_drain_calls(admin->dp));
+		break;
+	case TANDEM__FRAME__BODY_ROUTE_IMAGE:
+		plan_take(admin, conn, frame->id, frame->route_image);
+		break;
+	case TANDEM__FRAME__BODY_ROUTE_TEST:
+		td_route_test(admin, conn, frame->id, frame->route_test);
 		break;
 	case TANDEM__FRAME__BODY_STATUS_REQUEST:
 		status_send(admin, conn, frame->id);

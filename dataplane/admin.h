@@ -7,6 +7,7 @@
 #include "dataplane/drain.h"
 #include "dataplane/journal_thread.h"
 #include "dataplane/mgmt.h"
+#include "dataplane/plans.h"
 #include "dataplane/policy_apply.h"
 #include "dataplane/provision.h"
 #include "dataplane/stats.h"
@@ -17,6 +18,7 @@ struct td_admin {
 	struct td_dataplane *dp;
 	struct td_mgmt mgmt;
 	struct td_policy_apply *policy;
+	struct td_plans *plans;
 	struct td_drain *drain;
 	struct td_stats *stats;
 	struct td_provision *provision;
@@ -30,6 +32,14 @@ void td_admin_handler(struct td_admin *admin, struct td_mgmt_handler *handler);
 int td_admin_open(struct td_admin *admin);
 // Collects what workers answered; once a turn.
 uint32_t td_admin_collect(struct td_admin *admin);
+
+// Puts a dial plan in force that has been read meanwhile; once a turn.
+void td_admin_plans(struct td_admin *admin);
+
+// --- route_test.c ---
+
+void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__RouteTest *request);
 
 // --- mgmt_show.c ---
 

@@ -23,6 +23,7 @@ struct main_state {
 	struct td_switch *s;
 	struct td_dataplane *dp;
 	struct td_policy_apply policy;
+	struct td_plans plans;
 	struct td_drain drain;
 	struct td_stats stats;
 	struct td_provision provision;
@@ -118,6 +119,7 @@ static bool main_turn(struct main_state *m, const _Atomic unsigned int *ends)
 	work += td_admin_collect(&m->admin);
 	td_policy_apply_collect(&m->policy);
 	td_provision_collect(&m->provision);
+	td_admin_plans(&m->admin);
 	work += logs_write(m);
 	td_stats_turn(&m->stats, now_ns);
 	clock_follow(m, now_ns);
@@ -162,12 +164,14 @@ static void ports_tell(const struct td_dataplane *dp)
 static int main_start(
 	struct main_state *m, const struct td_policy_codec *codec, char fault[TD_FAULT_LEN])
 {
-	td_policy_apply_init(&m->policy, m->dp, codec);
+	td_plans_init(&m->plans, m->dp->conf.state_dir);
+	td_policy_apply_init(&m->policy, m->dp, &m->plans, codec);
 	m->drain.dp = m->dp;
 	m->provision.dp = m->dp;
 	m->admin = (struct td_admin){
 		.dp = m->dp,
 		.policy = &m->policy,
+		.plans = &m->plans,
 		.drain = &m->drain,
 		.stats = &m->stats,
 		.journal = &m->s->journal,
@@ -181,6 +185,7 @@ static int main_start(
 			strerror(-rc));
 		return rc;
 	}
+	td_plans_load_saved(&m->plans);
 	policy_start(m);
 	rc = td_switch_launch(m->s);
 	if (rc < 0) {
@@ -217,6 +222,7 @@ int td_main_loop(struct td_switch *s, const struct td_policy_codec *codec,
 	logs_write(m);
 	td_policy_apply_fini(&m->policy);
 	td_provision_drop(&m->provision);
+	td_plans_fini(&m->plans);
 	td_stats_fini(&m->stats);
 	free(m);
 	return rc;

@@ -27,9 +27,14 @@ static void conn_free(struct td_mgmt_conn *conn)
 {
 	close(conn->fd); // leaves epoll by itself
 	td_frames_free(&conn->in);
+	if (conn->passed_fd >= 0)
+		close(conn->passed_fd);
 	free(conn->out);
 	*conn = (struct td_mgmt_conn){
-		.fd = -1, .index = conn->index, .generation = conn->generation + 1
+		.fd = -1,
+		.passed_fd = -1,
+		.index = conn->index,
+		.generation = conn->generation + 1,
 	};
 }
 
@@ -216,13 +221,46 @@ uint32_t td_mgmt_input(struct td_mgmt *mgmt, struct td_mgmt_conn *conn, uint32_t
 	return n;
 }
 
+// One descriptor at a time: what comes beyond it is closed.
+static void passed_keep(struct td_mgmt_conn *conn, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (conn->passed_fd < 0)
+				conn->passed_fd = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+static ssize_t conn_receive(struct td_mgmt_conn *conn, void *dst, size_t len)
+{
+	char control[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8)));
+	struct iovec part = { dst, len };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(conn->fd, &msg, MSG_CMSG_CLOEXEC);
+
+	if (n > 0)
+		passed_keep(conn, &msg);
+	return n;
+}
+
 static void conn_read(struct td_mgmt_conn *conn)
 {
 	struct td_frames *in = &conn->in;
 
 	if (td_frames_full(in) || !td_frames_room(in, READ_BYTES))
 		return; // whole frames wait; they go first
-	ssize_t n = recv(conn->fd, in->bytes + in->end, in->cap - in->end, 0);
+	ssize_t n = conn_receive(conn, in->bytes + in->end, in->cap - in->end);
 	if (n > 0)
 		in->end += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -269,7 +307,7 @@ int td_mgmt_open(struct td_mgmt *mgmt, const char *path, const struct td_mgmt_ha
 {
 	*mgmt = (struct td_mgmt){ .listen_fd = -1, .epoll_fd = -1, .handler = *handler };
 	for (uint32_t i = 0; i < TD_MGMT_CONNS; i++)
-		mgmt->conns[i] = (struct td_mgmt_conn){ .fd = -1, .index = i };
+		mgmt->conns[i] = (struct td_mgmt_conn){ .fd = -1, .passed_fd = -1, .index = i };
 	td_arena_init(&mgmt->arena);
 	if ((size_t)snprintf(mgmt->path, sizeof(mgmt->path), "%s", path) >= sizeof(mgmt->path)) {
 		mgmt->path[0] = '\0';

@@ -42,6 +42,7 @@ struct td_mgmt_conn {
 	struct td_frames in;
 	uint8_t *out;
 	size_t out_len, out_sent, out_cap;
+	int passed_fd; // beside the last bytes (SCM_RIGHTS), the next frame's to take; -1: none
 	struct td_mgmt_job job;
 };
 

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void td_policy_apply_init(
-	struct td_policy_apply *apply, struct td_dataplane *dp, const struct td_policy_codec *codec)
+void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp,
+	struct td_plans *plans, const struct td_policy_codec *codec)
 {
-	*apply = (struct td_policy_apply){ .dp = dp, .codec = codec };
+	*apply = (struct td_policy_apply){ .dp = dp, .plans = plans, .codec = codec };
 	snprintf(apply->path, sizeof(apply->path), "%s/policy.bin", dp->conf.state_dir);
 }
 
@@ -79,28 +79,57 @@ static void slots_sweep(struct td_policy_apply *apply)
 
 // --- publish and retire ---
 
-static int publish(
-	struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
+static void lent_free(struct td_policy_lent *lent)
 {
+	td_policy_free(lent->policy);
+	for (uint32_t i = 0; i < lent->n_plans; i++)
+		td_plan_put(lent->plans[i]);
+	free(lent->plans);
+	*lent = (struct td_policy_lent){ 0 };
+}
+
+static int lent_make(struct td_policy_apply *apply, const struct td_policy_conf *conf,
+	struct td_policy_lent *out, char *error, size_t cap)
+{
+	const struct td_route_image *images[TD_PLANS_MAX];
 	struct td_policy_env env = { .slot_of = slot_of,
 		.realm_of = realm_of,
 		.ctx = apply->dp,
 		.registrar_realm = registrar_realm,
-		.n_realms = apply->dp->conf.n_realms };
-	struct td_policy *old = apply->current;
+		.n_realms = apply->dp->conf.n_realms,
+		.plans = images };
+
+	*out = (struct td_policy_lent){ .plans = calloc(TD_PLANS_MAX, sizeof(*out->plans)) };
+	for (; out->plans && env.n_plans < apply->plans->n; env.n_plans++) {
+		struct td_plan *plan = apply->plans->table[env.n_plans];
+		plan->refs++;
+		out->plans[out->n_plans++] = plan;
+		images[env.n_plans] = &plan->image;
+	}
+	out->policy = out->plans ? td_policy_new(conf, &env, error, cap) : NULL;
+	if (out->policy)
+		return 0;
+	lent_free(out);
+	return -EINVAL;
+}
+
+static int publish(
+	struct td_policy_apply *apply, const struct td_policy_conf *conf, char *error, size_t cap)
+{
+	struct td_policy_lent fresh;
 
 	if (apply->n_retired == TD_POLICY_RETIRED_MAX) {
 		snprintf(error, cap, "workers have not taken the last policies yet");
 		return -EAGAIN;
 	}
-	struct td_policy *policy = td_policy_new(conf, &env, error, cap);
-	if (!policy)
+	if (lent_make(apply, conf, &fresh, error, cap) < 0)
 		return -EINVAL;
-	apply->current = policy;
-	atomic_store_explicit(&apply->dp->policy, policy, memory_order_release);
-	if (old)
-		apply->retired[apply->n_retired++] =
-			(struct td_policy_retired){ old, rte_rcu_qsbr_start(apply->dp->qsbr) };
+	apply->current = fresh.policy;
+	atomic_store_explicit(&apply->dp->policy, fresh.policy, memory_order_release);
+	if (apply->lent.policy)
+		apply->retired[apply->n_retired++] = (struct td_policy_retired){ apply->lent,
+			rte_rcu_qsbr_start(apply->dp->qsbr) };
+	apply->lent = fresh;
 	return 0;
 }
 
@@ -111,7 +140,7 @@ void td_policy_apply_collect(struct td_policy_apply *apply)
 	// Grace periods end in the order in which they began.
 	while (done < apply->n_retired &&
 		rte_rcu_qsbr_check(apply->dp->qsbr, apply->retired[done].token, false) == 1)
-		td_policy_free(apply->retired[done++].policy);
+		lent_free(&apply->retired[done++].lent);
 	if (done == 0)
 		return;
 	apply->n_retired -= done;
@@ -124,13 +153,33 @@ void td_policy_apply_collect(struct td_policy_apply *apply)
 void td_policy_apply_fini(struct td_policy_apply *apply)
 {
 	for (uint32_t i = 0; i < apply->n_retired; i++)
-		td_policy_free(apply->retired[i].policy);
-	td_policy_free(apply->current);
+		lent_free(&apply->retired[i].lent);
+	lent_free(&apply->lent);
+	apply->codec->free(apply->conf);
+	apply->conf = NULL;
 	apply->n_retired = 0;
 	apply->current = NULL;
 }
 
 // --- where policies come from ---
+
+// conf is taken: kept where it is in force, else freed.
+static int publish_taken(
+	struct td_policy_apply *apply, struct td_policy_conf *conf, char *error, size_t cap)
+{
+	int rc = publish(apply, conf, error, cap);
+	struct td_policy_conf *gone = rc == 0 ? apply->conf : conf;
+
+	if (rc == 0)
+		apply->conf = conf;
+	apply->codec->free(gone);
+	return rc;
+}
+
+int td_policy_apply_again(struct td_policy_apply *apply, char *error, size_t cap)
+{
+	return apply->conf ? publish(apply, apply->conf, error, cap) : 0;
+}
 
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap)
 {
@@ -149,9 +198,7 @@ int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap
 		snprintf(error, cap, "%s: %s", apply->path, why);
 		return -EINVAL;
 	}
-	rc = publish(apply, conf, error, cap);
-	apply->codec->free(conf);
-	return rc;
+	return publish_taken(apply, conf, error, cap);
 }
 
 static void save(struct td_policy_apply *apply, const struct td_policy_conf *conf)
@@ -177,9 +224,8 @@ int td_policy_apply_push(
 		snprintf(error, cap, "%s", why);
 		return -EINVAL;
 	}
-	int rc = publish(apply, conf, error, cap);
+	int rc = publish_taken(apply, conf, error, cap);
 	if (rc == 0)
-		save(apply, conf);
-	apply->codec->free(conf);
+		save(apply, apply->conf);
 	return rc;
 }

@@ -6,6 +6,7 @@
 // Owner: main. Allocates; the disk is touched once for each policy.
 #pragma once
 
+#include "dataplane/plans.h"
 #include "dataplane/worker.h"
 #include "include/policy_conf.h"
 
@@ -22,8 +23,15 @@ struct td_policy_codec {
 	void (*free)(struct td_policy_conf *conf);
 };
 
-struct td_policy_retired {
+// A policy and the dial plans that it borrows.
+struct td_policy_lent {
 	struct td_policy *policy;
+	struct td_plan **plans;
+	uint32_t n_plans;
+};
+
+struct td_policy_retired {
+	struct td_policy_lent lent;
 	uint64_t token; // of the grace period
 };
 
@@ -31,13 +39,16 @@ struct td_policy_apply {
 	struct td_dataplane *dp;
 	const struct td_policy_codec *codec;
 	char path[128]; // of the copy
+	struct td_plans *plans;
+	struct td_policy_conf *conf; // of current
 	struct td_policy *current;
+	struct td_policy_lent lent; // current with its plans
 	uint32_t n_retired;
 	struct td_policy_retired retired[TD_POLICY_RETIRED_MAX];
 };
 
 void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp,
-	const struct td_policy_codec *codec);
+	struct td_plans *plans, const struct td_policy_codec *codec);
 // Takes the copy of the last boot. 0; -ENOENT: there is none; -EINVAL: it does not hold (*error
 // says why).
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap);
@@ -45,6 +56,9 @@ int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap
 // one stands.
 int td_policy_apply_push(
 	struct td_policy_apply *apply, const Tandem__Policy *policy, char *error, size_t cap);
+// The policy in force once more, with the dial plans as they are now. 0 (where there is none, too);
+// -EAGAIN, -EINVAL: as it was.
+int td_policy_apply_again(struct td_policy_apply *apply, char *error, size_t cap);
 // Frees what no worker reads any more. Once a turn.
 void td_policy_apply_collect(struct td_policy_apply *apply);
 // After the workers have returned.

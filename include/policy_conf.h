@@ -87,8 +87,7 @@ struct td_route_conf {
 // Trunks behind one name: tried by priority, and by weight within one.
 struct td_group_conf {
 	char name[TD_NAME_LEN];
-	uint32_t max_calls, max_cps,
-		burst; // of all calls to the group; 0: no limit, one second's worth
+	uint32_t max_calls, max_cps; // of all calls to the group; 0: no limit
 	uint8_t n_members;
 	struct td_route_target_conf members[TD_ROUTE_TARGETS_MAX];
 };
@@ -127,7 +126,7 @@ struct td_failover_conf {
 // A limit that routes share: of a destination, whatever trunk serves it.
 struct td_limit_conf {
 	char name[TD_NAME_LEN];
-	uint32_t max_calls, max_cps, burst;
+	uint32_t max_calls, max_cps; // 0: no limit
 };
 
 struct td_policy_conf {

@@ -15,6 +15,7 @@
 static struct td_dataplane dp;
 static struct td_worker main_worker;
 static struct td_policy_apply policy;
+static struct td_plans plans;
 static struct td_drain drain;
 static struct td_stats stats;
 static struct td_journal journal;
@@ -57,10 +58,11 @@ static void set_up(void)
 	must(td_stats_init(&stats, &dp) == 0);
 	drain.dp = &dp;
 	provision.dp = &dp; // no realm has a registrar: those requests are refused
-	td_policy_apply_init(&policy, &dp, &codec);
+	td_plans_init(&plans, dp.conf.state_dir);
+	td_policy_apply_init(&policy, &dp, &plans, &codec);
 	admin = (struct td_admin){
 		.dp = &dp, .policy = &policy, .drain = &drain, .stats = &stats, .journal = &journal,
-		.provision = &provision };
+		.provision = &provision, .plans = &plans };
 	td_admin_handler(&admin, &admin.mgmt.handler);
 }
 
@@ -89,7 +91,7 @@ static void bytes_take(struct td_mgmt_conn *conn, const uint8_t *data, size_t si
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct td_mgmt_conn conn = { .fd = -1 };
+	struct td_mgmt_conn conn = { .fd = -1, .passed_fd = -1 };
 
 	if (!dp.main)
 		set_up();

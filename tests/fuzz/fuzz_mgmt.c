@@ -49,7 +49,7 @@ static void piece_take(
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct td_mgmt mgmt;
-	struct td_mgmt_conn conn = { .fd = -1 };
+	struct td_mgmt_conn conn = { .fd = -1, .passed_fd = -1 };
 
 	mgmt.handler = (struct td_mgmt_handler){ on_opened, on_frame, on_resume, NULL };
 	td_arena_init(&mgmt.arena);

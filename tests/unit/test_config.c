@@ -516,6 +516,62 @@ static void faults_of_an_account_do_not_show_the_password(void **state)
 	refused(ACCOUNT("register = { user = \"a b\"; domain = \"d\"; }"), "letters, digits");
 }
 
+// --- groups, windows, rules
+
+static void routing_is_read(void **state)
+{
+	const char *text =
+		HEAD TRUNK "\n"
+		     "groups = ( { name = \"g\"; max_calls = 7; to = ( { trunk = \"a\"; weight = 3; } ); } );\n"
+		     "windows = ( { name = \"office\"; zone = \"Europe/Berlin\"; periods = (\n"
+		     "  { days = \"mon-fri,sun\"; from = \"08:00\"; to = \"17:30\"; },\n"
+		     "  { dates = \"2026-12-24/2026-12-26\"; } ); } );\n"
+		     "failovers = ( { name = \"f\"; codes = [ 404 ]; classes = [ 4, 5 ]; attempt_timeout = 1.5; } );\n"
+		     "route_limits = ( { name = \"l\"; max_cps = 5; } );\n"
+		     "routes = ( { from = [ \"a\" ]; prefix = \"=4930\"; caller = \"33\"; window = \"office\"; limit = \"l\";\n"
+		     "  failover = \"f\"; name = \"n\"; max_duration = 60; to = ( { trunk = \"g\"; cost = 0.5; } ); },\n"
+		     " { from = [ \"a\" ]; prefix = \"900\"; block = 603; } );\n";
+	struct outcome o = load(text, NULL, 0);
+
+	if (o.rc != 0)
+		told(&o, "nothing");
+	assert_int_equal(o.rc, 0);
+	const struct td_policy_conf *p = &o.conf->policy;
+	assert_int_equal(p->groups[0].max_calls, 7);
+	assert_int_equal(p->groups[0].members[0].weight, 3);
+	const struct td_window_conf *w = &p->windows[0];
+	assert_int_equal(w->n_periods, 2);
+	assert_int_equal(w->periods[0].weekdays, 0x5f);
+	assert_int_equal(w->periods[0].from_min, 480);
+	assert_int_equal(w->periods[0].to_min, 1050);
+	assert_int_equal(w->periods[1].first_day, 20811);
+	assert_int_equal(w->periods[1].last_day, 20813);
+	assert_true(w->n_steps > 2);
+	assert_true(w->steps[0].offset_s == 3600 || w->steps[0].offset_s == 7200);
+	assert_int_equal(p->failovers[0].classes, 0x30);
+	assert_int_equal(p->failovers[0].attempt_timeout_ms, 1500);
+	assert_int_equal(p->limits[0].max_cps, 5);
+	assert_string_equal(p->routes[0].prefix, "=4930");
+	assert_int_equal(p->routes[0].to[0].cost, 500000);
+	assert_int_equal(p->routes[1].block, 603);
+	release(&o);
+}
+
+static void routing_is_refused(void **state)
+{
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { days = \"mon-x\"; } ); } );", "days such as");
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { from = \"24:01\"; } ); } );", "a time of day");
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { dates = \"2026-02-29\"; } ); } );", "a date such as");
+	refused(HEAD "windows = ( { name = \"w\"; zone = \"../../etc/passwd\"; periods = ( { } ); } );", "a time zone");
+	refused(HEAD "failovers = ( { name = \"f\"; codes = [ 200 ]; } );", "status codes from 300");
+	refused(HEAD "failovers = ( { name = \"f\"; classes = [ 6 ]; } );", "classes 3, 4 and 5");
+	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; window = \"w\"; to = ( { trunk = \"a\"; } ); } );",
+		"there is no window 'w'");
+	refused(HEAD TRUNK "groups = ( { name = \"a\"; to = ( { trunk = \"a\"; } ); } );", "the name is taken");
+	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; block = 603; to = ( { trunk = \"a\"; } ); } );",
+		"targets in \"to\", or \"block\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +579,8 @@ int main(void)
 		cmocka_unit_test(metrics_are_served_on_the_loopback_unless_told_otherwise),
 		cmocka_unit_test(every_reserved_key_is_taken),
 		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
+		cmocka_unit_test(routing_is_read),
+		cmocka_unit_test(routing_is_refused),
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),

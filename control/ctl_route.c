@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tandemctl route …: dial plans loaded from files, looked at and tested.
+#include "control/ctl.h"
+#include "control/plan_diff.h"
+#include "control/route_csv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PLAN_DEFAULT "default"
+#define LOAD_MS 600000
+
+static char *plan_of(const struct ctl *ctl)
+{
+	const char *plan = ctl_value(ctl, "--plan", 0);
+
+	return (char *)(uintptr_t)(plan ? plan : PLAN_DEFAULT);
+}
+
+// --- load ---
+
+static void progress_print(const Tandem__RouteProgress *p)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (p->total > 0 && strcmp(p->phase, "reading") == 0)
+		fprintf(stderr, "\r%s %3.0f %% ", p->phase,
+			100.0 * (double)p->done / (double)p->total);
+	else
+		fprintf(stderr, "\r%s …       ", p->phase);
+}
+
+static json_t *diff_json(const Tandem__RouteDiff *d)
+{
+	json_t *samples = json_array();
+	char generation[20];
+
+	for (size_t i = 0; i < d->n_samples; i++)
+		json_array_append_new(samples, ctl_text(d->samples[i]));
+	snprintf(generation, sizeof(generation), "%016" PRIx64, d->generation);
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "plan", ctl_text(d->plan),
+		"generation", generation, "rows", ctl_number(d->rows), "bytes",
+		ctl_number(d->bytes), "added", ctl_number(d->added), "changed",
+		ctl_number(d->changed), "removed", ctl_number(d->removed), "samples", samples);
+}
+
+static void diff_print(const Tandem__RouteDiff *d)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r                    \r");
+	fprintf(stdout,
+		"plan %s: %" PRIu64 " lines; %" PRIu64 " added, %" PRIu64 " changed, %" PRIu64
+		" removed\n",
+		d->plan, d->rows, d->added, d->changed, d->removed);
+	for (size_t i = 0; i < d->n_samples; i++)
+		fprintf(stdout, "  %s\n", d->samples[i]);
+}
+
+// Reads on to the end of the answer. *diff: its item, the caller's; NULL where none came.
+static Tandem__Frame *load_answer(struct ctl *ctl, Tandem__Frame **diff)
+{
+	Tandem__Frame *frame;
+
+	*diff = NULL;
+	while ((frame = ctl_next(ctl, false)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
+		if (frame->item->row_case == TANDEM__ITEM__ROW_ROUTE_PROGRESS && !ctl->json)
+			progress_print(frame->item->route_progress);
+		if (frame->item->row_case == TANDEM__ITEM__ROW_ROUTE_DIFF && !*diff) {
+			*diff = frame;
+			if (!ctl->json)
+				diff_print(frame->item->route_diff);
+			continue;
+		}
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	return frame;
+}
+
+static bool wanted(void)
+{
+	char line[16] = "";
+
+	fprintf(stderr, "commit? [y/N] ");
+	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static enum ctl_status load_end(
+	const struct ctl *ctl, const Tandem__RouteDiff *diff, bool committed)
+{
+	if (!ctl->json)
+		return ctl_end(
+			ctl, CTL_DONE, committed ? "committed" : "staged; nothing is in force");
+	json_t *out = diff_json(diff);
+	json_object_set_new(out, "ok", json_true());
+	json_object_set_new(out, "committed", json_boolean(committed));
+	ctl_print_json(out);
+	return CTL_DONE;
+}
+
+static enum ctl_status commit(struct ctl *ctl, const Tandem__RouteDiff *diff)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__RouteCommit request = TANDEM__ROUTE_COMMIT__INIT;
+	Tandem__Frame *none;
+
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_COMMIT;
+	frame.route_commit = &request;
+	request.plan = diff->plan;
+	request.generation = diff->generation;
+	ctl_disconnect(ctl);
+	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
+		return CTL_UNREACHABLE;
+	Tandem__Frame *answer = load_answer(ctl, &none);
+	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE)
+		return ctl_end_error(ctl, answer);
+	return load_end(ctl, diff, true);
+}
+
+enum ctl_status ctl_route_load(struct ctl *ctl)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT, *diff;
+	Tandem__RouteLoad load = TANDEM__ROUTE_LOAD__INIT;
+	char path[PATH_MAX], folder[PATH_MAX] = "";
+
+	// The file is control's to open: its own folder is another.
+	const char *slash = "";
+	if (ctl->args[0][0] != '/' && getcwd(folder, sizeof(folder)))
+		slash = "/";
+	if ((size_t)snprintf(path, sizeof(path), "%s%s%s", folder, slash, ctl->args[0]) >=
+		sizeof(path))
+		return ctl_end(ctl, CTL_REFUSED, "the path is too long");
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_LOAD;
+	frame.route_load = &load;
+	load.path = path;
+	load.plan = plan_of(ctl);
+	load.commit = ctl_flag(ctl, "--commit");
+	ctl->deadline_ms =
+		ctl_now_ms() + (uint64_t)(ctl->timeout_ms >= 0 ? ctl->timeout_ms : LOAD_MS);
+	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
+		return CTL_UNREACHABLE;
+	Tandem__Frame *answer = load_answer(ctl, &diff);
+	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE || !diff)
+		return ctl_end_error(ctl, answer);
+	if (!load.commit && !ctl->json && isatty(STDIN_FILENO) && wanted())
+		return commit(ctl, diff->item->route_diff);
+	return load_end(ctl, diff->item->route_diff, load.commit);
+}
+
+enum ctl_status ctl_route_remove(struct ctl *ctl)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__RouteRemove request = TANDEM__ROUTE_REMOVE__INIT;
+
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_REMOVE;
+	frame.route_remove = &request;
+	request.plan = ctl->args[0];
+	return ctl_act(ctl, &frame, "removed");
+}
+
+// --- list ---
+
+static const char *const plan_columns[] = { "PLAN", ">LINES", ">BYTES", "GENERATION", "IN FORCE" };
+
+static void plan_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
+{
+	const Tandem__PlanState *p = item->plan;
+
+	ctl_table_cell(out, "%s", p->name);
+	ctl_table_cell(out, "%" PRIu64, p->rows);
+	ctl_table_cell(out, "%" PRIu64, p->bytes);
+	ctl_table_cell(out, "%016" PRIx64, p->generation);
+	ctl_table_cell(out, "%s", p->in_force ? "yes" : "no");
+}
+
+static json_t *plan_json(const struct ctl *ctl, const Tandem__Item *item)
+{
+	const Tandem__PlanState *p = item->plan;
+	char generation[20];
+
+	snprintf(generation, sizeof(generation), "%016" PRIx64, p->generation);
+	return json_pack("{s:o, s:o, s:o, s:s, s:b}", "plan", ctl_text(p->name), "rows",
+		ctl_number(p->rows), "bytes", ctl_number(p->bytes), "generation", generation,
+		"in_force", p->in_force);
+}
+
+const struct ctl_view ctl_view_plans = {
+	.table = TANDEM__TABLE__PLANS,
+	.row = TANDEM__ITEM__ROW_PLAN,
+	CTL_COLUMNS(plan_columns),
+	.cells = plan_cells,
+	.json = plan_json,
+};
+
+// --- show and dump: the committed image, read here ---
+
+// The image of a plan, mapped for the rest of the process. false: told why not.
+static bool plan_open(
+	struct ctl *ctl, const char *name, struct td_route_image *image, enum ctl_status *status)
+{
+	Tandem__Frame request = TANDEM__FRAME__INIT, *frame;
+	Tandem__Show show = TANDEM__SHOW__INIT;
+	char path[PATH_MAX] = "", text[PATH_MAX + 64];
+	const char *error = "";
+	struct stat st;
+
+	request.body_case = TANDEM__FRAME__BODY_SHOW;
+	request.show = &show;
+	show.table = TANDEM__TABLE__PLANS;
+	*status = CTL_UNREACHABLE;
+	if (ctl_ask(ctl, &request, false) != CTL_DONE)
+		return false;
+	while ((frame = ctl_next(ctl, false)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
+		if (frame->item->row_case == TANDEM__ITEM__ROW_PLAN &&
+			strcmp(frame->item->plan->name, name) == 0)
+			snprintf(path, sizeof(path), "%s", frame->item->plan->path);
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	if (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE) {
+		*status = ctl_end_error(ctl, frame);
+		return false;
+	}
+	int fd = path[0] ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	void *at = fd >= 0 && fstat(fd, &st) == 0
+			   ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+			   : MAP_FAILED;
+	if (at != MAP_FAILED && td_route_image_open(image, at, (size_t)st.st_size, &error) == 0)
+		return true;
+	snprintf(text, sizeof(text), "%s%s%s", path[0] ? path : "no plan is named ",
+		path[0] ? ": " : name,
+		!path[0]   ? ""
+		: error[0] ? error
+			   : strerror(errno));
+	*status = ctl_end(ctl, CTL_REFUSED, text);
+	return false;
+}
+
+static void line_print(void *ctx, const char *text, size_t len)
+{
+	fwrite(text, 1, len, stdout);
+}
+
+enum ctl_status ctl_route_show(struct ctl *ctl)
+{
+	struct td_route_image image;
+	enum ctl_status status;
+
+	if (!plan_open(ctl, plan_of(ctl), &image, &status))
+		return status;
+	uint32_t set = td_plan_find(&image, ctl->args[0]);
+	if (set == 0)
+		return ctl_end(ctl, CTL_REFUSED, "no route has that match");
+	fputs(TD_ROUTE_CSV_HEADER, stdout);
+	td_route_csv_write(&image, ctl->args[0], set, line_print, NULL);
+	return CTL_DONE;
+}
+
+struct dump_line {
+	char *match;
+	uint32_t set;
+};
+
+struct dump {
+	struct dump_line *lines;
+	size_t n, cap;
+};
+
+static void dump_add(void *ctx, const char *text, uint32_t set)
+{
+	struct dump *d = ctx;
+
+	if (d->n == d->cap) {
+		d->cap = d->cap ? 2 * d->cap : 1024;
+		d->lines = realloc(d->lines, d->cap * sizeof(*d->lines));
+		if (!d->lines)
+			abort();
+	}
+	d->lines[d->n++] = (struct dump_line){ strdup(text), set };
+}
+
+static int dump_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct dump_line *)a)->match, ((const struct dump_line *)b)->match);
+}
+
+enum ctl_status ctl_route_dump(struct ctl *ctl)
+{
+	struct dump dump = { 0 };
+	struct td_route_image image;
+	enum ctl_status status;
+
+	if (!plan_open(ctl, plan_of(ctl), &image, &status))
+		return status;
+	td_plan_each(&image, dump_add, &dump);
+	if (dump.n > 1)
+		qsort(dump.lines, dump.n, sizeof(*dump.lines), dump_compare);
+	fputs(TD_ROUTE_CSV_HEADER, stdout);
+	for (size_t i = 0; i < dump.n; i++)
+		td_route_csv_write(
+			&image, dump.lines[i].match, dump.lines[i].set, line_print, NULL);
+	return fflush(stdout) == 0 ? CTL_DONE : CTL_REFUSED;
+}
+
+// --- test ---
+
+static void step_print(const Tandem__RouteStep *s)
+{
+	if (strcmp(s->what, "plan") == 0)
+		fprintf(stdout, "plan %s (%s)\n", s->plan, s->name);
+	else if (strcmp(s->what, "match") == 0)
+		fprintf(stdout, "match \"%s\" in plan %s\n", s->match, s->plan);
+	else if (strcmp(s->what, "pass") == 0)
+		fprintf(stdout, "  pass over: %s%s%s\n", s->why, s->name[0] ? " " : "", s->name);
+	else if (strcmp(s->what, "block") == 0)
+		fprintf(stdout, "  blocked with %u%s%s\n", s->status, s->name[0] ? ": " : "",
+			s->name);
+	else
+		fprintf(stdout, "  %s %s: priority %u, cost %u.%06u, weight %u%s%s\n", s->what,
+			s->name, s->priority, s->cost / 1000000, s->cost % 1000000, s->weight,
+			s->why[0] ? "; not tried: " : "", s->why);
+}
+
+static json_t *step_json(const Tandem__RouteStep *s)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "what",
+		ctl_text(s->what), "plan", ctl_text(s->plan), "match", ctl_text(s->match), "name",
+		ctl_text(s->name), "why", s->why[0] ? ctl_text(s->why) : json_null(), "priority",
+		ctl_number(s->priority), "weight", ctl_number(s->weight), "cost",
+		(double)s->cost / 1e6, "status", ctl_number(s->status), "tried",
+		json_boolean(strcmp(s->what, "target") == 0 && s->why[0] == '\0'));
+}
+
+static json_t *target_json(const Tandem__RouteTargetState *t)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "trunk", ctl_text(t->trunk), "peer",
+		ctl_text(t->peer), "group", ctl_text(t->group), "limit", ctl_text(t->limit),
+		"failover", ctl_text(t->failover), "max_duration_s", ctl_number(t->max_duration_s));
+}
+
+static void target_print(int n, const Tandem__RouteTargetState *t)
+{
+	if (n == 1)
+		fputs("tried in this order:\n", stdout);
+	fprintf(stdout, "  %d. %s %s\n", n, t->trunk, t->peer);
+}
+
+static bool time_read(const char *text, uint64_t *out)
+{
+	struct tm tm = { 0 };
+	char *end;
+	unsigned long long s = strtoull(text, &end, 10);
+
+	if (end != text && *end == '\0') {
+		*out = s;
+		return true;
+	}
+	for (const char *const *f =
+			(const char *const[]){ "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", NULL };
+		*f; f++) {
+		memset(&tm, 0, sizeof(tm));
+		end = strptime(text, *f, &tm);
+		if (end && *end == '\0') {
+			*out = (uint64_t)timegm(&tm);
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum ctl_status test_answer(struct ctl *ctl)
+{
+	json_t *steps = json_array(), *targets = json_array();
+	Tandem__Frame *frame;
+	int n = 0;
+
+	while ((frame = ctl_next(ctl, false)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
+		const Tandem__Item *item = frame->item;
+		if (item->row_case == TANDEM__ITEM__ROW_ROUTE_STEP && ctl->json)
+			json_array_append_new(steps, step_json(item->route_step));
+		else if (item->row_case == TANDEM__ITEM__ROW_ROUTE_STEP)
+			step_print(item->route_step);
+		else if (item->row_case == TANDEM__ITEM__ROW_ROUTE_TARGET && ctl->json)
+			json_array_append_new(targets, target_json(item->route_target));
+		else if (item->row_case == TANDEM__ITEM__ROW_ROUTE_TARGET)
+			target_print(++n, item->route_target);
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	if (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE)
+		return ctl_end_error(ctl, frame);
+	unsigned status = (unsigned)frame->done->count;
+	if (ctl->json)
+		ctl_print_json(json_pack("{s:b, s:i, s:o, s:o}", "ok", status == 0, "status",
+			(int)status, "steps", steps, "targets", targets));
+	else if (status != 0)
+		fprintf(stdout, "refused with %u\n", status);
+	return status == 0 ? CTL_DONE : CTL_REFUSED;
+}
+
+enum ctl_status ctl_route_test(struct ctl *ctl)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__RouteTest test = TANDEM__ROUTE_TEST__INIT;
+	const char *from = ctl_value(ctl, "--from", 0), *at = ctl_value(ctl, "--at", 0),
+		   *caller = ctl_value(ctl, "--caller", 0);
+
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_TEST;
+	frame.route_test = &test;
+	test.at_s = (uint64_t)time(NULL);
+	if (!from || (at && !time_read(at, &test.at_s))) {
+		fprintf(stderr, "tandemctl: %s\n",
+			from ? "--at takes seconds since 1970 or a time such as 2026-12-24T18:00Z"
+			     : "route test needs --from TRUNK or --from AOR");
+		return CTL_USAGE;
+	}
+	test.number = ctl->args[0];
+	test.from = (char *)(uintptr_t)from;
+	if (caller)
+		test.caller = (char *)(uintptr_t)caller;
+	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
+		return CTL_UNREACHABLE;
+	return test_answer(ctl);
+}

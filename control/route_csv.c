@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/route_csv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROGRESS_LINES 4096
+#define CACHE 64
+
+enum column {
+	COL_MATCH,
+	COL_TO,
+	COL_PRIORITY,
+	COL_WEIGHT,
+	COL_COST,
+	COL_DOMAIN,
+	COL_CALLER,
+	COL_WINDOW,
+	COL_MAX_DURATION,
+	COL_BLOCK,
+	COL_LIMIT,
+	COL_FAILOVER,
+	COL_NAME,
+	COL__COUNT
+};
+
+static const char *const column_names[COL__COUNT] = { "match", "to", "priority", "weight", "cost",
+	"domain", "caller", "window", "max_duration", "block", "limit", "failover", "name" };
+
+// --- names ---
+
+enum name_kind { NAME_TARGET, NAME_WINDOW, NAME_LIMIT, NAME_FAILOVER, NAME__KINDS };
+
+struct name_list {
+	char (*names)[TD_NAME_LEN];
+	uint32_t n;
+};
+
+struct td_route_names {
+	struct name_list lists[NAME__KINDS];
+};
+
+static int name_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool names_copy(struct name_list *list, const void *records, size_t stride, uint32_t n)
+{
+	char(*more)[TD_NAME_LEN] = realloc(list->names, (list->n + n + 1) * sizeof(*more));
+
+	if (!more)
+		return false;
+	list->names = more;
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(list->names[list->n++], (const char *)records + i * stride, TD_NAME_LEN);
+	qsort(list->names, list->n, TD_NAME_LEN, name_compare);
+	return true;
+}
+
+struct td_route_names *td_route_names_new(const struct td_policy_conf *p)
+{
+	static const char registrar[TD_NAME_LEN] = TD_ROUTE_REGISTRAR;
+	struct td_route_names *names = calloc(1, sizeof(*names));
+	struct name_list *l = names ? names->lists : NULL;
+
+	if (names && names_copy(&l[NAME_TARGET], p->trunks, sizeof(*p->trunks), p->n_trunks) &&
+		names_copy(&l[NAME_TARGET], p->groups, sizeof(*p->groups), p->n_groups) &&
+		names_copy(&l[NAME_TARGET], registrar, sizeof(registrar), 1) &&
+		names_copy(&l[NAME_WINDOW], p->windows, sizeof(*p->windows), p->n_windows) &&
+		names_copy(&l[NAME_LIMIT], p->limits, sizeof(*p->limits), p->n_limits) &&
+		names_copy(&l[NAME_FAILOVER], p->failovers, sizeof(*p->failovers), p->n_failovers))
+		return names;
+	td_route_names_free(names);
+	return NULL;
+}
+
+void td_route_names_free(struct td_route_names *names)
+{
+	for (int i = 0; names && i < NAME__KINDS; i++)
+		free(names->lists[i].names);
+	free(names);
+}
+
+// --- lines ---
+
+struct reader {
+	const struct td_route_names *names;
+	struct td_route_builder *builder;
+	uint64_t line;
+	uint8_t columns[COL__COUNT]; // of the file's columns in turn
+	uint32_t n_columns;
+	char cache[NAME__KINDS][CACHE][TD_NAME_LEN]; // names that were found
+	char *error;
+	size_t cap;
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct reader *r, const char *format, ...)
+{
+	va_list args;
+	int n = snprintf(r->error, r->cap, "line %" PRIu64 ": ", r->line);
+
+	va_start(args, format);
+	if (n > 0 && (size_t)n < r->cap)
+		vsnprintf(r->error + n, r->cap - (size_t)n, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static struct td_span trimmed(struct td_span s)
+{
+	while (s.len > 0 && (*s.ptr == ' ' || *s.ptr == '\t'))
+		s = td_span(s.ptr + 1, s.len - 1);
+	while (s.len > 0 &&
+		(s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t' || s.ptr[s.len - 1] == '\r'))
+		s.len--;
+	return s;
+}
+
+// What is between the quotes; a quote inside has no use here. *at is moved behind the field.
+static int quoted_take(struct reader *r, const char **at, const char *end, struct td_span *out)
+{
+	const char *start = *at + 1;
+	const char *stop = memchr(start, '"', (size_t)(end - start));
+
+	if (!stop)
+		return fail(r, "a quote does not end");
+	*out = td_span(start, (size_t)(stop - start));
+	for (stop++; stop < end && *stop != ','; stop++)
+		if (*stop != ' ')
+			return fail(r, "something stands behind a quoted field");
+	*at = stop;
+	return 0;
+}
+
+// The next field, *at behind it: at its comma or at the end.
+static int field_take(struct reader *r, const char **at, const char *end, struct td_span *out)
+{
+	while (*at < end && **at == ' ')
+		++*at;
+	if (*at < end && **at == '"')
+		return quoted_take(r, at, end, out);
+	const char *comma = memchr(*at, ',', (size_t)(end - *at));
+	const char *stop = comma ? comma : end;
+	*out = trimmed(td_span(*at, (size_t)(stop - *at)));
+	*at = stop;
+	return 0;
+}
+
+static int header_read(struct reader *r, const char *at, const char *end)
+{
+	bool seen[COL__COUNT] = { false };
+	struct td_span field = { 0 };
+
+	for (;; at++) {
+		unsigned c = 0;
+		int rc = field_take(r, &at, end, &field);
+		if (rc < 0)
+			return rc;
+		while (c < COL__COUNT && !td_span_eq(field, td_span_str(column_names[c])))
+			c++;
+		if (c == COL__COUNT)
+			return fail(r, "no column is named \"%.*s\"",
+				field.len < 40 ? (int)field.len : 40, field.ptr);
+		if (seen[c])
+			return fail(r, "column \"%s\" stands there twice", column_names[c]);
+		seen[c] = true;
+		r->columns[r->n_columns++] = (uint8_t)c;
+		if (at == end)
+			break;
+	}
+	return seen[COL_MATCH] ? 0 : fail(r, "there is no column \"match\"");
+}
+
+static int number_read(
+	struct reader *r, enum column c, struct td_span s, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < s.len; i++) {
+		uint32_t digit = (uint8_t)s.ptr[i] - (uint32_t)'0';
+		n = n * 10 + digit;
+		if (digit > 9 || n > max)
+			return fail(r, "%s \"%.*s\" is no number from 0 to %" PRIu64,
+				column_names[c], s.len < 40 ? (int)s.len : 40, s.ptr, max);
+	}
+	*out = n;
+	return 0;
+}
+
+// "0.0123" as millionths.
+static int cost_read(struct reader *r, struct td_span s, uint32_t *out)
+{
+	const char *dot = memchr(s.ptr, '.', s.len);
+	uint32_t whole_len = dot ? (uint32_t)(dot - s.ptr) : s.len;
+	struct td_span parts =
+		dot ? td_span(dot + 1, s.len - whole_len - 1) : (struct td_span){ 0 };
+	uint64_t whole = 0, part = 0;
+
+	if (parts.len > 6)
+		return fail(r, "cost \"%.*s\" has more than six places",
+			(int)(s.len < 40 ? s.len : 40), s.ptr);
+	int rc = number_read(r, COL_COST, td_span(s.ptr, whole_len), 4293, &whole);
+	if (rc == 0)
+		rc = number_read(r, COL_COST, parts, 999999, &part);
+	for (uint32_t i = parts.len; i < 6; i++)
+		part *= 10;
+	*out = (uint32_t)(whole * 1000000 + part);
+	return rc;
+}
+
+static int name_check(struct reader *r, enum name_kind kind, enum column c, struct td_span name)
+{
+	char text[TD_NAME_LEN] = { 0 };
+	uint32_t h = name.len;
+
+	if (!r->names || name.len == 0)
+		return 0;
+	if (name.len >= TD_NAME_LEN)
+		return fail(r, "%s is longer than %d characters", column_names[c], TD_NAME_LEN - 1);
+	memcpy(text, name.ptr, name.len);
+	for (uint32_t i = 0; i < name.len; i++)
+		h = h * 31 + (uint8_t)text[i];
+	char *kept = r->cache[kind][h % CACHE];
+	if (memcmp(kept, text, sizeof(text)) == 0)
+		return 0;
+	const struct name_list *list = &r->names->lists[kind];
+	if (!bsearch(text, list->names, list->n, TD_NAME_LEN, name_compare))
+		return fail(r, "there is no %s named \"%s\"",
+			kind == NAME_TARGET ? "trunk or group" : column_names[c], text);
+	memcpy(kept, text, sizeof(text));
+	return 0;
+}
+
+// A number may stand there with its '+'.
+static int match_read(struct td_span s, char scratch[40], struct td_span *out)
+{
+	bool whole = s.len > 1 && s.ptr[0] == '=';
+
+	*out = s;
+	if (s.len > 0 && s.ptr[0] == '+') {
+		*out = td_span(s.ptr + 1, s.len - 1);
+	} else if (whole && s.ptr[1] == '+' && s.len < 40) {
+		scratch[0] = '=';
+		memcpy(scratch + 1, s.ptr + 2, s.len - 2);
+		*out = td_span(scratch, s.len - 1);
+	}
+	return 0;
+}
+
+static int field_read(struct reader *r, enum column c, struct td_span s, struct td_route_row *row,
+	char scratch[40])
+{
+	uint64_t n = 0;
+	int rc = 0;
+
+	switch (c) {
+	case COL_MATCH:
+		return match_read(s, scratch, &row->match);
+	case COL_TO:
+		row->to = s;
+		return name_check(r, NAME_TARGET, c, s);
+	case COL_PRIORITY:
+		rc = s.len > 0 ? number_read(r, c, s, 65535, &n) : 0;
+		row->priority = s.len > 0 ? (uint16_t)n : 1;
+		return rc;
+	case COL_WEIGHT:
+		rc = s.len > 0 ? number_read(r, c, s, 65535, &n) : 0;
+		row->weight = s.len > 0 ? (uint16_t)n : 100;
+		return rc;
+	case COL_COST:
+		return s.len > 0 ? cost_read(r, s, &row->cost) : 0;
+	case COL_DOMAIN:
+		row->domain = s;
+		return 0;
+	case COL_CALLER:
+		row->caller = s.len > 0 && s.ptr[0] == '+' ? td_span(s.ptr + 1, s.len - 1) : s;
+		return 0;
+	case COL_WINDOW:
+		row->window = s;
+		return name_check(r, NAME_WINDOW, c, s);
+	case COL_MAX_DURATION:
+		rc = number_read(r, c, s, 2592000, &n);
+		row->max_duration_s = (uint32_t)n;
+		return rc;
+	case COL_BLOCK:
+		rc = number_read(r, c, s, 699, &n);
+		row->status = (uint16_t)n;
+		return rc == 0 && n != 0 && n < 400 ? fail(r, "block is a status from 400 to 699")
+						    : rc;
+	case COL_LIMIT:
+		row->limit = s;
+		return name_check(r, NAME_LIMIT, c, s);
+	case COL_FAILOVER:
+		row->failover = s;
+		return name_check(r, NAME_FAILOVER, c, s);
+	case COL_NAME:
+		row->label = s;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int line_read(struct reader *r, const char *at, const char *end)
+{
+	struct td_route_row row = { .priority = 1, .weight = 100 };
+	struct td_span field = { 0 };
+	char scratch[40];
+	const char *why = "";
+
+	for (uint32_t i = 0;; i++, at++) {
+		if (i == r->n_columns)
+			return fail(r, "more fields than columns");
+		int rc = field_take(r, &at, end, &field);
+		if (rc == 0)
+			rc = field_read(r, r->columns[i], field, &row, scratch);
+		if (rc < 0)
+			return rc;
+		if (at == end && i + 1 < r->n_columns)
+			return fail(r, "%u fields, and %u columns", i + 1, r->n_columns);
+		if (at == end)
+			break;
+	}
+	if (row.to.len == 0 && row.status == 0)
+		return fail(r, "neither \"to\" nor \"block\" is set");
+	if (row.to.len > 0 && row.status != 0)
+		return fail(r, "both \"to\" and \"block\" are set");
+	int rc = td_route_builder_add(r->builder, &row, &why);
+	return rc == 0 ? 0
+		       : fail(r, "\"%.*s\" %s", (int)(row.match.len < 60 ? row.match.len : 60),
+				 row.match.len > 0 ? row.match.ptr : "", why);
+}
+
+int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t len,
+	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+	const char *end = text + len;
+	int rc = r ? 0 : -ENOMEM;
+
+	if (!r) {
+		snprintf(error, cap, "no memory");
+		return rc;
+	}
+	r->names = names;
+	r->builder = builder;
+	r->error = error;
+	r->cap = cap;
+	for (const char *at = text; rc == 0 && at < end;) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		const char *line_end = stop ? stop : end;
+		struct td_span line = trimmed(td_span(at, (size_t)(line_end - at)));
+		r->line++;
+		if ((size_t)(line_end - at) > UINT16_MAX ||
+			memchr(at, '\0', (size_t)(line_end - at)))
+			rc = fail(r, "this is no line of text");
+		else if (line.len > 0 && r->n_columns == 0)
+			rc = header_read(r, line.ptr, line.ptr + line.len);
+		else if (line.len > 0)
+			rc = line_read(r, line.ptr, line.ptr + line.len);
+		if (r->line % PROGRESS_LINES == 0)
+			atomic_store_explicit(
+				progress, (uint64_t)(at - text), memory_order_relaxed);
+		at = stop ? stop + 1 : end;
+	}
+	if (rc == 0 && r->n_columns == 0)
+		rc = fail(r, "the line with the names of the columns is missing");
+	free(r);
+	return rc;
+}
+
+// --- writing ---
+
+static struct td_span text_of(const struct td_route_image *image, uint32_t offset)
+{
+	return offset == 0 ? (struct td_span){ "", 0 } : td_route_text(image, offset);
+}
+
+static void target_write(const struct td_route_image *image, const char *match,
+	const struct td_route_entry *e, const struct td_route_to *to,
+	void (*line)(void *ctx, const char *text, size_t len), void *ctx)
+{
+	const struct td_route_opts *o = &image->opts[to->opts];
+	struct td_span domain = text_of(image, e->domain), caller = text_of(image, e->caller);
+	char text[2048], cost[24] = "", duration[16] = "", block[8] = "", weight[8] = "";
+
+	if (to->cost != 0)
+		snprintf(cost, sizeof(cost), "%u.%06u", to->cost / 1000000, to->cost % 1000000);
+	if (o->max_duration_s != 0)
+		snprintf(duration, sizeof(duration), "%u", o->max_duration_s);
+	snprintf(to->name == 0 ? block : weight, sizeof(block), "%u", to->weight);
+	int n = snprintf(text, sizeof(text), "%s,%s,%u,%s,%s,%.*s,%.*s,%s,%s,%s,%s,%s,%s\n", match,
+		image->names[to->name], to->priority, weight, cost, (int)domain.len, domain.ptr,
+		(int)caller.len, caller.ptr, image->names[e->window], duration, block,
+		image->names[o->limit], image->names[o->failover], image->names[o->label]);
+	if (n > 0 && (size_t)n < sizeof(text))
+		line(ctx, text, (size_t)n);
+}
+
+void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,
+	void (*line)(void *ctx, const char *text, size_t len), void *ctx)
+{
+	const uint32_t *at = image->sets + set;
+
+	for (uint32_t n = *at++; n > 0; n--) {
+		const struct td_route_entry *e = (const void *)at;
+		const struct td_route_to *to = (const void *)(e + 1);
+		for (uint32_t i = 0; i < e->n_targets; i++)
+			target_write(image, match, e, &to[i], line, ctx);
+		at = (const void *)(to + e->n_targets);
+	}
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Route files: comma-separated lines under a line that names the columns (tandem-routes(5)). Pure;
+// any thread.
+#pragma once
+
+#include "include/policy_conf.h"
+#include "sip/route_build.h"
+
+#include <stdatomic.h>
+
+// What a file may name, copied from a policy, so that another thread can ask while the policy goes.
+struct td_route_names;
+struct td_route_names *td_route_names_new(const struct td_policy_conf *policy); // NULL: no memory
+void td_route_names_free(struct td_route_names *names);                         // NULL is fine
+
+// Reads all lines into the builder. progress: bytes read so far, for others to look at. names NULL:
+// names are not checked. 0; -EINVAL and "line N: what is wrong" in error; -ENOMEM. Lines before a
+// faulty one are in the builder already: it is of no use then.
+int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t len,
+	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap);
+// The line of column names that td_route_csv_write() writes for.
+#define TD_ROUTE_CSV_HEADER                                                                        \
+	"match,to,priority,weight,cost,domain,caller,window,max_duration,block,limit,failover,"    \
+	"name\n"
+// Calls line() with each line of one match, its end included. entries: those of a set.
+void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,
+	void (*line)(void *ctx, const char *text, size_t len), void *ctx);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tandemctl route test: the decision that a worker would take now, told step by step, from the
+// policy in force and by the same code.
+#include "dataplane/admin.h"
+#include "sip/policy.h"
+#include "sip/subscribers.h"
+
+#include <errno.h>
+
+struct test {
+	struct td_mgmt_conn *conn;
+	uint64_t id;
+	uint64_t steps;
+};
+
+#define STEPS_MAX 2000 // of one answer
+
+static void item_send(const struct test *t, Tandem__Item *item)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+
+	frame.version = 1;
+	frame.id = t->id;
+	frame.body_case = TANDEM__FRAME__BODY_ITEM;
+	frame.item = item;
+	td_mgmt_send(t->conn, &frame);
+}
+
+static void on_step(void *ctx, const struct td_route_step *step)
+{
+	struct test *t = ctx;
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__RouteStep row = TANDEM__ROUTE_STEP__INIT;
+	char plan[TD_NAME_LEN], match[128], name[TD_NAME_LEN];
+
+	if (t->steps++ >= STEPS_MAX)
+		return;
+	td_span_cstr(step->plan, plan, sizeof(plan));
+	td_span_cstr(step->match, match, sizeof(match));
+	td_span_cstr(step->name, name, sizeof(name));
+	item.row_case = TANDEM__ITEM__ROW_ROUTE_STEP;
+	item.route_step = &row;
+	row.what = (char *)(uintptr_t)step->what;
+	if (step->why)
+		row.why = (char *)(uintptr_t)step->why;
+	row.plan = plan;
+	row.match = match;
+	row.name = name;
+	row.priority = step->priority;
+	row.weight = step->weight;
+	row.cost = step->cost;
+	row.status = step->status;
+	item_send(t, &item);
+}
+
+static void target_send(
+	const struct test *t, const struct td_policy *policy, const struct td_route_target *target)
+{
+	const struct td_trunk *trunk = td_policy_trunk(policy, target->trunk);
+	const struct td_group_conf *group = td_policy_group(policy, target->group);
+	const struct td_limit_conf *limit = td_policy_limit(policy, target->limit);
+	const struct td_failover_conf *failover = td_policy_failover(policy, target->failover);
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__RouteTargetState row = TANDEM__ROUTE_TARGET_STATE__INIT;
+	char peer[TD_ADDR_STRLEN] = "", registrar[] = "registrar";
+
+	item.row_case = TANDEM__ITEM__ROW_ROUTE_TARGET;
+	item.route_target = &row;
+	row.trunk = registrar;
+	if (target->kind == TD_TARGET_PEER && trunk) {
+		row.trunk = (char *)(uintptr_t)trunk->conf.name;
+		td_sockaddr_format(&trunk->conf.peers[target->peer].address, peer, sizeof(peer));
+	}
+	row.peer = peer;
+	if (group)
+		row.group = (char *)(uintptr_t)group->name;
+	if (limit)
+		row.limit = (char *)(uintptr_t)limit->name;
+	if (failover)
+		row.failover = (char *)(uintptr_t)failover->name;
+	row.max_duration_s = target->max_duration_s;
+	item_send(t, &item);
+}
+
+// Index of the trunk that requests of that name come from.
+static bool trunk_find(const struct td_policy *policy, const char *name, uint32_t *out)
+{
+	for (uint32_t i = 0; i < td_policy_n_trunks(policy); i++)
+		if (strcmp(td_policy_trunk(policy, i)->conf.name, name) == 0) {
+			*out = i;
+			return true;
+		}
+	return false;
+}
+
+// Who calls: a trunk, or a subscriber by AoR, whose plan and first number are known then.
+static bool caller_find(const struct td_admin *admin, const Tandem__RouteTest *request,
+	struct td_route_query *query, char *plan)
+{
+	const struct td_policy *policy = admin->policy->current;
+
+	query->caller = td_span_str(request->caller);
+	if (!strchr(request->from, '@'))
+		return trunk_find(policy, request->from, &query->trunk_in);
+	const struct td_subscriber_entry *e =
+		admin->dp->subscribers ?
+			td_subscribers_find(admin->dp->subscribers, td_span_str(request->from)) :
+			NULL;
+	if (!e || !trunk_find(policy, "subscribers", &query->trunk_in))
+		return false;
+	td_span_cstr(td_subscriber_plan(e), plan, TD_NAME_LEN);
+	query->plan = td_span_str(plan);
+	if (query->caller.len == 0 && e->n_numbers > 0)
+		query->caller = td_subscriber_number(e, 0);
+	return true;
+}
+
+void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__RouteTest *request)
+{
+	const struct td_policy *policy = admin->policy->current;
+	struct test t = { conn, id, 0 };
+	struct td_route_trace trace = { on_step, &t };
+	struct td_route_query query = { .random = 1, .wall_s = request->at_s };
+	struct td_route_answer answer;
+	char plan[TD_NAME_LEN];
+	const char *number = request->number, *at = strchr(number, '@');
+
+	if (!policy || !caller_find(admin, request, &query, plan)) {
+		td_mgmt_send_error(conn, id, ENOENT,
+			policy ? "no trunk has that name, and no subscriber that address"
+			       : "there is no policy in force");
+		return;
+	}
+	query.emergency = strcmp(number, "urn:service:sos") == 0;
+	query.user = at ? td_span(number, (size_t)(at - number)) : td_span_str(number);
+	if (at)
+		query.domain = td_span_str(at + 1);
+	query.number = query.user;
+	if (query.number.len > 0 && query.number.ptr[0] == '+')
+		query.number = td_span(query.number.ptr + 1, query.number.len - 1);
+	enum td_answer said = td_policy_route_traced(policy, &query, &answer, &trace);
+	for (uint16_t i = 0; said == TD_DONE && i < answer.n; i++)
+		target_send(&t, policy, &answer.targets[i]);
+	td_mgmt_send_done(conn, id, said == TD_DONE ? 0 : answer.sip_code);
+}
