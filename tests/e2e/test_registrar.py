@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The registrar through real ports and the store: phones made here register, are refused, attack, and survive both daemons."""
+import hashlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import BUILD, Lab, SIDES, until
+from raw import socket_in
+
+DOMAIN = "tandem.example"
+
+
+def registrar(text, durability="async"):
+    """Phones register on side a, where a carrier's peer has another address."""
+    text = text.replace("media = {", f'registrar = {{ domains = [ "{DOMAIN}" ]; ping = "off"; }};\n    media = {{', 1)
+    return text + f'\nlocation = {{ durability = "{durability}"; }};\n'
+
+
+def digest(algorithm, *parts):
+    return hashlib.new({"MD5": "md5", "SHA-256": "sha256"}[algorithm], ":".join(parts).encode()).hexdigest()
+
+
+class Phone:
+    """A user agent of one namespace and address: REGISTER with digest, byte by byte."""
+    serial = 0
+
+    def __init__(self, lab, user, password, ip="10.0.1.2", port=5080, algorithm="SHA-256"):
+        Phone.serial += 1
+        self.user, self.password, self.algorithm = user, password, algorithm
+        self.ip, self.port, self.cseq, self.call_id = ip, port, 0, f"reg{Phone.serial}-{time.time_ns()}"
+        self.nonce, self.nc = None, 0
+        self.socket = socket_in(lab.ns["a"], ip, port)
+
+    def credentials(self, uri, method="REGISTER"):
+        self.nc += 1
+        nc, realm, a = f"{self.nc:08x}", DOMAIN, self.algorithm
+        ha1, ha2 = digest(a, self.user, realm, self.password), digest(a, method, uri)
+        response = digest(a, ha1, self.nonce, nc, "c0ffee", "auth", ha2)
+        return (f'Authorization: Digest username="{self.user}", realm="{realm}", nonce="{self.nonce}", uri="{uri}", '
+                f'response="{response}", algorithm={a}, cnonce="c0ffee", qop=auth, nc={nc}\r\n')
+
+    def message(self, lines="", credentials="", aor=None):
+        self.cseq += 1
+        aor = aor or f"{self.user}@{DOMAIN}"
+        return (f"REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {self.ip}:{self.port};branch=z9hG4bK{time.time_ns()};rport\r\n"
+                f"Max-Forwards: 70\r\nFrom: <sip:{aor}>;tag=1\r\nTo: <sip:{aor}>\r\nCall-ID: {self.call_id}\r\n"
+                f"CSeq: {self.cseq} REGISTER\r\n{lines}{credentials}Content-Length: 0\r\n\r\n")
+
+    def send(self, text):
+        self.socket.sendto(text.encode(), (SIDES["a"]["switch"], 5060))
+
+    def receive(self, timeout=3):
+        """The next message; what nobody waited for before it is passed over."""
+        self.socket.settimeout(timeout)
+        return self.socket.recv(65535).decode()
+
+    def ask(self, text):
+        self.last = text
+        self.send(text)
+        return self.receive()
+
+    def contact(self, expires=600):
+        return f"Contact: <sip:{self.user}@{self.ip}:{self.port}>;expires={expires}\r\n"
+
+    def register(self, lines=None, aor=None):
+        """Status and text of the final answer; a challenge is answered once, or twice where it is stale."""
+        lines = self.contact() if lines is None else lines
+        for _ in range(3):
+            uri = f"sip:{DOMAIN}"
+            answer = self.ask(self.message(lines, self.credentials(uri) if self.nonce else "", aor))
+            status = int(answer.split()[1])
+            if status != 401 or (self.nonce and "stale=true" not in answer):
+                return status, answer
+            found = re.search(rf'nonce="([^"]+)", algorithm={self.algorithm}', answer)
+            self.nonce, self.nc = found.group(1), 0
+        return status, answer
+
+
+def provision(lab, *users):
+    for user in users:
+        subprocess.run([BUILD / "tandemctl", "-c", lab.conf, "subscriber", "add", f"{user}@{DOMAIN}", "--password-stdin"],
+                       input="secret\n", text=True, check=True, capture_output=True, timeout=30)
+
+
+@pytest.fixture(params=[(1,), (1, 1, 1)], ids=["one worker", "three"])
+def access(request):
+    with Lab(workers=request.param, edit=registrar) as made:
+        provision(made, "1001", "1002")
+        yield made
+
+
+def test_registers_and_is_shown(access):
+    lab = access
+    phone = Phone(lab, "1001", "secret")
+    status, text = phone.register()
+    assert status == 200, text
+    assert f"Contact: <sip:1001@10.0.1.2:5080>;expires=600" in text
+    md5 = Phone(lab, "1001", "secret", ip="10.0.1.3", algorithm="MD5")
+    assert md5.register()[0] == 200
+    rows = until(lambda: [r for r in lab.show("registrations") if r["aor"] == f"1001@{DOMAIN}"] or None, what="registrations")
+    until(lambda: len(lab.show("registrations")) == 2, what="both contacts")
+    assert rows[0]["received"].startswith("10.0.1.")
+    assert phone.register("Contact: *\r\nExpires: 0\r\n")[0] == 200
+    until(lambda: len(lab.show("registrations")) == 0, what="no registration")
+
+
+def test_attacks(access):
+    lab = access
+    alice = Phone(lab, "1001", "secret")
+    assert alice.register()[0] == 200
+    again = alice.ask(alice.last)
+    assert again.startswith("SIP/2.0 200"), "a retransmission"
+    # The same credentials under another branch and CSeq: a replay.
+    replay = alice.last.replace("branch=z9hG4bK", "branch=z9hG4bKx")
+    assert "stale=true" in alice.ask(replay)
+    # A thief at another address with alice's nonce.
+    thief = Phone(lab, "1001", "secret", ip="10.0.1.4")
+    thief.nonce = alice.nonce
+    assert "stale=true" in thief.ask(thief.message(thief.contact(), thief.credentials(f"sip:{DOMAIN}")))
+    # Another subscriber binds nothing to alice's address.
+    bob = Phone(lab, "1002", "secret", ip="10.0.1.3")
+    assert bob.register()[0] == 200
+    assert bob.register(bob.contact(), aor=f"1001@{DOMAIN}")[0] in (403, 401)
+    # A guesser waits longer and longer; alice does not.
+    guesser = Phone(lab, "1001", "wrong", ip="10.0.1.5")
+    statuses = [guesser.register()[0] for _ in range(5)]
+    assert statuses[:3] == [403, 403, 403] and statuses[3] == 503, statuses
+    assert alice.register()[0] == 200
+    assert lab.counters()["auth.penalty"] > 0 and lab.counters()["auth.replayed"] > 0
+
+
+def test_flood_does_not_touch_others(access):
+    lab = access
+    alice = Phone(lab, "1001", "secret")
+    flooder = Phone(lab, "1002", "nothing", ip="10.0.1.6")
+    for i in range(3000):
+        flooder.send(flooder.message(flooder.contact()))
+        if i % 500 == 0:
+            status, text = alice.register()
+            assert status == 200, text
+
+
+@pytest.mark.parametrize("durability", ["async", "sync"])
+def test_bindings_survive_both_daemons(durability):
+    with Lab(workers=(1, 1), edit=lambda t: registrar(t, durability)) as lab:
+        provision(lab, "1001", "1002")
+        phones = [Phone(lab, u, "secret", ip=ip) for u, ip in (("1001", "10.0.1.2"), ("1002", "10.0.1.3"))]
+        for phone in phones:
+            status, text = phone.register()
+            assert status == 200, text
+        lab.dataplane.kill(signal.SIGKILL)
+        lab.control.kill(signal.SIGKILL)
+        begun = time.monotonic()
+        lab.start()
+        until(lambda: lab.counters()["reg.restored"] == 2, 10, what="both bindings")
+        assert time.monotonic() - begun < 15
+        status, text = phones[0].register("")
+        assert status == 200 and "10.0.1.2:5080" in text, text
