@@ -4,6 +4,10 @@
 #include <nettle/md5.h>
 #include <nettle/sha2.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 // One hash in the making, of either kind.
 struct hash {
 	enum td_digest_algorithm algorithm;
@@ -92,6 +96,23 @@ void td_digest_ha1(enum td_digest_algorithm algorithm, struct td_span user, stru
 
 static void hex_write(const uint8_t *bytes, size_t n, char *hex)
 {
+#if defined(__SSE2__)
+	// Digits of 16 bytes at once: the nibbles in their order, then '0' or 'a' - 10 added.
+	for (; n >= 16; n -= 16, bytes += 16, hex += 32) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+		__m128i mask = _mm_set1_epi8(15);
+		__m128i high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
+		__m128i low = _mm_and_si128(v, mask);
+		for (int half = 0; half < 2; half++) {
+			__m128i d = half == 0 ? _mm_unpacklo_epi8(high, low)
+					      : _mm_unpackhi_epi8(high, low);
+			__m128i letter = _mm_cmpgt_epi8(d, _mm_set1_epi8(9));
+			d = _mm_add_epi8(d, _mm_set1_epi8('0'));
+			d = _mm_add_epi8(d, _mm_and_si128(letter, _mm_set1_epi8('a' - '0' - 10)));
+			_mm_storeu_si128((__m128i *)(void *)(hex + 16 * half), d);
+		}
+	}
+#endif
 	static const char digits[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < n; i++) {

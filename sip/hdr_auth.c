@@ -31,9 +31,30 @@ static const struct field {
 static struct td_span *place_of(struct td_span name, struct td_digest_params *out)
 {
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (td_span_ieq(name, fields[i].name))
+		if (name.len == fields[i].name.len &&
+			td_lower(name.ptr[0]) == fields[i].name.ptr[0] &&
+			td_span_ieq(name, fields[i].name))
 			return (struct td_span *)(void *)((char *)out + fields[i].offset);
 	return NULL;
+}
+
+// First '"', '\\' or control character.
+static const char *quoted_skip(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+			_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(31)), v));
+		unsigned at = (unsigned)_mm_movemask_epi8(stop);
+		if (at)
+			return p + __builtin_ctz(at);
+	}
+#endif
+	while (p < end && *p != '"' && *p != '\\' && (uint8_t)*p >= ' ')
+		p++;
+	return p;
 }
 
 // A token or a quoted string without its quotes, p behind the '='. Position behind it, or NULL.
@@ -44,9 +65,7 @@ static const char *value_scan(const char *p, const char *end, struct td_span *va
 		*value = td_span(p, (size_t)(q - p));
 		return q > p ? q : NULL;
 	}
-	const char *q = p + 1;
-	while (q < end && *q != '"' && *q != '\\' && (uint8_t)*q >= ' ')
-		q++;
+	const char *q = quoted_skip(p + 1, end);
 	if (q == end || *q != '"')
 		return NULL;
 	*value = td_span(p + 1, (size_t)(q - p - 1));
