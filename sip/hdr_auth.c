@@ -32,8 +32,8 @@ static struct td_span *place_of(struct td_span name, struct td_digest_params *ou
 {
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (name.len == fields[i].name.len &&
-			td_lower(name.ptr[0]) == fields[i].name.ptr[0] &&
-			td_span_ieq(name, fields[i].name))
+			(memcmp(name.ptr, fields[i].name.ptr, name.len) == 0 ||
+				td_span_ieq(name, fields[i].name)))
 			return (struct td_span *)(void *)((char *)out + fields[i].offset);
 	return NULL;
 }
