@@ -268,8 +268,8 @@ static const struct cfg_list members = { .group = target,
 
 static const struct cfg_field group[] = {
 	NAME("name", td_group_conf, name, REQUIRED),
-	NUMBER("max_calls", td_group_conf, max_calls, 0, 10000000, 0),
-	NUMBER("max_cps", td_group_conf, max_cps, 0, 1000000, 0),
+	LATER("max_calls"),
+	LATER("max_cps"),
 	LIST("to", members, REQUIRED),
 	END,
 };
@@ -301,13 +301,6 @@ static const struct cfg_field failover[] = {
 	READ("codes", cfg_read_failover_rule_codes),
 	READ("classes", cfg_read_failover_rule_classes),
 	SECONDS("attempt_timeout", td_failover_conf, attempt_timeout_ms, 1000, 0, 300, 0),
-	END,
-};
-
-static const struct cfg_field route_limit[] = {
-	NAME("name", td_limit_conf, name, REQUIRED),
-	NUMBER("max_calls", td_limit_conf, max_calls, 0, 10000000, 0),
-	NUMBER("max_cps", td_limit_conf, max_cps, 0, 1000000, 0),
 	END,
 };
 
@@ -370,7 +363,6 @@ static const struct cfg_list routes = { .group = route,
 POLICY_LIST(groups, group, TD_GROUPS_MAX, td_group_conf, groups, n_groups);
 POLICY_LIST(windows, window, TD_WINDOWS_MAX, td_window_conf, windows, n_windows);
 POLICY_LIST(failovers, failover, TD_FAILOVERS_MAX, td_failover_conf, failovers, n_failovers);
-POLICY_LIST(route_limits, route_limit, TD_LIMITS_MAX, td_limit_conf, limits, n_limits);
 
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),
@@ -387,7 +379,7 @@ const struct cfg_field cfg_top[] = {
 	LIST("groups", groups),
 	LIST("windows", windows),
 	LIST("failovers", failovers),
-	LIST("route_limits", route_limits),
+	LATER("route_limits"),
 	LIST("routes", routes),
 	READ("store", cfg_read_store),
 	GROUP("cdr", cdr),

@@ -522,13 +522,12 @@ static void routing_is_read(void **state)
 {
 	const char *text =
 		HEAD TRUNK "\n"
-		     "groups = ( { name = \"g\"; max_calls = 7; to = ( { trunk = \"a\"; weight = 3; } ); } );\n"
+		     "groups = ( { name = \"g\"; to = ( { trunk = \"a\"; weight = 3; } ); } );\n"
 		     "windows = ( { name = \"office\"; zone = \"Europe/Berlin\"; periods = (\n"
 		     "  { days = \"mon-fri,sun\"; from = \"08:00\"; to = \"17:30\"; },\n"
 		     "  { dates = \"2026-12-24/2026-12-26\"; } ); } );\n"
 		     "failovers = ( { name = \"f\"; codes = [ 404 ]; classes = [ 4, 5 ]; attempt_timeout = 1.5; } );\n"
-		     "route_limits = ( { name = \"l\"; max_cps = 5; } );\n"
-		     "routes = ( { from = [ \"a\" ]; prefix = \"=4930\"; caller = \"33\"; window = \"office\"; limit = \"l\";\n"
+		     "routes = ( { from = [ \"a\" ]; prefix = \"=4930\"; caller = \"33\"; window = \"office\";\n"
 		     "  failover = \"f\"; name = \"n\"; max_duration = 60; to = ( { trunk = \"g\"; cost = 0.5; } ); },\n"
 		     " { from = [ \"a\" ]; prefix = \"900\"; block = 603; } );\n";
 	struct outcome o = load(text, NULL, 0);
@@ -537,7 +536,6 @@ static void routing_is_read(void **state)
 		told(&o, "nothing");
 	assert_int_equal(o.rc, 0);
 	const struct td_policy_conf *p = &o.conf->policy;
-	assert_int_equal(p->groups[0].max_calls, 7);
 	assert_int_equal(p->groups[0].members[0].weight, 3);
 	const struct td_window_conf *w = &p->windows[0];
 	assert_int_equal(w->n_periods, 2);
@@ -550,7 +548,6 @@ static void routing_is_read(void **state)
 	assert_true(w->steps[0].offset_s == 3600 || w->steps[0].offset_s == 7200);
 	assert_int_equal(p->failovers[0].classes, 0x30);
 	assert_int_equal(p->failovers[0].attempt_timeout_ms, 1500);
-	assert_int_equal(p->limits[0].max_cps, 5);
 	assert_string_equal(p->routes[0].prefix, "=4930");
 	assert_int_equal(p->routes[0].to[0].cost, 500000);
 	assert_int_equal(p->routes[1].block, 603);
