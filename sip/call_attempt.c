@@ -340,7 +340,8 @@ void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 	attempt->closed = true;
 	td_timer_stop(&call->engine->wheel, &attempt->timer);
 	media_close(call->engine, &attempt->b, &stats);
-	call->b_stats = stats;
+	call->engine->calls->b_stats = stats;
+	call->engine->calls->b_stats_of = call->sequence;
 	trunk_ref_release(call->engine, &attempt->b.trunk);
 	attempt_forks_free(call->engine, attempt);
 	call_cdr_attempt(attempt, status, cause);

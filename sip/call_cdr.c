@@ -205,7 +205,8 @@ void call_cdr_end(struct td_call *call, enum td_released_by by, uint16_t status,
 	cdr.released_by = (uint8_t)by;
 	cdr.complete = 1;
 	cdr.a = *a;
-	cdr.b = call->b_stats;
+	if (call->engine->calls->b_stats_of == call->sequence)
+		cdr.b = call->engine->calls->b_stats;
 	cdr_emit(call->engine, &cdr);
 }
 

@@ -53,8 +53,8 @@ struct td_trunk_ref {
 	uint32_t slot;
 	uint16_t realm;
 	uint8_t trust;
-	bool held; // counted against the trunk's limits
-	bool credentials; // it had some
+	bool held : 1;        // counted against the trunk's limits
+	bool credentials : 1; // it had some
 };
 
 // Texts of a dialog, in one slab block one after the other.
@@ -97,8 +97,8 @@ struct td_media {
 struct td_side {
 	struct td_dialog dialog;
 	struct td_trunk_ref trunk;
-	struct td_media *media; // slab; NULL once closed
 	uint32_t media_timeout_s;
+	struct td_media *media; // slab; NULL once closed
 };
 
 // The ACK to a 2xx of an INVITE that we sent, kept to be repeated (§13.2.2.4).
@@ -229,7 +229,6 @@ struct td_call {
 	struct td_side a;
 	struct td_timer timer; // route answer, set-up time, duration and interim records
 	struct td_ack_wait ack;
-	struct td_cdr_side b_stats; // of the attempt closed last
 	uint64_t sequence;
 	uint64_t policy; // generation of the one that routed it
 	uint64_t start_us, ring_us, answer_us, answer_ns;
@@ -256,6 +255,8 @@ struct td_calls {
 	struct td_pool pool;
 	uint32_t max_calls, active, legs;
 	uint64_t sequence;
+	struct td_cdr_side b_stats; // of the attempt closed last, whose call ends in the same event
+	uint64_t b_stats_of;        // sequence of that call
 	uint32_t hangup_cursor;
 	uint32_t text_cap;
 	char *headers, *body, *lines; // scratch texts of text_cap each, valid inside one event
