@@ -17,7 +17,8 @@ static bool is_domain(const char *text)
 	return true;
 }
 
-static int length_of(struct cfg_reader *reader, config_setting_t *setting, int max, const char *what)
+static int length_of(
+	struct cfg_reader *reader, config_setting_t *setting, int max, const char *what)
 {
 	if (!setting)
 		return 0;

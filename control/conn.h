@@ -43,8 +43,8 @@ int td_conn_start(struct td_conn *conn); // reads from now on; 0 or a libuv erro
 int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame);
 // The same for len bytes of packed frames, which are copied.
 int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len);
-// The same with a descriptor beside the frame (SCM_RIGHTS), which stays the caller's. -EAGAIN: other
-// frames are on their way, or the far end does not read: nothing was sent.
+// The same with a descriptor beside the frame (SCM_RIGHTS), which stays the caller's. -EAGAIN:
+// other frames are on their way, or the far end does not read: nothing was sent.
 int td_conn_send_fd(struct td_conn *conn, const Tandem__Frame *frame, int fd);
 // Idempotent; closed() comes later, never from inside.
 void td_conn_close(struct td_conn *conn);

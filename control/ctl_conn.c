@@ -68,10 +68,10 @@ static void unreachable(const struct ctl *ctl, bool quiet)
 		return;
 	snprintf(text, sizeof(text), "cannot reach tandem-control at %s: %s%s", ctl->socket,
 		strerror(error),
-		error == EACCES || error == EPERM
-			? "; it takes its own user and root"
-			: "; is it running (systemctl status tandem-control), and with that run_dir? "
-			  "-c FILE or -s SOCKET name another");
+		error == EACCES || error == EPERM ? "; it takes its own user and root"
+						  : "; is it running (systemctl status "
+						    "tandem-control), and with that run_dir? "
+						    "-c FILE or -s SOCKET name another");
 	ctl_end(ctl, CTL_UNREACHABLE, text);
 }
 

@@ -20,8 +20,8 @@ static bool limit_read(const struct ctl *ctl, const char *name, uint32_t *out)
 	unsigned long n = text ? strtoul(text, &end, 10) : 0;
 
 	if (text && (*text < '0' || *text > '9' || *end != '\0' || n > 10000000)) {
-		fprintf(stderr, "tandemctl: found %s %s, expected a number from 0 to 10000000\n", name,
-			text);
+		fprintf(stderr, "tandemctl: found %s %s, expected a number from 0 to 10000000\n",
+			name, text);
 		return false;
 	}
 	*out = (uint32_t)n;

@@ -183,8 +183,9 @@ static void legs_print(const struct ctl *ctl, const Tandem__Item *item)
 const struct ctl_view ctl_view_calls = { TANDEM__TABLE__CALLS, TANDEM__ITEM__ROW_CALL,
 	CTL_COLUMNS(call_columns), .cells = call_cells, .json = call_json };
 const struct ctl_view ctl_view_call = { TANDEM__TABLE__CALLS, TANDEM__ITEM__ROW_CALL,
-	CTL_COLUMNS(call_columns), .one = true, .missing = "no call of that id is up; show calls lists those that are",
-	.cells = call_cells, .json = call_json, .more = legs_print };
+	CTL_COLUMNS(call_columns), .one = true,
+	.missing = "no call of that id is up; show calls lists those that are", .cells = call_cells,
+	.json = call_json, .more = legs_print };
 
 // --- counters ---
 

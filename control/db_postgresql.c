@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/db.h over libpq, for PostgreSQL and what speaks its protocol. Statements without an answer
-// go into libpq's pipeline, so that a whole transaction costs one round trip. Nothing waits longer
-// than TD_DB_PATIENCE_MS, also for a server that is stopped: libpq's calls never block here.
+// control/db.h over libpq, for PostgreSQL and what speaks its protocol. Statements without an
+// answer go into libpq's pipeline, so that a whole transaction costs one round trip. Nothing waits
+// longer than TD_DB_PATIENCE_MS, also for a server that is stopped: libpq's calls never block here.
 #include "control/db.h"
 
 #include <errno.h>

@@ -11,8 +11,8 @@
 #define BUSY_TIMEOUT_MS 500
 #define SCHEME "sqlite:"
 
-// FULL: a journal segment is removed as soon as its rows are committed, so a commit must outlive the
-// power. A longer WAL and a larger cache let a page that many batches touch be written once.
+// FULL: a journal segment is removed as soon as its rows are committed, so a commit must outlive
+// the power. A longer WAL and a larger cache let a page that many batches touch be written once.
 static const char settings[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
 			       "PRAGMA wal_autocheckpoint=8000; PRAGMA cache_size=-32768;";
 

@@ -252,10 +252,12 @@ void td_destinations_watch(struct td_destinations *all)
 	for (uint32_t i = 0; i < all->n; i++)
 		slow_watch(&all->list[i]);
 	if (bytes > TD_JOURNAL_QUOTA_BYTES / 2)
-		td_alarm_raise(all->alarms, bytes > TD_JOURNAL_QUOTA_BYTES / 10 * 9 ? TD_CRITICAL : TD_WARNING,
+		td_alarm_raise(all->alarms,
+			bytes > TD_JOURNAL_QUOTA_BYTES / 10 * 9 ? TD_CRITICAL : TD_WARNING,
 			"journal.fills", all->dir,
 			"bring back the destination that is down: at the quota new calls get 503",
-			"%" PRIu64 " of %llu MB wait to be stored", bytes >> 20, TD_JOURNAL_QUOTA_BYTES >> 20);
+			"%" PRIu64 " of %llu MB wait to be stored", bytes >> 20,
+			TD_JOURNAL_QUOTA_BYTES >> 20);
 	else
 		td_alarm_clear(all->alarms, "journal.fills", all->dir);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The journal's destinations: the store, and CSV and JSON lines where they are asked for. Each has a
-// thread, a sink and a position of its own; one that is slow or down holds up nothing but the
+// The journal's destinations: the store, and CSV and JSON lines where they are asked for. Each has
+// a thread, a sink and a position of its own; one that is slow or down holds up nothing but the
 // journal's segments, which stay until the last one has read them.
 //
 // Owner: tandem-control's loop; what the threads tell is atomic. A failure is told as an alarm

@@ -288,8 +288,8 @@ static void segment_leave(struct td_journal_reader *reader, uint64_t next)
 	reader->position = (struct td_store_position){ .sequence = next };
 }
 
-// The segment at the position is never removed before its successor was begun: if it is gone, others
-// went on without us, or the journal was made anew.
+// The segment at the position is never removed before its successor was begun: if it is gone,
+// others went on without us, or the journal was made anew.
 static int gap_tell(struct td_journal_reader *reader)
 {
 	uint64_t from = reader->position.sequence, next;

@@ -61,8 +61,8 @@ void td_link_stop(struct td_link
 // Gives the frame an id, sends it, and has answer called for each frame that comes back. 0;
 // -ENOTCONN; -ENOBUFS.
 int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user);
-// The same with a descriptor beside the frame (SCM_RIGHTS; -1: none), which stays the caller's, and with
-// six times the patience. -EAGAIN: other frames are on their way; ask again later.
+// The same with a descriptor beside the frame (SCM_RIGHTS; -1: none), which stays the caller's, and
+// with six times the patience. -EAGAIN: other frames are on their way; ask again later.
 int td_link_ask_fd(
 	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user);
 // Sends a policy that is not ours yet (reload); the caller makes it ours when Done came.

@@ -271,7 +271,8 @@ static Tandem__RouteLimit *limit_to_pb(struct builder *b, const struct td_limit_
 	return limit;
 }
 
-static void routing_to_pb(struct builder *b, const struct td_policy_conf *conf, Tandem__Policy *policy)
+static void routing_to_pb(
+	struct builder *b, const struct td_policy_conf *conf, Tandem__Policy *policy)
 {
 	policy->groups = make(b, conf->n_groups, sizeof(*policy->groups));
 	policy->windows = make(b, conf->n_windows, sizeof(*policy->windows));
@@ -498,7 +499,8 @@ static void window_from_pb(struct checker *c, const Tandem__Window *pb, struct t
 		out->periods[i] = (struct td_period_conf){
 			.first_day = p->first_day,
 			.last_day = p->last_day,
-			.from_min = (uint16_t)bounded(c, p->from_min, 1440, "a minute is above 1440"),
+			.from_min =
+				(uint16_t)bounded(c, p->from_min, 1440, "a minute is above 1440"),
 			.to_min = (uint16_t)bounded(c, p->to_min, 1440, "a minute is above 1440"),
 			.weekdays = (uint8_t)bounded(c, p->weekdays, 127, "a weekday is none"),
 		};
@@ -523,7 +525,8 @@ static void failover_from_pb(
 			(uint16_t)bounded(c, pb->codes[i], 699, "a status code is above 699");
 }
 
-static void limit_from_pb(struct checker *c, const Tandem__RouteLimit *pb, struct td_limit_conf *out)
+static void limit_from_pb(
+	struct checker *c, const Tandem__RouteLimit *pb, struct td_limit_conf *out)
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
 	out->max_calls = pb->max_calls;

@@ -17,12 +17,13 @@ bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
 {
 	char whole[TD_AOR_LEN + 8], user[TD_AOR_LEN];
 	struct td_uri uri;
-	int len = snprintf(whole, sizeof(whole), "%s%s", strncmp(text, "sip:", 4) == 0 ? "" : "sip:",
-		text);
+	int len = snprintf(
+		whole, sizeof(whole), "%s%s", strncmp(text, "sip:", 4) == 0 ? "" : "sip:", text);
 
-	if (len < 0 || (size_t)len >= sizeof(whole) || td_uri_parse(td_span_str(whole), &uri) != 0 ||
-		uri.scheme != TD_SCHEME_SIP || uri.user.len == 0 || uri.has_port ||
-		uri.password.len > 0 || uri.params.len > 0 || uri.headers.len > 0)
+	if (len < 0 || (size_t)len >= sizeof(whole) ||
+		td_uri_parse(td_span_str(whole), &uri) != 0 || uri.scheme != TD_SCHEME_SIP ||
+		uri.user.len == 0 || uri.has_port || uri.password.len > 0 || uri.params.len > 0 ||
+		uri.headers.len > 0)
 		return false;
 	int n = td_uri_unescape(uri.user, user, sizeof(user));
 	for (int i = 0; i < n; i++)

@@ -73,7 +73,8 @@ static int file_open(struct td_rotated_file *file, uint64_t now_s)
 	if (rc == 0) {
 		file->bytes = whole_lines(file->fd, (uint64_t)st.st_size);
 		file->period = period_of(file, st.st_size > 0 ? (uint64_t)st.st_mtime : now_s);
-		if (file->bytes < (uint64_t)st.st_size && ftruncate(file->fd, (off_t)file->bytes) < 0)
+		if (file->bytes < (uint64_t)st.st_size &&
+			ftruncate(file->fd, (off_t)file->bytes) < 0)
 			rc = -errno;
 	}
 	if (rc == 0 && file->bytes == 0 && file->conf.header) {
@@ -153,7 +154,8 @@ int td_rotated_ready(struct td_rotated_file *file, uint64_t now_s)
 
 void td_rotated_undo(struct td_rotated_file *file)
 {
-	if (file->fd >= 0 && file->bytes > file->start && ftruncate(file->fd, (off_t)file->start) == 0)
+	if (file->fd >= 0 && file->bytes > file->start &&
+		ftruncate(file->fd, (off_t)file->start) == 0)
 		file->bytes = file->start;
 }
 

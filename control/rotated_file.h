@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A file of lines that is appended to, turned over by size or by the clock, and of which a number
-// of old ones is kept: PATH is the current one, PATH.20261126T130000Z an old one, by the time it was
-// turned over.
+// of old ones is kept: PATH is the current one, PATH.20261126T130000Z an old one, by the time it
+// was turned over.
 //
 // Owner: one thread. A file that somebody moved away is made anew. What is written is there whole
 // lines at a time: a line that a crash cut is cut off at the next start, since it was never synced.

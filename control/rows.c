@@ -130,7 +130,8 @@ void td_rows_registration(struct td_rows *rows, const uint8_t *record, size_t le
 
 // --- call detail records ---
 
-static void field_set(void *message, const ProtobufCFieldDescriptor *field, const struct td_value *v)
+static void field_set(
+	void *message, const ProtobufCFieldDescriptor *field, const struct td_value *v)
 {
 	void *at = (char *)message + field->offset;
 

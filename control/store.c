@@ -130,8 +130,8 @@ void td_store_rollback(struct td_store *store)
 	store->in_transaction = false;
 }
 
-int store_run(
-	struct td_store *store, enum store_statement statement, const struct td_value *values, int n)
+int store_run(struct td_store *store, enum store_statement statement, const struct td_value *values,
+	int n)
 {
 	return store->db->engine->run(store->db, statement, values, n);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Bindings as the data plane journals them (include/binding.h): kept by their key, the newest change
-// winning, so that a record that comes twice or late does nothing.
+// Bindings as the data plane journals them (include/binding.h): kept by their key, the newest
+// change winning, so that a record that comes twice or late does nothing.
 #include "control/store_priv.h"
 
 #include "control/text.h"

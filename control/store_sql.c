@@ -12,8 +12,9 @@
 #define SUBSCRIBER "aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled"
 
 static const char *const texts[ST__COUNT] = {
-	[ST_START] = "INSERT INTO cdr_open ({cdr}, epoch, node) VALUES ({cdr$}, ${cdr+1}, ${cdr+2}) "
-		     "ON CONFLICT (id) DO UPDATE SET {cdr=}",
+	[ST_START] =
+		"INSERT INTO cdr_open ({cdr}, epoch, node) VALUES ({cdr$}, ${cdr+1}, ${cdr+2}) "
+		"ON CONFLICT (id) DO UPDATE SET {cdr=}",
 	// The end is the last word on a call, also where a boot had closed it before.
 	[ST_END] = "INSERT INTO cdr ({cdr}) VALUES ({cdr$}) ON CONFLICT (id) DO UPDATE SET {cdr=}",
 	[ST_OPEN_END] = "DELETE FROM cdr_open WHERE id = $1",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Subscribers and their numbers (include/subscriber.h). Each change counts the table's generation up
-// in its own transaction.
+// Subscribers and their numbers (include/subscriber.h). Each change counts the table's generation
+// up in its own transaction.
 #include "control/store_priv.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 // What operators ask of the store, and what the data plane is to get from it: jobs that wait for a
 // disk or a server, one after the other on one thread, so that the loop never does.
 //
-// Owner: tandem-control's loop, which submits and is told the outcome. A job runs on the thread with
-// a store of its own. At most TD_STORE_JOBS_MAX wait.
+// Owner: tandem-control's loop, which submits and is told the outcome. A job runs on the thread
+// with a store of its own. At most TD_STORE_JOBS_MAX wait.
 #pragma once
 
 #include "control/store.h"

@@ -2,8 +2,9 @@
 // Holds the data plane to what the store has: subscribers by the generation of their table, and,
 // after it began anew, the bindings of its predecessor (architecture §1).
 //
-// Owner: the loop. Whole tables go in pages that the store's thread reads while the data plane takes
-// the ones before. Other nodes may change a shared store: its generation is looked at each second.
+// Owner: the loop. Whole tables go in pages that the store's thread reads while the data plane
+// takes the ones before. Other nodes may change a shared store: its generation is looked at each
+// second.
 #pragma once
 
 #include "control/link.h"

@@ -42,7 +42,8 @@ size_t td_text_clean(const char *src, size_t src_cap, bool lines, char *dst, siz
 
 	for (size_t i = 0; i < len;) {
 		// Nearly every text is plain to its end.
-		size_t plain = plain_len(src + i, len - i < cap - 1 - out ? len - i : cap - 1 - out);
+		size_t plain =
+			plain_len(src + i, len - i < cap - 1 - out ? len - i : cap - 1 - out);
 		memcpy(dst + out, src + i, plain);
 		i += plain;
 		out += plain;

@@ -87,7 +87,8 @@ static void policy_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint6
 
 // --- dial plans ---
 
-static void plan_remove(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *name)
+static void plan_remove(
+	struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id, const char *name)
 {
 	char error[256] = "";
 	struct td_plan *plan = td_plans_remove(admin->plans, name);
@@ -159,9 +160,9 @@ void td_admin_plans(struct td_admin *admin)
 	if (!plan)
 		snprintf(error, sizeof(error), "%s", load->error);
 	if (rc == 0)
-		td_log(TD_LOG_INFO, "plan.in_force", "plan=%s generation=%016" PRIx64 " rows=%" PRIu64,
-			plan->image.header->plan, plan->image.header->generation,
-			plan->image.header->rows);
+		td_log(TD_LOG_INFO, "plan.in_force",
+			"plan=%s generation=%016" PRIx64 " rows=%" PRIu64, plan->image.header->plan,
+			plan->image.header->generation, plan->image.header->rows);
 	else
 		td_log(TD_LOG_ERROR, "plan.refused", "reason=\"%s\"", error);
 	if (rc == 0 && load->saved < 0)
@@ -221,7 +222,8 @@ static void hangup_begin(
 
 // --- subscribers and bindings ---
 
-static void settle(struct td_mgmt_conn *conn, uint64_t id, int rc, uint64_t count, const char *error)
+static void settle(
+	struct td_mgmt_conn *conn, uint64_t id, int rc, uint64_t count, const char *error)
 {
 	if (rc < 0)
 		td_mgmt_send_error(conn, id, -rc, error);

@@ -186,5 +186,6 @@ static inline uint64_t td_sum_pseudo4(const uint8_t *ip, uint8_t protocol, uint1
 
 static inline uint64_t td_sum_pseudo6(const uint8_t *ip, uint8_t protocol, uint16_t len)
 {
-	return td_sum_add(td_sum_bytes(ip + 8, 32), ((uint64_t)protocol << 8) + __builtin_bswap16(len));
+	return td_sum_add(
+		td_sum_bytes(ip + 8, 32), ((uint64_t)protocol << 8) + __builtin_bswap16(len));
 }

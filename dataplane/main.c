@@ -149,7 +149,8 @@ static int eal_begin(const struct td_config *conf)
 	if (conf->huge_mb > 0 && !huge)
 		td_log(TD_LOG_WARNING, "memory.no_hugepages",
 			"wanted_mb=%u free_mb=%lu effect=\"running on ordinary pages, slower\" "
-			"do=\"write %u to " HUGEPAGES " before the start, or set memory.huge_mb = 0\"",
+			"do=\"write %u to " HUGEPAGES
+			" before the start, or set memory.huge_mb = 0\"",
 			conf->huge_mb, huge_mb, (conf->huge_mb + 1) / 2);
 	int rc = td_eal_args(
 		conf, huge ? conf->huge_mb : td_pools_eal_mb(&plan, false), huge, &args);

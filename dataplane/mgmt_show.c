@@ -53,7 +53,8 @@ static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, u
 	core.calls = atomic_load_explicit(&w->live_calls, memory_order_relaxed);
 	core.legs = atomic_load_explicit(&w->live_legs, memory_order_relaxed);
 	core.held = td_counters_balance(w->counters);
-	core.buffers = (uint64_t)rte_mempool_in_use_count(w->mbufs) + rte_mempool_in_use_count(w->big_mbufs);
+	core.buffers = (uint64_t)rte_mempool_in_use_count(w->mbufs) +
+		       rte_mempool_in_use_count(w->big_mbufs);
 	item_send(conn, id, &item);
 }
 

@@ -59,7 +59,8 @@ static inline bool td_realm_perhaps(
 static inline const struct td_realm_entry *td_realm_find(
 	const struct td_realm_table *t, uint64_t key, uint64_t hi, uint64_t lo)
 {
-	for (uint32_t i = td_realm_hash(t->factor, key, hi, lo);; i = (i + 1) % TD_REALM_TABLE_SLOTS) {
+	for (uint32_t i = td_realm_hash(t->factor, key, hi, lo);;
+		i = (i + 1) % TD_REALM_TABLE_SLOTS) {
 		const struct td_realm_entry *e = &t->slots[i];
 		if (((e->key[0] ^ key) | (e->key[1] ^ hi) | (e->key[2] ^ lo)) == 0)
 			return e;

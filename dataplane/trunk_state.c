@@ -82,7 +82,7 @@ void td_trunk_state_sweep(
 {
 	for (uint32_t slot = 0; slot < N_SLOTS; slot++)
 		if (state->names[slot][0] != '\0' && !wanted(ctx, state->names[slot]) &&
-			atomic_load_explicit(&state->counts[slot].c.calls, memory_order_relaxed) == 0)
+			!atomic_load_explicit(&state->counts[slot].c.calls, memory_order_relaxed))
 			memset(state->names[slot], 0, TD_NAME_LEN);
 	memset(state->buckets, 0, sizeof(state->buckets));
 	for (uint32_t slot = 0; slot < N_SLOTS; slot++)

@@ -42,7 +42,7 @@ struct td_registrar_conf {
 	uint8_t n_domains; // 0: there is none
 	uint8_t n_algorithms;
 	uint8_t algorithms[TD_DIGEST__COUNT]; // enum td_digest_algorithm, as they are offered
-	bool nonce_any_source;       // nonce_source = "any": not bound to the address it was given to
+	bool nonce_any_source; // nonce_source = "any": not bound to the address it was given to
 	uint8_t ping;                // enum td_ping, of those behind NAT
 	uint16_t max_contacts;       // of one AoR, 1 – TD_CONTACTS_MAX
 	uint32_t min_expires_s, max_expires_s;

@@ -71,7 +71,8 @@ struct td_route_answer {
 struct td_contact {
 	struct td_span aor;      // "user@domain"
 	struct td_span uri;      // the Request-URI of a request to it
-	struct td_span path;     // values for Route, comma-separated in their order (RFC 3327); or empty
+	// Values for Route, comma-separated in their order (RFC 3327); or empty.
+	struct td_span path;
 	struct td_span instance; // RFC 5626; or empty
 	struct td_flow flow;     // the only way to it
 	uint16_t q;              // 0 – 1000
@@ -166,8 +167,9 @@ struct td_host_ops {
 	uint64_t (*grace_begin)(void *host);
 	bool (*grace_over)(void *host, uint64_t token);
 
-	// How the switch's registration at that trunk's provider stands: enum td_registration_state,
-	// the status code that said so, and for how long it was granted. NULL: nobody asks.
+	// How the switch's registration at that trunk's provider stands: enum
+	// td_registration_state, the status code that said so, and for how long it was granted.
+	// NULL: nobody asks.
 	void (*trunk_registered)(void *host, uint32_t trunk_slot, uint8_t state, uint16_t sip_code,
 		uint32_t expires_s);
 };

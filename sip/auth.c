@@ -73,7 +73,8 @@ static int domain_find(const struct td_registrar_conf *conf, struct td_span name
 }
 
 // The domain that is asked for: that of the sender's own address where it is one of ours.
-static struct td_span realm_to_name(const struct td_registrar_conf *conf, const struct td_core *core)
+static struct td_span realm_to_name(
+	const struct td_registrar_conf *conf, const struct td_core *core)
 {
 	int i = domain_find(conf, core->from.uri.host);
 
@@ -203,7 +204,9 @@ static bool digest_holds(const struct claim *c, const struct td_subscriber_entry
 		.cnonce = c->params.cnonce,
 		.qop = c->params.qop,
 	};
-	const uint8_t *ha1 = !s ? nobody : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5 : s->ha1_sha256;
+	const uint8_t *ha1 = !s                              ? nobody
+			     : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5
+							     : s->ha1_sha256;
 	char hex[TD_DIGEST_HEX_MAX];
 
 	size_t len = td_digest_response(c->algorithm, ha1, &ask, hex);

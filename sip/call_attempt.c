@@ -35,8 +35,7 @@ void attempt_free(struct td_engine *engine, struct td_attempt *attempt)
 	td_slab_put(engine->slab, (char *)attempt);
 }
 
-// --- its start
-// ---------------------------------------------------------------------------------------
+// --- its start ---
 
 // "1234;phone-context=10.0.1.9" tells of the side it comes from; the number alone does not.
 static struct td_span user_crossing(struct td_span user)
@@ -327,8 +326,7 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 	call_exhausted(call);
 }
 
-// --- its end
-// -----------------------------------------------------------------------------------------
+// --- its end ---
 
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 {
@@ -458,8 +456,7 @@ void attempt_failed(
 		call->best_cause, call_written(&headers));
 }
 
-// --- what its transaction says
-// -----------------------------------------------------------------------
+// --- what its transaction says ---
 
 static void attempt_refused(struct td_attempt *attempt, const struct td_msg *msg)
 {

@@ -2,8 +2,7 @@
 // The end of an answered call: BYE from either side or from the switch (§15).
 #include "sip/call_priv.h"
 
-// --- our own BYEs
-// --------------------------------------------------------------------------------------
+// --- our own BYEs ---
 
 static void bye_done(struct td_ctx *ctx)
 {
@@ -100,8 +99,7 @@ void call_hangup(struct td_call *call, uint16_t status, uint16_t cause)
 	call_end(call, TD_RELEASED_SWITCH, 200, cause);
 }
 
-// --- theirs
-// --------------------------------------------------------------------------------------------
+// --- theirs ---
 
 void call_rx_bye(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core)

@@ -8,8 +8,7 @@
 
 #include <errno.h>
 
-// --- their life
-// ------------------------------------------------------------------------------------------
+// --- their life ---
 
 static void fork_free(struct td_engine *engine, struct td_fork *fork)
 {
@@ -40,7 +39,8 @@ static int fork_learn(struct td_engine *engine, struct td_fork *fork, const stru
 	const struct td_core *core)
 {
 	struct td_writer routes = call_writer(engine->calls, engine->calls->lines);
-	struct td_span target = core->contact.star ? (struct td_span){ 0 } : core->contact.uri.whole;
+	struct td_span target =
+		core->contact.star ? (struct td_span){ 0 } : core->contact.uri.whole;
 
 	if (dialog_routes(msg, true, &routes) != 0)
 		return -EBADMSG;
@@ -87,8 +87,7 @@ struct td_fork *attempt_fork(
 	return fork;
 }
 
-// --- requests inside
-// -------------------------------------------------------------------------------------
+// --- requests inside ---
 
 int early_open(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id id,
 	struct td_side *out)

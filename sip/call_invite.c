@@ -25,8 +25,7 @@ static void stx_ended(struct td_engine *engine, struct td_stx *stx)
 
 const struct td_stx_user call_invite_user = { .cancelled = stx_cancelled, .ended = stx_ended };
 
-// --- refused before there is a call
-// ------------------------------------------------------------------
+// --- refused before there is a call ---
 
 struct verdict {
 	uint16_t status; // 0: accepted
@@ -85,8 +84,7 @@ void td_call_refuse(struct td_engine *engine, const struct td_flow *flow, const 
 		response->status);
 }
 
-// --- the A side
-// --------------------------------------------------------------------------------------
+// --- the A side ---
 
 static int side_a_init(struct td_call *call, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core)
@@ -156,8 +154,7 @@ int call_invite_reload(struct td_call *call)
 	return call->offered ? td_sdp_parse(&calls->sdp, body.ptr, body.len) : 0;
 }
 
-// --- routing
-// -----------------------------------------------------------------------------------------
+// --- routing ---
 
 static void target_keep(struct td_call *call, const struct td_route_target *target)
 {
@@ -257,8 +254,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 		call_routed(call, &route, answer, msg, core);
 }
 
-// --- the call
-// ----------------------------------------------------------------------------------------
+// --- the call ---
 
 // Everything the call holds on to. 0, or the status that refuses it.
 static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,

@@ -4,8 +4,7 @@
 // of who owns the Call-ID.
 #include "sip/call_priv.h"
 
-// --- what a refused offer leaves behind
-// ------------------------------------------------------------------
+// --- what a refused offer leaves behind ---
 
 static int session_save(struct td_relay *relay)
 {
@@ -36,8 +35,7 @@ static void session_restore(struct td_relay *relay)
 	}
 }
 
-// --- the answer
-// ------------------------------------------------------------------------------------------
+// --- the answer ---
 
 static void reinvite_refuse(struct td_relay *relay, uint16_t status, struct td_span headers)
 {
@@ -137,8 +135,7 @@ static void reinvite_provisional(struct td_relay *relay, const struct td_msg *ms
 	td_stx_respond(call->engine, relay->stx, &response);
 }
 
-// --- its transactions
-// ------------------------------------------------------------------------------------
+// --- its transactions ---
 
 static void reinvite_response(struct td_engine *engine, struct td_ctx *ctx,
 	const struct td_msg *msg, const struct td_core *core, const struct td_flow *flow)
@@ -225,8 +222,7 @@ static void reinvite_stx_ended(struct td_engine *engine, struct td_stx *stx)
 static const struct td_stx_user reinvite_stx_user = { .cancelled = reinvite_cancelled,
 	.ended = reinvite_stx_ended };
 
-// --- the request
-// -----------------------------------------------------------------------------------------
+// --- the request ---
 
 static int reinvite_send(struct td_relay *relay, const struct td_msg *msg,
 	const struct td_core *core, const struct td_writer *body)

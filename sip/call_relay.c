@@ -129,8 +129,7 @@ void relay_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fr
 	relay_far(relay)->dialog.local_cseq = td_ctx_cseq(fresh);
 }
 
-// --- INFO
-// ----------------------------------------------------------------------------------------------
+// --- INFO ---
 
 static void info_stx_ended(struct td_engine *engine, struct td_stx *stx)
 {

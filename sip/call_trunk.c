@@ -41,7 +41,8 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 	return NULL;
 }
 
-const struct td_trunk *trunk_ref_challenged(const struct td_engine *engine, struct td_trunk_ref *ref)
+const struct td_trunk *trunk_ref_challenged(
+	const struct td_engine *engine, struct td_trunk_ref *ref)
 {
 	return ref->credentials ? trunk_ref_find(engine, ref) : NULL;
 }

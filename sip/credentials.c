@@ -43,8 +43,7 @@ static struct challenge *place_of(struct td_challenges *challenges, const struct
 	return &challenges->places[trunk->slot % PLACES];
 }
 
-// --- a challenge is read
-// ------------------------------------------------------------------------------------------
+// --- a challenge is read ---
 
 // "auth" among the values of qop; with none at all it is RFC 2069's form that is asked for.
 static bool qop_fits(struct td_span qop)
@@ -99,8 +98,7 @@ int td_challenge_learn(struct td_challenges *challenges, const struct td_trunk *
 	return -ENOENT;
 }
 
-// --- and answered
-// -------------------------------------------------------------------------------------------------
+// --- and answered ---
 
 static void put_hex(struct td_writer *out, uint64_t n, unsigned digits)
 {

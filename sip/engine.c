@@ -144,7 +144,8 @@ void td_engine_pools(const struct td_engine *e, struct td_pool_view *out)
 {
 	td_calls_pool(e->calls, &out[0]);
 	td_txn_pools(e, &out[1]);
-	out[4] = (struct td_pool_view){ "text_bytes", td_slab_used(e->slab), td_slab_size(e->slab) };
+	out[4] =
+		(struct td_pool_view){ "text_bytes", td_slab_used(e->slab), td_slab_size(e->slab) };
 }
 
 struct td_sockaddr td_engine_advertised(

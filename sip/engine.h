@@ -115,7 +115,8 @@ uint32_t td_engine_legs(const struct td_engine *engine); // media legs open
 uint32_t td_engine_busy(
 	const struct td_engine *engine); // calls + transactions + tombstones + timers
 
-// What passed through this engine. Written by its thread; any thread may read it, and may see it lag.
+// What passed through this engine. Written by its thread; any thread may read it, and may see it
+// lag.
 const struct td_traffic *td_engine_traffic(const struct td_engine *engine);
 
 #define TD_ENGINE_POOLS 5

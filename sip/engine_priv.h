@@ -49,8 +49,8 @@ struct td_engine {
 
 static_assert((int)TD_M__COUNT <= TD_TRAFFIC_METHODS, "a place for each method");
 
-// Calls that are being set up at once where each takes that long: for so many memory lies ready. All
-// of limits.calls may ring at once; what more of them take is reserved.
+// Calls that are being set up at once where each takes that long: for so many memory lies ready.
+// All of limits.calls may ring at once; what more of them take is reserved.
 static inline uint32_t td_engine_setups(const struct td_engine_conf *conf, uint32_t seconds)
 {
 	uint64_t n = (uint64_t)conf->max_cps * seconds + 1024;

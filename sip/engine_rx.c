@@ -68,8 +68,7 @@ static bool is_of_refused(struct td_engine *e, const struct td_flow *flow, bool 
 	       td_txn_rx_request(e, flow, &e->msg, &e->core);
 }
 
-// --- checks; each returns true when it has dealt with the request
-// ----------------------------------------------------
+// --- checks; each returns true when it has dealt with the request ---
 
 // came: where from; flow: where answers go.
 static bool is_stranger(
@@ -192,9 +191,7 @@ static bool has_unknown_scheme(struct td_engine *e, const struct td_flow *flow, 
 	return true;
 }
 
-// --- requests
-//
-// --------------------------------------------------------------------------------------------------------
+// --- requests ---
 
 static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t trunk,
 	const struct td_subscriber_entry *caller)
@@ -330,9 +327,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 	out_of_dialog(e, flow, (uint32_t)trunk);
 }
 
-// --- responses
-//
-// -------------------------------------------------------------------------------------------------------
+// --- responses ---
 
 static void response_rx(struct td_engine *e, const struct td_flow *flow, uint32_t len)
 {

@@ -39,8 +39,8 @@ void td_headers_from(
 	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out);
 // Does the caller hide who it is: by Privacy, or by an anonymous From (RFC 3323 §4.1)?
 bool td_headers_anonymous(const struct td_core *core, struct td_span privacy);
-// P-Asserted-Identity of the caller (RFC 3325 §9.1), as a line, where the switch vouches for one and
-// the receiver is trusted with it.
+// P-Asserted-Identity of the caller (RFC 3325 §9.1), as a line, where the switch vouches for one
+// and the receiver is trusted with it.
 void td_headers_identity(const struct td_headers_way *way, struct td_writer *out);
 void td_headers_to(const struct td_core *core, struct td_span user,
 	const struct td_sockaddr *target, struct td_writer *out);

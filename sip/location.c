@@ -2,8 +2,8 @@
 #include "sip/location.h"
 
 enum {
-	TEXT_BYTES = 512, // of a binding on average, its struct included; more is the share of those
-			  // that have less
+	TEXT_BYTES = 512, // of a binding on average, its struct included; more is the share of
+			  // those that have less
 	SPARE_BYTES = 4 << 20,
 	COLLECT_BURST = 64,
 };
@@ -90,8 +90,9 @@ static uint16_t text_put(char **p, struct td_span text)
 static struct td_location_binding *binding_new(
 	struct td_location *l, uint64_t hash, uint16_t realm, const struct td_binding *b)
 {
-	uint32_t bytes = (uint32_t)sizeof(struct td_location_binding) + b->aor.len + b->contact.len +
-			 b->call_id.len + b->path.len + b->instance.len + b->user_agent.len;
+	uint32_t bytes = (uint32_t)sizeof(struct td_location_binding) + b->aor.len +
+			 b->contact.len + b->call_id.len + b->path.len + b->instance.len +
+			 b->user_agent.len;
 	struct td_location_binding *n = (void *)td_slab_get(l->slab, bytes);
 
 	if (!n)

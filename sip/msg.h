@@ -166,7 +166,8 @@ static inline struct td_span td_msg_value(const struct td_msg *msg, const struct
 // Value of the first header of that id; an empty span where there is none.
 static inline struct td_span td_msg_get(const struct td_msg *msg, enum td_header_id id)
 {
-	return td_msg_has(msg, id) ? td_msg_value(msg, &msg->headers[msg->first[id]]) : (struct td_span){ 0 };
+	return td_msg_has(msg, id) ? td_msg_value(msg, &msg->headers[msg->first[id]])
+				   : (struct td_span){ 0 };
 }
 
 const char *td_fault_text(enum td_fault fault);

@@ -111,9 +111,7 @@ enum td_sdp_fault td_sdp_side_receive(
 	return TD_SDP_OK;
 }
 
-// --- writing
-//
-// ---------------------------------------------------------------------------------------------------------
+// --- writing ---
 
 // One SDP on its way to one side.
 struct rewrite {

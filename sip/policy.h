@@ -51,8 +51,8 @@ const struct td_policy_conf *td_policy_limits(
 // refused by the call layer. Index or -1.
 int td_policy_ingress(
 	const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core);
-// The trunk of a realm's subscribers, for requests of that realm that are no other trunk's. Index or
-// -1: the realm has no registrar.
+// The trunk of a realm's subscribers, for requests of that realm that are no other trunk's. Index
+// or -1: the realm has no registrar.
 int td_policy_subscribers(const struct td_policy *policy, uint16_t realm);
 bool td_policy_is_subscribers(const struct td_policy *policy, uint32_t trunk);
 // Is that address one of the trunk's peers or sources? (in-dialog targets, responses' sources)

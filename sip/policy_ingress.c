@@ -52,8 +52,7 @@ static const struct td_match_conf *match_of(
 	return &policy->trunks[e->trunk].conf.match;
 }
 
-// --- how two matches lie to each other
-// -------------------------------------------------------------------------------
+// --- how two matches lie to each other ---
 
 enum relation { APART, INSIDE, SAME, AROUND, CROSSED };
 
@@ -112,9 +111,7 @@ static enum relation match_relation(const struct td_policy *policy, const struct
 	return relation_and(r, port_relation(x->source_port, y->source_port));
 }
 
-// --- compiling
-//
-// -------------------------------------------------------------------------------------------------------
+// --- compiling ---
 
 // "10.0.0.1", "10.0.0.1:5060", "fd00::1", "[fd00::1]:5060".
 static int listener_parse(const char *text, struct td_sockaddr *out)
@@ -329,9 +326,7 @@ void ingress_free(struct ingress *ingress)
 	free(ingress->realms);
 }
 
-// --- look-up
-//
-// ---------------------------------------------------------------------------------------------------------
+// --- look-up ---
 
 static uint32_t table_find(const struct ingress *in, const struct td_prefix *p, uint16_t realm)
 {

@@ -183,7 +183,8 @@ static bool is_whose_aor(struct register_ask *ask)
 
 	td_auth_check(e, ask->came, &e->msg, &e->core, auth);
 	ask->repeated = auth->repeated;
-	if (auth->verdict == TD_AUTH_PASSED && td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor))
+	if (auth->verdict == TD_AUTH_PASSED &&
+		td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor))
 		return true;
 	register_refuse(ask, auth->status ? auth->status : 403, (struct td_span){ 0 },
 		td_auth_headers(auth));

@@ -53,7 +53,8 @@ static void old_find(struct register_ask *ask, struct register_change *c)
 	struct td_location_binding *old =
 		td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
 
-	while (old && !is_about(c, td_location_instance(old), old->reg_id, td_location_contact(old)))
+	while (old &&
+		!is_about(c, td_location_instance(old), old->reg_id, td_location_contact(old)))
 		old = td_location_next(old);
 	c->old = old;
 }

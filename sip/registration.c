@@ -14,7 +14,8 @@ enum {
 	BUCKETS = 256,
 };
 
-#define of_timer(ptr) ((struct registration *)(void *)((char *)(ptr)-offsetof(struct registration, timer)))
+#define of_timer(ptr)                                                                              \
+	((struct registration *)(void *)((char *)(ptr)-offsetof(struct registration, timer)))
 
 struct registration {
 	struct registration *next;
@@ -56,8 +57,7 @@ void td_registrations_free(struct td_registrations *r, const struct td_alloc *al
 		alloc->free(alloc->ctx, r);
 }
 
-// --- one registration
-// ---------------------------------------------------------------------------------------------
+// --- one registration ---
 
 static const struct td_trunk_conf *conf_of(const struct registration *r)
 {
@@ -168,8 +168,7 @@ static struct td_ctx *send_register(
 	return out.overflow ? NULL : td_ctx_new(r->engine, &request, &registration_user, r);
 }
 
-// --- how it went
-// --------------------------------------------------------------------------------------------------
+// --- how it went ---
 
 // The next peer at once; when all have failed, a pause that grows with each round.
 static void failed(struct registration *r, uint16_t status)
@@ -310,8 +309,7 @@ static void due(void *arg, struct td_timer *timer)
 		failed(r, 503);
 }
 
-// --- policies come and go
-// -----------------------------------------------------------------------------------------
+// --- policies come and go ---
 
 static struct registration *registration_new(struct td_registrations *all, uint32_t slot)
 {
@@ -404,7 +402,8 @@ static bool is_ours(const struct td_engine *e, const struct td_trunk *trunk)
 	       trunk->slot % e->conf.n_workers == e->conf.worker;
 }
 
-// Ends those of one bucket that nobody wants any more, and forgets what is wanted for the next time.
+// Ends those of one bucket that nobody wants any more, and forgets what is wanted for the next
+// time.
 static void bucket_sweep(struct td_registrations *all, struct registration **at,
 	const struct td_policy *before)
 {

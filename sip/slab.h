@@ -13,7 +13,8 @@
 
 struct td_slab;
 // resident_bytes: how much of it is expected to be in use at once. NULL: ENOMEM.
-struct td_slab *td_slab_new(const struct td_alloc *alloc, size_t arena_bytes, size_t resident_bytes);
+struct td_slab *td_slab_new(
+	const struct td_alloc *alloc, size_t arena_bytes, size_t resident_bytes);
 void td_slab_free_all(struct td_slab *slab, const struct td_alloc *alloc);     // NULL is fine
 // NULL: empty, or len above TD_SLAB_BLOCK_MAX; len 0 gives a block too.
 char *td_slab_get(struct td_slab *slab, uint32_t len);

@@ -152,7 +152,8 @@ static int slot_take(struct td_subscribers *t, uint32_t *out)
 	// The longest at rest; where its calls still stand, a new one.
 	if (t->n_rested > 0) {
 		uint32_t slot = t->rested[t->rested_at];
-		struct td_shared_count *c = &t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK];
+		struct td_shared_count *c =
+			&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK];
 		if (atomic_load_explicit(&c->calls, memory_order_relaxed) == 0) {
 			atomic_store_explicit(&c->arrival_ns, 0, memory_order_relaxed);
 			t->rested_at = t->rested_at + 1 == 2 * t->capacity ? 0 : t->rested_at + 1;

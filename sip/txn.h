@@ -30,11 +30,11 @@ struct td_ctx_user {
 	void (*timeout)(struct td_engine *engine, struct td_ctx *ctx, bool transport_error);
 	// The transaction is gone (its handle is dead after this); always the last call.
 	void (*ended)(struct td_engine *engine, struct td_ctx *ctx);
-	// The trunk whose credentials answer a 401 or 407 to this request (§22.2, §22.3). NULL here or
-	// returned: none, and it is a final answer like any other.
+	// The trunk whose credentials answer a 401 or 407 to this request (§22.2, §22.3). NULL here
+	// or returned: none, and it is a final answer like any other.
 	const struct td_trunk *(*trunk)(struct td_engine *engine, struct td_ctx *ctx);
-	// Such an answer came and was answered: the request goes on as `fresh`, which has a CSeq one
-	// higher and this user. ctx only lingers; neither may be touched but for reading.
+	// Such an answer came and was answered: the request goes on as `fresh`, which has a CSeq
+	// one higher and this user. ctx only lingers; neither may be touched but for reading.
 	void (*moved)(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh);
 };
 
@@ -49,9 +49,7 @@ struct td_stx_user {
 	void (*ended)(struct td_engine *engine, struct td_stx *stx);
 };
 
-// --- server side
-//
-// -----------------------------------------------------------------------------------------------------
+// --- server side ---
 
 // A transaction for a request that td_txn_rx_request() passed. Sends 100 to an INVITE after 200 ms
 // unless something was sent. NULL: pool empty (the caller answers 503 statelessly with
@@ -95,9 +93,7 @@ int td_stx_resend(struct td_engine *engine, struct td_stx *stx);
 int td_respond_stateless(struct td_engine *engine, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core, const struct td_response *response);
 
-// --- client side
-//
-// -----------------------------------------------------------------------------------------------------
+// --- client side ---
 
 // Everything a request is written from. Via (with our token as branch), CSeq, Max-Forwards,
 // Content-Length are written by the transaction; spans are borrowed for the call.
@@ -115,7 +111,8 @@ struct td_request {
 	struct td_span content_type, body;
 	struct td_flow flow; // where it goes; the Via's sent-by is flow.local (or what the realm
 			     // advertises)
-	const struct td_trunk *trunk; // its credentials go along once its nonce is known; NULL: none
+	const struct td_trunk
+		*trunk; // its credentials go along once its nonce is known; NULL: none
 };
 
 // Sends a request in a new client transaction. NULL and errno: ENOBUFS (pool or buffer), EMSGSIZE.
@@ -142,8 +139,7 @@ void td_ctx_abandon(struct td_engine *engine, struct td_ctx *ctx);
 // -EMSGSIZE.
 int td_send_once(struct td_engine *engine, const struct td_request *request);
 
-// --- what engine.c calls
-// ---------------------------------------------------------------------------------------------
+// --- what engine.c calls ---
 
 struct td_txn; // all tables and pools of one engine
 struct td_txn *td_txn_create(

@@ -33,9 +33,7 @@ void ict_retransmit_due(struct td_engine *e, struct td_ctx *ctx)
 	ctx_repeat(e, ctx);
 }
 
-// --- text
-//
-// ------------------------------------------------------------------------------------------------------------
+// --- text ---
 
 // Swaps the text for a shorter one; keeps the long one when there is no memory for that.
 static void text_replace(struct td_engine *e, struct td_ctx *ctx, char *shorter, uint32_t len)
@@ -74,9 +72,7 @@ static void text_to_target(struct td_engine *e, struct td_ctx *ctx)
 	m->routes = m->uri_len;
 }
 
-// --- CANCEL
-//
-// ----------------------------------------------------------------------------------------------------------
+// --- CANCEL ---
 
 // After 64·T1 without a final answer the INVITE is over (§9.1); one that was given up has that wait
 // already.
@@ -125,9 +121,7 @@ void td_ctx_abandon(struct td_engine *e, struct td_ctx *ctx)
 		td_ctx_cancel(e, ctx, (struct td_span){ 0 });
 }
 
-// --- responses
-//
-// -------------------------------------------------------------------------------------------------------
+// --- responses ---
 
 static void ict_ack(struct td_engine *e, struct td_ctx *ctx, const struct td_msg *response)
 {

@@ -17,8 +17,7 @@ enum {
 	TRYING_MS = 180
 }; // 100 after this time: timers fire late, and 200 ms is the limit (§17.2.1)
 
-// --- the table of server transactions and tombstones
-// -----------------------------------------------------------------
+// --- the table of server transactions and tombstones ---
 
 // A link of the table; kinds of links share it: a reference is an index and a kind.
 struct txn_node {
@@ -64,8 +63,7 @@ void tombstone_put(
 	struct td_engine *e, uint64_t key, uint16_t status, bool silent, struct td_span tag);
 void tombstone_expired(void *engine, struct td_timer *timer);
 
-// --- server transactions
-// ---------------------------------------------------------------------------------------------
+// --- server transactions ---
 
 enum stx_state { STX_PROCEEDING, STX_COMPLETED, STX_ACCEPTED, STX_ENDED };
 
@@ -120,8 +118,7 @@ void nist_responded(struct td_engine *e, struct td_stx *stx);
 void nist_request(struct td_engine *e, struct td_stx *stx);
 void nist_end_due(struct td_engine *e, struct td_stx *stx);
 
-// --- client transactions
-// ---------------------------------------------------------------------------------------------
+// --- client transactions ---
 
 enum ctx_state {
 	CTX_CALLING, // Trying of a non-INVITE
@@ -190,9 +187,7 @@ void nict_response(struct td_engine *e, struct td_ctx *ctx, const struct td_msg 
 void nict_retransmit_due(struct td_engine *e, struct td_ctx *ctx);
 void nict_end_due(struct td_engine *e, struct td_ctx *ctx);
 
-// --- writing
-//
-// ---------------------------------------------------------------------------------------------------------
+// --- writing ---
 
 // Lends a buffer for a message of at most that many bytes: 0, -ENOBUFS, -EMSGSIZE (above
 // limits.sip_message_bytes).
@@ -200,8 +195,8 @@ int message_buf(struct td_engine *e, size_t bytes, struct td_buf *out);
 // The length of what was written; on overflow the buffer goes back: 0 or -EMSGSIZE.
 int message_finish(struct td_engine *e, const struct td_writer *w, struct td_buf *buf);
 // Sends and counts; what td_host_ops.send() returned. status 0: a request.
-int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf, uint8_t method,
-	uint16_t status);
+int message_send(struct td_engine *e, const struct td_flow *flow, struct td_buf *buf,
+	uint8_t method, uint16_t status);
 
 int response_head_copy(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, struct response_head *out); // 0 or -ENOBUFS

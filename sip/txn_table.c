@@ -6,9 +6,7 @@
 
 #include <errno.h>
 
-// --- table
-//
-// -----------------------------------------------------------------------------------------------------------
+// --- table ---
 
 static struct txn_node *node_of(struct td_txn *txn, uint32_t ref)
 {
@@ -57,9 +55,7 @@ static uint32_t txn_find(struct td_txn *txn, uint64_t key)
 	return ref;
 }
 
-// --- keys
-//
-// ------------------------------------------------------------------------------------------------------------
+// --- keys ---
 
 enum { KEY_PART_MAX = 192, KEY_PARTS_MAX = 5 };
 
@@ -142,9 +138,7 @@ bool td_txn_merged(struct td_engine *e, const struct td_flow *flow, const struct
 	return txn_find(e->txn, e->txn->rx_merge_key) != 0;
 }
 
-// --- requests
-//
-// --------------------------------------------------------------------------------------------------------
+// --- requests ---
 
 static struct td_stx *stx_of(struct td_txn *txn, uint32_t ref)
 {
@@ -212,9 +206,7 @@ bool td_txn_rx_request(struct td_engine *e, const struct td_flow *flow, const st
 	return true;
 }
 
-// --- responses
-//
-// -------------------------------------------------------------------------------------------------------
+// --- responses ---
 
 // A datagram from elsewhere than the request went to is believed only when it comes from the same
 // trunk.
@@ -254,9 +246,7 @@ bool td_txn_rx_response(struct td_engine *e, const struct td_flow *flow, struct 
 	return true;
 }
 
-// --- life
-//
-// ------------------------------------------------------------------------------------------------------------
+// --- life ---
 
 static uint32_t power_of_two(uint64_t n)
 {
