@@ -60,7 +60,7 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 	Tandem__Frame frame = TANDEM__FRAME__INIT, *answer;
 	Tandem__TrunkSet set = TANDEM__TRUNK_SET__INIT;
 	char text[160];
-	int64_t calls;
+	int64_t calls, left = 0;
 
 	frame.body_case = TANDEM__FRAME__BODY_TRUNK_SET;
 	frame.trunk_set = &set;
@@ -72,15 +72,16 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE)
 		return ctl_end_error(ctl, answer);
 	ctl_disconnect(ctl);
-	while ((calls = calls_of(ctl, ctl->args[0])) > 0) {
-		if (ctl_now_ms() + STEP_MS > end_ms) {
-			snprintf(text, sizeof(text),
-				"%" PRId64
-				" calls are still up on trunk %s, which takes no new ones",
-				calls, ctl->args[0]);
-			return ctl_end(ctl, CTL_REFUSED, text);
-		}
+	// A question that the end cuts short does not undo what was known before it.
+	while ((calls = calls_of(ctl, ctl->args[0])) > 0 && ctl_now_ms() + STEP_MS <= end_ms) {
+		left = calls;
 		nanosleep(&step, NULL);
+	}
+	if (calls > 0 || (calls < 0 && left > 0 && ctl_now_ms() >= end_ms)) {
+		snprintf(text, sizeof(text),
+			"%" PRId64 " calls are still up on trunk %s, which takes no new ones",
+			calls > 0 ? calls : left, ctl->args[0]);
+		return ctl_end(ctl, CTL_REFUSED, text);
 	}
 	if (calls < 0)
 		return CTL_UNREACHABLE;

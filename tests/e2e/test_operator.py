@@ -269,7 +269,7 @@ def test_trunk_is_taken_out_of_service(fresh):
     refused = uac(invite(), recv(100, optional=True), recv(503), ack_failure())
     second = lab.sipp("a", refused, *TO_B, port=5070)
     assert second.wait(20) == 0, lab.sipp_error(second)
-    lab.ctl("trunk", "drain", "carrier-b", "--timeout", "0.5", code=1)
+    lab.ctl("trunk", "drain", "carrier-b", "--timeout", "1.5", code=1)
     assert "no call left" in lab.ctl("trunk", "drain", "carrier-b")
     finish(lab, client, server)
     assert {t["name"]: t["state"] for t in lab.show("trunks")}["carrier-b"] == "disabled"
