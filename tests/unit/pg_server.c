@@ -39,7 +39,7 @@ static const struct passwd *user_of(void)
 	return geteuid() != 0 ? NULL : user ? user : getpwnam("nobody");
 }
 
-static pid_t run(const struct pg_server *pg, const char *program, char *const argv[])
+static pid_t run(const struct pg_server *pg, const char *program, char *argv[])
 {
 	char path[300], log[100];
 	pid_t pid = fork();
@@ -56,8 +56,18 @@ static pid_t run(const struct pg_server *pg, const char *program, char *const ar
 	dup2(fd, 1);
 	dup2(fd, 2);
 	snprintf(path, sizeof(path), "%s/%s", bin, program);
+	argv[0] = path; // they look for their siblings beside it, then in PATH
 	execv(path, argv);
 	_exit(127);
+}
+
+// What the server said before it failed; always false.
+static bool log_show(const struct pg_server *pg)
+{
+	char command[80];
+
+	snprintf(command, sizeof(command), "tail -5 %s/log >&2", pg->dir);
+	return system(command) != 0 && false;
 }
 
 bool pg_server_make(struct pg_server *pg)
@@ -74,7 +84,7 @@ bool pg_server_make(struct pg_server *pg)
 	char *argv[] = { "initdb", "--no-sync", "-A", "trust", "-U", "tandem", "-E", "UTF8", "--locale=C", "-D", data, NULL };
 	pid_t pid = run(pg, "initdb", argv);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
-		return false;
+		return log_show(pg);
 	snprintf(pg->url, sizeof(pg->url), "postgresql://tandem@/postgres?host=%s", pg->dir);
 	return pg_server_start(pg);
 }
@@ -95,8 +105,7 @@ bool pg_server_start(struct pg_server *pg)
 		if (waitpid(pg->pid, NULL, WNOHANG) == pg->pid)
 			pg->pid = run(pg, "postgres", argv);
 	}
-	snprintf(data, sizeof(data), "tail -5 %s/log >&2", pg->dir);
-	return system(data) != 0 && false;
+	return log_show(pg);
 }
 
 // Every process of the server: its children have process groups of their own.
