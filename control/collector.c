@@ -211,6 +211,9 @@ static const char *missing_of(const struct td_collector *c)
 	if (!link->in_sync)
 		return link->refusal[0] ? link->refusal
 					: "the data plane has not taken the policy yet";
+	const char *lacking = td_sync_lacking(&c->control->sync);
+	if (lacking)
+		return lacking;
 	if (!c->ports_ready)
 		return "a port has no carrier";
 	return c->draining ? "draining: new calls get 503" : "";

@@ -113,10 +113,12 @@ static void push_end(struct push *p)
 		td_log(TD_LOG_INFO, "sync.done",
 			"table=%s rows=%" PRIu64 " generation=%" PRIu64 " ms=%" PRIu64,
 			what_words[p->what], p->count, p->generation, now_ms - p->began_ms);
-		if (p->what == SUBSCRIBERS)
+		if (p->what == SUBSCRIBERS) {
 			sync->sent = p->generation;
-		else
+			sync->filled = true;
+		} else {
 			sync->bindings_due = false;
+		}
 	}
 	free(p->bytes);
 	free(p);
@@ -314,6 +316,7 @@ void td_sync_hello(struct td_sync *sync, const Tandem__Hello *hello)
 {
 	sync->wanted = sync->wanted || hello->registrar;
 	sync->sent = hello->subscriber_generation;
+	sync->filled = sync->sent != 0;
 	sync->bindings_due = !hello->bindings_restored;
 	sync->passes_due = passes(sync) + 2; // one may be under way
 	sync->retry_ms = 0;
@@ -322,6 +325,18 @@ void td_sync_hello(struct td_sync *sync, const Tandem__Hello *hello)
 void td_sync_lost(struct td_sync *sync)
 {
 	sync->sent = 0;
+	sync->filled = false;
+}
+
+static const char no_subscribers[] = "the data plane has not taken the subscribers yet";
+
+const char *td_sync_lacking(const struct td_sync *sync)
+{
+	if (!sync->wanted)
+		return NULL;
+	if (!sync->filled)
+		return no_subscribers;
+	return sync->bindings_due ? "the data plane has not taken the registrations yet" : NULL;
 }
 
 const char *td_sync_missing(const struct td_sync *sync)
@@ -330,9 +345,7 @@ const char *td_sync_missing(const struct td_sync *sync)
 		return NULL;
 	if (sync->stored == 0)
 		return "the store cannot be read: see tandemctl alarms";
-	if (sync->stored != sync->sent)
-		return "the data plane has not taken the subscribers yet";
-	return sync->bindings_due ? "the data plane has not taken the registrations yet" : NULL;
+	return sync->stored != sync->sent ? no_subscribers : td_sync_lacking(sync);
 }
 
 // --- one change ---

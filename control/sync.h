@@ -19,6 +19,7 @@ struct td_sync {
 	bool asking;    // a job for the generation is under way
 	uint64_t stored; // generation of the store's table as last seen; 0: not seen
 	uint64_t sent;   // that the data plane has, or will have with what was sent; 0: unknown
+	bool filled;     // the data plane has had a whole table since it began
 	uint32_t changes; // single changes without an answer
 	bool pushing[2];  // a whole table is under way: subscribers, bindings
 	bool bindings_due;
@@ -38,5 +39,8 @@ void td_sync_lost(struct td_sync *sync);
 // The store has a subscriber more or another (NULL: one less), and is of that generation now.
 void td_sync_changed(struct td_sync *sync, const char *aor, const struct td_subscriber *subscriber,
 	uint64_t generation, td_sync_told told, void *user);
-// What is still missing, or NULL.
+// What the data plane cannot serve without, or NULL: it has all subscribers and bindings of some
+// moment since it began.
+const char *td_sync_lacking(const struct td_sync *sync);
+// What it has not, or not as the store has it now; NULL: nothing.
 const char *td_sync_missing(const struct td_sync *sync);

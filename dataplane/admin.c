@@ -32,6 +32,7 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	hello.epoch = admin->dp->epoch;
 	hello.policy_generation = generation_in_force(admin);
 	hello.subscriber_generation = admin->provision->generation;
+	hello.registrar = admin->dp->subscribers != NULL;
 	hello.bindings_restored = admin->provision->restored || !admin->dp->subscribers;
 	Tandem__PlanState rows[TD_PLANS_MAX], *plans[TD_PLANS_MAX];
 	hello.plans = plans;
@@ -49,23 +50,39 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	td_mgmt_send(conn, &frame);
 }
 
+static bool lacks_subscribers(const struct td_admin *admin)
+{
+	return admin->dp->subscribers && !td_subscribers_ready(admin->dp->subscribers);
+}
+
+// What is still missing: REGISTER and calls get 503 without it.
+static const char *missing(const struct td_admin *admin)
+{
+	if (!admin->policy->current)
+		return "no policy yet: is tandem-control running?";
+	if (lacks_subscribers(admin))
+		return "no subscribers yet: has tandem-control pushed them?";
+	return NULL;
+}
+
 static void status_send(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Status status = TANDEM__STATUS__INIT;
-	char no_policy[] = "no policy yet: is tandem-control running?",
-	     no_carrier[] = "a port has no carrier", well[] = "";
+	const char *lacking = missing(admin);
 
 	frame.version = 1;
 	frame.id = id;
 	frame.body_case = TANDEM__FRAME__BODY_STATUS;
 	frame.status = &status;
 	status.dataplane_connected = true;
-	status.in_sync = admin->policy->current != NULL;
+	status.in_sync = !lacking;
 	status.ports_ready = td_ports_up(admin->dp);
 	status.draining = atomic_load_explicit(&admin->dp->draining, memory_order_relaxed);
 	status.policy_generation = generation_in_force(admin);
-	status.text = !status.ports_ready ? no_carrier : !status.in_sync ? no_policy : well;
+	if (!status.ports_ready)
+		lacking = "a port has no carrier";
+	status.text = (char *)(uintptr_t)(lacking ? lacking : ""); // only read by the packer
 	td_mgmt_send(conn, &frame);
 }
 

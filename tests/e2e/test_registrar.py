@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The registrar through real ports and the store: phones made here register, are refused, attack, and survive both daemons."""
+import contextlib
 import hashlib
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -160,3 +162,21 @@ def test_bindings_survive_both_daemons(durability):
         assert time.monotonic() - begun < 15
         status, text = phones[0].register("")
         assert status == 200 and "10.0.1.2:5080" in text, text
+
+
+def test_in_sync_means_that_phones_register():
+    """A data plane that began anew is in sync when it has the subscribers again, all 20,000 of them, and not before."""
+    with Lab(edit=registrar) as lab:
+        provision(lab, "1001")
+        with contextlib.closing(sqlite3.connect(lab.state_dir / "tandem.db", timeout=10)) as db, db:
+            db.executemany("INSERT INTO subscriber VALUES (?, NULL, NULL, 'subscribers', '', 0, 0, 1)",
+                           [(f"s{n}@{DOMAIN}",) for n in range(20000)])
+            db.execute("UPDATE subscriber_generation SET generation = generation + 1")
+        for _ in range(3):
+            lab.dataplane.kill(signal.SIGKILL)
+            lab.start_dataplane()
+            lab.wait_ready()
+            assert "n=20001" in lab.dataplane.text(), lab.dataplane.text()
+            status, text = Phone(lab, "1001", "secret").register()
+            assert status == 200, text
+            assert lab.counters()["reg.not_ready"] == 0

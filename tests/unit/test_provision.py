@@ -46,7 +46,7 @@ class Plane:
     """A data plane: says Hello, answers every request Done, keeps what it was sent."""
 
     def __init__(self, bench, generation=0, restored=False):
-        self.bench, self.frames, self.refuse = bench, [], set()
+        self.bench, self.frames, self.refuse, self.hold = bench, [], set(), set()
         bench.listener.settimeout(5)
         self.s, _ = bench.listener.accept()
         self.s.settimeout(0.05)
@@ -71,13 +71,24 @@ class Plane:
             self.data = self.data[4 + n:]
             body = frame.WhichOneof("body")
             self.frames.append((body, frame))
-            if frame.id:
-                answer = pb.Frame(version=1, id=frame.id)
-                if body in self.refuse:
-                    answer.error.code, answer.error.text = 12, "no memory here"
-                else:
-                    answer.done.text = ""
-                self.send(answer)
+            if frame.id and body not in self.hold:
+                self.answer(body, frame.id)
+
+    def answer(self, body, id):
+        answer = pb.Frame(version=1, id=id)
+        if body in self.refuse:
+            answer.error.code, answer.error.text = 12, "no memory here"
+        elif body == "status_request":
+            answer.status.ports_ready = True
+        else:
+            answer.done.text = ""
+        self.send(answer)
+
+    def release(self, body):
+        """Answers what was held back."""
+        self.hold.discard(body)
+        for held in [f for b, f in self.frames if b == body]:
+            self.answer(body, held.id)
 
     def wait(self, body, what=None):
         def found():
@@ -230,6 +241,35 @@ def what_changed_meanwhile_comes_whole():
     bench.stop()
 
 
+def wait_waits_for_subscribers_and_bindings():
+    bench = Bench("wait")
+    bench.add("1001@tandem.example")
+    plane = Plane(bench)
+    plane.hold = {"subscriber_bulk", "binding_bulk"}
+    plane.wait("subscriber_bulk")
+
+    def waits(code):
+        p = subprocess.Popen([TANDEMCTL, "-c", bench.conf, "wait", "--timeout", "1"], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        while p.poll() is None:
+            plane.turn()
+        out = p.stdout.read()
+        assert p.returncode == code, (p.returncode, out)
+        return out
+    assert "has not taken the subscribers" in waits(3)
+    plane.release("subscriber_bulk")
+    plane.wait("binding_bulk")
+    assert "has not taken the registrations" in waits(3)
+    plane.release("binding_bulk")
+    waits(0)
+    plane.close()
+    plane = Plane(bench)  # begins anew: so does the wait
+    plane.hold = {"subscriber_bulk"}
+    plane.wait("subscriber_bulk")
+    assert "has not taken the subscribers" in waits(3)
+    bench.stop()
+
+
 def a_refused_change_is_told_and_sent_again():
     bench = Bench("refused")
     plane = Plane(bench)
@@ -318,6 +358,7 @@ def a_wrong_store_stops_nothing_and_says_so():
 
 def main():
     tests = [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
+             wait_waits_for_subscribers_and_bindings,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so]
     print(f"1..{len(tests)}")
     bad = 0
