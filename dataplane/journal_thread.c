@@ -109,7 +109,7 @@ int td_journal_open(struct td_journal *journal, const char *run_dir, const char 
 	*what = "state_dir";
 	int rc = td_state_dir_make(state_dir);
 	if (rc == 0)
-		rc = td_state_epoch_next(state_dir, &journal->epoch);
+		rc = td_state_epoch_next(state_dir, started_us / 1000000, &journal->epoch);
 	if (rc == 0)
 		rc = td_journal_store_open(&journal->store, state_dir, journal->epoch);
 	if (rc < 0)

@@ -115,7 +115,19 @@ int td_state_dir_make(const char *path)
 	return 0;
 }
 
-int td_state_epoch_next(const char *state_dir, uint32_t *epoch)
+// Seconds since then are below 2^31 until 2094: journal segments carry an epoch in the upper half
+// of a number that stores keep with a sign.
+#define EPOCHS_BEGIN_S 1767225600u // 2026-01-01
+#define EPOCH_OF_CLOCK_MAX INT32_MAX
+
+static uint32_t epoch_of_clock(uint64_t wall_s)
+{
+	uint64_t s = wall_s > EPOCHS_BEGIN_S ? wall_s - EPOCHS_BEGIN_S : 0;
+
+	return s < EPOCH_OF_CLOCK_MAX ? (uint32_t)s : 0; // no clock is set like that
+}
+
+int td_state_epoch_next(const char *state_dir, uint64_t wall_s, uint32_t *epoch)
 {
 	char path[PATH_MAX], text[16];
 	void *old = NULL;
@@ -126,6 +138,8 @@ int td_state_epoch_next(const char *state_dir, uint32_t *epoch)
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	uint32_t next = (old ? (uint32_t)strtoul(old, NULL, 10) : 0) + 1;
+	if (next < epoch_of_clock(wall_s))
+		next = epoch_of_clock(wall_s);
 	free(old);
 	int n = snprintf(text, sizeof(text), "%u\n", next);
 	rc = td_state_file_write(path, text, (size_t)n);

@@ -111,7 +111,7 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 	X(READY, "tandem_ready", GAUGE, \
 		"1 while both daemons are up, in sync, every port works and no drain is on.") \
 	X(EPOCH, "tandem_dataplane_epoch", GAUGE, \
-		"Boots of the data plane.") \
+		"Number of the data plane's boot: grows with each.") \
 	X(OPERATORS, "tandem_operators", GAUGE, \
 		"Connections on control.sock.") \
 	X(SCRAPE_SECONDS, "tandem_snapshot_seconds", GAUGE, \

@@ -3,12 +3,15 @@
 both daemons die; every call that was answered is there once."""
 import csv
 import json
+import shutil
+import signal
 import time
 
 import pytest
 
 from lab import until
 from pg import Postgres
+from scenario import BASIC_UAC, BASIC_UAS
 from test_peer import report, start_peer
 
 
@@ -91,3 +94,21 @@ def test_files_and_tables_tell_the_same_also_of_a_crash(fresh, postgres, tmp_pat
     attempts = {r[0] for r in postgres.ask("SELECT DISTINCT cdr_id FROM cdr_attempt")}
     assert attempts == {r["cdr_id"] for r in csv.DictReader((tmp_path / "cdr-attempts.csv").open())}
     assert alarms(lab) == {}
+
+
+def test_a_wiped_state_dir_repeats_no_id(fresh, postgres):
+    """A node that lost its disk, and is set up again beside the same store, gives new ids and counts on."""
+    lab = fresh(edit=with_store(postgres.url))
+
+    def ids():
+        return [r[0] for r in postgres.ask("SELECT id FROM cdr")]
+
+    for n in (5, 10):
+        lab.run_pair(BASIC_UAC, BASIC_UAS, calls=5, rate=20, uac_args=("-s", "442079460123"))
+        until(lambda: len(ids()) == n, 15, what=f"{n} different ids")
+        lab.control.kill(signal.SIGTERM)
+        lab.dataplane.kill(signal.SIGTERM)
+        shutil.rmtree(lab.state_dir)
+        lab.start()
+    assert len({i.rsplit("-", 2)[0] for i in ids()}) == 2, ids()
+    assert not alarms(lab)

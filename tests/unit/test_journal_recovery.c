@@ -2,6 +2,7 @@
 // A data plane is killed with records on its rings; the next boot finds each of them, once, with
 // its epoch.
 #include "dataplane/journal_thread.h"
+#include "dataplane/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -223,9 +224,39 @@ static void test_an_unwritable_state_dir_is_an_error(void **state)
 	assert_string_equal(what, "state_dir");
 }
 
+static uint32_t epoch_at(uint64_t wall_s)
+{
+	uint32_t epoch = 0;
+
+	assert_int_equal(td_state_epoch_next(base, wall_s, &epoch), 0);
+	return epoch;
+}
+
+static void test_epochs_grow_over_clock_steps_and_a_wiped_folder(void **state)
+{
+	const uint64_t day = 86400, now = 1800000000;
+	char path[128];
+
+	uint32_t first = epoch_at(now);
+	assert_int_equal(epoch_at(now), first + 1); // twice within a second
+	assert_int_equal(epoch_at(now - day), first + 2); // the clock was set back
+	uint32_t later = epoch_at(now + day);
+	assert_int_equal(later, first + day);
+	snprintf(path, sizeof(path), "%s/epoch", base);
+	assert_int_equal(unlink(path), 0);
+	assert_true(epoch_at(now + day + 1) > later); // wiped: no number comes again
+	// A clock that was never set, or is set to what cannot be, moves nothing.
+	uint32_t at = epoch_at(now + day + 2);
+	assert_int_equal(epoch_at(0), at + 1);
+	assert_int_equal(epoch_at(UINT64_MAX / 2), at + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_epochs_grow_over_clock_steps_and_a_wiped_folder, make_dirs,
+			remove_dirs),
 		cmocka_unit_test_setup_teardown(
 			test_killed_before_anything_was_moved, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(
