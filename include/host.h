@@ -53,12 +53,13 @@ struct td_route_target {
 	uint32_t trunk; // index in the policy in force
 	uint16_t peer;  // index in the trunk's peers
 	uint8_t kind;   // enum td_target_kind
-	uint8_t zero;
+	uint8_t matched; // digits of the number that led to it; 255: the whole number or user
 	uint16_t failover; // of td_policy_failover(); 0: as the trunk says
 	uint16_t group;    // of td_policy_group(), whose limits count; 0: none
 	uint16_t limit;    // of td_policy_limit(): the route's own; 0: none
 	uint16_t zero2;
 	uint32_t max_duration_s; // 0: the trunk's
+	const char *route; // name of the route, the policy's own text; NULL: it has none
 };
 
 struct td_route_answer {

@@ -174,7 +174,7 @@ static void call_destroy(struct td_call *call)
 	td_timer_stop(&engine->wheel, &call->timer);
 	call_attempts_release(call);
 	call_text_free(engine, &call->privacy);
-	td_slab_put(engine->slab, call->names);
+	td_slab_put(engine->slab, (char *)call->notes);
 	td_slab_put(engine->slab, (char *)call->caller);
 	dialog_free(engine, &call->a.dialog);
 	td_pool_put(&engine->calls->pool, call);

@@ -268,6 +268,7 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 	attempt->start_us = td_engine_wall_us(call->engine);
 	attempt->next = call->attempts;
 	call->attempts = attempt;
+	note_set(call, NOTE_ROUTE, td_span_str(target->route));
 	call->n_attempts++;
 	td_engine_count(call->engine, TD_C_CALL_ATTEMPTS);
 	attempt_timer_start(attempt, target_patience_ms(call, target, attempt));

@@ -52,6 +52,15 @@ static void cdr_caller(const struct td_caller *caller, struct td_cdr *cdr)
 	td_span_cstr(caller->aor, cdr->auth_user, sizeof(cdr->auth_user));
 }
 
+static void cdr_notes(const struct td_call *call, struct td_cdr *cdr)
+{
+	td_span_cstr(note_get(call, NOTE_FROM), cdr->from_number, sizeof(cdr->from_number));
+	td_span_cstr(note_get(call, NOTE_TO), cdr->to_number, sizeof(cdr->to_number));
+	td_span_cstr(note_get(call, NOTE_AGENT), cdr->user_agent, sizeof(cdr->user_agent));
+	td_span_cstr(note_get(call, NOTE_PLAN), cdr->plan, sizeof(cdr->plan));
+	td_span_cstr(note_get(call, NOTE_ROUTE), cdr->route, sizeof(cdr->route));
+}
+
 static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 {
 	const struct td_attempt *attempt = call->answered ? call->answered : call->attempts;
@@ -60,14 +69,7 @@ static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 	call_id_text(call->engine, call->sequence, cdr->id);
 	td_span_cstr(
 		dialog_get(&call->a.dialog, DLG_CALL_ID), cdr->call_id_a, sizeof(cdr->call_id_a));
-	if (call->names) {
-		td_span_cstr(td_span(call->names, call->from_len), cdr->from_number,
-			sizeof(cdr->from_number));
-		td_span_cstr(td_span(call->names + call->from_len, call->to_len), cdr->to_number,
-			sizeof(cdr->to_number));
-		td_span_cstr(td_span(call->names + call->from_len + call->to_len, call->agent_len),
-			cdr->user_agent, sizeof(cdr->user_agent));
-	}
+	cdr_notes(call, cdr);
 	if (call->caller)
 		cdr_caller(call->caller, cdr);
 	memcpy(cdr->trunk_in, call->a.trunk.name, sizeof(cdr->trunk_in));

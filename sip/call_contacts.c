@@ -77,6 +77,7 @@ static bool contact_add(struct td_call *call, const struct td_call_target *aor,
 		.failover = aor->failover,
 		.max_duration_s = aor->max_duration_s,
 		.contact = contact_keep(engine, contact) };
+	memcpy(target->route, aor->route, sizeof(target->route));
 	if (!target->contact)
 		return false;
 	trunk_ref_set(&target->trunk, td_policy_trunk(engine->policy, (uint32_t)trunk),

@@ -111,25 +111,18 @@ static int side_a_init(struct td_call *call, const struct td_flow *flow, const s
 	return call->a.media ? dialog_set(engine, dialog, fields) : -ENOBUFS;
 }
 
-static int call_keep_names(
-	struct td_call *call, const struct td_msg *msg, const struct td_core *core)
+static int call_keep_notes(struct td_call *call, const struct td_trunk *trunk,
+	const struct td_msg *msg, const struct td_core *core)
 {
-	struct td_span agent = td_msg_get(msg, TD_H_USER_AGENT);
 	char from[CALL_NUMBER_MAX + 1], to[CALL_NUMBER_MAX + 1];
+	struct td_span texts[NOTE__COUNT] = {
+		[NOTE_FROM] = td_span(from, call_number(&core->from.uri, from)),
+		[NOTE_TO] = td_span(to, call_number(&core->uri, to)),
+		[NOTE_AGENT] = td_msg_get(msg, TD_H_USER_AGENT),
+		[NOTE_PLAN] = td_span_str(trunk->conf.plan),
+	};
 
-	call->from_len = (uint8_t)call_number(&core->from.uri, from);
-	call->to_len = (uint8_t)call_number(&core->uri, to);
-	call->agent_len = (uint8_t)(agent.len < TD_CDR_TEXT_LEN ? agent.len : TD_CDR_TEXT_LEN - 1);
-	call->names = td_slab_get(call->engine->slab,
-		(uint32_t)call->from_len + call->to_len + call->agent_len);
-	if (!call->names)
-		return -ENOBUFS;
-	struct td_writer out = { call->names, call->names, call->names + 3 * TD_CDR_TEXT_LEN,
-		false };
-	td_put(&out, from, call->from_len);
-	td_put(&out, to, call->to_len);
-	td_put(&out, agent.ptr, call->agent_len);
-	return 0;
+	return notes_set(call, texts);
 }
 
 static int call_keep_invite(struct td_call *call, const struct td_msg *msg)
@@ -156,6 +149,18 @@ int call_invite_reload(struct td_call *call)
 
 // --- routing ---
 
+// What led to a target, as people know it: the route's name, else what it matched of the number.
+static void target_route(
+	const struct td_call *call, const struct td_route_target *target, char route[TD_NAME_LEN])
+{
+	struct td_span text = target->route ? td_span_str(target->route)
+					    : note_get(call, NOTE_TO);
+
+	if (!target->route && target->matched < text.len)
+		text.len = target->matched;
+	td_span_cstr(text, route, TD_NAME_LEN);
+}
+
 static void target_keep(struct td_call *call, const struct td_route_target *target)
 {
 	const struct td_policy *policy = call->engine->policy;
@@ -164,6 +169,7 @@ static void target_keep(struct td_call *call, const struct td_route_target *targ
 	*kept = (struct td_call_target){ .kind = TARGET_AOR,
 		.failover = target->failover,
 		.max_duration_s = target->max_duration_s };
+	target_route(call, target, kept->route);
 	if (target->kind == TD_TARGET_AOR) {
 		call->n_targets++;
 		return;
@@ -261,7 +267,7 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core,
 	const struct td_subscriber_entry *caller)
 {
-	if (call_keep_names(call, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
+	if (call_keep_notes(call, trunk, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
 		(caller && caller_keep(call, caller, msg, core) != 0))
 		return 503;
 	int rc = side_a_init(call, flow, msg, core);

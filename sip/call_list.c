@@ -135,9 +135,8 @@ static void view_fill(struct td_call *call, struct td_call_view *view)
 	*view = (struct td_call_view){ .state = states[call->state] };
 	call_id_text(call->engine, call->sequence, view->id);
 	memcpy(view->trunk_in, call->a.trunk.name, sizeof(view->trunk_in));
-	td_span_cstr(td_span(call->names, call->from_len), view->from, sizeof(view->from));
-	td_span_cstr(
-		td_span(call->names + call->from_len, call->to_len), view->to, sizeof(view->to));
+	td_span_cstr(note_get(call, NOTE_FROM), view->from, sizeof(view->from));
+	td_span_cstr(note_get(call, NOTE_TO), view->to, sizeof(view->to));
 	memcpy(view->codec, call->codec, sizeof(view->codec));
 	view->start_us = call->start_us;
 	view->answer_us = call->answer_us;

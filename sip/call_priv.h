@@ -176,6 +176,7 @@ struct td_call_target {
 	struct td_sockaddr peer;
 	struct td_call_contact *contact; // slab
 	uint32_t max_duration_s;         // 0: the trunk's
+	char route[TD_NAME_LEN]; // what led to it: the route's name, else what matched
 	uint16_t failover;               // rule of the policy that the call was routed by; 0: none
 	uint8_t kind;                    // enum call_target_kind
 	bool together;                   // rings with the contact before it
@@ -214,6 +215,21 @@ struct td_ack_wait {
 	bool bye; // the call has ended: BYE when the ACK is here (§15)
 };
 
+// Texts of a call for its record and for people.
+enum call_note {
+	NOTE_FROM, // numbers as they came
+	NOTE_TO,
+	NOTE_AGENT,
+	NOTE_PLAN,  // dial plan; of a subscriber's call it stands in td_caller
+	NOTE_ROUTE, // what led to the target that was tried last
+	NOTE__COUNT
+};
+
+struct td_call_notes {
+	uint8_t len[NOTE__COUNT];
+	char text[];
+};
+
 struct td_call {
 	struct td_engine *engine;
 	struct td_stx *stx;          // A's INVITE; NULL once gone or forgotten
@@ -224,7 +240,7 @@ struct td_call {
 	struct td_call_target *targets; // slab, until answered
 	struct td_span invite;          // slab: A's INVITE for later attempts, until answered
 	struct td_span privacy;         // slab
-	char *names;                    // slab: from number, to number, user agent
+	struct td_call_notes *notes;    // slab
 	struct td_caller *caller;       // slab; NULL: A is no subscriber
 	struct td_side a;
 	struct td_timer timer; // route answer, set-up time, duration and interim records
@@ -240,7 +256,6 @@ struct td_call {
 	uint8_t state;       // enum call_state
 	uint8_t n_a_dialogs; // A-side tags given out
 	uint8_t n_targets, next_target, n_attempts, n_relays;
-	uint8_t from_len, to_len, agent_len;
 	uint8_t byes;   // BYEs without an answer
 	char codec[24]; // of the last answer
 	bool counted;   // against the limits of the whole switch
@@ -311,6 +326,13 @@ void call_setup_free(struct td_call *call); // what is only needed until the ans
 // Ends the call for the books: legs, trunks, timers, CDR, log. Says nothing to either side.
 // Idempotent.
 void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uint16_t cause);
+
+// --- call_notes.c
+struct td_span note_get(const struct td_call *call, enum call_note note);
+// Replaces all texts, or one of them; they may point into the old ones and are cut at the size of a
+// record's column. 0 or -ENOBUFS, nothing changed.
+int notes_set(struct td_call *call, const struct td_span texts[NOTE__COUNT]);
+int note_set(struct td_call *call, enum call_note note, struct td_span text);
 
 // --- call_trunk.c
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index);

@@ -3,6 +3,7 @@
 // plan that was loaded, asked in one order (sip/policy.h). Packet path.
 #include "sip/policy_priv.h"
 
+#define MATCHED_WHOLE 255 // td_route_target.matched
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct choice {
@@ -16,6 +17,7 @@ struct choice {
 	uint32_t n_named;
 	bool disabled; // a trunk was passed over
 	uint16_t blocked;
+	uint8_t matched; // td_route_target
 	char match[TD_ROUTE_SYMBOLS_MAX + 2]; // of the trace
 	uint32_t named[TD_ATTEMPTS_MAX];      // trunks, and ROUTE_REGISTRAR
 };
@@ -105,10 +107,12 @@ static void answer_add(struct choice *c, const struct extras *x, uint32_t trunk,
 		.trunk = trunk,
 		.peer = peer,
 		.kind = (uint8_t)kind,
+		.matched = c->matched,
 		.failover = x->plan->names[opts->failover].failover,
 		.group = x->group,
 		.limit = x->plan->names[opts->limit].limit,
 		.max_duration_s = opts->max_duration_s,
+		.route = opts->label != 0 ? x->plan->image.names[opts->label] : NULL,
 	};
 }
 
@@ -383,6 +387,8 @@ static void take_prefixes(struct choice *c)
 		uint32_t i = there[1] && (!there[0] || matches[1].length > matches[0].length);
 		if (UNLIKELY(c->trace != NULL))
 			td_route_key_format(&matches[i].key, c->match);
+		c->matched = matches[i].length <= c->query->number.len ? (uint8_t)matches[i].length
+								       : MATCHED_WHOLE;
 		take_ref(c, c->plans[i], &matches[i].ref);
 		there[i] = td_route_next(&c->plans[i]->image, &cursors[i], &matches[i]);
 	}
@@ -407,6 +413,7 @@ enum td_answer td_policy_route_traced(const struct td_policy *policy,
 	c.disabled = false;
 	c.blocked = 0;
 	c.match[0] = '\0';
+	c.matched = MATCHED_WHOLE;
 	plans_find(&c);
 	take_special(&c);
 	take_prefixes(&c);

@@ -55,6 +55,8 @@ def test_stage_commit_and_call(lab):
     lab.run_pair(S.scenario(S.invite(uri="sip:49301@[remote_ip]:[remote_port]"), S.recv(100, optional=True), S.recv(180, optional=True),
                             S.recv(200), S.ack(), S.pause(100), S.bye(), S.recv(200)),
                  S.scenario(S.recv_invite(), S.reply(180), S.reply(200, body=S.sdp()), S.recv("ACK"), S.recv("BYE"), S.reply(200)))
+    (cdr,) = lab.cdrs(1)
+    assert (cdr["plan"], cdr["route"]) == ("deck", "49"), "the record says what led where"
 
 
 def test_a_broken_line_changes_nothing(lab):

@@ -124,6 +124,58 @@ static void from_a_phone_to_a_mailbox(void **state)
 	}
 }
 
+// The record names the route that led to the target that was tried last, and the dial plan.
+static void route_of_the_record(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t matched;
+		const char *route;
+	} cases[] = {
+		{ "to-berlin", 4, "to-berlin" },
+		{ NULL, 4, "4930" },
+		{ NULL, 0, "" },
+		{ NULL, 255, "49301234" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = rig_up();
+		struct rig_call call;
+		snprintf(rig->trunks[0].plan, TD_NAME_LEN, "deck");
+		rig_policy(rig);
+		rig->host.route.targets[0].route = cases[i].name;
+		rig->host.route.targets[0].matched = cases[i].matched;
+		rig_call(rig, &call);
+		rig_send(rig, &call.a, "BYE", "", "");
+		rig_expect(rig, "SIP/2.0 200 ");
+		rig_reply(rig, rig_expect(rig, "BYE "), "200 OK", "", "", "");
+		const struct td_cdr *cdr = rig_cdr(rig);
+		assert_string_equal(cdr->route, cases[i].route);
+		assert_string_equal(cdr->plan, "deck");
+		assert_string_equal(rig->host.starts[0].route, cases[i].route);
+		assert_string_equal(cdr->to_number, "49301234");
+		rig_down(rig);
+	}
+}
+
+static void route_after_failover(void **state)
+{
+	struct rig *rig = rig_up();
+
+	rig->host.route.targets[0].route = "cheap";
+	rig->host.route.targets[1].route = "good";
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "503 Service Unavailable", "b", "", "");
+	rig_expect(rig, "ACK ");
+	invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "486 Busy Here", "b", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	assert_string_equal(rig_cdr(rig)->route, "good");
+	rig_down(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +183,8 @@ int main(void)
 		cmocka_unit_test(patience_of_the_rule),
 		cmocka_unit_test(rule_of_another_policy),
 		cmocka_unit_test(duration_of_the_route),
+		cmocka_unit_test(route_of_the_record),
+		cmocka_unit_test(route_after_failover),
 		cmocka_unit_test(from_a_phone_to_a_mailbox),
 	};
 

@@ -669,7 +669,7 @@ static void test_loaded_plan(void **state)
 	struct draft *d = calloc(1, sizeof(*d));
 	struct td_route_builder *builder = td_route_builder_new();
 	const struct td_route_row rows[] = {
-		{ .match = TD_SPAN("4930"), .to = TD_SPAN("c") },
+		{ .match = TD_SPAN("4930"), .to = TD_SPAN("c"), .label = TD_SPAN("berlin") },
 		{ .match = TD_SPAN("4930"), .to = TD_SPAN("gone"), .priority = 1 },
 		{ .match = TD_SPAN("49"), .to = TD_SPAN("registrar") },
 	};
@@ -705,6 +705,10 @@ static void test_loaded_plan(void **state)
 	struct td_route_query q = { .number = TD_SPAN("4930") };
 	struct td_route_answer a;
 	assert_int_equal(td_policy_route_traced(p, &q, &a, &trace), TD_DONE);
+	assert_int_equal(a.targets[0].matched, 4);
+	assert_int_equal(a.targets[1].matched, 2);
+	assert_string_equal(a.targets[0].route, "berlin");
+	assert_null(a.targets[1].route);
 	assert_string_equal(text, "plan a  file\nplan deck  loaded\nmatch deck 4930 \ntarget deck 4930 c\n"
 				  "target deck 4930 gone: there is no such trunk or group now\n"
 				  "match a 49 \ntarget a 49 b\nmatch deck 49 \ntarget deck 49 registrar\n");
