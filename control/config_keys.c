@@ -175,6 +175,7 @@ static const struct cfg_field peer[] = {
 	NUMBER("port", td_peer_conf, address.port, 1, 65535, 5060),
 	CHOICE("transport", td_peer_conf, transport, transport_words, TD_UDP),
 	NUMBER("priority", td_peer_conf, priority, 0, 65535, 1),
+	NUMBER("weight", td_peer_conf, weight, 0, 65535, 0),
 	END,
 };
 

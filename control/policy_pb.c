@@ -57,6 +57,9 @@ static Tandem__Peer *peer_to_pb(struct builder *b, const struct td_peer_conf *co
 	tandem__peer__init(peer);
 	peer->priority = conf->priority;
 	peer->transport = conf->transport;
+	peer->weight = conf->weight;
+	peer->host = conf->host;
+	peer->set = conf->set;
 	peer->address = make(b, 1, sizeof(*peer->address));
 	if (peer->address) {
 		tandem__address__init(peer->address);
@@ -64,6 +67,20 @@ static Tandem__Peer *peer_to_pb(struct builder *b, const struct td_peer_conf *co
 		peer->address->ip = ip_to_pb(b, conf->address.ip, conf->address.family);
 	}
 	return peer;
+}
+
+static void hosts_to_pb(struct builder *b, const struct td_trunk_conf *conf, Tandem__Trunk *trunk)
+{
+	trunk->hosts = make(b, conf->n_hosts, sizeof(*trunk->hosts));
+	for (uint8_t i = 0; trunk->hosts && i < conf->n_hosts; i++) {
+		Tandem__Host *host = make(b, 1, sizeof(*host));
+		if (!host)
+			break;
+		tandem__host__init(host);
+		host->name = text_to_pb(b, conf->hosts[i].name);
+		host->port = conf->hosts[i].port;
+		trunk->hosts[trunk->n_hosts++] = host;
+	}
 }
 
 static Tandem__Prefix **prefixes_to_pb(
@@ -93,6 +110,7 @@ static void trunk_lists_to_pb(
 			break;
 		trunk->n_peers = i + 1u;
 	}
+	hosts_to_pb(b, conf, trunk);
 	trunk->sources = prefixes_to_pb(b, conf->sources, conf->n_sources, &trunk->n_sources);
 	trunk->media_sources = prefixes_to_pb(
 		b, conf->media_sources, conf->n_media_sources, &trunk->n_media_sources);
@@ -382,6 +400,24 @@ static void peers_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 			(uint16_t)bounded(c, peer->priority, 65535, "a priority is above 65535");
 		to->transport = (uint8_t)bounded(
 			c, peer->transport, TD_TRANSPORT__COUNT - 1, "a transport is unknown");
+		to->weight = (uint16_t)bounded(c, peer->weight, 65535, "a weight is above 65535");
+		to->host = (uint8_t)bounded(
+			c, peer->host, out->n_hosts, "a peer is of a host that is none");
+		to->set = (uint8_t)bounded(c, peer->set, UINT8_MAX, "a set is above 255");
+	}
+}
+
+// Into URIs it goes as it is.
+static void hosts_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
+{
+	out->n_hosts =
+		(uint8_t)bounded(c, pb->n_hosts, TD_TRUNK_HOSTS_MAX, "a trunk has too many hosts");
+	for (uint8_t i = 0; i < out->n_hosts; i++) {
+		struct td_host_conf *to = &out->hosts[i];
+		text_from_pb(c, pb->hosts[i]->name, to->name, sizeof(to->name));
+		to->port = (uint16_t)bounded(c, pb->hosts[i]->port, 65535, "a port is above 65535");
+		if (!td_host_is_name(td_span_str(to->name)))
+			fail(c, "a host is no host name");
 	}
 }
 
@@ -421,6 +457,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	out->early_single = pb->early_single;
 	out->use_rn = pb->use_rn;
 	out->trust = (uint8_t)bounded(c, pb->trust, TD_TRUST_BOTH, "a trust is unknown");
+	hosts_from_pb(c, pb, out);
 	peers_from_pb(c, pb, out);
 	out->n_sources = prefixes_from_pb(c, pb->sources, pb->n_sources, out->sources);
 	out->n_media_sources =

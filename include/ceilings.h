@@ -11,6 +11,8 @@
 #define TD_REALM_GATEWAYS_MAX 4
 #define TD_TRUNKS_MAX 16384
 #define TD_PEERS_MAX 16           // egress targets of one trunk
+#define TD_HOST_LEN 128           // host names, NUL included
+#define TD_TRUNK_HOSTS_MAX 4      // host names among the peers of one trunk
 #define TD_SOURCES_MAX 32         // ingress prefixes of one trunk
 #define TD_ROUTE_TARGETS_MAX 16
 #define TD_ROUTE_FROM_MAX 64

@@ -26,10 +26,44 @@ struct td_register_conf {
 
 enum td_trust { TD_TRUST_NONE = 0, TD_TRUST_IN = 1, TD_TRUST_OUT = 2, TD_TRUST_BOTH = 3 };
 
+// A peer's host as people write it (RFC 3263): it is in the Request-URI of what is sent there.
+struct td_host_conf {
+	char name[TD_HOST_LEN]; // lower case
+	uint16_t port;          // 0: not given, so that SRV records say which
+};
+
+// Labels of letters, digits, '-' and '_', the last one not of digits alone (RFC 1123 §2.1), so that
+// no mistyped address is taken for a name.
+static inline bool td_host_is_name(struct td_span s)
+{
+	bool digits = true;
+	uint32_t label = 0;
+
+	for (uint32_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+		bool digit = c >= '0' && c <= '9';
+		if (c == '.' && label > 0) {
+			label = 0;
+			digits = true;
+			continue;
+		}
+		if (!digit && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '-' && c != '_')
+			return false;
+		digits &= digit;
+		if (++label > 63)
+			return false;
+	}
+	return label > 0 && !digits && s.len < TD_HOST_LEN;
+}
+
 struct td_peer_conf {
-	struct td_sockaddr address;
-	uint16_t priority; // lower first
+	struct td_sockaddr address; // family 0: of a host whose addresses are not known
+	uint16_t priority;          // lower first
+	uint16_t weight; // at random among neighbours of one priority and set; 0: after the others
 	uint8_t transport; // enum td_transport
+	uint8_t host;      // 1 + index of the trunk's host it is an address of; 0: of none
+	uint8_t set;       // answers of one host and SRV priority; 0: of no host
+	uint8_t zero;
 };
 
 // How an ingress trunk is told apart where sources overlap; unset fields match anything.
@@ -49,6 +83,7 @@ struct td_trunk_conf {
 	bool use_rn;       // RFC 4694 rn is the routing number
 	uint8_t trust;     // enum td_trust
 	uint8_t n_peers, n_sources, n_media_sources, n_failover_codes;
+	uint8_t n_hosts;
 	struct td_peer_conf peers[TD_PEERS_MAX];
 	struct td_prefix sources[TD_SOURCES_MAX];       // none: the peers' addresses, any port
 	struct td_prefix media_sources[TD_SOURCES_MAX]; // beside the SDP's address
@@ -62,6 +97,7 @@ struct td_trunk_conf {
 	uint32_t media_timeout_s;    // 0: off
 	struct td_credentials credentials; // towards its peers
 	struct td_register_conf registration;
+	struct td_host_conf hosts[TD_TRUNK_HOSTS_MAX];
 };
 
 struct td_route_target_conf {

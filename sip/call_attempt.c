@@ -47,7 +47,7 @@ static struct td_span user_crossing(struct td_span user)
 }
 
 static void put_target_uri(
-	struct td_writer *out, const struct td_uri *uri, const struct td_sockaddr *peer)
+	struct td_writer *out, const struct td_uri *uri, struct td_span target)
 {
 	struct td_span value;
 	bool tel = uri->scheme == TD_SCHEME_TEL;
@@ -64,7 +64,7 @@ static void put_target_uri(
 	}
 	if (uri->user.len > 0)
 		td_put_lit(out, "@");
-	td_put_hostport(out, peer);
+	td_put_span(out, target);
 	if (tel || (td_param_get(uri->params, TD_SPAN("user"), &value) &&
 			   td_span_ieq(value, TD_SPAN("phone"))))
 		td_put_lit(out, ";user=phone");
@@ -76,6 +76,27 @@ static void put_call_id(struct td_engine *engine, struct td_writer *out)
 
 	engine->conf.ops->random(engine->conf.host, bytes, sizeof(bytes));
 	td_put_hex(out, bytes, sizeof(bytes));
+}
+
+// The peer as it is known: by the host that it was resolved from (RFC 3261 §8.1.1.1), else by its
+// address. buf has TD_HOST_LEN + 8.
+static struct td_span target_name(struct td_attempt *attempt, char *buf)
+{
+	const struct td_sockaddr *peer = &attempt->b.dialog.flow.remote;
+	const struct td_trunk *trunk = trunk_ref_find(attempt->engine, &attempt->b.trunk);
+	const struct td_host_conf *host = trunk ? td_trunk_host(trunk, peer) : NULL;
+	struct td_writer out = { buf, buf, buf + TD_HOST_LEN + 8, false };
+
+	if (!host) {
+		td_put_hostport(&out, peer);
+		return td_span(buf, td_writer_len(&out));
+	}
+	td_put_span(&out, td_span_str(host->name));
+	if (host->port != 0) {
+		td_put_lit(&out, ":");
+		td_put_uint(&out, host->port);
+	}
+	return td_span(buf, td_writer_len(&out));
 }
 
 static struct td_span cut(struct td_writer *out, char *start)
@@ -119,6 +140,8 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	if (contact)
 		way.host = contact->domain;
 	struct td_span fields[DLG__COUNT] = { 0 };
+	char name[TD_HOST_LEN + 8];
+	struct td_span target = target_name(attempt, name);
 
 	char *start = out.pos;
 	put_call_id(engine, &out);
@@ -128,7 +151,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	fields[DLG_LOCAL] = cut(&out, start);
 	start = out.pos;
 	if (!contact)
-		put_target_uri(&out, &core->uri, &dialog->flow.remote);
+		put_target_uri(&out, &core->uri, target);
 	fields[DLG_TARGET] = contact ? contact->uri : cut(&out, start);
 	fields[DLG_ROUTES] = contact ? contact->path : (struct td_span){ 0 }; // RFC 3327 §5.3
 	start = out.pos;
@@ -139,7 +162,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 		td_put_span(&out, core->uri.whole);
 		td_put_lit(&out, ">");
 	} else {
-		td_headers_to(core, core->uri.user, &dialog->flow.remote, &out);
+		td_headers_to(core, core->uri.user, target, &out);
 	}
 	fields[DLG_REMOTE] = cut(&out, start);
 	return out.overflow ? -ENOBUFS : dialog_set(engine, dialog, fields);

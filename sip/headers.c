@@ -275,10 +275,9 @@ void td_headers_identity(const struct td_headers_way *way, struct td_writer *out
 	td_put_lit(out, "\r\n");
 }
 
-void td_headers_to(const struct td_core *core, struct td_span user,
-	const struct td_sockaddr *target, struct td_writer *out)
+void td_headers_to(const struct td_core *core, struct td_span user, struct td_span target,
+	struct td_writer *out)
 {
 	display_put(core->to.display, out);
-	user_put(td_hiding_unfit(user) ? (struct td_span){ 0 } : user, (struct td_span){ 0 },
-		target, out);
+	user_put(td_hiding_unfit(user) ? (struct td_span){ 0 } : user, target, NULL, out);
 }

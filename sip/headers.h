@@ -42,8 +42,8 @@ bool td_headers_anonymous(const struct td_core *core, struct td_span privacy);
 // P-Asserted-Identity of the caller (RFC 3325 §9.1), as a line, where the switch vouches for one
 // and the receiver is trusted with it.
 void td_headers_identity(const struct td_headers_way *way, struct td_writer *out);
-void td_headers_to(const struct td_core *core, struct td_span user,
-	const struct td_sockaddr *target, struct td_writer *out);
+void td_headers_to(const struct td_core *core, struct td_span user, struct td_span target,
+	struct td_writer *out); // target: its host and port as a URI has them
 
 // Q.850 cause of a SIP status and back (RFC 3398 §7.2, §8.2.6.1); cause from a Reason header: 0
 // where there is none.

@@ -74,6 +74,17 @@ static bool text_ends(const char *text, size_t cap)
 	return memchr(text, '\0', cap) != NULL;
 }
 
+static bool hosts_end(const struct td_trunk_conf *c)
+{
+	for (uint32_t i = 0; i < c->n_hosts; i++)
+		if (!text_ends(c->hosts[i].name, sizeof(c->hosts[i].name)))
+			return false;
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		if (c->peers[i].host > c->n_hosts)
+			return false;
+	return true;
+}
+
 static int trunk_check(const struct td_trunk_conf *c, struct policy_error *error)
 {
 	if (!text_ends(c->name, sizeof(c->name)) || c->name[0] == '\0')
@@ -90,7 +101,21 @@ static int trunk_check(const struct td_trunk_conf *c, struct policy_error *error
 		c->n_media_sources > TD_SOURCES_MAX ||
 		c->n_failover_codes > sizeof(c->failover_codes) / sizeof(c->failover_codes[0]))
 		return policy_fail(error, "trunk '%s': too many peers, sources or codes", c->name);
+	if (c->n_hosts > TD_TRUNK_HOSTS_MAX || !hosts_end(c))
+		return policy_fail(error, "trunk '%s': its hosts do not hold", c->name);
 	return 0;
+}
+
+// A host that was never resolved leads nowhere: its trunk may have no peer at all, and routes to
+// it are passed over then.
+static void peers_known(struct td_trunk_conf *c)
+{
+	uint8_t n = 0;
+
+	for (uint8_t i = 0; i < c->n_peers; i++)
+		if (c->peers[i].host == 0 || c->peers[i].address.family != 0)
+			c->peers[n++] = c->peers[i];
+	c->n_peers = n;
 }
 
 // Peers are tried in the order of their priority; equal ones in the order of the file, hence
@@ -137,6 +162,7 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 		if (rc < 0)
 			return rc;
 		t->conf = conf->trunks[i];
+		peers_known(&t->conf);
 		peers_sort(&t->conf);
 		int realm = env->realm_of(env->ctx, t->conf.realm);
 		if (realm < 0)
@@ -161,7 +187,7 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	if (rc == 0)
 		rc = names_sort(policy, &names, error);
 	if (rc == 0)
-		rc = ingress_compile(policy, error);
+		rc = ingress_compile(policy, env, error);
 	if (rc == 0)
 		rc = routes_compile(policy, conf, env, &names, error);
 	free(names.order);
@@ -253,6 +279,17 @@ bool td_policy_trunk_has(
 		if (td_ip_eq(&t->conf.peers[i].address, address))
 			return true;
 	return prefixes_have(t->conf.sources, t->conf.n_sources, address);
+}
+
+const struct td_host_conf *td_trunk_host(
+	const struct td_trunk *trunk, const struct td_sockaddr *peer)
+{
+	for (uint32_t i = 0; trunk->conf.n_hosts > 0 && i < trunk->conf.n_peers; i++)
+		if (td_sockaddr_eq(&trunk->conf.peers[i].address, peer))
+			return trunk->conf.peers[i].host == 0
+				       ? NULL
+				       : &trunk->conf.hosts[trunk->conf.peers[i].host - 1];
+	return NULL;
 }
 
 bool td_policy_media_has(

@@ -28,6 +28,11 @@ struct td_policy_env {
 	// such realm gets a trunk "subscribers": trusted in nothing, without peers. NULL: none has.
 	const char *(*registrar_realm)(void *ctx, uint16_t realm);
 	uint16_t n_realms;
+	// An address that a host name of one trunk has at the moment is another trunk's source too,
+	// and no match tells them apart: the other one keeps it. The address is still a peer. NULL:
+	// nobody is told.
+	void (*source_lost)(void *ctx, const struct td_trunk *trunk, const struct td_trunk *keeper,
+		const struct td_sockaddr *address);
 	// Dial plans that were loaded, found by the name in their header; they outlive the policy.
 	const struct td_route_image *const *plans;
 	uint32_t n_plans;
@@ -58,6 +63,9 @@ bool td_policy_is_subscribers(const struct td_policy *policy, uint32_t trunk);
 // Is that address one of the trunk's peers or sources? (in-dialog targets, responses' sources)
 bool td_policy_trunk_has(
 	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);
+// The host that this peer was resolved from; NULL: it is written as an address, or no peer now.
+const struct td_host_conf *td_trunk_host(
+	const struct td_trunk *trunk, const struct td_sockaddr *peer);
 // May media come from that address beside the SDP's? (trunk media.sources)
 bool td_policy_media_has(
 	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address);

@@ -187,6 +187,7 @@ static int entries_fill(struct td_policy *policy, struct policy_error *error)
 		uint32_t n = c->n_sources > 0 ? c->n_sources : c->n_peers;
 		for (uint32_t k = 0; rc == 0 && k < n; k++) {
 			rc = source_of(c, k, &e.prefix, error);
+			e.resolved = c->n_sources == 0 && c->peers[k].host != 0;
 			if (rc == 0)
 				in->entries[in->n_entries++] = e;
 		}
@@ -212,7 +213,9 @@ static int by_prefix(const void *a, const void *b, void *arg)
 	       m = strlen(match_of(policy, y)->tech_prefix);
 	if (n != m)
 		return n > m ? -1 : 1;
-	return (x->trunk > y->trunk) - (x->trunk < y->trunk);
+	if (x->trunk != y->trunk)
+		return x->trunk > y->trunk ? 1 : -1;
+	return x->resolved - y->resolved; // what is written stands for both
 }
 
 static bool entry_same_prefix(const struct ingress_entry *a, const struct ingress_entry *b)
@@ -230,6 +233,57 @@ static void entries_unique(struct ingress *in)
 		if (n == 0 || in->entries[n - 1].trunk != e->trunk ||
 			!entry_same_prefix(&in->entries[n - 1], e))
 			in->entries[n++] = *e;
+	}
+	in->n_entries = n;
+}
+
+static struct td_sockaddr prefix_address(const struct td_prefix *p)
+{
+	struct td_sockaddr a = { .family = p->family };
+
+	memcpy(a.ip, p->ip, sizeof(a.ip));
+	return a;
+}
+
+// Is the source of one of the two taken from it, by the other? Written ones stand over resolved
+// ones, then the first trunk of the file over the others. Returns the one that loses it, or NULL.
+static struct ingress_entry *entry_loser(
+	const struct td_policy *policy, struct ingress_entry *a, struct ingress_entry *b)
+{
+	if (!a->resolved && !b->resolved)
+		return NULL;
+	enum relation r = match_relation(policy, a, b);
+	if (r != SAME && r != CROSSED)
+		return NULL;
+	if (a->resolved != b->resolved)
+		return a->resolved ? a : b;
+	return a->trunk > b->trunk ? a : b;
+}
+
+// What two trunks' names have in common must not cost everybody the policy.
+static void entries_settle(struct td_policy *policy, const struct td_policy_env *env)
+{
+	struct ingress *in = &policy->ingress;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < in->n_entries; i++) {
+		struct ingress_entry e = in->entries[i], *loser = NULL;
+		uint32_t j = n;
+		while (j > 0 && entry_same_prefix(&in->entries[j - 1], &e) && loser != &e) {
+			struct ingress_entry *other = &in->entries[--j];
+			loser = entry_loser(policy, other, &e);
+			if (!loser)
+				continue;
+			const struct ingress_entry *keeper = loser == &e ? other : &e;
+			struct td_sockaddr address = prefix_address(&e.prefix);
+			if (env->source_lost)
+				env->source_lost(env->ctx, &policy->trunks[loser->trunk],
+					&policy->trunks[keeper->trunk], &address);
+			if (loser != &e)
+				memmove(other, other + 1, (--n - j) * sizeof(*other));
+		}
+		if (loser != &e)
+			in->entries[n++] = e;
 	}
 	in->n_entries = n;
 }
@@ -306,7 +360,8 @@ static int table_build(struct ingress *in, struct policy_error *error)
 	return 0;
 }
 
-int ingress_compile(struct td_policy *policy, struct policy_error *error)
+int ingress_compile(struct td_policy *policy, const struct td_policy_env *env,
+	struct policy_error *error)
 {
 	struct ingress *in = &policy->ingress;
 	int rc = entries_fill(policy, error);
@@ -315,6 +370,7 @@ int ingress_compile(struct td_policy *policy, struct policy_error *error)
 		return rc;
 	qsort_r(in->entries, in->n_entries, sizeof(*in->entries), by_prefix, policy);
 	entries_unique(in);
+	entries_settle(policy, env);
 	rc = entries_link(policy, error);
 	return rc < 0 ? rc : table_build(in, error);
 }

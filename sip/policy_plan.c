@@ -366,6 +366,16 @@ static int loaded_bind(struct compiler *c)
 	return rc;
 }
 
+// Is there a choice among its peers that weights decide?
+static bool peers_weighted(const struct td_trunk_conf *t)
+{
+	for (uint32_t i = 1; i < t->n_peers; i++)
+		if (peers_equal(&t->peers[i - 1], &t->peers[i]) &&
+			t->peers[i - 1].weight + t->peers[i].weight > 0)
+			return true;
+	return false;
+}
+
 static int trunks_bind(struct compiler *c)
 {
 	struct routes *r = &c->policy->routes;
@@ -383,6 +393,7 @@ static int trunks_bind(struct compiler *c)
 			.loaded_plan = loaded < 0 ? ROUTE_NONE : (uint32_t)loaded,
 			.enabled = t->enabled,
 			.n_peers = t->n_peers,
+			.weighted = peers_weighted(t),
 		};
 	}
 	return 0;

@@ -16,6 +16,7 @@ struct ingress_entry {
 	uint32_t trunk;
 	struct td_sockaddr listener; // match.listener; family 0: any
 	uint32_t next;               // of the same prefix; UINT32_MAX: none
+	bool resolved;               // an address that a host name has at the moment
 };
 
 // The prefix lengths that occur in a realm, longest first: each is one probe of the table.
@@ -61,7 +62,7 @@ struct route_group {
 // What a decision asks of a trunk, on one line of the cache for several.
 struct route_trunk {
 	uint32_t file_plan, loaded_plan; // of calls from it; ROUTE_NONE: none
-	bool enabled;
+	bool enabled, weighted; // weighted: some peers are drawn
 	uint8_t n_peers;
 };
 
@@ -107,7 +108,14 @@ struct trunk_names {
 };
 int64_t trunk_by_name(const struct trunk_names *names, const char *name);
 
-int ingress_compile(struct td_policy *policy, struct policy_error *error); // 0 or negative errno
+// Are two peers, one behind the other, drawn by weight?
+static inline bool peers_equal(const struct td_peer_conf *a, const struct td_peer_conf *b)
+{
+	return a->priority == b->priority && a->set == b->set;
+}
+
+int ingress_compile(struct td_policy *policy, const struct td_policy_env *env,
+	struct policy_error *error); // 0 or negative errno
 void ingress_free(struct ingress *ingress);
 int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, const struct trunk_names *names,

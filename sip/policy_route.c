@@ -125,6 +125,26 @@ static void take_registrar(struct choice *c, const struct extras *x)
 	answer_add(c, x, ROUTE_NONE, 0, TD_TARGET_AOR);
 }
 
+// Peers by their priority, and by weight within one (RFC 2782).
+static void take_drawn_peers(struct choice *c, const struct extras *x, uint32_t trunk)
+{
+	const struct td_trunk_conf *conf = &c->policy->trunks[trunk].conf;
+
+	static_assert(TD_PEERS_MAX <= TD_ROUTE_TARGETS_MAX, "what draw() holds");
+	for (uint32_t i = 0, end; i < conf->n_peers; i = end) {
+		uint16_t weights[TD_ROUTE_TARGETS_MAX];
+		uint8_t order[TD_ROUTE_TARGETS_MAX];
+		for (end = i; end < conf->n_peers; end++) {
+			if (!peers_equal(&conf->peers[i], &conf->peers[end]))
+				break;
+			weights[end - i] = conf->peers[end].weight;
+		}
+		draw(c, weights, end - i, order);
+		for (uint32_t k = 0; k < end - i && c->out->n < TD_ATTEMPTS_MAX; k++)
+			answer_add(c, x, trunk, (uint16_t)(i + order[k]), TD_TARGET_PEER);
+	}
+}
+
 static void take_trunk(struct choice *c, const struct extras *x, uint32_t trunk)
 {
 	const struct route_trunk *t = &c->policy->routes.trunks[trunk];
@@ -136,12 +156,19 @@ static void take_trunk(struct choice *c, const struct extras *x, uint32_t trunk)
 	}
 	if (!t->enabled || t->n_peers == 0) {
 		c->disabled = true;
-		tell_target(
-			c, x, "target", name, t->enabled ? "it has no peers" : "it is disabled");
+		bool unknown = c->policy->trunks[trunk].conf.n_hosts > 0;
+		tell_target(c, x, "target", name,
+			!t->enabled ? "it is disabled"
+			: unknown   ? "its host has no known address"
+				    : "it has no peers");
 		return;
 	}
 	c->named[c->n_named++] = trunk;
 	tell_target(c, x, "target", name, NULL);
+	if (UNLIKELY(t->weighted)) {
+		take_drawn_peers(c, x, trunk);
+		return;
+	}
 	for (uint32_t i = 0; i < t->n_peers && c->out->n < TD_ATTEMPTS_MAX; i++)
 		answer_add(c, x, trunk, (uint16_t)i, TD_TARGET_PEER);
 }

@@ -347,6 +347,13 @@ static bool same_account(const struct td_trunk_conf *a, const struct td_trunk_co
 	       memcmp(&a->credentials, &b->credentials, sizeof(a->credentials)) == 0;
 }
 
+// Where they are: a provider whose addresses are others now does not know us there.
+static bool same_peers(const struct td_trunk_conf *a, const struct td_trunk_conf *b)
+{
+	return a->n_peers == b->n_peers &&
+	       memcmp(a->peers, b->peers, a->n_peers * sizeof(a->peers[0])) == 0;
+}
+
 static const struct td_trunk *trunk_before(
 	const struct td_policy *before, const struct registration *r)
 {
@@ -371,12 +378,14 @@ static void follow_trunk(
 	}
 	r->wanted = true;
 	r->index = index;
-	if (old && same_account(&old->conf, &trunk->conf))
+	bool same = old && same_account(&old->conf, &trunk->conf);
+	if (same && same_peers(&old->conf, &trunk->conf))
 		return;
 	r->failures = 0;
 	r->peer = 0;
-	r->expires_s = trunk->conf.registration.expires_s;
-	timer_set(r, old ? 0 : spread(r, FIRST_SPREAD_MS));
+	if (!same)
+		r->expires_s = trunk->conf.registration.expires_s;
+	timer_set(r, old && !same ? 0 : spread(r, FIRST_SPREAD_MS));
 }
 
 static void registration_end(struct td_registrations *all, struct registration *r,

@@ -368,6 +368,30 @@ static void two_families(void **state)
 	rig_free(rig);
 }
 
+// A peer that was found by its host is called by it (RFC 3261 §8.1.1.1, §19.1.1), CANCEL alike.
+static void host_of_the_peer(void **state)
+{
+	struct rig *rig = rig_new();
+	struct td_trunk_conf *trunk = &rig->trunks[1];
+
+	trunk->n_hosts = 1;
+	td_span_cstr(TD_SPAN("sip.carrier.example"), trunk->hosts[0].name, TD_HOST_LEN);
+	trunk->peers[0].host = 1;
+	rig_policy(rig);
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite =
+		rig_expect(rig, "INVITE sip:+49301234@sip.carrier.example SIP/2.0\r\n");
+	assert_true(td_sockaddr_eq(&invite->flow.remote, &rig->east[0].remote));
+	assert_string_equal(fake_header(invite, "To"), "<sip:+49301234@sip.carrier.example>");
+	rig_reply(rig, invite, "503 Service Unavailable", "b", "", "");
+	rig_expect(rig, "ACK sip:+49301234@sip.carrier.example SIP/2.0\r\n");
+	// The next one of the same trunk is an address.
+	rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), "486 Busy Here", "b", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	rig_free(rig);
+}
+
 static void hangup_and_list(void **state)
 {
 	struct rig *rig = rig_new();
@@ -573,6 +597,7 @@ int main(void)
 		cmocka_unit_test(record_routes),
 		cmocka_unit_test(strict_route),
 		cmocka_unit_test(two_families),
+		cmocka_unit_test(host_of_the_peer),
 		cmocka_unit_test(hangup_and_list),
 		cmocka_unit_test(hangup_all_while_ringing),
 		cmocka_unit_test(media_timeout_and_stats),

@@ -133,7 +133,8 @@ static void every_reserved_key_is_taken(void **state)
 		"trunks = ( { name = \"t\"; realm = \"core\"; enabled = false; trust = \"both\"; "
 		"early = "
 		"\"single\"; use_rn = true;\n"
-		" peers = ( { address = \"10.0.1.1\"; port = 5061; transport = \"udp\"; priority = "
+		" peers = ( { address = \"10.0.1.1\"; port = 5061; weight = 7; transport = "
+		"\"udp\"; priority = "
 		"3; } "
 		");\n"
 		" sources = [ \"10.0.1.77/24\", \"10.2.0.5\" ]; media = { sources = [ "
@@ -167,6 +168,7 @@ static void every_reserved_key_is_taken(void **state)
 	assert_int_equal(trunk->trust, TD_TRUST_BOTH);
 	assert_true(trunk->early_single);
 	assert_int_equal(trunk->attempt_timeout_ms, 1500);
+	assert_int_equal(trunk->peers[0].weight, 7);
 	assert_int_equal(trunk->n_sources, 2);
 	assert_int_equal(trunk->sources[0].ip[3], 0); // host bits are cleared
 	assert_int_equal(trunk->sources[1].len, 32);

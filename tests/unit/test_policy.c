@@ -401,6 +401,138 @@ static void test_peers_and_disabled(void **state)
 	free(d);
 }
 
+// Peers of one priority are drawn by weight, those of a later one and of another set come after all
+// of them.
+static void test_peer_weights(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	uint32_t first[4] = { 0 };
+	static const uint16_t weights[4] = { 30, 10, 0, 9 };
+
+	draft_basic(d);
+	d->trunks[1].n_peers = 4;
+	for (uint16_t i = 0; i < 4; i++)
+		d->trunks[1].peers[i] = (struct td_peer_conf){
+			.address = address("10.0.2.1", (uint16_t)(5060 + i)), .weight = weights[i],
+			.set = i == 3 };
+	route(d, "a", "", "b");
+	struct td_policy *p = compiled(d);
+	for (uint64_t seed = 0; seed < 4000; seed++) {
+		struct td_route_query q = { .number = TD_SPAN("49"), .random = seed };
+		struct td_route_answer a;
+		assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+		assert_int_equal(a.n, 4);
+		assert_int_equal(a.targets[2].peer, 2);
+		assert_int_equal(a.targets[3].peer, 3);
+		assert_int_equal(a.targets[0].peer + a.targets[1].peer, 1);
+		first[a.targets[0].peer]++;
+	}
+	assert_in_range(first[0], 2850, 3150);
+	td_policy_free(p);
+	free(d);
+}
+
+static void host(struct td_trunk_conf *t, const char *name)
+{
+	set(t->hosts[0].name, name);
+	t->n_hosts = 1;
+	t->peers[0].host = 1;
+}
+
+// A host that was never resolved is passed over: the next target, else 503.
+static void test_unresolved(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_sockaddr b = address("10.0.2.1", 5060);
+
+	draft_basic(d);
+	host(&d->trunks[1], "sip.carrier.example");
+	route(d, "a", "49", "bc");
+	d->routes[0].to[1].priority = 9;
+	struct td_policy *p = compiled(d);
+	assert_string_equal(routed(p, "49", "x", 1, false), "bc");
+	assert_string_equal(td_trunk_host(td_policy_trunk(p, 1), &b)->name, "sip.carrier.example");
+	assert_null(td_trunk_host(td_policy_trunk(p, 0), &b));
+	assert_int_equal(from(p, 1, "10.0.2.1"), 1);
+	td_policy_free(p);
+	d->trunks[1].peers[0].address = (struct td_sockaddr){ 0 };
+	p = compiled(d);
+	assert_string_equal(routed(p, "49", "x", 1, false), "c");
+	assert_int_equal(from(p, 1, "10.0.2.1"), -1);
+	td_policy_free(p);
+	d->routes[0].n_to = 1;
+	p = compiled(d);
+	assert_string_equal(routed(p, "49", "x", 1, false), "503");
+	td_policy_free(p);
+	d->trunks[1].peers[0].host = 2;
+	refused(d, "b", "hosts");
+	free(d);
+}
+
+struct lost {
+	char text[128];
+};
+
+static void source_lost(void *ctx, const struct td_trunk *t, const struct td_trunk *keeper,
+	const struct td_sockaddr *a)
+{
+	struct lost *lost = ctx;
+	char ip[TD_ADDR_STRLEN];
+	size_t len = strlen(lost->text);
+
+	td_ip_format(a, false, ip, sizeof(ip));
+	snprintf(lost->text + len, sizeof(lost->text) - len, "%s<%s %s,", t->conf.name,
+		keeper->conf.name, ip);
+}
+
+static uint32_t any_slot(void *ctx, const char *name)
+{
+	return 0;
+}
+
+static int any_realm(void *ctx, const char *name)
+{
+	return 0;
+}
+
+// Trunks whose names have an address in common: what is written keeps it, else the first trunk.
+static void test_resolved_sources(void **state)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	struct lost lost = { "" };
+	struct td_policy_env env = { .slot_of = any_slot, .realm_of = any_realm, .ctx = &lost,
+		.source_lost = source_lost };
+
+	for (const char *name = "abcd"; *name; name++)
+		trunk(d, (char[]){ *name, 0 }, "west", "10.0.1.1");
+	host(&d->trunks[0], "a.example");
+	host(&d->trunks[1], "b.example");
+	host(&d->trunks[3], "d.example");
+	set(d->trunks[3].match.tech_prefix, "99");
+	d->conf.trunks = d->trunks;
+	d->conf.routes = d->routes;
+	struct td_policy *p = td_policy_new(&d->conf, &env, d->error, sizeof(d->error));
+	if (!p)
+		fail_msg("%s", d->error);
+	assert_int_equal(from(p, 0, "10.0.1.1"), 2);
+	assert_int_equal(ingress(p, 0, "10.0.1.1", "9911", "x", 5060, "10.0.1.254"), 3);
+	// Which of a and b loses to the other first is of no account; both end without it.
+	assert_non_null(strstr(lost.text, "b<"));
+	assert_non_null(strstr(lost.text, "a<c 10.0.1.1,"));
+	td_policy_free(p);
+
+	d->conf.n_trunks = 2;
+	lost.text[0] = '\0';
+	p = td_policy_new(&d->conf, &env, d->error, sizeof(d->error));
+	assert_non_null(p);
+	assert_int_equal(from(p, 0, "10.0.1.1"), 0);
+	assert_string_equal(lost.text, "b<a 10.0.1.1,");
+	td_policy_free(p);
+	d->trunks[0].peers[0].host = d->trunks[1].peers[0].host = 0;
+	refused(d, "a", "ambiguous");
+	free(d);
+}
+
 // 3:1:0 over many seeds: first places follow the weights, weight 0 always comes last, everybody comes once.
 static void test_weights(void **state)
 {
@@ -733,6 +865,9 @@ int main(void)
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_peers_and_disabled),
 		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_peer_weights),
+		cmocka_unit_test(test_unresolved),
+		cmocka_unit_test(test_resolved_sources),
 		cmocka_unit_test(test_trie_equals_search),
 		cmocka_unit_test(test_media_sources_and_limits),
 	};

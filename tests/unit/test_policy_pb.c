@@ -32,11 +32,16 @@ static struct td_policy_conf sample(void)
 		.match = { .listener = "10.0.0.1", .domain = "d", .source_port = 9 },
 		.credentials = { .username = "u", .realm = "r", .ha1_md5 = { 1 }, .ha1_sha256 = { 2 } },
 		.registration = {
-			.user = "u", .domain = "d", .contact = "c", .expires_s = 300 } };
+			.user = "u", .domain = "d", .contact = "c", .expires_s = 300 },
+		.n_hosts = 1,
+		.hosts = { { .name = "sip.carrier.example", .port = 5070 } } };
 	td_ip_parse(TD_SPAN("10.0.0.9"), &trunks[0].peers[0].address);
 	td_ip_parse(TD_SPAN("fd00::9"), &trunks[0].peers[1].address);
 	trunks[0].peers[0].address.port = 5060;
 	trunks[0].peers[1].priority = 4;
+	trunks[0].peers[1].weight = 5;
+	trunks[0].peers[1].host = 1;
+	trunks[0].peers[1].set = 2;
 	trunks[0].sources[0] = (struct td_prefix){ .ip = { 10 }, .family = TD_IPV4, .len = 8 };
 	trunks[0].media_sources[0] =
 		(struct td_prefix){ .ip = { 0xfd }, .family = TD_IPV6, .len = 16 };

@@ -158,6 +158,33 @@ static void an_equal_policy_changes_nothing(void **state)
 	rig_end(rig);
 }
 
+// A provider that moved is registered at anew, soon, and not only when the old registration ends.
+static void it_follows_its_provider(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	grant(rig, within(rig, 1001), "");
+	rig->trunks[1].peers[0] = rig->trunks[1].peers[1];
+	rig->trunks[1].n_peers = 1;
+	rig_policy(rig);
+	const struct fake_sent *moved = within(rig, 1001);
+	assert_true(td_sockaddr_eq(&moved->flow.remote, &rig->east[1].remote));
+	grant(rig, moved, "");
+
+	// Its host has no address: refused for now, and tried at once when there is one.
+	rig->trunks[1].n_peers = 0;
+	rig_policy(rig);
+	rig_advance(rig, 1001);
+	assert_int_equal(rig->host.registration_state, TD_REGISTRATION_FAILED);
+	rig_advance(rig, 600 * 1000);
+	rig_silence(rig);
+	rig->trunks[1].n_peers = 1;
+	rig_policy(rig);
+	grant(rig, within(rig, 1001), "");
+	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
+	rig_end(rig);
+}
+
 // A trunk belongs to one worker.
 static void another_workers_trunk_is_left_alone(void **state)
 {
@@ -179,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_registers_and_comes_back),
 		cmocka_unit_test(a_minimum_is_taken),
+		cmocka_unit_test(it_follows_its_provider),
 		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
 		cmocka_unit_test(silence_is_a_failure),
 		cmocka_unit_test(an_equal_policy_changes_nothing),
