@@ -192,6 +192,11 @@ static bool uri_fits(const struct claim *c, const struct td_core *core)
 	       td_span_ieq(uri.host, core->uri.host);
 }
 
+static uint8_t flag_of(enum td_digest_algorithm algorithm)
+{
+	return algorithm == TD_DIGEST_MD5 ? TD_SUBSCRIBER_MD5 : TD_SUBSCRIBER_SHA256;
+}
+
 static bool digest_holds(const struct claim *c, const struct td_subscriber_entry *s,
 	const struct td_msg *msg)
 {
@@ -204,13 +209,15 @@ static bool digest_holds(const struct claim *c, const struct td_subscriber_entry
 		.cnonce = c->params.cnonce,
 		.qop = c->params.qop,
 	};
-	const uint8_t *ha1 = !s                              ? nobody
+	// What was not provisioned is as good as nobody: it is hashed all the same and never holds.
+	bool known = s && s->flags & flag_of(c->algorithm);
+	const uint8_t *ha1 = !known                          ? nobody
 			     : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5
 							     : s->ha1_sha256;
 	char hex[TD_DIGEST_HEX_MAX];
 
 	size_t len = td_digest_response(c->algorithm, ha1, &ask, hex);
-	return td_digest_equal(hex, c->params.response, len) && s && td_subscriber_enabled(s);
+	return td_digest_equal(hex, c->params.response, len) && known && td_subscriber_enabled(s);
 }
 
 // A subscriber that was provisioned for other algorithms is asked by one of those.
@@ -218,13 +225,12 @@ static enum td_digest_algorithm other_algorithm(
 	const struct claim *c, const struct td_subscriber_entry *s)
 {
 	uint8_t has = s ? s->flags & (TD_SUBSCRIBER_MD5 | TD_SUBSCRIBER_SHA256) : 0;
-	uint8_t asked =
-		c->algorithm == TD_DIGEST_MD5 ? TD_SUBSCRIBER_MD5 : TD_SUBSCRIBER_SHA256;
 	enum td_digest_algorithm other =
 		c->algorithm == TD_DIGEST_MD5 ? TD_DIGEST_SHA256 : TD_DIGEST_MD5;
 
-	return has == 0 || (has & asked) || !algorithm_offered(c->conf, other) ? TD_DIGEST__COUNT
-									       : other;
+	if (has == 0 || (has & flag_of(c->algorithm)) || !algorithm_offered(c->conf, other))
+		return TD_DIGEST__COUNT;
+	return other;
 }
 
 // One request as against another with the same count: what a retransmission repeats.

@@ -26,7 +26,8 @@ static void subscriber_add(struct register_rig *rig, const char *user, bool sha2
 	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
 	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
 	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
-	memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
+	if (sha256)
+		memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
 	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
 }
 

@@ -215,6 +215,41 @@ static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 }
 
+static void sha256_alone(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	struct td_registrar_conf *registrar = &rig->host.realms[FAKE_WEST].registrar;
+
+	registrar->n_algorithms = 1;
+	registrar->algorithms[0] = TD_DIGEST_SHA256;
+}
+
+// A hash that was never provisioned is not one of zeros, which everybody knows.
+static void absent_hash_opens_nothing(void **state)
+{
+	static const uint8_t zeros[TD_DIGEST_BYTES_MAX];
+	struct bed *b = calloc(1, sizeof(*b));
+	char hex[TD_DIGEST_HEX_MAX], line[1024];
+
+	assert_int_equal(register_rig_up(&b->rig, sha256_alone), 0);
+	b->rig.phone.user = "md5only";
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	const struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"),
+		.uri = TD_SPAN(URI),
+		.nonce = td_span_str(b->rig.phone.nonce),
+		.nc = TD_SPAN("00000001"),
+		.cnonce = TD_SPAN("x"),
+		.qop = TD_SPAN("auth") };
+	size_t len = td_digest_response(TD_DIGEST_SHA256, zeros, &ask, hex);
+	snprintf(line, sizeof(line),
+		"Authorization: Digest username=\"md5only\", realm=\"tandem.example\", nonce=\"%s\", uri=\"" URI "\", "
+		"response=\"%.*s\", algorithm=SHA-256, cnonce=\"x\", qop=auth, nc=00000001\r\n",
+		b->rig.phone.nonce, (int)len, hex);
+	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
+	assert_int_equal(register_rig_down(&b->rig), 0);
+	free(b);
+}
+
 static void credentials_for_another_uri_are_wrong(void **state)
 {
 	struct bed *b = *state;
@@ -262,6 +297,7 @@ int main(void)
 		T(wrong_credentials_cost),
 		T(forged_source_locks_nobody_out),
 		T(subscriber_of_one_algorithm_is_asked_by_it),
+		cmocka_unit_test(absent_hash_opens_nothing),
 		T(credentials_for_another_uri_are_wrong),
 		T(unfit_credentials_are_asked_again),
 	};
