@@ -59,11 +59,13 @@ static void old_find(struct register_ask *ask, struct register_change *c)
 	c->old = old;
 }
 
+// Two URIs that differ may both equal the one that is bound: equality is not transitive (§19.1.4).
 static bool is_asked_twice(const struct register_ask *ask, const struct register_change *c)
 {
 	for (uint16_t i = 0; i < ask->n; i++)
-		if (is_about(c, ask->changes[i].b.instance, ask->changes[i].b.reg_id,
-			    ask->changes[i].uri.whole))
+		if ((c->old && ask->changes[i].old == c->old) ||
+			is_about(c, ask->changes[i].b.instance, ask->changes[i].b.reg_id,
+				ask->changes[i].uri.whole))
 			return true;
 	return false;
 }
@@ -93,9 +95,9 @@ static bool entry_take(struct register_ask *ask, struct td_span entry)
 	c->b.reg_id = c->keyed ? params.reg_id : 0;
 	if (!expires_take(ask, &params, &c->expires_s))
 		return false;
+	old_find(ask, c);
 	if (is_asked_twice(ask, c))
 		return refuse_bad(ask, TD_SPAN("Contact Twice"));
-	old_find(ask, c);
 	ask->n++;
 	return true;
 }

@@ -195,6 +195,20 @@ static void equal_uris_are_one_binding(void **state)
 	is_status(rig_register(rig, "Contact: <sip:a@b>, <sip:a@b>\r\n"), "400 Contact Twice");
 }
 
+// Equality of URIs is not transitive (RFC 3261 §19.1.4): two that differ may both be the one that is bound.
+static void one_binding_is_named_once(void **state)
+{
+	struct register_rig *rig = *state;
+
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7>\r\n"));
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>, <sip:alice@10.0.1.7;a=2>\r\n"), "400 Contact Twice");
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>;expires=0, <sip:alice@10.0.1.7;a=2>;expires=0\r\n"),
+		"400 Contact Twice");
+	assert_int_equal(bound(rig), 1);
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>;expires=0\r\n"));
+	assert_int_equal(bound(rig), 0);
+}
+
 static void binding_keeps_the_flow_it_came_on(void **state)
 {
 	struct register_rig *rig = *state;
@@ -453,6 +467,7 @@ int main(void)
 		T(order_within_a_call_id),
 		T(retransmission_gets_the_same),
 		T(equal_uris_are_one_binding),
+		T(one_binding_is_named_once),
 		T(binding_keeps_the_flow_it_came_on),
 		T(others_are_refused),
 		T(full_journal_changes_nothing),
