@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
-from lab import SIDES, Lab, Process, sh, until  # noqa: E402,F401
+from lab import BUILD, SIDES, Lab, Process, sh, until  # noqa: E402,F401
 from scenario import PROVISIONALS, ack, bye, invite, pause, recv, reply, reply_again, sdp, uac, uas  # noqa: E402
 
 GENERATOR_CPU, WORKER_CPU = 0, 1

@@ -49,8 +49,9 @@ uint32_t td_sip_run(struct td_worker *w, uint32_t max)
 	return 0;
 }
 
-void td_control_input(struct td_worker *w)
+uint32_t td_control_input(struct td_worker *w)
 {
+	return 0;
 }
 
 void td_media_timeout_run(struct td_worker *w)

@@ -26,6 +26,8 @@ FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="td_provision_"))
 subprocess.run(["protoc", f"--proto_path={ROOT}/include", f"--python_out={FOLDER}", "tandem.proto"], check=True)
 sys.path.insert(0, str(FOLDER))
 pb = importlib.import_module("tandem_pb2")
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from bindings import binding  # noqa: E402
 
 CONFIG = """run_dir = "%(dir)s"; state_dir = "%(dir)s/state"; lcores = { workers = [ 0 ]; }; limits = { registrations = 1000; };
 metrics = { enabled = false; };
@@ -279,17 +281,6 @@ def a_refused_change_is_told_and_sent_again():
     plane.frames.clear()
     assert unpack(plane.wait("subscriber_bulk").entries) == ["1001@tandem.example"]
     bench.stop()
-
-
-def binding(aor, contact, changed, expires, op=1):
-    """include/binding.h, packed."""
-    texts = [t.encode() for t in (aor, "access", contact, "call-id", "", "", "Phone")]
-    flow = struct.pack("<16sHBB", bytes([10, 0, 1, 1]), 5062, 4, 0)
-    head = struct.pack("<BBHBBIIQQ", 1, op, 1000, 0, 0, 0, 1, expires, changed) + 2 * flow
-    head += struct.pack("<8H", *[len(t) for t in texts], 0)
-    body = b"".join(texts)
-    size = (2 + len(head) + len(body) + 7) // 8 * 8
-    return struct.pack("<H", size) + head + body + bytes(size - 2 - len(head) - len(body))
 
 
 def crc32c(data):
