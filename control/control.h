@@ -24,6 +24,7 @@ struct td_control {
 	struct td_events events;
 	struct td_destinations destinations; // of the journal
 	struct td_store_worker store;        // what is asked of the store
+	struct td_store_worker restore;      // bindings that go back, beside the subscribers
 	struct td_sync sync;
 	struct td_link link;
 	struct td_plan_store plans;

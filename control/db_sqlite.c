@@ -3,6 +3,7 @@
 #include "control/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,10 +51,18 @@ static void sqlite_close(struct td_db *db)
 	free(s);
 }
 
+// Counting its memory would take a lock with each allocation. Too late once something is open.
+static void statistics_stop(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static struct td_db *sqlite_open(const char *url, char *error, size_t cap)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite *s = calloc(1, sizeof(*s));
 
+	pthread_once(&once, statistics_stop);
 	if (!s) {
 		snprintf(error, cap, "no memory");
 		return NULL;

@@ -180,6 +180,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_link_stop(&control->link);
 	td_sync_stop(&control->sync);
 	control->stuck = !td_store_worker_stop(&control->store);
+	control->stuck |= !td_store_worker_stop(&control->restore);
 	td_journal_loop_stop(control);
 	uv_close((uv_handle_t *)&control->watchdog, NULL);
 	uv_close((uv_handle_t *)&control->on_term, NULL);
@@ -248,6 +249,16 @@ static void on_lost(void *user)
 	td_sync_lost(&((struct td_control *)user)->sync);
 }
 
+static bool stores_start(struct td_control *control)
+{
+	const struct td_config *conf = control->conf;
+
+	return td_store_worker_start(&control->store, &control->loop, conf->store, conf->node) ==
+		       0 &&
+	       td_store_worker_start(
+		       &control->restore, &control->loop, conf->store, conf->node) == 0;
+}
+
 static bool services_start(struct td_control *control)
 {
 	char path[TD_PATH_LEN];
@@ -263,8 +274,7 @@ static bool services_start(struct td_control *control)
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
 	control->link.watcher = (struct td_link_watcher){ on_hello, on_lost, control };
 	if (events_start(control) != 0 || td_journal_loop_start(control) != 0 ||
-		td_store_worker_start(&control->store, &control->loop, control->conf->store,
-			control->conf->node) != 0)
+		!stores_start(control))
 		return false;
 	td_sync_start(&control->sync, control);
 	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0;

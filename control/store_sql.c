@@ -39,9 +39,10 @@ static const char *const texts[ST__COUNT] = {
 		"max_cps = excluded.max_cps, enabled = excluded.enabled",
 	[ST_SUBSCRIBER_DELETE] = "DELETE FROM subscriber WHERE aor = $1 RETURNING aor",
 	[ST_SUBSCRIBER_GET] = "SELECT " SUBSCRIBER " FROM subscriber WHERE aor = $1",
-	[ST_SUBSCRIBERS] = "SELECT s.*, n.number FROM (SELECT " SUBSCRIBER
-			   " FROM subscriber WHERE aor > $1 ORDER BY aor LIMIT $2) s "
-			   "LEFT JOIN number n ON n.aor = s.aor ORDER BY s.aor, n.place",
+	[ST_SUBSCRIBERS] = "SELECT " SUBSCRIBER
+			   " FROM subscriber WHERE aor > $1 ORDER BY aor LIMIT $2",
+	[ST_NUMBERS] = "SELECT aor, number FROM number WHERE aor > $1 AND aor <= $2 "
+		       "ORDER BY aor, place",
 	[ST_NUMBER_PUT] = "INSERT INTO number (number, aor, place) VALUES ($1, $2, $3) "
 			  "ON CONFLICT (number) DO UPDATE SET aor = excluded.aor, "
 			  "place = excluded.place",

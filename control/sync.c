@@ -62,7 +62,7 @@ static void subscriber_add(void *user, const struct td_subscriber *s)
 	uint8_t entry[TD_SUBSCRIBER_PACKED_MAX];
 
 	page_add(p, entry, td_subscriber_pack(s, entry));
-	snprintf(p->after, sizeof(p->after), "%s", s->aor);
+	memcpy(p->after, s->aor, sizeof(s->aor));
 	p->n++;
 }
 
@@ -130,13 +130,21 @@ static void push_fail(struct push *p, const char *why)
 		snprintf(p->why, sizeof(p->why), "%s", why);
 }
 
+// Both tables are read at the same time.
+static struct td_store_worker *store_of(const struct push *p)
+{
+	struct td_control *control = p->sync->control;
+
+	return p->what == BINDINGS ? &control->restore : &control->store;
+}
+
 // Reads on, or ends when everything was answered.
 static void push_go_on(struct push *p)
 {
 	bool over = p->why[0] || p->last;
 
 	if (!over && !p->reading && p->in_flight < IN_FLIGHT_MAX) {
-		if (td_store_submit(&p->sync->control->store, &p->job) == 0)
+		if (td_store_submit(store_of(p), &p->job) == 0)
 			p->reading = true;
 		else
 			push_fail(p, "the store is busy");
@@ -292,7 +300,7 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	if (!sync->asking && !sync->pushing[SUBSCRIBERS])
 		look_begin(sync);
-	if (sync->bindings_due && !sync->pushing[BINDINGS] && ready(sync) && sync->sent != 0 &&
+	if (sync->bindings_due && !sync->pushing[BINDINGS] && ready(sync) &&
 		predecessor_stored(sync))
 		push_begin(sync, BINDINGS);
 }

@@ -11,7 +11,7 @@ static void gauges_publish(struct td_worker *w)
 	atomic_store_explicit(&w->held_calls, td_engine_held(w->engine), memory_order_relaxed);
 }
 
-void td_control_input(struct td_worker *w)
+uint32_t td_control_input(struct td_worker *w)
 {
 	const struct td_policy *policy = atomic_load_explicit(&w->dp->policy, memory_order_acquire);
 	uint64_t wall = atomic_load_explicit(&w->dp->wall_offset_ns, memory_order_relaxed);
@@ -29,8 +29,8 @@ void td_control_input(struct td_worker *w)
 		w->draining = draining;
 		td_engine_drain(w->engine, draining);
 	}
-	if (w->registrar)
-		td_registrar_host_turn(w);
+	uint32_t work = w->registrar ? td_registrar_host_turn(w) : 0;
 	td_command_run(w->commands, w->engine, w->now_ns);
 	gauges_publish(w);
+	return work;
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define IDLE_MS 5             // errands from workers come without notice, and wait no longer
+#define HANDOVER_MS 1         // bindings wait for a worker to take those before them
 #define CLOCK_NS 100000000ull // how often the wall clock is looked at
 #define CLOCK_STEP_NS 1000000 // less is drift, followed with the next step
 #define LOG_LINES_PER_TURN 64
@@ -131,7 +132,7 @@ static bool main_turn(struct main_state *m, const _Atomic unsigned int *ends)
 	m->ended_tsc = rte_rdtsc();
 	td_count_add(&w->total_cycles, m->ended_tsc - begin);
 	td_count_add(&w->busy_cycles, work > 0 ? m->ended_tsc - begin : 0);
-	td_mgmt_wait(&m->admin.mgmt, work > 0 ? 0 : IDLE_MS);
+	td_mgmt_wait(&m->admin.mgmt, work > 0 ? 0 : m->provision.records ? HANDOVER_MS : IDLE_MS);
 	return done;
 }
 

@@ -174,16 +174,38 @@ void td_provision_drop(struct td_provision *p)
 	p->records = NULL;
 }
 
-static struct td_restore_box *box_of(const struct td_dataplane *dp, struct td_span aor)
+static struct td_registrar_host *owner_of(const struct td_dataplane *dp, struct td_span aor)
 {
 	uint16_t owner = td_hash_owner(td_aor_hash(&dp->keys, aor), dp->n_workers);
 
-	return &dp->workers[owner]->registrar->box;
+	return dp->workers[owner]->registrar;
 }
 
-static bool box_is_empty(struct td_restore_box *box)
+static bool box_is_full(struct td_restore_box *box)
 {
-	return !atomic_load_explicit(&box->full, memory_order_acquire);
+	return atomic_load_explicit(&box->full, memory_order_acquire);
+}
+
+// Gives what is in the box to the worker; what comes next goes into the other one.
+static void box_close(struct td_registrar_host *host)
+{
+	atomic_store_explicit(&host->boxes[host->fill].full, true, memory_order_release);
+	host->fill = !host->fill;
+}
+
+static bool box_put(struct td_registrar_host *host, const uint8_t *record, size_t bytes)
+{
+	struct td_restore_box *box = &host->boxes[host->fill];
+
+	if (!box_is_full(box) && box->len + bytes > sizeof(box->bytes)) {
+		box_close(host);
+		box = &host->boxes[host->fill];
+	}
+	if (box_is_full(box))
+		return false;
+	memcpy(box->bytes + box->len, record, bytes);
+	box->len += (uint32_t)bytes;
+	return true;
 }
 
 // Puts records into their owners' boxes until one has no room.
@@ -197,29 +219,24 @@ static void boxes_fill(struct td_provision *p)
 			p->at = p->len;
 			return;
 		}
-		struct td_restore_box *box = box_of(p->dp, b.aor);
-		if (!box_is_empty(box) || box->len + n > sizeof(box->bytes))
+		if (!box_put(owner_of(p->dp, b.aor), p->records + p->at, n))
 			return;
-		memcpy(box->bytes + box->len, p->records + p->at, n);
-		box->len += (uint32_t)n;
 		p->at += n;
 		p->taken++;
 	}
 }
 
-// true: every box is empty.
+// true: the workers have taken all there is.
 static bool boxes_close(const struct td_dataplane *dp)
 {
 	bool empty = true;
 
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
-		struct td_restore_box *box = &dp->workers[i]->registrar->box;
-		if (!box_is_empty(box))
-			empty = false;
-		else if (box->len > 0) {
-			atomic_store_explicit(&box->full, true, memory_order_release);
-			empty = false;
-		}
+		struct td_registrar_host *host = dp->workers[i]->registrar;
+		struct td_restore_box *box = &host->boxes[host->fill];
+		if (!box_is_full(box) && box->len > 0)
+			box_close(host);
+		empty = empty && !box_is_full(&host->boxes[0]) && !box_is_full(&host->boxes[1]);
 	}
 	return empty;
 }

@@ -113,13 +113,14 @@ enum td_answer td_registrar_bindings_write(
 	return TD_PENDING;
 }
 
-static void waits_settle(struct td_worker *w)
+static uint32_t waits_settle(struct td_worker *w)
 {
 	struct td_registrar_host *h = w->registrar;
 	uint64_t safe = atomic_load_explicit(&w->journal->synced, memory_order_acquire);
 	int error = atomic_load_explicit(&w->journal->error, memory_order_relaxed);
+	uint32_t settled = 0;
 
-	for (; h->n > 0; h->n--) {
+	for (; h->n > 0; h->n--, settled++) {
 		const struct td_sync_wait *wait = &h->waits[h->first];
 		struct td_late_answer answer = { .cookie = wait->cookie, .answer = TD_DONE };
 		if (wait->until > safe && error == 0)
@@ -129,29 +130,32 @@ static void waits_settle(struct td_worker *w)
 		h->first = (h->first + 1) % TD_SYNC_WAITS_MAX;
 		td_engine_answer(w->engine, w->now_ns, &answer);
 	}
+	return settled;
 }
 
 // --- what comes back ---
 
-static void box_take(struct td_worker *w)
+static uint32_t box_take(struct td_worker *w)
 {
-	struct td_restore_box *box = &w->registrar->box;
+	struct td_restore_box *box = &w->registrar->boxes[w->registrar->drain];
+	uint32_t n = 0;
 
-	for (unsigned i = 0; i < RESTORES_PER_TURN && box->at < box->len; i++) {
+	if (!atomic_load_explicit(&box->full, memory_order_acquire))
+		return 0;
+	for (; n < RESTORES_PER_TURN && box->at < box->len; n++) {
 		uint32_t bytes = record_bytes(box->bytes + box->at);
 		td_engine_restore_binding(w->engine, w->now_ns, box->bytes + box->at, bytes);
 		box->at += bytes;
 	}
-	if (box->at < box->len)
-		return;
-	box->at = box->len = 0;
-	atomic_store_explicit(&box->full, false, memory_order_release);
+	if (box->at == box->len) {
+		box->at = box->len = 0;
+		atomic_store_explicit(&box->full, false, memory_order_release);
+		w->registrar->drain = !w->registrar->drain;
+	}
+	return n;
 }
 
-void td_registrar_host_turn(struct td_worker *w)
+uint32_t td_registrar_host_turn(struct td_worker *w)
 {
-	if (w->registrar->n > 0)
-		waits_settle(w);
-	if (atomic_load_explicit(&w->registrar->box.full, memory_order_acquire))
-		box_take(w);
+	return (w->registrar->n > 0 ? waits_settle(w) : 0) + box_take(w);
 }

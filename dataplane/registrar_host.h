@@ -2,7 +2,8 @@
 // The data plane's side of the registrar: where all workers' bindings are looked up, how changes of
 // them reach the journal, when old memory may be used again, and what comes back after a restart.
 //
-// Owner: the worker, but for the box, which main fills while it is empty. Memory comes at creation.
+// Owner: the worker, but for the boxes, which main fills while they are empty. Memory comes at
+// creation.
 #pragma once
 
 #include "dataplane/worker.h"
@@ -26,7 +27,10 @@ struct td_sync_wait {
 struct td_registrar_host {
 	uint32_t first, n; // of waits, a ring in the order of their places
 	struct td_sync_wait waits[TD_SYNC_WAITS_MAX];
-	struct td_restore_box box;
+	// One is filled while the other is emptied, in turns.
+	struct td_restore_box boxes[2];
+	uint8_t fill;  // main
+	uint8_t drain; // worker
 };
 
 // Where a realm has a registrar: fills w->registrar. 0 or -ENOMEM.
@@ -35,8 +39,8 @@ void td_registrar_host_destroy(struct td_worker *w);
 // Is there a registrar in any realm?
 bool td_registrar_configured(const struct td_config *conf);
 
-// Once a turn: answers what is safe on disk, takes bindings back.
-void td_registrar_host_turn(struct td_worker *w);
+// Once a turn: answers what is safe on disk, takes bindings back. Returns how many of both.
+uint32_t td_registrar_host_turn(struct td_worker *w);
 
 // td_host_ops; host is the worker.
 enum td_answer td_registrar_locate(

@@ -35,8 +35,8 @@ uint32_t td_worker_turn(struct td_worker *w)
 
 	turn_account(w, tsc);
 	w->now_ns = td_clock_ns(&w->dp->clock, tsc);
-	td_control_input(w);
-	work = td_port_rx(w);
+	work = td_control_input(w);
+	work += td_port_rx(w);
 	work += td_handoff_rtp_in(w);
 	work += td_handoff_tx_in(w);
 	work += td_sip_run(w, TD_SIP_PER_LOOP);

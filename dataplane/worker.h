@@ -194,8 +194,9 @@ void td_sip_input(struct td_worker *w, struct rte_mbuf **packets, uint16_t n);
 // that are due. Returns messages taken.
 uint32_t td_sip_run(struct td_worker *w, uint32_t max);
 // control_input.c: first thing in every turn, and after a sleep: policy, clock, drain, and at most
-// one command from main.
-void td_control_input(struct td_worker *w);
+// one command from main. Returns what it found that will not wait: bindings that come back, and
+// answers that waited for the disk.
+uint32_t td_control_input(struct td_worker *w);
 // udp_header.c: IP header and UDP ports from src to dst, lengths and checksums zero, free to be
 // sent in pieces. Returns the IP header's length.
 #define TD_UDP_HEADER_MAX 44 // of IPv6, and the ports
