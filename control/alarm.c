@@ -17,12 +17,21 @@ static uint64_t wall_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+// The list holds names and subjects cut to its fields: what is looked for is cut alike, or a long
+// one would be raised anew each time and never be cleared.
+static bool same(const char *kept, size_t cap, const char *text)
+{
+	return strncmp(kept, text, cap - 1) == 0;
+}
+
 static struct td_alarm *find(struct td_alarms *alarms, const char *name, const char *subject)
 {
-	for (uint32_t i = 0; i < alarms->n; i++)
-		if (strcmp(alarms->list[i].name, name) == 0 &&
-			strcmp(alarms->list[i].subject, subject) == 0)
-			return &alarms->list[i];
+	for (uint32_t i = 0; i < alarms->n; i++) {
+		struct td_alarm *alarm = &alarms->list[i];
+		if (same(alarm->name, sizeof(alarm->name), name) &&
+			same(alarm->subject, sizeof(alarm->subject), subject))
+			return alarm;
+	}
 	return NULL;
 }
 

@@ -44,6 +44,24 @@ static void subjects_are_told_apart(void **state)
 	assert_string_equal(list[0].subject, "b");
 }
 
+// A database's URL is longer than the field that shows it.
+static void a_long_subject_is_raised_once_and_cleared(void **state)
+{
+	struct td_alarms alarms = TD_ALARMS_INIT;
+	char name[64], subject[300];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memset(subject, 's', sizeof(subject) - 1);
+	subject[sizeof(subject) - 1] = '\0';
+	td_alarm_raise(&alarms, TD_WARNING, name, subject, "", "text");
+	td_alarm_raise(&alarms, TD_WARNING, name, subject, "", "again");
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+	assert_string_equal(list[0].text, "again");
+	assert_true(td_alarm_clear(&alarms, name, subject));
+	assert_int_equal(td_alarms_copy(&alarms, list), 0);
+}
+
 static void a_full_list_counts_what_it_loses(void **state)
 {
 	struct td_alarms alarms = TD_ALARMS_INIT;
@@ -70,6 +88,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raised_once_and_cleared_once),
 		cmocka_unit_test(subjects_are_told_apart),
+		cmocka_unit_test(a_long_subject_is_raised_once_and_cleared),
 		cmocka_unit_test(a_full_list_counts_what_it_loses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
