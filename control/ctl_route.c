@@ -247,6 +247,60 @@ static void line_print(void *ctx, const char *text, size_t len)
 	fwrite(text, 1, len, stdout);
 }
 
+// Objects of a JSON array, written as they come: a plan may have millions.
+static void row_print(void *ctx, const struct td_span *fields)
+{
+	bool *first = ctx;
+	json_t *row = json_object();
+
+	for (int c = 0; c < TD_ROUTE_CSV_COLUMNS; c++) {
+		char text[600];
+		td_span_cstr(fields[c], text, sizeof(text));
+		json_object_set_new(row, td_route_csv_columns[c],
+			text[0] || c == 0 ? ctl_text(text) : json_null());
+	}
+	fputs(*first ? "[" : ",\n", stdout);
+	*first = false;
+	json_dumpf(row, stdout, JSON_COMPACT);
+	json_decref(row);
+}
+
+struct printing {
+	const struct ctl *ctl;
+	const struct td_route_image *image;
+	bool first;
+};
+
+static void match_print(struct printing *p, const char *match, uint32_t set)
+{
+	if (p->ctl->json)
+		td_route_csv_each(p->image, match, set, row_print, &p->first);
+	else
+		td_route_csv_write(p->image, match, set, line_print, NULL);
+}
+
+static void print_begin(const struct printing *p)
+{
+	if (!p->ctl->json)
+		fputs(TD_ROUTE_CSV_HEADER, stdout);
+}
+
+static void print_end(const struct printing *p)
+{
+	if (p->ctl->json)
+		fputs(p->first ? "[]\n" : "]\n", stdout);
+}
+
+// A '+' does not count, as in route files.
+static const char *match_plain(char *match)
+{
+	if (match[0] == '=' && match[1] == '+') {
+		match[1] = '=';
+		return match + 1;
+	}
+	return match + (match[0] == '+');
+}
+
 enum ctl_status ctl_route_show(struct ctl *ctl)
 {
 	struct td_route_image image;
@@ -254,11 +308,16 @@ enum ctl_status ctl_route_show(struct ctl *ctl)
 
 	if (!plan_open(ctl, plan_of(ctl), &image, &status))
 		return status;
-	uint32_t set = td_plan_find(&image, ctl->args[0]);
+	const char *match = match_plain(ctl->args[0]);
+	uint32_t set = td_plan_find(&image, match);
 	if (set == 0)
-		return ctl_end(ctl, CTL_REFUSED, "no route has that match");
-	fputs(TD_ROUTE_CSV_HEADER, stdout);
-	td_route_csv_write(&image, ctl->args[0], set, line_print, NULL);
+		return ctl_end(ctl, CTL_REFUSED,
+			"no route has exactly that match; route test NUMBER --from WHOM says which "
+			"one a call takes");
+	struct printing p = { ctl, &image, true };
+	print_begin(&p);
+	match_print(&p, match, set);
+	print_end(&p);
 	return CTL_DONE;
 }
 
@@ -301,11 +360,12 @@ enum ctl_status ctl_route_dump(struct ctl *ctl)
 	td_plan_each(&image, dump_add, &dump);
 	if (dump.n > 1)
 		qsort(dump.lines, dump.n, sizeof(*dump.lines), dump_compare);
-	fputs(TD_ROUTE_CSV_HEADER, stdout);
+	struct printing p = { ctl, &image, true };
+	print_begin(&p);
 	for (size_t i = 0; i < dump.n; i++)
-		td_route_csv_write(
-			&image, dump.lines[i].match, dump.lines[i].set, line_print, NULL);
-	return fflush(stdout) == 0 ? CTL_DONE : CTL_REFUSED;
+		match_print(&p, dump.lines[i].match, dump.lines[i].set);
+	print_end(&p);
+	return CTL_DONE;
 }
 
 // --- test ---

@@ -123,28 +123,73 @@ static void phase(struct plan_job *job, const char *words)
 
 static int job_fail(struct plan_job *job, int rc, const char *what)
 {
-	snprintf(job->error, sizeof(job->error), "%.300s: %s", what, strerror(-rc));
+	snprintf(job->error, sizeof(job->error), "%.300s: %s", what,
+		rc == -ESPIPE ? "is no file; write what comes out of it into one" : strerror(-rc));
 	return rc;
 }
 
-// A file as memory to read; *len 0 and NULL: it is empty.
-static int file_map(const char *path, const void **bytes, size_t *len)
+// What may be read; 0 or -errno. A FIFO would be waited for without O_NONBLOCK.
+static int file_open(const char *path, int *fd, size_t *len)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+
+	*fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int rc = *fd < 0 || fstat(*fd, &st) < 0 ? -errno : 0;
+	if (rc == 0 && S_ISDIR(st.st_mode))
+		rc = -EISDIR;
+	else if (rc == 0 && !S_ISREG(st.st_mode))
+		rc = -ESPIPE;
+	else if (rc == 0 && (uint64_t)st.st_size > FILE_BYTES_MAX)
+		rc = -EFBIG;
+	*len = rc == 0 ? (size_t)st.st_size : 0;
+	return rc;
+}
+
+// A plan's own file as memory to read; *len 0 and NULL: it is empty.
+static int file_map(const char *path, const void **bytes, size_t *len)
+{
+	int fd, rc = file_open(path, &fd, len);
+
+	*bytes = NULL;
+	if (rc == 0 && *len > 0) {
+		void *at = mmap(NULL, *len, PROT_READ, MAP_PRIVATE, fd, 0);
+		rc = at == MAP_FAILED ? -errno : 0;
+		*bytes = rc == 0 ? at : NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int read_all(int fd, char *dst, size_t cap, size_t *len)
+{
+	*len = 0;
+	while (*len < cap) {
+		ssize_t n = read(fd, dst + *len, cap - *len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0; // it got shorter meanwhile
+		*len += (size_t)n;
+	}
+	return 0;
+}
+
+// An operator's file, copied: a mapping of one that somebody rewrites meanwhile would end us with
+// SIGBUS. *cap: of the memory, for munmap().
+static int file_read(const char *path, char **bytes, size_t *len, size_t *cap)
+{
+	int fd, rc = file_open(path, &fd, cap);
 
 	*bytes = NULL;
 	*len = 0;
-	if (rc == 0 && !S_ISREG(st.st_mode))
-		rc = -EINVAL;
-	if (rc == 0 && (uint64_t)st.st_size > FILE_BYTES_MAX)
-		rc = -EFBIG;
-	if (rc == 0 && st.st_size > 0) {
-		void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		rc = at == MAP_FAILED ? -errno : 0;
-		*bytes = rc == 0 ? at : NULL;
-		*len = rc == 0 ? (size_t)st.st_size : 0;
+	if (rc == 0 && *cap > 0) {
+		void *at = mmap(
+			NULL, *cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		rc = at == MAP_FAILED ? -errno : read_all(fd, at, *cap, len);
+		*bytes = at == MAP_FAILED ? NULL : at;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -232,16 +277,14 @@ static int plan_compare(struct plan_job *job)
 
 static int work_load(struct plan_job *job)
 {
-	const void *text;
-	size_t len;
-	int rc = file_map(job->path, &text, &len);
+	char *text;
+	size_t len, cap;
+	int rc = file_read(job->path, &text, &len, &cap);
 
-	if (rc < 0)
-		return job_fail(job, rc, job->path);
 	job->total = len;
-	rc = plan_compile(job, text ? text : "", len);
+	rc = rc < 0 ? job_fail(job, rc, job->path) : plan_compile(job, text ? text : "", len);
 	if (text)
-		munmap((void *)(uintptr_t)text, len);
+		munmap(text, cap);
 	return rc == 0 ? plan_compare(job) : rc;
 }
 

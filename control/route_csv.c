@@ -27,8 +27,13 @@ enum column {
 	COL__COUNT
 };
 
-static const char *const column_names[COL__COUNT] = { "match", "to", "priority", "weight", "cost",
+static_assert(COL__COUNT == TD_ROUTE_CSV_COLUMNS, "the columns of route_csv.h");
+
+const char *const td_route_csv_columns[COL__COUNT] = { "match", "to", "priority", "weight", "cost",
 	"domain", "caller", "window", "max_duration", "block", "limit", "failover", "name" };
+
+// What spreadsheets put in front of a text in UTF-8.
+static const char byte_order_mark[] = "\xef\xbb\xbf";
 
 // --- names ---
 
@@ -160,13 +165,13 @@ static int header_read(struct reader *r, const char *at, const char *end)
 		int rc = field_take(r, &at, end, &field);
 		if (rc < 0)
 			return rc;
-		while (c < COL__COUNT && !td_span_eq(field, td_span_str(column_names[c])))
+		while (c < COL__COUNT && !td_span_eq(field, td_span_str(td_route_csv_columns[c])))
 			c++;
 		if (c == COL__COUNT)
 			return fail(r, "no column is named \"%.*s\"",
 				field.len < 40 ? (int)field.len : 40, field.ptr);
 		if (seen[c])
-			return fail(r, "column \"%s\" stands there twice", column_names[c]);
+			return fail(r, "column \"%s\" stands there twice", td_route_csv_columns[c]);
 		seen[c] = true;
 		r->columns[r->n_columns++] = (uint8_t)c;
 		if (at == end)
@@ -185,7 +190,7 @@ static int number_read(
 		n = n * 10 + digit;
 		if (digit > 9 || n > max)
 			return fail(r, "%s \"%.*s\" is no number from 0 to %" PRIu64,
-				column_names[c], s.len < 40 ? (int)s.len : 40, s.ptr, max);
+				td_route_csv_columns[c], s.len < 40 ? (int)s.len : 40, s.ptr, max);
 	}
 	*out = n;
 	return 0;
@@ -220,7 +225,8 @@ static int name_check(struct reader *r, enum name_kind kind, enum column c, stru
 	if (!r->names || name.len == 0)
 		return 0;
 	if (name.len >= TD_NAME_LEN)
-		return fail(r, "%s is longer than %d characters", column_names[c], TD_NAME_LEN - 1);
+		return fail(r, "%s is longer than %d characters", td_route_csv_columns[c],
+			TD_NAME_LEN - 1);
 	memcpy(text, name.ptr, name.len);
 	for (uint32_t i = 0; i < name.len; i++)
 		h = h * 31 + (uint8_t)text[i];
@@ -230,7 +236,7 @@ static int name_check(struct reader *r, enum name_kind kind, enum column c, stru
 	const struct name_list *list = &r->names->lists[kind];
 	if (!bsearch(text, list->names, list->n, TD_NAME_LEN, name_compare))
 		return fail(r, "there is no %s named \"%s\"",
-			kind == NAME_TARGET ? "trunk or group" : column_names[c], text);
+			kind == NAME_TARGET ? "trunk or group" : td_route_csv_columns[c], text);
 	memcpy(kept, text, sizeof(text));
 	return 0;
 }
@@ -350,6 +356,9 @@ int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t
 	r->builder = builder;
 	r->error = error;
 	r->cap = cap;
+	const size_t mark = sizeof(byte_order_mark) - 1;
+	if (len >= mark && memcmp(text, byte_order_mark, mark) == 0)
+		text += mark;
 	for (const char *at = text; rc == 0 && at < end;) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		const char *line_end = stop ? stop : end;
@@ -380,37 +389,92 @@ static struct td_span text_of(const struct td_route_image *image, uint32_t offse
 	return offset == 0 ? (struct td_span){ "", 0 } : td_route_text(image, offset);
 }
 
-static void target_write(const struct td_route_image *image, const char *match,
-	const struct td_route_entry *e, const struct td_route_to *to,
-	void (*line)(void *ctx, const char *text, size_t len), void *ctx)
-{
-	const struct td_route_opts *o = &image->opts[to->opts];
-	struct td_span domain = text_of(image, e->domain), caller = text_of(image, e->caller);
-	char text[2048], cost[24] = "", duration[16] = "", block[8] = "", weight[8] = "";
+struct each {
+	const struct td_route_image *image;
+	const char *match;
+	void (*row)(void *ctx, const struct td_span *fields);
+	void *ctx;
+};
 
+static void target_tell(
+	const struct each *each, const struct td_route_entry *e, const struct td_route_to *to)
+{
+	const struct td_route_image *image = each->image;
+	const struct td_route_opts *o = &image->opts[to->opts];
+	char priority[8], cost[24] = "", duration[16] = "", block[8] = "", weight[8] = "";
+
+	snprintf(priority, sizeof(priority), "%u", to->priority);
 	if (to->cost != 0)
 		snprintf(cost, sizeof(cost), "%u.%06u", to->cost / 1000000, to->cost % 1000000);
 	if (o->max_duration_s != 0)
 		snprintf(duration, sizeof(duration), "%u", o->max_duration_s);
 	snprintf(to->name == 0 ? block : weight, sizeof(block), "%u", to->weight);
-	int n = snprintf(text, sizeof(text), "%s,%s,%u,%s,%s,%.*s,%.*s,%s,%s,%s,%s,%s,%s\n", match,
-		image->names[to->name], to->priority, weight, cost, (int)domain.len, domain.ptr,
-		(int)caller.len, caller.ptr, image->names[e->window], duration, block,
-		image->names[o->limit], image->names[o->failover], image->names[o->label]);
-	if (n > 0 && (size_t)n < sizeof(text))
-		line(ctx, text, (size_t)n);
+	const struct td_span fields[COL__COUNT] = {
+		[COL_MATCH] = td_span_str(each->match),
+		[COL_TO] = td_span_str(image->names[to->name]),
+		[COL_PRIORITY] = td_span_str(priority),
+		[COL_WEIGHT] = td_span_str(weight),
+		[COL_COST] = td_span_str(cost),
+		[COL_DOMAIN] = text_of(image, e->domain),
+		[COL_CALLER] = text_of(image, e->caller),
+		[COL_WINDOW] = td_span_str(image->names[e->window]),
+		[COL_MAX_DURATION] = td_span_str(duration),
+		[COL_BLOCK] = td_span_str(block),
+		[COL_LIMIT] = td_span_str(image->names[o->limit]),
+		[COL_FAILOVER] = td_span_str(image->names[o->failover]),
+		[COL_NAME] = td_span_str(image->names[o->label]),
+	};
+	each->row(each->ctx, fields);
 }
 
-void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,
-	void (*line)(void *ctx, const char *text, size_t len), void *ctx)
+void td_route_csv_each(const struct td_route_image *image, const char *match, uint32_t set,
+	void (*row)(void *ctx, const struct td_span *fields), void *ctx)
 {
+	const struct each each = { image, match, row, ctx };
 	const uint32_t *at = image->sets + set;
 
 	for (uint32_t n = *at++; n > 0; n--) {
 		const struct td_route_entry *e = (const void *)at;
 		const struct td_route_to *to = (const void *)(e + 1);
 		for (uint32_t i = 0; i < e->n_targets; i++)
-			target_write(image, match, e, &to[i], line, ctx);
+			target_tell(&each, e, &to[i]);
 		at = (const void *)(to + e->n_targets);
 	}
+}
+
+struct writing {
+	void (*line)(void *ctx, const char *text, size_t len);
+	void *ctx;
+};
+
+// What a bare field cannot hold.
+static bool needs_quotes(struct td_span s)
+{
+	return s.len > 0 && (memchr(s.ptr, ',', s.len) || strchr(" \t", s.ptr[0]) ||
+				    strchr(" \t", s.ptr[s.len - 1]));
+}
+
+static void row_write(void *ctx, const struct td_span *fields)
+{
+	const struct writing *writing = ctx;
+	char text[2048];
+	size_t len = 0;
+
+	for (int c = 0; c < COL__COUNT; c++) {
+		const char *quote = needs_quotes(fields[c]) ? "\"" : "";
+		int n = snprintf(text + len, sizeof(text) - len, "%s%.*s%s%s", quote,
+			(int)fields[c].len, fields[c].ptr, quote, c == COL__COUNT - 1 ? "\n" : ",");
+		if (n < 0 || (size_t)n >= sizeof(text) - len)
+			return;
+		len += (size_t)n;
+	}
+	writing->line(writing->ctx, text, len);
+}
+
+void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,
+	void (*line)(void *ctx, const char *text, size_t len), void *ctx)
+{
+	struct writing writing = { line, ctx };
+
+	td_route_csv_each(image, match, set, row_write, &writing);
 }

@@ -22,6 +22,13 @@ int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t
 #define TD_ROUTE_CSV_HEADER                                                                        \
 	"match,to,priority,weight,cost,domain,caller,window,max_duration,block,limit,failover,"    \
 	"name\n"
-// Calls line() with each line of one match, its end included. entries: those of a set.
+#define TD_ROUTE_CSV_COLUMNS 13
+
+extern const char *const td_route_csv_columns[TD_ROUTE_CSV_COLUMNS];
+
+// Calls row() with the fields of each line of one match; they live until it returns. set: of match.
+void td_route_csv_each(const struct td_route_image *image, const char *match, uint32_t set,
+	void (*row)(void *ctx, const struct td_span *fields), void *ctx);
+// The same as lines that td_route_csv_read() reads into what they came from, ends included.
 void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,
 	void (*line)(void *ctx, const char *text, size_t len), void *ctx);

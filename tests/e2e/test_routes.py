@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Dial plans from files: loaded, compared, refused whole, tested and committed while calls run, kept over kills."""
 import json
+import os
 import random
 import threading
 
@@ -80,7 +81,19 @@ def test_difference_show_and_dump(lab):
     answer = load(lab, path)
     assert (answer["added"], answer["changed"], answer["removed"]) == (0, 0, 0), "a dump is the plan"
     assert "49,carrier-b" in lab.ctl("route", "show", "49", "--plan", "deck")
+    assert lab.ctl("route", "show", "+49", "--plan", "deck") == lab.ctl("route", "show", "49", "--plan", "deck")
     lab.ctl("route", "show", "4", "--plan", "deck", code=1)
+    rows = json.loads(lab.ctl("--json", "route", "dump", "--plan", "deck"))
+    assert [(r["match"], r["to"], r["priority"], r["cost"]) for r in rows] == [
+        ("1", "carrier-b", "1", None), ("49", "carrier-b", "2", "0.010000")]
+    assert json.loads(lab.ctl("--json", "route", "show", "49", "--plan", "deck")) == rows[1:]
+
+
+def test_what_is_no_file_holds_nobody_up(lab):
+    os.mkfifo(lab.folder / "pipe")
+    assert "is no file" in load(lab, lab.folder / "pipe", code=1)["text"]
+    assert "directory" in load(lab, lab.folder, code=1)["text"].lower()
+    assert load(lab, write(lab, "after.csv", ["49,carrier-b,2,100,0.01"]))["rows"] == 1
 
 
 def test_many_routes_while_calls_run(lab):

@@ -116,6 +116,29 @@ static void test_taken(void **state)
 	image_free(&image);
 }
 
+// As spreadsheets write it, and with names that would fall apart as bare fields.
+static void test_written_as_it_was_read(void **state)
+{
+	static const char *const rows[] = {
+		"49,a,1,100,,,,,,,,,\"Acme, Inc\"\n",
+		"50,a,1,100,,,,,,,,,\" far away \"\n",
+		"51,a,1,100,,,,,,,,,the \"old\" one\n",
+	};
+	struct td_route_image image = image_of("\xef\xbb\xbfmatch,to,name\r\n49,a,\"Acme, Inc\"\r\n"
+					       "50,a,\" far away \"\r\n51,a,the \"old\" one\r\n");
+	char again[2048] = HEAD;
+
+	for (unsigned i = 0; i < 3; i++) {
+		const char match[] = { rows[i][0], rows[i][1], '\0' };
+		assert_string_equal(lines(&image, match), rows[i]);
+		strcat(again, rows[i]);
+	}
+	struct td_route_image same = image_of(again);
+	assert_int_equal(same.header->generation, image.header->generation);
+	image_free(&same);
+	image_free(&image);
+}
+
 static void test_refused(void **state)
 {
 	refused("", "line 0: the line with the names");
@@ -169,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_written_as_it_was_read),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_difference),
 	};
