@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define TICK_MS 250
+#define ALARM "plan.refused"
 
 static char committed_words[] = "committed";
 
@@ -57,6 +58,25 @@ static void table_read(struct td_plan_store *store)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+// What the data plane was sent again on its own account: nobody waits for the answer.
+static void refusal_note(struct td_plan_store *store, const char *name, const char *reason)
+{
+	struct td_plan_info *info = info_find(store, name);
+
+	if (!info)
+		return;
+	info->pushed = info->refused = true;
+	td_alarm_raise(&store->control->alarms, TD_CRITICAL, ALARM, name,
+		"calls that need this plan find no route in it: load its route file again "
+		"(tandemctl route load)",
+		"dial plan %s is committed, but the data plane does not have it: %s", name, reason);
+}
+
+static void refusal_forget(struct td_plan_store *store, const char *name)
+{
+	td_alarm_clear(&store->control->alarms, ALARM, name);
 }
 
 // --- answers ---
@@ -153,10 +173,17 @@ static void commit_end(struct plan_job *job, bool pushed, const char *text)
 {
 	struct td_plan_store *store = job->store;
 	int rc = plan_file_commit(store->folder, job->info.name);
+	struct td_plan_info *info = info_find(store, job->info.name);
 
 	if (rc == 0) {
 		job->info.pushed = pushed;
+		job->info.refused = false;
 		info_set(store, &job->info);
+		refusal_forget(store, job->info.name);
+	} else if (pushed && info) {
+		info->pushed = false; // the data plane gets back what the disk still has
+	} else if (pushed && store->n_strangers < TD_PLANS_MAX) {
+		snprintf(store->strangers[store->n_strangers++], TD_NAME_LEN, "%s", job->info.name);
 	}
 	job_end(job, rc, rc == 0 ? text : "the plan's file could not be put in its place");
 }
@@ -167,6 +194,7 @@ static void remove_end(struct plan_job *job, bool pushed)
 	struct td_plan_info *info = info_find(store, job->info.name);
 
 	plan_file_remove(store->folder, job->info.name);
+	refusal_forget(store, job->info.name);
 	if (info)
 		*info = store->table[--store->n];
 	job_end(job, 0,
@@ -190,8 +218,11 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		if (job->kind == PLAN_COMMIT)
 			plan_file_discard(job->store->folder, job->info.name);
 		if (job->kind == PLAN_PUSH && info)
-			info->pushed =
-				taken || frame; // what it refuses is not sent again and again
+			info->pushed = taken;
+		if (job->kind == PLAN_PUSH && taken)
+			refusal_forget(job->store, job->info.name);
+		else if (job->kind == PLAN_PUSH && frame)
+			refusal_note(job->store, job->info.name, why);
 		job_end(job, taken ? 0 : error ? error : -EINVAL, taken ? "" : why);
 	}
 }
@@ -242,8 +273,8 @@ static void after_work(uv_work_t *work, int status)
 	}
 	if (job->rc < 0) {
 		memcpy(text, job->error, sizeof(text));
-		if (job->kind == PLAN_PUSH && info_find(job->store, job->info.name))
-			info_find(job->store, job->info.name)->pushed = true; // nothing to push
+		if (job->kind == PLAN_PUSH)
+			refusal_note(job->store, job->info.name, text); // there is nothing to push
 		job_end(job, job->rc, text);
 		return;
 	}
@@ -329,13 +360,16 @@ void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello
 {
 	store->n_strangers = 0;
 	for (uint32_t i = 0; i < store->n; i++)
-		store->table[i].pushed = false;
+		store->table[i].pushed = store->table[i].refused = false;
 	for (size_t i = 0; i < hello->n_plans; i++) {
 		const Tandem__PlanState *plan = hello->plans[i];
 		struct td_plan_info *info = info_find(store, plan->name);
 		if (info)
 			info->pushed = info->generation == plan->generation;
-		else if (store->n_strangers < TD_PLANS_MAX && strlen(plan->name) < TD_NAME_LEN)
+		if (info && info->pushed)
+			refusal_forget(store, info->name);
+		else if (!info && store->n_strangers < TD_PLANS_MAX &&
+			 strlen(plan->name) < TD_NAME_LEN)
 			snprintf(store->strangers[store->n_strangers++], TD_NAME_LEN, "%s",
 				plan->name);
 	}
@@ -361,7 +395,7 @@ static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64
 		plan.generation = info->generation;
 		plan.rows = info->rows;
 		plan.bytes = info->bytes;
-		plan.in_force = info->pushed && store->control->link.connected;
+		plan.in_force = info->pushed && !info->refused && store->control->link.connected;
 		plan.path = path;
 		td_conn_send(conn, &frame);
 	}
@@ -380,6 +414,10 @@ static struct plan_job *asked_job(struct td_client *client, const Tandem__Frame 
 	else if (store->job)
 		td_conn_error(client->conn, frame->id, EBUSY,
 			"another plan is being loaded or sent; try again when it is done");
+	else if (store->n == TD_PLANS_MAX && !info_find(store, plan))
+		td_conn_error(client->conn, frame->id, ENOSPC,
+			"as many plans as there may be are loaded; tandemctl route remove one "
+			"first");
 	else if (!(job = plan_job_new(store, kind, plan)))
 		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
 	if (!job)

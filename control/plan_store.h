@@ -20,7 +20,8 @@ struct plan_job;
 struct td_plan_info {
 	char name[TD_NAME_LEN];
 	uint64_t generation, rows, bytes;
-	bool pushed; // the data plane has it, or has refused it
+	bool pushed;  // the data plane has it, or will not have it
+	bool refused; // it will not: not in force, and not sent again before its next Hello
 };
 
 struct td_plan_store {
