@@ -68,18 +68,25 @@ static bool readable(const char *path, struct td_faults *faults)
 	return true;
 }
 
+// What a file includes lies beside it.
+static void file_prepare(config_t *config, const char *path)
+{
+	char folder[4096];
+
+	config_init(config);
+	td_span_cstr(td_span_str(path), folder, sizeof(folder));
+	config_set_include_dir(config, dirname(folder));
+}
+
 int td_config_load(const char *path, const char *const *sets, int n_sets, struct td_config **out,
 	struct td_faults *faults)
 {
 	struct cfg_reader reader = { .name = path, .faults = faults };
-	char folder[4096];
 	int rc;
 
 	if (!readable(path, faults))
 		return -EINVAL;
-	config_init(&reader.config);
-	td_span_cstr(td_span_str(path), folder, sizeof(folder));
-	config_set_include_dir(&reader.config, dirname(folder));
+	file_prepare(&reader.config, path);
 	if (config_read_file(&reader.config, path) == CONFIG_TRUE)
 		rc = config_take(&reader, sets, n_sets, out);
 	else
@@ -111,7 +118,7 @@ int td_config_run_dir(const char *path, char *dst, size_t cap, struct td_faults 
 
 	if (!readable(path, faults))
 		return -EINVAL;
-	config_init(&reader.config);
+	file_prepare(&reader.config, path);
 	if (config_read_file(&reader.config, path) != CONFIG_TRUE) {
 		rc = syntax_fault(&reader);
 	} else {

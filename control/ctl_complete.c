@@ -97,6 +97,30 @@ static void offer_argument(struct ctl *ctl, const struct ctl_command *command, c
 	}
 }
 
+static bool is(const char *word, const char *name, const char *other)
+{
+	return strcmp(word, name) == 0 || strcmp(word, other) == 0;
+}
+
+// Where the switch is that shall say its names.
+static void target_take(struct ctl *ctl, const char *option, const char *value)
+{
+	if (is(option, "-c", "--config"))
+		ctl->config = value;
+	else if (is(option, "-s", "--socket"))
+		snprintf(ctl->socket, sizeof(ctl->socket), "%s", value);
+}
+
+static void offer_value(struct ctl *ctl, const char *option, const char *begun)
+{
+	if (strcmp(option, "--kind") == 0)
+		offer_list("trunk alarm call policy dataplane audit", begun);
+	else if (strcmp(option, "--trunk") == 0 || strcmp(option, "--from") == 0)
+		offer_rows(ctl, TANDEM__TABLE__TRUNKS, begun);
+	else
+		puts(":files");
+}
+
 enum ctl_status ctl_complete_words(struct ctl *ctl)
 {
 	const char *begun = ctl->n_args > 0 ? ctl->args[ctl->n_args - 1] : "";
@@ -106,8 +130,7 @@ enum ctl_status ctl_complete_words(struct ctl *ctl)
 
 	for (int i = 0; i + 1 < ctl->n_args; i++) {
 		char *word = ctl->args[i];
-		if (strcmp(word, "-c") == 0 || strcmp(word, "--config") == 0)
-			ctl->config = ctl->args[i + 1];
+		target_take(ctl, word, ctl->args[i + 1]);
 		if (word[0] == '-')
 			i += takes_value(word);
 		else if (n < WORDS_MAX)
@@ -115,7 +138,7 @@ enum ctl_status ctl_complete_words(struct ctl *ctl)
 	}
 	const struct ctl_command *command = ctl_command_find(words, n, &used);
 	if (before[0] == '-' && takes_value(before)) {
-		puts(":files");
+		offer_value(ctl, before, begun);
 		return CTL_DONE;
 	}
 	if (begun[0] == '-') {

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define READ_BYTES (64u << 10)
+#define SLICE_MS 60000
+#define AGAIN_MS 10
 
 uint64_t ctl_now_ms(void)
 {
@@ -25,12 +27,16 @@ static bool wait_for(struct ctl *ctl, short events)
 	for (;;) {
 		uint64_t now = ctl_now_ms();
 		struct pollfd pfd = { .fd = ctl->fd, .events = events };
-		int n = now >= ctl->deadline_ms ? 0 : poll(&pfd, 1, (int)(ctl->deadline_ms - now));
+		if (now >= ctl->deadline_ms) {
+			errno = ETIMEDOUT;
+			return false;
+		}
+		// A deadline that never comes does not fit into what poll() takes.
+		uint64_t left = ctl->deadline_ms - now;
+		int n = poll(&pfd, 1, left < SLICE_MS ? (int)left : SLICE_MS);
 		if (n > 0)
 			return true;
-		if (n == 0)
-			errno = ETIMEDOUT;
-		if (n == 0 || errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return false;
 	}
 }
@@ -43,7 +49,17 @@ static bool connect_to(struct ctl *ctl)
 	td_frames_free(&ctl->in);
 	ctl->in.max = TD_FRAME_MAX;
 	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return ctl->fd >= 0 && connect(ctl->fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	const struct timespec again = { .tv_nsec = AGAIN_MS * 1000000l };
+	for (;;) {
+		if (ctl->fd < 0)
+			return false;
+		if (connect(ctl->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+			return true;
+		// Many ask at once, and control has not taken them in yet: it will.
+		if (errno != EAGAIN || ctl_now_ms() >= ctl->deadline_ms)
+			return false;
+		nanosleep(&again, NULL);
+	}
 }
 
 static bool send_all(struct ctl *ctl, const uint8_t *bytes, size_t len)

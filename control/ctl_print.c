@@ -51,14 +51,19 @@ enum ctl_status ctl_end(const struct ctl *ctl, enum ctl_status status, const cha
 {
 	size_t len = strlen(text);
 	const char *end = len == 0 || text[len - 1] == '\n' ? "" : "\n";
+	char *clean = malloc(len + 1); // it may quote a file, or what came off the wire
 
+	if (!clean)
+		exit(CTL_REFUSED);
+	td_text_clean(text, len, true, clean, len + 1);
 	if (ctl->json)
 		ctl_print_json(
-			json_pack("{s:b, s:o}", "ok", status == CTL_DONE, "text", ctl_text(text)));
+			json_pack("{s:b, s:o}", "ok", status == CTL_DONE, "text", ctl_text(clean)));
 	else if (status == CTL_DONE)
-		printf("%s%s", text, end);
+		printf("%s%s", clean, end);
 	if (status != CTL_DONE)
-		fprintf(stderr, "%s%s%s", strchr(text, '\n') ? "" : "tandemctl: ", text, end);
+		fprintf(stderr, "%s%s%s", strchr(clean, '\n') ? "" : "tandemctl: ", clean, end);
+	free(clean);
 	return status;
 }
 

@@ -3,6 +3,7 @@
 #include "control/ctl.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -28,21 +29,40 @@ static bool limit_read(const struct ctl *ctl, const char *name, uint32_t *out)
 	return true;
 }
 
+static struct termios terminal_before;
+
+// Whoever gives up at the prompt gets a terminal that shows again what he types.
+static void on_signal(int number)
+{
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void signals_take(void (*handler)(int number))
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		signal(numbers[i], handler);
+}
+
 // The first line of standard input, unseen where that is a terminal.
 static bool password_read(char password[PASSWORD_MAX])
 {
-	struct termios before, silent;
-	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	bool terminal = tcgetattr(STDIN_FILENO, &terminal_before) == 0;
 
 	if (terminal) {
-		silent = before;
+		struct termios silent = terminal_before;
 		silent.c_lflag &= ~(tcflag_t)ECHO;
 		fputs("password: ", stderr);
+		signals_take(on_signal);
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
 	}
 	bool got = fgets(password, PASSWORD_MAX, stdin) != NULL;
 	if (terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+		signals_take(SIG_DFL);
 		fputc('\n', stderr);
 	}
 	bool whole = got && (strchr(password, '\n') || strlen(password) < PASSWORD_MAX - 1);

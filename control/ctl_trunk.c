@@ -30,7 +30,7 @@ enum ctl_status ctl_trunk_disable(struct ctl *ctl)
 	return trunk_set(ctl, false);
 }
 
-// Calls on the trunk; -1: the answer broke off, or there is no such trunk.
+// Calls on the trunk; -1: the answer broke off or was refused, which is told, or it is gone.
 static int64_t calls_of(struct ctl *ctl, const char *name)
 {
 	Tandem__Frame request = TANDEM__FRAME__INIT, *frame;
@@ -48,6 +48,14 @@ static int64_t calls_of(struct ctl *ctl, const char *name)
 			calls = (int64_t)frame->item->trunk->calls;
 		tandem__frame__free_unpacked(frame, NULL);
 	}
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
+		ctl_end_error(ctl, frame);
+		calls = -1;
+	} else if (frame && calls < 0) {
+		ctl_end(ctl, CTL_REFUSED, "the trunk is disabled, and the data plane lacks it");
+	}
+	if (frame)
+		tandem__frame__free_unpacked(frame, NULL);
 	ctl_disconnect(ctl);
 	return calls;
 }
@@ -84,7 +92,7 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 		return ctl_end(ctl, CTL_REFUSED, text);
 	}
 	if (calls < 0)
-		return CTL_UNREACHABLE;
+		return CTL_UNREACHABLE; // told
 	snprintf(text, sizeof(text), "trunk %s is disabled and has no call left", ctl->args[0]);
 	return ctl_end(ctl, CTL_DONE, text);
 }

@@ -209,7 +209,7 @@ int td_server_start(
 	mode_t before = umask(0117);
 	int rc = uv_pipe_bind(&server->listener, path);
 	umask(before);
-	return rc != 0 ? rc : uv_listen((uv_stream_t *)&server->listener, 16, on_connection);
+	return rc != 0 ? rc : uv_listen((uv_stream_t *)&server->listener, 128, on_connection);
 }
 
 void td_server_stop(struct td_server *server)

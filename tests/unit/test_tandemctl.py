@@ -4,10 +4,18 @@
 
 usage: test_tandemctl.py TANDEMCTL
 """
+import contextlib
+import fcntl
 import json
+import os
 import pathlib
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import termios
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TANDEMCTL = str(pathlib.Path(sys.argv[1]).resolve())
@@ -56,6 +64,7 @@ def completion_goes_through_every_command():
     assert complete("--timeout", "3", "--json", "show", "cou") == ["counters"]
     assert complete("-c", "/no/such", "check", "") == [":files"]
     assert complete("check", "--set", "") == [":files"] and complete("nonsense", "") == []
+    assert complete("watch", "--kind", "a") == ["alarm", "audit"]
 
 
 def the_shell_completes():
@@ -108,10 +117,64 @@ def options_stand_anywhere():
     assert "/no/such" in ctl("check", "--", "/no/such", code=REFUSED)
 
 
+def a_full_disk_is_no_success():
+    with open("/dev/full", "w") as full:
+        p = subprocess.run([TANDEMCTL, "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == REFUSED and "could not be written" in p.stderr, p
+
+
+def a_crowded_socket_is_waited_for():
+    """More ask at once than control has taken in yet: not the same as nobody there."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        path = folder + "/s"
+        server.bind(path)
+        server.listen(0)
+        crowd = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                crowd.append(socket.socket(socket.AF_UNIX))
+                crowd[-1].setblocking(False)
+                crowd[-1].connect(path)
+        p = subprocess.Popen([TANDEMCTL, "show", "calls", "-s", path, "--timeout", "20"], stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)
+        assert p.poll() is None, p.stderr.read()
+        for _ in crowd:
+            server.accept()[0].close()
+        assert p.wait(20) == UNREACHABLE and "unavailable" not in p.stderr.read()
+        for one in crowd:
+            one.close()
+
+
+def the_terminal_is_left_as_it_was():
+    """Ctrl-C at the password prompt gives the shell a terminal that echoes."""
+    master, slave = os.openpty()
+    p = subprocess.Popen([TANDEMCTL, "subscriber", "add", "sip:a@b", "--password-stdin", "-s", "/no/such"], stdin=slave,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                         preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0))
+    end = time.monotonic() + 10
+    while termios.tcgetattr(slave)[3] & termios.ECHO and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not termios.tcgetattr(slave)[3] & termios.ECHO
+    os.write(master, b"\x03")
+    assert p.wait(10) == -signal.SIGINT
+    assert termios.tcgetattr(slave)[3] & termios.ECHO
+    os.close(master)
+    os.close(slave)
+
+
+def the_configuration_may_include_others():
+    """-c FILE finds the socket from any folder, as the daemons do."""
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "tandem.conf").write_text('@include "place.conf"\n')
+        pathlib.Path(folder, "place.conf").write_text('run_dir = "/no/such";\n')
+        assert "/no/such/control.sock" in ctl("show", "calls", "-c", folder + "/tandem.conf", code=UNREACHABLE)
+
+
 def main():
     tests = [the_manual_has_every_command_in_order, the_help_has_every_command, completion_goes_through_every_command,
              the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
-             who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere]
+             who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere, a_full_disk_is_no_success,
+             a_crowded_socket_is_waited_for, the_terminal_is_left_as_it_was, the_configuration_may_include_others]
     bad = 0
     for n, test in enumerate(tests, 1):
         try:
