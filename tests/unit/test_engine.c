@@ -425,6 +425,21 @@ static void a_flood_touches_nobody_else(void **state)
 	td_policy_free(policy);
 }
 
+// The emergency service passes the limit for calls to it; its name in other requests opens nothing.
+static void only_emergency_calls_pass_the_rate(void **state)
+{
+	struct env *env = *state;
+	struct td_policy *policy = fake_policy(slow_sources);
+
+	td_engine_set_policy(env->engine, policy);
+	for (int i = 0; i < 50; i++)
+		fake_rx(&env->host, env->engine, &env->west, request("OPTIONS", "urn:service:sos", "", ""));
+	assert_int_equal(fake_pending(&env->host), 5);
+	assert_int_equal(count(env, TD_C_SIP_SOURCE_RATE), 45);
+	td_engine_set_policy(env->engine, env->policy);
+	td_policy_free(policy);
+}
+
 static void no_buffer_is_counted(void **state)
 {
 	struct env *env = *state;
@@ -506,6 +521,7 @@ int main(void)
 		WITH_ENGINE(too_big_is_513),
 		WITH_ENGINE(without_policy_503),
 		WITH_ENGINE(a_flood_touches_nobody_else),
+		WITH_ENGINE(only_emergency_calls_pass_the_rate),
 		WITH_ENGINE(one_limit_for_all_engines),
 		WITH_ENGINE(no_buffer_is_counted),
 		cmocka_unit_test(start_without_memory),
