@@ -172,13 +172,21 @@ bool td_location_has_room(const struct td_location *l, uint32_t more)
 
 // --- readers ---
 
-// Another flow of an instance that is there already, or what is just being replaced.
+// Two flows of one instance, or what is just being replaced. Two phones behind two NATs may well
+// have one URI; an instance with and without its name has one flow.
+static bool is_same(const struct td_contact *a, const struct td_contact *b)
+{
+	if (a->reg_id > 0 && b->reg_id > 0)
+		return td_span_eq(a->instance, b->instance);
+	return td_span_eq(a->uri, b->uri) &&
+	       ((a->reg_id > 0) == (b->reg_id > 0) ||
+		       td_sockaddr_eq(&a->flow.remote, &b->flow.remote));
+}
+
 static bool is_there(const struct td_contact *contacts, uint16_t n, const struct td_contact *c)
 {
 	for (uint16_t i = 0; i < n; i++)
-		if (td_span_eq(contacts[i].uri, c->uri) ||
-			(c->reg_id > 0 && contacts[i].reg_id > 0 &&
-				td_span_eq(contacts[i].instance, c->instance)))
+		if (is_same(&contacts[i], c))
 			return true;
 	return false;
 }
