@@ -233,19 +233,44 @@ static enum td_digest_algorithm other_algorithm(
 	return other;
 }
 
-// One request as against another with the same count: what a retransmission repeats.
-static uint64_t request_hash(const struct td_engine *e, const struct td_core *core)
+static uint64_t hash_on(const uint64_t key[2], uint64_t hash, struct td_span text)
 {
-	const uint64_t key[2] = { e->keys.hash[0] ^ core->cseq.number, e->keys.hash[1] };
-	uint64_t branch = td_siphash(key, core->via.branch.ptr, core->via.branch.len);
-
-	return branch ^ td_siphash(key, core->call_id.ptr, core->call_id.len);
+	return td_siphash((const uint64_t[2]){ key[0] ^ hash, key[1] }, text.ptr, text.len);
 }
 
-static void nonce_use(struct td_engine *e, const struct claim *c, const struct td_core *core,
-	const struct td_subscriber_entry *s, struct td_auth_answer *out)
+// One request as against another with the same count: all that a REGISTER does, since its digest
+// covers no header, and where it came from, since that is where calls will go.
+static uint64_t request_hash(const struct td_engine *e, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
 {
-	switch (td_nonce_use(e->auth->nonces, &c->nonce, c->nc, request_hash(e, core))) {
+	static const uint8_t headers[] = { TD_H_CONTACT, TD_H_EXPIRES, TD_H_PATH };
+	const uint64_t *key = e->keys.hash;
+	uint64_t hash = (uint64_t)core->cseq.number << 16 | flow->remote.port;
+
+	hash = hash_on(key, hash, core->via.branch);
+	hash = hash_on(key, hash, core->call_id);
+	for (unsigned k = 0; k < sizeof(headers); k++)
+		for (uint8_t i = msg->first[headers[k]]; i != 0xff; i = msg->headers[i].next)
+			hash = hash_on(key, hash, td_msg_value(msg, &msg->headers[i]));
+	return hash;
+}
+
+// A REGISTER may come twice, since it leaves no transaction and does the same again. Copies of
+// others end in theirs: one that comes here is not the sender's.
+static enum td_nonce_verdict count_use(struct td_engine *e, const struct claim *c,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	enum td_nonce_verdict verdict = td_nonce_use(
+		e->auth->nonces, &c->nonce, c->nc, request_hash(e, c->flow, msg, core));
+
+	return verdict == TD_NONCE_REPEATED && msg->method != TD_M_REGISTER ? TD_NONCE_REPLAYED
+									    : verdict;
+}
+
+static void nonce_use(struct td_engine *e, const struct claim *c, const struct td_msg *msg,
+	const struct td_core *core, const struct td_subscriber_entry *s, struct td_auth_answer *out)
+{
+	switch (count_use(e, c, msg, core)) {
 	case TD_NONCE_REPEATED:
 		td_engine_count(e, TD_C_AUTH_REPEATED);
 		out->repeated = true;
@@ -303,5 +328,5 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		return;
 	}
 	td_penalty_passed(e->auth->penalties, flow, c.aor);
-	nonce_use(e, &c, core, s, out);
+	nonce_use(e, &c, msg, core, s, out);
 }

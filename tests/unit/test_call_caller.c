@@ -19,6 +19,7 @@ struct phone {
 	struct td_flow flow;
 	struct digest_client digest;
 	unsigned cseq;
+	char lines[1024]; // of the INVITE with credentials
 };
 
 static struct rig *rig_up(struct phone *phone, const char *user)
@@ -52,14 +53,14 @@ static void phone_invite(struct phone *phone, const char *from, const char *head
 // The INVITE, its challenge, and the INVITE again with credentials.
 static void phone_call(struct phone *phone, const char *from, const char *headers)
 {
-	char lines[1024];
+	char *lines = phone->lines;
 
 	phone_invite(phone, from, headers);
 	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
 	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	assert_int_equal(phone->rig->host.n_ends, 0);
-	size_t len = digest_client_line(&phone->digest, "INVITE", URI, lines, sizeof(lines));
-	snprintf(lines + len, sizeof(lines) - len, "%s", headers);
+	size_t len = digest_client_line(&phone->digest, "INVITE", URI, lines, sizeof(phone->lines));
+	snprintf(lines + len, sizeof(phone->lines) - len, "%s", headers);
 	phone_invite(phone, from, lines);
 }
 
@@ -156,6 +157,28 @@ static void privacy_of_a_subscriber(void **state)
 	rig_down(rig);
 }
 
+// The credentials of a call buy one call: who has listened and sends it again when it is forgotten gets none.
+static void a_call_is_not_replayed(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+
+	rig_route(rig, "0");
+	phone_call(&phone, "<sip:1001@tandem.example>", "");
+	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+	rig_advance(rig, 70000);
+	rig->host.n_read = rig->host.n_sent;
+	phone.cseq--;
+	phone_invite(&phone, "<sip:1001@tandem.example>", phone.lines);
+	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+	RIG_HAS(challenge, "stale=true");
+	rig_silence(rig);
+	assert_int_equal(rig->host.n_ends, 1);
+	rig_down(rig);
+}
+
 static void limits_of_a_subscriber(void **state)
 {
 	struct phone phone;
@@ -188,6 +211,7 @@ int main(void)
 		cmocka_unit_test(nobody_calls_without_proof),
 		cmocka_unit_test(identity_is_asserted),
 		cmocka_unit_test(privacy_of_a_subscriber),
+		cmocka_unit_test(a_call_is_not_replayed),
 		cmocka_unit_test(limits_of_a_subscriber),
 	};
 

@@ -178,6 +178,40 @@ static void retransmission_gets_the_same(void **state)
 	assert_int_equal(rig->host.counters[TD_C_AUTH_REPEATED], 1);
 }
 
+// The last request again with one text in it changed: what somebody sends who has listened.
+static const struct fake_sent *altered(struct register_rig *rig, const char *from, const char *to)
+{
+	char text[sizeof(rig->last)];
+	const char *at = strstr(rig->last, from);
+
+	assert_non_null(at);
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - rig->last), rig->last, to, at + strlen(from));
+	snprintf(rig->last, sizeof(rig->last), "%s", text);
+	return rig_repeat(rig);
+}
+
+// Only what is the same in all that counts is a retransmission: the digest covers neither contact nor lifetime.
+static void altered_copies_are_replays(void **state)
+{
+	struct register_rig *rig = *state;
+	struct td_contact c[TD_CONTACTS_MAX];
+	char last[sizeof(rig->last)];
+
+	is_ok(rig_register(rig, DESK "\r\nExpires: 600\r\n"));
+	snprintf(last, sizeof(last), "%s", rig->last);
+	is_status(altered(rig, "alice@10.0.1.7:5060>", "eve@10.0.1.7:6666>"), "401");
+	snprintf(rig->last, sizeof(rig->last), "%s", last);
+	is_status(altered(rig, "Expires: 600", "Expires: 0"), "401");
+	snprintf(rig->last, sizeof(rig->last), "%s", last);
+	rig->port = 6666; // the same bytes from behind the same NAT
+	is_status(rig_repeat(rig), "401");
+	rig->port = 5060;
+	is_ok(rig_repeat(rig));
+	assert_int_equal(located(rig, c), 1);
+	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@10.0.1.7:5060")));
+	assert_int_equal(c[0].flow.remote.port, 5060);
+}
+
 // Another spelling of an equal URI is the same binding, and keeps the key that the store knows.
 static void equal_uris_are_one_binding(void **state)
 {
@@ -312,6 +346,22 @@ static void outbound_flows(void **state)
 	sent = rig_register(rig, "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\n");
 	is_ok(sent);
 	assert_string_equal(fake_header(sent, "Require"), "");
+}
+
+// Two phones in two homes, both 192.168.1.2 there: both ring.
+static void alike_contacts_of_two_instances(void **state)
+{
+	struct register_rig *rig = *state;
+	struct td_contact c[TD_CONTACTS_MAX];
+
+	rig->port = 40000;
+	is_ok(rig_register(rig, "Contact: <sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\nSupported: outbound\r\n"));
+	rig->ip = "10.0.1.8";
+	rig->call_id = "c8";
+	rig->phone.nonce[0] = '\0';
+	is_ok(rig_register(rig, "Contact: <sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:2>\";reg-id=1\r\nSupported: outbound\r\n"));
+	assert_int_equal(located(rig, c), 2);
+	assert_false(td_sockaddr_eq(&c[0].flow.remote, &c[1].flow.remote));
 }
 
 static void bad_contacts_are_refused(void **state)
@@ -466,6 +516,7 @@ int main(void)
 		T(ends_when_it_is_not_refreshed),
 		T(order_within_a_call_id),
 		T(retransmission_gets_the_same),
+		T(altered_copies_are_replays),
 		T(equal_uris_are_one_binding),
 		T(one_binding_is_named_once),
 		T(binding_keeps_the_flow_it_came_on),
@@ -474,6 +525,7 @@ int main(void)
 		T(limit_of_bindings_is_held),
 		T(path_and_service_route),
 		T(outbound_flows),
+		T(alike_contacts_of_two_instances),
 		T(bad_contacts_are_refused),
 		T(bindings_come_back),
 		cmocka_unit_test(answer_waits_for_the_disk),
