@@ -17,6 +17,8 @@
 #include "sip/subscribers.h"
 #include "sip/writer.h"
 
+#include <errno.h>
+
 enum { PENALTIES = 16384, NONCES_SPARE = 4096 };
 
 struct td_auth {
@@ -172,10 +174,10 @@ static bool claim_find(const struct td_msg *msg, struct claim *c)
 {
 	for (uint8_t i = msg->first[TD_H_AUTHORIZATION]; i != 0xff; i = msg->headers[i].next) {
 		struct td_span value = td_msg_value(msg, &msg->headers[i]);
-		if (td_digest_params_decode(value, &c->params) != 0)
-			c->unreadable = true;
-		else if (claim_fits(c))
+		int rc = td_digest_params_decode(value, &c->params);
+		if (rc == 0 && claim_fits(c))
 			return true;
+		c->unreadable |= rc == -EBADMSG; // another scheme is as good as none
 	}
 	return false;
 }

@@ -271,7 +271,7 @@ static void unfit_credentials_are_asked_again(void **state)
 		const char *line;
 		uint8_t verdict;
 	} cases[] = {
-		{ "Authorization: Basic Zm9v\r\n", TD_AUTH_BAD },
+		{ "Authorization: Basic Zm9v\r\n", TD_AUTH_CHALLENGE },
 		{ "Authorization: Digest username=\"alice\r\n", TD_AUTH_BAD },
 		{ "Authorization: Digest username=\"alice\", realm=\"other.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
 			TD_AUTH_CHALLENGE },
