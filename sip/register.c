@@ -142,10 +142,21 @@ static bool aor_take(struct register_ask *ask)
 
 	ask->aor = td_span(ask->aor_text, n > 0 ? (size_t)n : 0);
 	ask->hash = td_aor_hash(&ask->e->keys, ask->aor);
-	if (n > 0 && domain_is_ours(ask->conf, ask->aor))
+	if (n <= 0 || !domain_is_ours(ask->conf, ask->aor)) {
+		register_refuse(ask, 404, (struct td_span){ 0 }, (struct td_span){ 0 });
+		return false;
+	}
+	// The receiver looks for To in the first part of a message alone (peek.h). Behind it, it
+	// leads to no owner, and nobody would look for the binding here.
+	if (td_hash_owner(ask->hash, ask->e->conf.n_workers) == ask->e->conf.worker)
 		return true;
-	register_refuse(ask, 404, (struct td_span){ 0 }, (struct td_span){ 0 });
+	register_refuse(ask, 400, TD_SPAN("To Too Far Behind"), (struct td_span){ 0 });
 	return false;
+}
+
+static bool is_known_option(struct td_span option)
+{
+	return td_span_ieq(option, TD_SPAN("path")) || td_span_ieq(option, TD_SPAN("outbound"));
 }
 
 // Step 2: path and outbound may be required.
@@ -155,21 +166,23 @@ static bool extensions_take(struct register_ask *ask)
 	char text[256];
 	struct td_writer w = { text, text, text + sizeof(text), false };
 	struct td_span entry;
+	bool unknown = false;
 
 	for (uint8_t i = msg->first[TD_H_REQUIRE]; i != 0xff; i = msg->headers[i].next) {
 		struct td_span rest = td_msg_value(msg, &msg->headers[i]);
 		while (td_list_next(&rest, &entry)) {
-			if (td_span_ieq(entry, TD_SPAN("path")) ||
-				td_span_ieq(entry, TD_SPAN("outbound")) ||
-				entry.len + 16 > (size_t)(w.end - w.pos))
+			if (entry.len == 0 || is_known_option(entry))
 				continue;
+			unknown = true;
+			if (entry.len + 16 > (size_t)(w.end - w.pos))
+				continue; // what was told of suffices to refuse
 			td_put_lit(&w, "Unsupported: ");
 			td_put_span(&w, entry);
 			td_put_lit(&w, "\r\n");
 		}
 	}
 	ask->outbound = register_supports(msg, TD_SPAN("outbound"));
-	if (td_writer_len(&w) == 0)
+	if (!unknown)
 		return true;
 	register_refuse(ask, 420, (struct td_span){ 0 }, td_span(text, td_writer_len(&w)));
 	return false;

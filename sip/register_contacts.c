@@ -4,6 +4,8 @@
 #include "sip/hdr_contact.h"
 #include "sip/register_priv.h"
 
+#include <errno.h>
+
 static bool refuse_bad(struct register_ask *ask, struct td_span reason)
 {
 	register_refuse(ask, 400, reason, (struct td_span){ 0 });
@@ -21,8 +23,9 @@ static bool expires_take(
 
 	if (params->has_expires)
 		expires = params->expires;
-	else if (td_msg_has(msg, TD_H_EXPIRES))
-		td_number_decode(td_msg_get(msg, TD_H_EXPIRES), UINT32_MAX, &expires);
+	else if (td_msg_has(msg, TD_H_EXPIRES) &&
+		 td_number_decode(td_msg_get(msg, TD_H_EXPIRES), UINT32_MAX, &expires) == -ERANGE)
+		expires = UINT32_MAX;
 	if (expires > ask->conf->max_expires_s)
 		expires = ask->conf->max_expires_s;
 	*out = expires;
@@ -76,7 +79,7 @@ static bool entry_take(struct register_ask *ask, struct td_span entry)
 	struct td_name_addr address;
 	struct td_contact_params params;
 
-	if (ask->n == ask->conf->max_contacts) {
+	if (ask->n == TD_CONTACTS_MAX) {
 		register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
 		return false;
 	}
@@ -189,20 +192,21 @@ static bool is_in_order(struct register_ask *ask)
 	return true;
 }
 
-// Would there be more than one AoR may have?
+// Would there be more than one AoR may have? What is bound already is never too many: the limit may
+// have been lowered since.
 static bool is_too_many(struct register_ask *ask)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, added = 0, removed = 0;
 
 	for (struct td_location_binding *b =
 			td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
 		b; b = td_location_next(b))
 		n++;
 	for (uint16_t i = 0; i < ask->n; i++) {
-		n += !ask->changes[i].old && ask->changes[i].expires_s > 0;
-		n -= ask->changes[i].old && ask->changes[i].expires_s == 0;
+		added += !ask->changes[i].old && ask->changes[i].expires_s > 0;
+		removed += ask->changes[i].old && ask->changes[i].expires_s == 0;
 	}
-	if (n <= ask->conf->max_contacts)
+	if (added <= removed || n + added - removed <= ask->conf->max_contacts)
 		return false;
 	register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
 	return true;

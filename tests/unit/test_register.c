@@ -107,6 +107,33 @@ static void several_contacts_by_q(void **state)
 	assert_int_equal(rig->host.counters[TD_C_REG_REMOVED], 4);
 }
 
+static void at_most_one(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	rig->host.realms[FAKE_WEST].registrar.max_contacts = 1;
+}
+
+// What counts is how many are bound afterwards. Where more are bound than may be, since fewer may be than before, they
+// are refreshed and removed, not added to.
+static void limit_is_of_what_is_bound(void **state)
+{
+	struct register_rig *rig = calloc(1, sizeof(*rig));
+
+	assert_int_equal(register_rig_up(rig, at_most_one), 0);
+	is_ok(rig_register(rig, DESK "\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5070>, <sip:alice@10.0.1.7:5060>;expires=0\r\n"));
+	is_status(rig_register(rig, DESK "\r\n"), "403 Too Many Contacts");
+	rig->host.realms[FAKE_WEST].registrar.max_contacts = 3;
+	is_ok(rig_register(rig, DESK "\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5080>\r\n"));
+	rig->host.realms[FAKE_WEST].registrar.max_contacts = 1;
+	is_ok(rig_register(rig, DESK "\r\n"));
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>\r\n"), "403 Too Many Contacts");
+	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
+	assert_int_equal(bound(rig), 2);
+	assert_int_equal(register_rig_down(rig), 0);
+	free(rig);
+}
+
 static void star_only_removes(void **state)
 {
 	struct register_rig *rig = *state;
@@ -129,6 +156,8 @@ static void lifetimes_are_held_to_their_range(void **state)
 	assert_true(fake_has(&rig->host.sent[rig->host.n_sent - 1], ";expires=3600\r\n"));
 	is_ok(rig_register(rig, DESK "\r\n"));
 	assert_true(fake_has(&rig->host.sent[rig->host.n_sent - 1], ";expires=1800\r\n"));
+	is_ok(rig_register(rig, DESK "\r\nExpires: 99999999999\r\n"));
+	assert_true(fake_has(&rig->host.sent[rig->host.n_sent - 1], ";expires=3600\r\n"));
 }
 
 static void ends_when_it_is_not_refreshed(void **state)
@@ -301,6 +330,39 @@ static void limit_of_bindings_is_held(void **state)
 	assert_int_equal(rig->host.counters[TD_C_REG_NO_ROOM], 1);
 }
 
+static void second_of_two(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	conf->n_workers = 2;
+	conf->worker = 1;
+}
+
+static void first_of_two(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	conf->n_workers = 2;
+}
+
+// Bindings that no reader looks for would be as good as lost: only their owner takes them.
+static void only_the_owner_binds(void **state)
+{
+	struct register_rig *rigs[2] = { calloc(1, sizeof(**rigs)), calloc(1, sizeof(**rigs)) };
+	unsigned taken = 0;
+
+	assert_int_equal(register_rig_up(rigs[0], first_of_two), 0);
+	assert_int_equal(register_rig_up(rigs[1], second_of_two), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct fake_sent *sent = rig_register(rigs[i], DESK "\r\n");
+		taken += fake_starts(sent, "SIP/2.0 200");
+		if (!fake_starts(sent, "SIP/2.0 200"))
+			is_status(sent, "400 To Too Far Behind");
+		assert_int_equal(bound(rigs[i]), fake_starts(sent, "SIP/2.0 200"));
+	}
+	assert_int_equal(taken, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(register_rig_down(rigs[i]), 0);
+		free(rigs[i]);
+	}
+}
+
 // --- extensions ---
 
 static void path_and_service_route(void **state)
@@ -318,6 +380,10 @@ static void path_and_service_route(void **state)
 	sent = rig_register(rig, DESK "\r\nRequire: gruu, path\r\n");
 	is_status(sent, "420");
 	assert_string_equal(fake_header(sent, "Unsupported"), "gruu");
+	// Too long to be repeated is not known either.
+	char lines[512];
+	snprintf(lines, sizeof(lines), DESK "\r\nRequire: path, %0300d\r\n", 0);
+	is_status(rig_register(rig, lines), "420");
 }
 
 #define INSTANCE ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\""
@@ -511,6 +577,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(registers_lists_and_locates),
 		T(several_contacts_by_q),
+		cmocka_unit_test(limit_is_of_what_is_bound),
 		T(star_only_removes),
 		T(lifetimes_are_held_to_their_range),
 		T(ends_when_it_is_not_refreshed),
@@ -523,6 +590,7 @@ int main(void)
 		T(others_are_refused),
 		T(full_journal_changes_nothing),
 		T(limit_of_bindings_is_held),
+		cmocka_unit_test(only_the_owner_binds),
 		T(path_and_service_route),
 		T(outbound_flows),
 		T(alike_contacts_of_two_instances),
