@@ -25,6 +25,7 @@ static int config_take(
 	cfg_cross_check(reader);
 	reader->conf->policy.max_calls = reader->conf->max_calls;
 	reader->conf->policy.max_cps = reader->conf->max_cps;
+	reader->conf->policy.cps_burst = reader->conf->cps_burst;
 	reader->conf->policy.source_cps = reader->conf->source_cps;
 	reader->conf->policy.drain_s = reader->conf->drain_s;
 	if (reader->faults->n == before)

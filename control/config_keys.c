@@ -73,6 +73,7 @@ static const struct cfg_field memory[] = {
 static const struct cfg_field limits[] = {
 	NUMBER("calls", td_config, max_calls, 1, 10000000, 1000),
 	NUMBER("cps", td_config, max_cps, 1, 1000000, 100),
+	NUMBER("cps_burst", td_config, cps_burst, 0, 1000000, 0),
 	NUMBER("registrations", td_config, max_registrations, 0, 100000000, 0),
 	NUMBER("source_cps", td_config, source_cps, 0, 1000000, 0),
 	NUMBER("sip_message_bytes", td_config, sip_message_bytes, 2048, TD_SIP_MESSAGE_MAX, 16384),
@@ -218,6 +219,7 @@ static const struct cfg_field trunk[] = {
 	READ("failover_codes", cfg_read_failover_codes),
 	NUMBER("max_calls", td_trunk_conf, max_calls, 0, 10000000, 0),
 	NUMBER("max_cps", td_trunk_conf, max_cps, 0, 1000000, 0),
+	NUMBER("cps_burst", td_trunk_conf, cps_burst, 0, 1000000, 0),
 	SECONDS("attempt_timeout", td_trunk_conf, attempt_timeout_ms, 1000, 1, 300, 5000),
 	SECONDS("ring_timeout", td_trunk_conf, ring_timeout_ms, 1000, 1, 3600, 180000),
 	SECONDS("max_duration", td_trunk_conf, max_duration_s, 1, 0, 2592000, 0),
@@ -267,10 +269,14 @@ static const struct cfg_list members = { .group = target,
 	.count_offset = offsetof(struct td_group_conf, n_members),
 	.count_bytes = 1 };
 
+#define LIMIT(record)                                                                              \
+	NUMBER("max_calls", record, limit.max_calls, 0, 10000000, 0),                              \
+		NUMBER("max_cps", record, limit.max_cps, 0, 1000000, 0),                           \
+		NUMBER("cps_burst", record, limit.cps_burst, 0, 1000000, 0)
+
 static const struct cfg_field group[] = {
 	NAME("name", td_group_conf, name, REQUIRED),
-	LATER("max_calls"),
-	LATER("max_cps"),
+	LIMIT(td_group_conf),
 	LIST("to", members, REQUIRED),
 	END,
 };
@@ -294,6 +300,12 @@ static const struct cfg_field window[] = {
 	NAME("name", td_window_conf, name, REQUIRED),
 	READ("zone", cfg_read_zone),
 	LIST("periods", periods, REQUIRED),
+	END,
+};
+
+static const struct cfg_field route_limit[] = {
+	NAME("name", td_limit_conf, name, REQUIRED),
+	LIMIT(td_limit_conf),
 	END,
 };
 
@@ -364,6 +376,7 @@ static const struct cfg_list routes = { .group = route,
 POLICY_LIST(groups, group, TD_GROUPS_MAX, td_group_conf, groups, n_groups);
 POLICY_LIST(windows, window, TD_WINDOWS_MAX, td_window_conf, windows, n_windows);
 POLICY_LIST(failovers, failover, TD_FAILOVERS_MAX, td_failover_conf, failovers, n_failovers);
+POLICY_LIST(route_limits, route_limit, TD_LIMITS_MAX, td_limit_conf, limits, n_limits);
 
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),
@@ -380,7 +393,7 @@ const struct cfg_field cfg_top[] = {
 	LIST("groups", groups),
 	LIST("windows", windows),
 	LIST("failovers", failovers),
-	LATER("route_limits"),
+	LIST("route_limits", route_limits),
 	LIST("routes", routes),
 	READ("store", cfg_read_store),
 	GROUP("cdr", cdr),

@@ -5,7 +5,7 @@
 
 #include "sip/policy.h"
 
-static uint32_t any_slot(void *ctx, const char *trunk_name)
+static uint32_t any_slot(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	return 0; // slots are the data plane's; compiling needs only that there is one
 }

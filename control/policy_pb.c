@@ -159,6 +159,7 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	trunk->match_source_port = conf->match.source_port;
 	trunk->max_calls = conf->max_calls;
 	trunk->max_cps = conf->max_cps;
+	trunk->cps_burst = conf->cps_burst;
 	trunk->attempt_timeout_ms = conf->attempt_timeout_ms;
 	trunk->ring_timeout_ms = conf->ring_timeout_ms;
 	trunk->max_duration_s = conf->max_duration_s;
@@ -219,8 +220,9 @@ static Tandem__Group *group_to_pb(struct builder *b, const struct td_group_conf 
 		return NULL;
 	tandem__group__init(group);
 	group->name = text_to_pb(b, conf->name);
-	group->max_calls = conf->max_calls;
-	group->max_cps = conf->max_cps;
+	group->max_calls = conf->limit.max_calls;
+	group->max_cps = conf->limit.max_cps;
+	group->cps_burst = conf->limit.cps_burst;
 	group->to = targets_to_pb(b, conf->members, conf->n_members, &group->n_to);
 	return group;
 }
@@ -284,8 +286,9 @@ static Tandem__RouteLimit *limit_to_pb(struct builder *b, const struct td_limit_
 		return NULL;
 	tandem__route_limit__init(limit);
 	limit->name = text_to_pb(b, conf->name);
-	limit->max_calls = conf->max_calls;
-	limit->max_cps = conf->max_cps;
+	limit->max_calls = conf->limit.max_calls;
+	limit->max_cps = conf->limit.max_cps;
+	limit->cps_burst = conf->limit.cps_burst;
 	return limit;
 }
 
@@ -317,6 +320,7 @@ Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
 	policy->generation = conf->generation;
 	policy->max_calls = conf->max_calls;
 	policy->max_cps = conf->max_cps;
+	policy->cps_burst = conf->cps_burst;
 	policy->source_cps = conf->source_cps;
 	policy->drain_s = conf->drain_s;
 	policy->trunks = make(&b, conf->n_trunks, sizeof(*policy->trunks));
@@ -476,6 +480,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 		(uint16_t)bounded(c, pb->match_source_port, 65535, "a port is above 65535");
 	out->max_calls = pb->max_calls;
 	out->max_cps = pb->max_cps;
+	out->cps_burst = pb->cps_burst;
 	out->attempt_timeout_ms = pb->attempt_timeout_ms;
 	out->ring_timeout_ms = pb->ring_timeout_ms;
 	out->max_duration_s = pb->max_duration_s;
@@ -520,8 +525,7 @@ static void route_from_pb(struct checker *c, const Tandem__Route *pb, struct td_
 static void group_from_pb(struct checker *c, const Tandem__Group *pb, struct td_group_conf *out)
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
-	out->max_calls = pb->max_calls;
-	out->max_cps = pb->max_cps;
+	out->limit = (struct td_limit){ pb->max_calls, pb->max_cps, pb->cps_burst };
 	out->n_members = (uint8_t)targets_from_pb(c, pb->to, pb->n_to, out->members);
 }
 
@@ -566,8 +570,7 @@ static void limit_from_pb(
 	struct checker *c, const Tandem__RouteLimit *pb, struct td_limit_conf *out)
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
-	out->max_calls = pb->max_calls;
-	out->max_cps = pb->max_cps;
+	out->limit = (struct td_limit){ pb->max_calls, pb->max_cps, pb->cps_burst };
 }
 
 // false: no memory.
@@ -616,6 +619,7 @@ struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const cha
 	conf->generation = policy->generation;
 	conf->max_calls = policy->max_calls;
 	conf->max_cps = policy->max_cps;
+	conf->cps_burst = policy->cps_burst;
 	conf->source_cps = policy->source_cps;
 	conf->drain_s = policy->drain_s;
 	for (; conf->n_trunks < n_trunks; conf->n_trunks++)

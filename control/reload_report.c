@@ -30,6 +30,7 @@ static const struct {
 	FIELD("failover_codes", failover_codes),
 	FIELD("max_calls", max_calls),
 	FIELD("max_cps", max_cps),
+	FIELD("cps_burst", cps_burst),
 	FIELD("attempt_timeout", attempt_timeout_ms),
 	FIELD("ring_timeout", ring_timeout_ms),
 	FIELD("max_duration", max_duration_s),
@@ -263,6 +264,7 @@ static void report_limits(
 	} limits[] = {
 		{ "limits.calls", now->max_calls, next->max_calls },
 		{ "limits.cps", now->max_cps, next->max_cps },
+		{ "limits.cps_burst", now->cps_burst, next->cps_burst },
 		{ "limits.source_cps", now->source_cps, next->source_cps },
 		{ "limits.drain_s", now->drain_s, next->drain_s },
 	};

@@ -4,6 +4,7 @@
 #include "dataplane/command.h"
 #include "dataplane/eal.h"
 #include "dataplane/leg.h"
+#include "dataplane/limit_table.h"
 #include "dataplane/log_ring.h"
 #include "dataplane/path.h"
 #include "dataplane/provision.h"
@@ -193,7 +194,8 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 	if (workers_make(dp) < 0)
 		return fault_set(fault, -ENOMEM, "workers");
 	dp->trunks = td_trunk_state_new();
-	if (!dp->trunks || realms_lend(s) < 0 || td_subscribers_make(dp) < 0)
+	dp->limits = td_limit_table_new();
+	if (!dp->trunks || !dp->limits || realms_lend(s) < 0 || td_subscribers_make(dp) < 0)
 		return fault_set(fault, -ENOMEM, "tables");
 	int rc = td_pools_create(dp, &s->plan);
 	if (rc < 0)
@@ -285,6 +287,7 @@ void td_switch_destroy(struct td_switch *s)
 	rte_free(dp->main);
 	rte_free(dp->qsbr);
 	td_trunk_state_free(dp->trunks);
+	td_limit_table_free(dp->limits);
 	sources_unmake(s);
 	td_subscribers_unmake(dp);
 	free(s->realms);

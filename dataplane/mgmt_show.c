@@ -2,6 +2,7 @@
 // The tables of `show`: each row a frame, then Done with their number. Short tables go out at once;
 // calls and trunks in pieces, as fast as they are read.
 #include "dataplane/admin.h"
+#include "dataplane/limit_table.h"
 #include "dataplane/port.h"
 #include "dataplane/trunk_state.h"
 #include "sip/policy.h"
@@ -183,17 +184,17 @@ static void trunk_send(
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
-	const struct td_shared_count *counts =
-		td_trunk_state_counts(admin->dp->trunks, trunk->slot);
+	const struct td_limit_count *count =
+		td_limit_count_of(admin->dp->limits, TD_LIMIT_TRUNK, trunk->slot);
 
 	item.row_case = TANDEM__ITEM__ROW_TRUNK;
 	item.trunk = &row;
 	row.name = (char *)trunk->conf.name;
 	row.realm = (char *)trunk->conf.realm;
-	row.calls = counts ? atomic_load_explicit(&counts->calls, memory_order_relaxed) : 0;
+	row.calls = count ? atomic_load_explicit(&count->c.calls, memory_order_relaxed) : 0;
 	row.state = (char *)trunk_state(admin->dp, trunk, row.calls);
 	row.max_calls = trunk->conf.max_calls;
-	row.cps = td_stats_trunk_cps(admin->stats, trunk->slot);
+	row.cps = td_stats_cps(admin->stats, TD_LIMIT_TRUNK, trunk->slot);
 	row.max_cps = trunk->conf.max_cps;
 	trunk_registration(admin->dp, trunk, &row);
 	item_send(conn, conn->job.id, &item);

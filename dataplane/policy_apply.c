@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/policy_apply.h"
 
+#include "dataplane/limit_table.h"
 #include "dataplane/log.h"
 #include "dataplane/state_file.h"
-#include "dataplane/trunk_state.h"
 #include "include/frame.h"
 #include "sip/policy.h"
 
@@ -20,11 +20,11 @@ void td_policy_apply_init(struct td_policy_apply *apply, struct td_dataplane *dp
 
 // --- names → slots and indices ---
 
-static uint32_t slot_of(void *ctx, const char *trunk_name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	struct td_dataplane *dp = ctx;
 
-	return td_trunk_state_slot(dp->trunks, trunk_name);
+	return td_limit_slot(dp->limits, kind, name);
 }
 
 static int realm_of(void *ctx, const char *realm_name)
@@ -62,18 +62,30 @@ static bool name_listed(void *ctx, const char *name)
 	return bsearch(&name, list->names, list->n, sizeof(*list->names), name_compare);
 }
 
-// Gives the slots of trunks that are gone to others. Only when no worker holds an older policy.
-static void slots_sweep(struct td_policy_apply *apply)
+// The name of a kind's place in the policy in force; NULL: that was the last one.
+static const char *name_at(const struct td_policy *policy, enum td_limit_kind kind, uint32_t i)
 {
-	struct name_list list = { .n = td_policy_n_trunks(apply->current) };
+	if (kind == TD_LIMIT_TRUNK)
+		return i < td_policy_n_trunks(policy) ? td_policy_trunk(policy, i)->conf.name
+						      : NULL;
+	const struct td_policy_limit *limit = td_policy_limit(policy, kind, (uint16_t)(i + 1));
+	return limit ? limit->name : NULL;
+}
 
+// Gives the slots of names that are gone to others. Only when no worker holds an older policy.
+static void slots_sweep(struct td_policy_apply *apply, enum td_limit_kind kind)
+{
+	struct name_list list = { 0 };
+
+	while (name_at(apply->current, kind, list.n))
+		list.n++;
 	list.names = calloc(list.n + 1, sizeof(*list.names));
 	if (!list.names)
 		return;
 	for (uint32_t i = 0; i < list.n; i++)
-		list.names[i] = td_policy_trunk(apply->current, i)->conf.name;
+		list.names[i] = name_at(apply->current, kind, i);
 	qsort(list.names, list.n, sizeof(*list.names), name_compare);
-	td_trunk_state_sweep(apply->dp->trunks, name_listed, &list);
+	td_limit_sweep(apply->dp->limits, kind, name_listed, &list);
 	free(list.names);
 }
 
@@ -146,8 +158,8 @@ void td_policy_apply_collect(struct td_policy_apply *apply)
 	apply->n_retired -= done;
 	memmove(apply->retired, apply->retired + done,
 		apply->n_retired * sizeof(apply->retired[0]));
-	if (apply->n_retired == 0)
-		slots_sweep(apply);
+	for (int kind = TD_LIMIT_TRUNK; apply->n_retired == 0 && kind < TD_LIMIT__KINDS; kind++)
+		slots_sweep(apply, (enum td_limit_kind)kind);
 }
 
 void td_policy_apply_fini(struct td_policy_apply *apply)

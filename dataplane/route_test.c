@@ -57,8 +57,10 @@ static void target_send(
 	const struct test *t, const struct td_policy *policy, const struct td_route_target *target)
 {
 	const struct td_trunk *trunk = td_policy_trunk(policy, target->trunk);
-	const struct td_group_conf *group = td_policy_group(policy, target->group);
-	const struct td_limit_conf *limit = td_policy_limit(policy, target->limit);
+	const struct td_policy_limit *group =
+		td_policy_limit(policy, TD_LIMIT_GROUP, target->group);
+	const struct td_policy_limit *limit =
+		td_policy_limit(policy, TD_LIMIT_ROUTE, target->limit);
 	const struct td_failover_conf *failover = td_policy_failover(policy, target->failover);
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__RouteTargetState row = TANDEM__ROUTE_TARGET_STATE__INIT;

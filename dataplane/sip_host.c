@@ -5,6 +5,7 @@
 #include "dataplane/leg.h"
 #include "dataplane/log_ring.h"
 #include "dataplane/registrar_host.h"
+#include "dataplane/limit_table.h"
 #include "dataplane/trunk_state.h"
 #include "sip/policy.h"
 
@@ -74,19 +75,19 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	return TD_REFUSED;
 }
 
-static int host_trunk_acquire(
-	void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+static int host_limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot,
+	const struct td_limit *limit, uint64_t now_ns)
 {
 	const struct td_worker *w = host;
 
-	return td_trunk_acquire(w->dp->trunks, trunk_slot, max_calls, max_cps, now_ns);
+	return td_limit_acquire(w->dp->limits, kind, slot, limit, now_ns);
 }
 
-static void host_trunk_release(void *host, uint32_t trunk_slot)
+static void host_limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
 {
 	const struct td_worker *w = host;
 
-	td_trunk_release(w->dp->trunks, trunk_slot);
+	td_limit_release(w->dp->limits, kind, slot);
 }
 
 static void host_trunk_registered(
@@ -98,20 +99,6 @@ static void host_trunk_registered(
 	td_trunk_registered(w->dp->trunks, trunk_slot,
 		&(struct td_trunk_registration){
 			state, sip_code, state == TD_REGISTERED ? now_s + expires_s : 0 });
-}
-
-static int host_call_acquire(void *host, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
-{
-	const struct td_worker *w = host;
-
-	return td_trunk_whole_acquire(w->dp->trunks, max_calls, max_cps, now_ns);
-}
-
-static void host_call_release(void *host)
-{
-	const struct td_worker *w = host;
-
-	td_trunk_whole_release(w->dp->trunks);
 }
 
 // --- legs ---
@@ -202,10 +189,8 @@ const struct td_host_ops td_sip_host_ops = {
 	.buf_put = host_buf_put,
 	.send = host_send,
 	.route = host_route,
-	.trunk_acquire = host_trunk_acquire,
-	.trunk_release = host_trunk_release,
-	.call_acquire = host_call_acquire,
-	.call_release = host_call_release,
+	.limit_acquire = host_limit_acquire,
+	.limit_release = host_limit_release,
 	.leg_open = host_leg_open,
 	.leg_modify = host_leg_modify,
 	.leg_close = host_leg_close,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/stats.h"
 
-#include "dataplane/trunk_state.h"
+#include "dataplane/limit_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,25 +10,27 @@
 
 int td_stats_init(struct td_stats *stats, const struct td_dataplane *dp)
 {
-	uint32_t n = 0;
-
 	*stats = (struct td_stats){ .dp = dp };
-	while (td_trunk_state_counts(dp->trunks, n))
-		n++;
-	stats->accepted = calloc(n, sizeof(*stats->accepted));
-	stats->cps = calloc(n, sizeof(*stats->cps));
-	if (!stats->accepted || !stats->cps) {
-		td_stats_fini(stats);
-		return -ENOMEM;
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++) {
+		struct td_stats_rates *r = &stats->rates[kind];
+		while (td_limit_count_of(dp->limits, (enum td_limit_kind)kind, r->n_slots))
+			r->n_slots++;
+		r->accepted = calloc(r->n_slots, sizeof(*r->accepted));
+		r->cps = calloc(r->n_slots, sizeof(*r->cps));
+		if (!r->accepted || !r->cps) {
+			td_stats_fini(stats);
+			return -ENOMEM;
+		}
 	}
-	stats->n_slots = n;
 	return 0;
 }
 
 void td_stats_fini(struct td_stats *stats)
 {
-	free(stats->accepted);
-	free(stats->cps);
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++) {
+		free(stats->rates[kind].accepted);
+		free(stats->rates[kind].cps);
+	}
 	*stats = (struct td_stats){ 0 };
 }
 
@@ -49,6 +51,21 @@ static void core_sample(struct td_stats_core *core, const struct td_worker *w)
 	core->busy_cycles = busy_cycles;
 }
 
+static void rates_sample(struct td_stats *stats, enum td_limit_kind kind, double seconds)
+{
+	struct td_stats_rates *r = &stats->rates[kind];
+
+	for (uint32_t slot = 0; slot < r->n_slots; slot++) {
+		uint64_t accepted = atomic_load_explicit(
+			&td_limit_count_of(stats->dp->limits, kind, slot)->c.accepted,
+			memory_order_relaxed);
+		r->cps[slot] = accepted >= r->accepted[slot]
+				       ? (double)(accepted - r->accepted[slot]) / seconds
+				       : 0;
+		r->accepted[slot] = accepted;
+	}
+}
+
 void td_stats_turn(struct td_stats *stats, uint64_t now_ns)
 {
 	if (now_ns < stats->next_ns)
@@ -58,20 +75,13 @@ void td_stats_turn(struct td_stats *stats, uint64_t now_ns)
 		const struct td_worker *w = td_stats_core_of(stats->dp, i);
 		core_sample(&stats->cores[w->id], w);
 	}
-	for (uint32_t slot = 0; slot < stats->n_slots; slot++) {
-		uint64_t accepted = atomic_load_explicit(
-			&td_trunk_state_counts(stats->dp->trunks, slot)->accepted,
-			memory_order_relaxed);
-		stats->cps[slot] = accepted >= stats->accepted[slot]
-					   ? (double)(accepted - stats->accepted[slot]) / seconds
-					   : 0;
-		stats->accepted[slot] = accepted;
-	}
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++)
+		rates_sample(stats, (enum td_limit_kind)kind, seconds);
 	stats->last_ns = now_ns;
 	stats->next_ns = now_ns + SAMPLE_NS;
 }
 
-double td_stats_trunk_cps(const struct td_stats *stats, uint32_t slot)
+double td_stats_cps(const struct td_stats *stats, enum td_limit_kind kind, uint32_t slot)
 {
-	return slot < stats->n_slots ? stats->cps[slot] : 0;
+	return slot < stats->rates[kind].n_slots ? stats->rates[kind].cps[slot] : 0;
 }

@@ -30,6 +30,7 @@ struct td_neigh;         // dataplane/neigh.h
 struct td_sip_host;      // dataplane/sip_host.h
 struct td_log_ring;      // dataplane/log_ring.h
 struct td_trunk_state;   // dataplane/trunk_state.h
+struct td_limit_table;   // dataplane/limit_table.h
 struct td_registrar_host; // dataplane/registrar_host.h
 struct td_source_rate;   // sip/source_rate.h
 
@@ -138,7 +139,8 @@ struct td_dataplane {
 	_Atomic uint64_t wall_offset_ns;  // wall = now + offset; main: wo, workers: ro
 	struct td_clock clock;            // ro after start-up
 	uint64_t tsc_hz;
-	struct td_trunk_state *trunks;    // shared limits of trunks
+	struct td_trunk_state *trunks;    // what workers say of trunks
+	struct td_limit_table *limits;    // what all workers count together
 	struct td_subscribers *subscribers; // main: wo, workers: ro; NULL: nobody registers here
 	struct td_source_rate *source_rate; // the limit of each source, shared
 	uint32_t epoch;                   // boot epoch of this data plane

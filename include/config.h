@@ -86,7 +86,7 @@ struct td_config {
 	int dsp_cpus[TD_WORKERS_MAX];
 	uint8_t poll; // enum td_poll
 	uint32_t huge_mb; // 0: --no-huge
-	uint32_t max_calls, max_cps, max_registrations;
+	uint32_t max_calls, max_cps, cps_burst, max_registrations;
 	uint32_t sip_message_bytes;  // default 16384
 	uint32_t quarantine_ms;      // default 1000
 	uint32_t source_cps;         // default 0

@@ -87,6 +87,10 @@
 	X(SIP_TRUNK_CPS,        "sip.trunk_cps",           INFO) \
 	X(SIP_SUBSCRIBER_CALLS, "sip.subscriber_calls",    INFO) \
 	X(SIP_SUBSCRIBER_CPS,   "sip.subscriber_cps",      INFO) \
+	X(SIP_GROUP_CALLS,      "sip.group_calls",         INFO) \
+	X(SIP_GROUP_CPS,        "sip.group_cps",           INFO) \
+	X(SIP_ROUTE_CALLS,      "sip.route_calls",         INFO) \
+	X(SIP_ROUTE_CPS,        "sip.route_cps",           INFO) \
 	X(SIP_TRUNK_DISABLED,   "sip.trunk_disabled",      INFO) \
 	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
 	X(SIP_NO_POLICY,        "sip.no_policy",           INFO) \

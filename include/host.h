@@ -11,6 +11,7 @@
 #include "include/cdr.h"
 #include "include/flow.h"
 #include "include/leg.h"
+#include "include/policy_conf.h"
 #include "include/ceilings.h"
 
 struct td_subscriber_entry; // sip/subscribers.h
@@ -113,18 +114,12 @@ struct td_host_ops {
 	enum td_answer (*route)(void *host, const struct td_route_query *query, uint64_t cookie,
 		struct td_route_answer *out);
 
-	// Counts a call (and a new INVITE) against the trunk's limits, shared by all workers.
-	// now_ns is monotonic. 0; -EDQUOT: max_calls; -EAGAIN: max_cps (nothing is held then).
-	// Given back by trunk_release exactly once.
-	int (*trunk_acquire)(void *host, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps,
-		uint64_t now_ns);
-	void (*trunk_release)(void *host, uint32_t trunk_slot);
-
-	// Counts a call (and a new INVITE) against limits.calls and limits.cps, which all workers
-	// share; returns as trunk_acquire, given back by call_release exactly once. NULL, both:
-	// the engine's own max_calls is the limit.
-	int (*call_acquire)(void *host, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
-	void (*call_release)(void *host);
+	// Counts a call (and a new INVITE) against a limit that all workers share; slot: as the
+	// policy has it, 0 of the whole switch. now_ns is monotonic. 0; -EDQUOT: max_calls;
+	// -EAGAIN: max_cps (nothing is held then). Given back by limit_release exactly once.
+	int (*limit_acquire)(void *host, enum td_limit_kind kind, uint32_t slot,
+		const struct td_limit *limit, uint64_t now_ns);
+	void (*limit_release)(void *host, enum td_limit_kind kind, uint32_t slot);
 
 	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after
 	// leg_close.

@@ -24,6 +24,22 @@ struct td_register_conf {
 	uint32_t expires_s; // to ask for; 0: it does not register
 };
 
+// What may be at once, and how fast it may begin.
+struct td_limit {
+	uint32_t max_calls; // 0: no limit
+	uint32_t max_cps;   // new INVITEs a second; 0: no limit
+	uint32_t cps_burst; // of them at once; 0: one second's worth
+};
+
+// Whose limit it is. Each kind has names of its own.
+enum td_limit_kind {
+	TD_LIMIT_WHOLE, // limits.calls and limits.cps, of no name
+	TD_LIMIT_TRUNK,
+	TD_LIMIT_GROUP,
+	TD_LIMIT_ROUTE, // route_limits
+	TD_LIMIT__KINDS
+};
+
 enum td_trust { TD_TRUST_NONE = 0, TD_TRUST_IN = 1, TD_TRUST_OUT = 2, TD_TRUST_BOTH = 3 };
 
 // A peer's host as people write it (RFC 3263): it is in the Request-URI of what is sent there.
@@ -91,6 +107,7 @@ struct td_trunk_conf {
 	uint16_t failover_codes[16]; // beside time-out, 503 and 5xx
 	uint32_t max_calls;          // 0: no limit; both directions
 	uint32_t max_cps;            // 0: no limit
+	uint32_t cps_burst;          // 0: one second's worth
 	uint32_t attempt_timeout_ms; // INVITE sent to first response, 100 included
 	uint32_t ring_timeout_ms;    // from the 100, and anew from the first one above
 	uint32_t max_duration_s;     // 0: no limit
@@ -123,7 +140,7 @@ struct td_route_conf {
 // Trunks behind one name: tried by priority, and by weight within one.
 struct td_group_conf {
 	char name[TD_NAME_LEN];
-	uint32_t max_calls, max_cps; // of all calls to the group; 0: no limit
+	struct td_limit limit; // of all calls to the group
 	uint8_t n_members;
 	struct td_route_target_conf members[TD_ROUTE_TARGETS_MAX];
 };
@@ -162,7 +179,7 @@ struct td_failover_conf {
 // A limit that routes share: of a destination, whatever trunk serves it.
 struct td_limit_conf {
 	char name[TD_NAME_LEN];
-	uint32_t max_calls, max_cps; // 0: no limit
+	struct td_limit limit;
 };
 
 struct td_policy_conf {
@@ -177,6 +194,7 @@ struct td_policy_conf {
 	struct td_limit_conf *limits;
 	uint32_t max_calls; // limits.calls
 	uint32_t max_cps;   // limits.cps
+	uint32_t cps_burst; // limits.cps_burst
 	// limits.source_cps: new requests/s of one source; 0: no limit.
 	uint32_t source_cps;
 	uint32_t drain_s; // limits.drain_s

@@ -236,13 +236,15 @@ static struct td_attempt *attempt_new(
 	attempt->b.dialog.slot = call->a.dialog.slot;
 	attempt->b.dialog.generation = call->a.dialog.generation;
 	attempt->b.dialog.branch = attempt->number;
-	bool held = trunk_ref_acquire(engine, &attempt->b.trunk, trunk, !call->emergency,
-			    call->n_attempts == 0) == 0;
-	attempt->b.media = held ? media_new(engine) : NULL;
+	int rc = trunk_ref_acquire(
+		engine, &attempt->b.trunk, trunk, !call->emergency, call->n_attempts == 0);
+	attempt->b.media = rc == 0 ? media_new(engine) : NULL;
 	if (attempt->b.media && attempt_dialog(attempt, target->contact, core) == 0)
 		return attempt;
-	if (held)
+	if (rc == 0)
 		td_engine_count(engine, TD_C_SIP_NO_MEMORY);
+	else
+		call->limit_cause = limit_cause(rc);
 	attempt_free(engine, attempt);
 	return NULL;
 }
@@ -302,11 +304,15 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 static bool targets_start(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	bool started = attempt_start(call, target, msg, core) == 0;
+	int rc = call_limits_move(call, target);
+	bool started = rc == 0 && attempt_start(call, target, msg, core) == 0;
 
-	while (call->next_target < call->n_targets && call->targets[call->next_target].together)
-		started |= attempt_start(
-				   call, &call->targets[call->next_target++], msg, core) == 0;
+	if (rc != 0)
+		call->limit_cause = limit_cause(rc);
+	for (; call->next_target < call->n_targets && call->targets[call->next_target].together;
+		call->next_target++)
+		started |= rc == 0 && attempt_start(call, &call->targets[call->next_target], msg,
+					      core) == 0;
 	return started;
 }
 
@@ -317,6 +323,8 @@ static void call_exhausted(struct td_call *call)
 	if (status == 0) {
 		status = call->nobody ? 404 : 503;
 		cause = call->nobody ? td_cause_of_status(404) : CAUSE_CONGESTION;
+		if (!call->nobody && call->limit_cause != 0)
+			cause = call->limit_cause;
 	}
 	call_fail(call, TD_RELEASED_SWITCH, status, cause, (struct td_span){ 0 });
 }

@@ -127,11 +127,12 @@ int caller_keep(struct td_call *call, const struct td_subscriber_entry *subscrib
 	return 0;
 }
 
-int subscriber_acquire(struct td_engine *engine, uint32_t slot, uint32_t max_calls,
-	uint32_t max_cps)
+int subscriber_acquire(
+	struct td_engine *engine, const struct td_subscriber_entry *subscriber, bool limits)
 {
-	int rc = td_subscriber_acquire(
-		engine->conf.subscribers, slot, max_calls, max_cps, engine->now_ns);
+	struct td_limit none = { 0 };
+	int rc = td_subscriber_acquire(engine->conf.subscribers, subscriber->slot,
+		limits ? &subscriber->limit : &none, engine->now_ns);
 
 	if (rc != 0)
 		td_engine_count(engine,
@@ -141,9 +142,7 @@ int subscriber_acquire(struct td_engine *engine, uint32_t slot, uint32_t max_cal
 
 int caller_acquire(struct td_call *call, const struct td_subscriber_entry *subscriber)
 {
-	bool limits = !call->emergency;
-	int rc = subscriber_acquire(call->engine, subscriber->slot,
-		limits ? subscriber->max_calls : 0, limits ? subscriber->max_cps : 0);
+	int rc = subscriber_acquire(call->engine, subscriber, !call->emergency);
 
 	call->caller->held = rc == 0;
 	return rc;

@@ -75,6 +75,8 @@ static bool contact_add(struct td_call *call, const struct td_call_target *aor,
 	*target = (struct td_call_target){ .kind = TARGET_CONTACT,
 		.together = together,
 		.failover = aor->failover,
+		.group = aor->group,
+		.limit = aor->limit,
 		.max_duration_s = aor->max_duration_s,
 		.contact = contact_keep(engine, contact) };
 	memcpy(target->route, aor->route, sizeof(target->route));
@@ -115,10 +117,9 @@ void callee_release(struct td_call *call)
 static uint16_t callee_acquire(struct td_call *call, const struct td_subscriber_entry *callee)
 {
 	callee_release(call);
-	if (!callee || call->emergency)
+	if (!callee)
 		return 0;
-	int rc = subscriber_acquire(
-		call->engine, callee->slot, callee->max_calls, callee->max_cps);
+	int rc = subscriber_acquire(call->engine, callee, !call->emergency);
 	if (rc != 0)
 		return rc == -EDQUOT ? 486 : 503;
 	call->callee_slot = callee->slot;

@@ -170,6 +170,10 @@ static void target_keep(struct td_call *call, const struct td_route_target *targ
 		.failover = target->failover,
 		.max_duration_s = target->max_duration_s };
 	target_route(call, target, kept->route);
+	if (policy) {
+		kept->group = limit_ref(policy, TD_LIMIT_GROUP, target->group);
+		kept->limit = limit_ref(policy, TD_LIMIT_ROUTE, target->limit);
+	}
 	if (target->kind == TD_TARGET_AOR) {
 		call->n_targets++;
 		return;
@@ -262,6 +266,17 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 
 // --- the call ---
 
+static int limits_hold(struct td_call *call, const struct td_trunk *trunk,
+	const struct td_subscriber_entry *caller)
+{
+	int rc = call_limits_acquire(call);
+
+	if (rc == 0)
+		rc = trunk_ref_acquire(
+			call->engine, &call->a.trunk, trunk, !call->emergency, true);
+	return rc == 0 && caller ? caller_acquire(call, caller) : rc;
+}
+
 // Everything the call holds on to. 0, or the status that refuses it.
 static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_flow *flow, const struct td_msg *msg, const struct td_core *core,
@@ -273,11 +288,11 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	int rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)
 		return rc == -EBADMSG ? 400 : 503;
-	if (call_limits_acquire(call) != 0 ||
-		trunk_ref_acquire(call->engine, &call->a.trunk, trunk, !call->emergency, true) !=
-			0 ||
-		(caller && caller_acquire(call, caller) != 0))
+	rc = limits_hold(call, trunk, caller);
+	if (rc != 0) {
+		call->limit_cause = limit_cause(rc);
 		return 503;
+	}
 	call->offered = core->sdp;
 	return core->sdp ? media_receive(call, &call->a, core->sdp_body, true) : 0;
 }
@@ -300,7 +315,8 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 		td_respond_stateless(engine, flow, msg, core, &busy);
 		call_end(call, TD_RELEASED_SWITCH, 503, CAUSE_CONGESTION);
 	} else if (status != 0) {
-		call_fail(call, TD_RELEASED_SWITCH, status, td_cause_of_status(status),
+		call_fail(call, TD_RELEASED_SWITCH, status,
+			call->limit_cause ? call->limit_cause : td_cause_of_status(status),
 			status == 503 ? TD_SPAN(TD_RETRY_AFTER_LINE) : (struct td_span){ 0 });
 	} else {
 		call_route(call, trunk, msg, core);

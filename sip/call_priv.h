@@ -40,6 +40,7 @@ enum call_side_id { SIDE_A, SIDE_B };
 enum {
 	CAUSE_NORMAL = 16,
 	CAUSE_NO_ANSWER = 19,
+	CAUSE_NO_CIRCUIT = 34,
 	CAUSE_NETWORK_FAILURE = 38,
 	CAUSE_CONGESTION = 42,
 	CAUSE_TIMER = 102,
@@ -55,6 +56,18 @@ struct td_trunk_ref {
 	uint8_t trust;
 	bool held : 1;        // counted against the trunk's limits
 	bool credentials : 1; // it had some
+};
+
+// A limit of a group or route as a target remembers it.
+struct td_limit_ref {
+	uint32_t slot;
+	uint16_t index; // a hint, as of trunks; 0: there is none
+};
+
+// The one that the call is counted against.
+struct td_held_limit {
+	uint32_t slot;
+	bool held;
 };
 
 // Texts of a dialog, in one slab block one after the other.
@@ -177,6 +190,7 @@ struct td_call_target {
 	struct td_call_contact *contact; // slab
 	uint32_t max_duration_s;         // 0: the trunk's
 	char route[TD_NAME_LEN]; // what led to it: the route's name, else what matched
+	struct td_limit_ref group, limit;
 	uint16_t failover;               // rule of the policy that the call was routed by; 0: none
 	uint8_t kind;                    // enum call_target_kind
 	bool together;                   // rings with the contact before it
@@ -259,6 +273,8 @@ struct td_call {
 	uint8_t byes;   // BYEs without an answer
 	char codec[24]; // of the last answer
 	bool counted;   // against the limits of the whole switch
+	struct td_held_limit group, route; // of the target that is tried, or has answered
+	uint16_t limit_cause; // of the last limit that refused it; 0: none did
 	bool emergency, offered, early_single;
 	bool nobody;      // the registrar knows nobody of that name
 	bool callee_held; // counted against the limits of the called subscriber
@@ -345,11 +361,22 @@ int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_trunk *trunk, bool limits,
 	bool new_call); // 0, -EDQUOT, -EAGAIN
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref);
-// The same for the limits of the whole switch; an emergency call is counted and passes.
-int call_limits_acquire(struct td_call *call);
-void call_limits_release(struct td_call *call);
 bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_sockaddr *address);
+
+// --- call_limit.c
+// Counts against a limit, and what it refuses by name. limits: false, it is counted and passes;
+// new_call: against max_cps too. 0, -EDQUOT, -EAGAIN.
+int limit_acquire(struct td_engine *engine, enum td_limit_kind kind, uint32_t slot,
+	const struct td_limit *limit, bool limits, bool new_call);
+uint16_t limit_cause(int rc); // Q.850
+// Against those of the whole switch.
+int call_limits_acquire(struct td_call *call);
+// Against those that the target stands for, in the place of those of the target before it.
+int call_limits_move(struct td_call *call, const struct td_call_target *target);
+void call_limits_release(struct td_call *call); // all of these
+struct td_limit_ref limit_ref(
+	const struct td_policy *policy, enum td_limit_kind kind, uint16_t index);
 
 // --- call_dialog.c
 struct td_span dialog_get(const struct td_dialog *dialog, enum dialog_text text);
@@ -459,8 +486,8 @@ int caller_keep(struct td_call *call, const struct td_subscriber_entry *subscrib
 // Counts the call against the subscriber's limits: 0, -EDQUOT, -EAGAIN.
 int caller_acquire(struct td_call *call, const struct td_subscriber_entry *subscriber);
 void caller_release(struct td_call *call);
-int subscriber_acquire(struct td_engine *engine, uint32_t slot, uint32_t max_calls,
-	uint32_t max_cps); // the same, of any subscriber
+int subscriber_acquire(struct td_engine *engine, const struct td_subscriber_entry *subscriber,
+	bool limits); // the same, of any subscriber; limits: false, it is counted and passes
 void call_put_user(struct td_writer *out, struct td_span user); // escaped (§19.1.2)
 struct td_span call_aor_user(struct td_span aor);
 struct td_span call_aor_domain(struct td_span aor);

@@ -2,8 +2,6 @@
 // Trunks as calls remember them: by name, since a reload may move or remove them under a call.
 #include "sip/call_priv.h"
 
-#include <errno.h>
-
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index)
 {
 	memcpy(ref->name, trunk->conf.name, sizeof(ref->name));
@@ -50,45 +48,20 @@ const struct td_trunk *trunk_ref_challenged(
 int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_trunk *trunk, bool limits, bool new_call)
 {
-	uint32_t max_calls = limits ? trunk->conf.max_calls : 0;
-	uint32_t max_cps = limits && new_call ? trunk->conf.max_cps : 0;
-	int rc = engine->conf.ops->trunk_acquire(
-		engine->conf.host, ref->slot, max_calls, max_cps, engine->now_ns);
+	const struct td_trunk_conf *conf = &trunk->conf;
+	struct td_limit limit = { conf->max_calls, conf->max_cps, conf->cps_burst };
+	int rc = limit_acquire(engine, TD_LIMIT_TRUNK, ref->slot, &limit, limits, new_call);
 
 	ref->held = rc == 0;
-	if (rc != 0)
-		td_engine_count(engine, rc == -EAGAIN ? TD_C_SIP_TRUNK_CPS : TD_C_SIP_TRUNK_CALLS);
 	return rc;
 }
 
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref)
 {
 	if (ref->held)
-		engine->conf.ops->trunk_release(engine->conf.host, ref->slot);
+		engine->conf.ops->limit_release(
+			engine->conf.host, TD_LIMIT_TRUNK, ref->slot);
 	ref->held = false;
-}
-
-int call_limits_acquire(struct td_call *call)
-{
-	struct td_engine *engine = call->engine;
-	const struct td_policy_conf *limits = td_policy_limits(engine->policy);
-
-	if (!engine->conf.ops->call_acquire)
-		return 0;
-	int rc = engine->conf.ops->call_acquire(engine->conf.host,
-		call->emergency ? 0 : limits->max_calls, call->emergency ? 0 : limits->max_cps,
-		engine->now_ns);
-	call->counted = rc == 0;
-	if (rc != 0)
-		td_engine_count(engine, rc == -EAGAIN ? TD_C_SIP_LIMIT_CPS : TD_C_SIP_LIMIT_CALLS);
-	return rc;
-}
-
-void call_limits_release(struct td_call *call)
-{
-	if (call->counted)
-		call->engine->conf.ops->call_release(call->engine->conf.host);
-	call->counted = false;
 }
 
 bool trunk_ref_has(

@@ -145,7 +145,7 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
 		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));
 		t->realm = realm;
-		t->slot = env->slot_of(env->ctx, t->conf.name);
+		t->slot = env->slot_of(env->ctx, TD_LIMIT_TRUNK, t->conf.name);
 		policy->n_trunks++;
 	}
 }
@@ -169,7 +169,7 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 			return policy_fail(error, "trunk '%s': there is no realm '%s'",
 				t->conf.name, t->conf.realm);
 		t->realm = (uint16_t)realm;
-		t->slot = env->slot_of(env->ctx, t->conf.name);
+		t->slot = env->slot_of(env->ctx, TD_LIMIT_TRUNK, t->conf.name);
 	}
 	policy->n_trunks = policy->n_named = conf->n_trunks;
 	subscribers_compile(policy, env);
@@ -190,6 +190,8 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 		rc = ingress_compile(policy, env, error);
 	if (rc == 0)
 		rc = routes_compile(policy, conf, env, &names, error);
+	if (rc == 0)
+		rc = limits_compile(policy, env, error);
 	free(names.order);
 	return rc;
 }
@@ -207,6 +209,7 @@ struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct 
 	policy->limits = (struct td_policy_conf){ .generation = conf->generation,
 		.max_calls = conf->max_calls,
 		.max_cps = conf->max_cps,
+		.cps_burst = conf->cps_burst,
 		.source_cps = conf->source_cps,
 		.drain_s = conf->drain_s };
 	if (policy_compile(policy, conf, env, &error) < 0) {

@@ -18,10 +18,17 @@ struct td_trunk {
 	uint32_t slot;
 };
 
-// slot_of: gives the stable slot of a trunk's name (the caller keeps the table); realm_of: index or
-// -1.
+// A limit of a group, or one that routes share. slot as of a trunk.
+struct td_policy_limit {
+	const char *name;
+	struct td_limit limit;
+	uint32_t slot;
+};
+
+// slot_of: gives the stable slot of a name of its kind (the caller keeps the table); realm_of:
+// index or -1.
 struct td_policy_env {
-	uint32_t (*slot_of)(void *ctx, const char *trunk_name);
+	uint32_t (*slot_of)(void *ctx, enum td_limit_kind kind, const char *name);
 	int (*realm_of)(void *ctx, const char *realm_name);
 	void *ctx;
 	// The name of that realm (an index below n_realms) if it has a registrar, else NULL. Each
@@ -97,7 +104,11 @@ enum td_answer td_policy_route_traced(const struct td_policy *policy,
 	const struct td_route_query *query, struct td_route_answer *out,
 	const struct td_route_trace *trace);
 
-// What a target's failover, limit and group stand for; NULL for 0 and what is none.
+// What a target's failover stands for; NULL for 0 and what is none.
 const struct td_failover_conf *td_policy_failover(const struct td_policy *policy, uint16_t index);
-const struct td_limit_conf *td_policy_limit(const struct td_policy *policy, uint16_t index);
-const struct td_group_conf *td_policy_group(const struct td_policy *policy, uint16_t index);
+// The same of a target's group (kind TD_LIMIT_GROUP) and limit (TD_LIMIT_ROUTE).
+const struct td_policy_limit *td_policy_limit(
+	const struct td_policy *policy, enum td_limit_kind kind, uint16_t index);
+// Whatever place it has in this policy; NULL: none of that slot is left.
+const struct td_policy_limit *td_policy_limit_of_slot(
+	const struct td_policy *policy, enum td_limit_kind kind, uint32_t slot);

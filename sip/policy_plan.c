@@ -444,4 +444,6 @@ void routes_free(struct routes *routes)
 	free(routes->windows);
 	free(routes->failovers);
 	free(routes->limits);
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++)
+		free(routes->shared[kind]);
 }

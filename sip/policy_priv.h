@@ -80,6 +80,7 @@ struct routes {
 	struct td_limit_conf *limits;
 	struct td_group_conf *group_confs;
 	uint32_t n_windows, n_failovers, n_limits;
+	struct td_policy_limit *shared[TD_LIMIT__KINDS]; // of groups and limits, by their index
 };
 
 // Where a compile step says what is wrong.
@@ -121,5 +122,7 @@ int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, const struct trunk_names *names,
 	struct policy_error *error); // 0 or negative errno
 void routes_free(struct routes *routes);
+int limits_compile(struct td_policy *policy, const struct td_policy_env *env,
+	struct policy_error *error); // 0 or negative errno; after the routes
 // Is the window open at that second (since the epoch)?
 bool window_open(const struct td_window_conf *window, uint64_t wall_s);

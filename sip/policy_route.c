@@ -465,16 +465,3 @@ const struct td_failover_conf *td_policy_failover(const struct td_policy *policy
 		       ? &policy->routes.failovers[index - 1]
 		       : NULL;
 }
-
-const struct td_limit_conf *td_policy_limit(const struct td_policy *policy, uint16_t index)
-{
-	return index > 0 && index <= policy->routes.n_limits ? &policy->routes.limits[index - 1]
-							     : NULL;
-}
-
-const struct td_group_conf *td_policy_group(const struct td_policy *policy, uint16_t index)
-{
-	return index > 0 && index <= policy->routes.n_groups
-		       ? &policy->routes.group_confs[index - 1]
-		       : NULL;
-}

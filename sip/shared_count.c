@@ -28,27 +28,27 @@ static uint32_t interval_ns(struct td_shared_count *c, uint32_t max_cps)
 	return (uint32_t)rate;
 }
 
-// Generic cell rate: a full bucket lets one second's worth through at once.
-static bool rate_acquire(struct td_shared_count *c, uint32_t max_cps, uint64_t now_ns)
+// Generic cell rate: a full bucket lets a burst through at once.
+static bool rate_acquire(struct td_shared_count *c, const struct td_limit *limit, uint64_t now_ns)
 {
-	uint64_t interval = interval_ns(c, max_cps);
+	uint64_t interval = interval_ns(c, limit->max_cps);
+	uint64_t full = limit->cps_burst ? limit->cps_burst * interval : SECOND_NS;
 	uint64_t arrival = atomic_load_explicit(&c->arrival_ns, memory_order_relaxed), next;
 
 	do {
 		next = (arrival > now_ns ? arrival : now_ns) + interval;
-		if (next - now_ns > SECOND_NS)
+		if (next - now_ns > full)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&c->arrival_ns, &arrival, next, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
-int td_shared_acquire(
-	struct td_shared_count *c, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+int td_shared_acquire(struct td_shared_count *c, const struct td_limit *limit, uint64_t now_ns)
 {
-	if (!calls_acquire(c, max_calls))
+	if (!calls_acquire(c, limit->max_calls))
 		return -EDQUOT;
-	if (max_cps > 0 && !rate_acquire(c, max_cps, now_ns)) {
+	if (limit->max_cps > 0 && !rate_acquire(c, limit, now_ns)) {
 		atomic_fetch_sub_explicit(&c->calls, 1, memory_order_relaxed);
 		return -EAGAIN;
 	}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What all workers count together about a trunk, a subscriber or the whole switch: calls, and new
-// INVITEs per second. One limit however many workers; relaxed atomics, nobody locks.
+// What all workers count together about a trunk, a group of them, a destination, a subscriber or
+// the whole switch: calls, and new INVITEs per second. One limit however many workers; relaxed
+// atomics, nobody locks.
 #pragma once
+
+#include "include/policy_conf.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -9,16 +12,13 @@
 
 struct td_shared_count {
 	_Atomic uint32_t calls;
-	// Theoretical arrival time of the next INVITE (ns) of a bucket that holds one second's
-	// worth.
+	// Theoretical arrival time of the next INVITE (ns).
 	_Atomic uint64_t arrival_ns;
 	_Atomic uint64_t rate; // per second << 32 | ns between two; so that nobody divides in the
 			       // way of a call
 	_Atomic uint64_t accepted; // INVITEs in its life
 };
 
-// Limits of 0 are none. 0, -EDQUOT (calls), -EAGAIN (per second: nothing is held then). now_ns is
-// monotonic.
-int td_shared_acquire(
-	struct td_shared_count *c, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns);
+// 0, -EDQUOT (calls), -EAGAIN (per second: nothing is held then). now_ns is monotonic.
+int td_shared_acquire(struct td_shared_count *c, const struct td_limit *limit, uint64_t now_ns);
 void td_shared_release(struct td_shared_count *c);

@@ -110,8 +110,7 @@ static struct td_subscriber_entry *entry_new(
 			     (s->has_sha256 ? TD_SUBSCRIBER_SHA256 : 0) |
 			     (s->enabled ? TD_SUBSCRIBER_ENABLED : 0));
 	e->n_numbers = s->n_numbers;
-	e->max_calls = s->max_calls;
-	e->max_cps = s->max_cps;
+	e->limit = (struct td_limit){ .max_calls = s->max_calls, .max_cps = s->max_cps };
 	char *p = texts_of(e);
 	text_put(&p, s->aor, &e->aor_len, sizeof(s->aor));
 	text_put(&p, s->plan, &e->plan_len, sizeof(s->plan));
@@ -183,11 +182,11 @@ static void slot_rest(struct td_subscribers *t, uint32_t slot)
 	t->rested[at < 2 * t->capacity ? at : at - 2 * t->capacity] = slot;
 }
 
-int td_subscriber_acquire(struct td_subscribers *t, uint32_t slot, uint32_t max_calls,
-	uint32_t max_cps, uint64_t now_ns)
+int td_subscriber_acquire(struct td_subscribers *t, uint32_t slot, const struct td_limit *limit,
+	uint64_t now_ns)
 {
-	return td_shared_acquire(&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK],
-		max_calls, max_cps, now_ns);
+	return td_shared_acquire(
+		&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK], limit, now_ns);
 }
 
 void td_subscriber_release(struct td_subscribers *t, uint32_t slot)

@@ -7,6 +7,7 @@
 // every reader has moved on.
 #pragma once
 
+#include "include/policy_conf.h"
 #include "include/subscriber.h"
 #include "sip/map.h"
 #include "sip/pool.h"
@@ -20,7 +21,7 @@ struct td_subscriber_entry {
 	uint8_t n_numbers, aor_len, plan_len, display_len;
 	uint8_t number_len[TD_SUBSCRIBER_NUMBERS_MAX];
 	uint32_t slot; // of td_subscriber_acquire(): the same as long as the AoR stands
-	uint32_t max_calls, max_cps;
+	struct td_limit limit;
 	uint32_t mark; // of the bulk push that named it last; writer
 	struct td_subscriber_entry *retired_next; // writer
 	uint64_t retired_at;                      // grace token; writer
@@ -79,6 +80,6 @@ static inline bool td_subscriber_enabled(const struct td_subscriber_entry *e)
 // Counts a call (and a new INVITE) against max_calls and max_cps of a subscriber, shared by all
 // workers. now_ns is monotonic. 0; -EDQUOT: max_calls; -EAGAIN: max_cps (nothing is held then).
 // Given back with the same slot exactly once, whatever became of the subscriber.
-int td_subscriber_acquire(struct td_subscribers *table, uint32_t slot, uint32_t max_calls,
-	uint32_t max_cps, uint64_t now_ns);
+int td_subscriber_acquire(struct td_subscribers *table, uint32_t slot,
+	const struct td_limit *limit, uint64_t now_ns);
 void td_subscriber_release(struct td_subscribers *table, uint32_t slot);

@@ -3,7 +3,7 @@
 
 #include "dataplane/eal.h"
 #include "dataplane/neigh.h"
-#include "dataplane/trunk_state.h"
+#include "dataplane/limit_table.h"
 #include "sip/policy.h"
 
 #include <rte_eth_ring.h>
@@ -76,9 +76,9 @@ static void conf_fill(struct td_config *conf, const char *folder, uint32_t max_c
 
 // --- policy --------------------------------------------------------------------------------------
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
-	return td_trunk_state_slot(((struct td_dataplane *)ctx)->trunks, name);
+	return td_limit_slot(((struct td_dataplane *)ctx)->limits, kind, name);
 }
 
 static int realm_of(void *ctx, const char *name)

@@ -81,7 +81,7 @@ static void *image_memory(size_t bytes)
 	return at;
 }
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	return 0;
 }

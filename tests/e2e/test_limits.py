@@ -13,10 +13,20 @@ TRUNKS = """
   { name = "slow-in"; realm = "west"; max_cps = 1; peers = ( { address = "10.0.1.3"; } ); },
   { name = "one-out"; realm = "east"; max_calls = 1; peers = ( { address = "10.0.2.2"; } ); },
   { name = "slow-out"; realm = "east"; max_cps = 1; peers = ( { address = "10.0.2.3"; } ); },
+  { name = "first"; realm = "east"; peers = ( { address = "10.0.2.4"; } ); },
+  { name = "second"; realm = "east"; peers = ( { address = "10.0.2.5"; } ); },
+"""
+GROUPS = """
+groups = ( { name = "small"; max_calls = 1; to = ( { trunk = "first"; } ); }, { name = "spare"; max_calls = 1; to = ( { trunk = "second"; } ); } );
+route_limits = ( { name = "few"; max_calls = 1; }, { name = "burst"; max_cps = 1; cps_burst = 3; } );
 """
 ROUTES = """
   { from = [ "carrier-a" ]; prefix = "801"; to = ( { trunk = "one-out"; } ); },
   { from = [ "carrier-a" ]; prefix = "802"; to = ( { trunk = "slow-out"; } ); },
+  { from = [ "carrier-a" ]; prefix = "803"; to = ( { trunk = "small"; priority = 1; }, { trunk = "spare"; priority = 2; } ); },
+  { from = [ "carrier-a" ]; prefix = "804"; limit = "few"; to = ( { trunk = "first"; } ); },
+  { from = [ "carrier-a" ]; prefix = "805"; limit = "few"; to = ( { trunk = "second"; } ); },
+  { from = [ "carrier-a" ]; prefix = "806"; limit = "burst"; to = ( { trunk = "first"; } ); },
   { from = [ "carrier-a", "one-in" ]; prefix = "urn:service:sos"; to = ( { trunk = "carrier-b"; } ); },
 """
 
@@ -26,7 +36,7 @@ def trunk_limits(text):
     text = text.replace('name = "west"; port = "xa";', 'name = "west"; port = "xa"; unknown = "403";')
     # Whoever calls 80… finds no second route behind the full one.
     text = text.replace('from = [ "carrier-a" ]; prefix = "";', 'from = [ "carrier-a", "one-in", "slow-in" ]; prefix = "4";')
-    return text.replace("trunks = (\n", "trunks = (\n" + TRUNKS).replace("routes = (\n", "routes = (\n" + ROUTES)
+    return text.replace("trunks = (\n", GROUPS + "trunks = (\n" + TRUNKS).replace("routes = (\n", "routes = (\n" + ROUTES)
 
 
 def few_calls(text):
@@ -76,8 +86,8 @@ def a(switch):
         yield end
 
 
-def refused(switch, a, status, counter, number="4420", retry_after=None, headers="", body=None):
-    """One INVITE too many."""
+def refused(switch, a, status, counter, number="4420", retry_after=None, headers="", body=None, times=1):
+    """One INVITE too many; as many targets were full."""
     before = switch.counters()[counter]
     uri = f"sip:{number}@{a.switch[0]}"
     call_id = f"refused-{switch.serial}@{a.ip}"
@@ -85,7 +95,7 @@ def refused(switch, a, status, counter, number="4420", retry_after=None, headers
     branch = a.request("INVITE", call_id, f"<{uri}>", uri, body=a.sdp() if body is None else body, headers=headers)
     answer = a.expect(status)
     a.request("ACK", call_id, answer.get("to"), uri, branch=branch)
-    assert switch.counters()[counter] == before + 1
+    assert switch.counters()[counter] == before + times
     if retry_after:
         assert answer.get("retry-after").isdigit()
     return answer
@@ -131,6 +141,40 @@ def test_rate_of_a_trunk_inbound(switch, b):
 def test_rate_of_a_trunk_outbound(switch, a):
     with Raw(switch, "b", ip="10.0.2.3") as out:
         second_within_a_second(switch, a, out, "802")
+
+
+@pytest.mark.switch("limited")
+def test_a_full_group_overflows_into_the_next(switch, a):
+    """Whichever workers have the calls; a group that a reload limits otherwise keeps those that stand."""
+    with Raw(switch, "b", ip="10.0.2.4") as first, Raw(switch, "b", ip="10.0.2.5") as second:
+        calls = [Established(a, first, "803"), Established(a, second, "803")]
+        refused(switch, a, 503, "sip.group_calls", "803", times=2)
+        good = switch.conf.read_text()
+        switch.conf.write_text(good.replace('"small"; max_calls = 1;', '"small"; max_calls = 2;'))
+        assert "groups: changed" in switch.ctl("reload")
+        calls.append(Established(a, first, "803"))
+        switch.conf.write_text(good)
+        switch.ctl("reload")
+        calls[0].end()
+        refused(switch, a, 503, "sip.group_calls", "803", times=2)  # one still stands
+        calls[2].end()
+        calls[0] = Established(a, first, "803")
+        for call in calls[:2]:
+            call.end()
+    until(lambda: [r["cause"] for r in switch.rows() if r["to_number"] == "803" and r["sip_code"] == 503] == [34, 34])
+
+
+@pytest.mark.switch("limited")
+def test_routes_share_a_limit(switch, a):
+    with Raw(switch, "b", ip="10.0.2.4") as first, Raw(switch, "b", ip="10.0.2.5") as second:
+        call = Established(a, first, "804")
+        refused(switch, a, 503, "sip.route_calls", "805")
+        second.quiet(0.1)
+        call.end()
+        Established(a, second, "805").end()
+        for _ in range(3):
+            Established(a, first, "806").end()
+        refused(switch, a, 503, "sip.route_cps", "806")
 
 
 @pytest.mark.switch("limited")

@@ -20,7 +20,7 @@ const char *breach_name(enum breach what)
 {
 	static const char *const texts[BREACH__COUNT] = { "every call ended", "every agent came to an end",
 		"one plausible CDR a call", "no leg, port, timer, buffer or count left", "nobody heard anybody else's media",
-		"nothing of one side reached the other", "every message well formed", "every message went where it belongs",
+		"nothing of one side reached the other", "every message well formed", "every message went where it belongs", "no limit passed, no count left",
 		"no second dialog answered", "audio both ways in answered calls" };
 
 	return texts[what];
@@ -127,9 +127,11 @@ void check_end(struct sim *sim)
 		owner_check(sim, &sim->owners[i]);
 	if (sim->legs_open > 0)
 		breach(sim, BREACH_RESOURCE_LEFT, "%u legs open at the host", sim->legs_open);
-	for (uint32_t t = 0; t < SLOTS; t++)
-		if (sim->trunk_calls[t] > 0)
-			breach(sim, BREACH_RESOURCE_LEFT, "trunk %u: %u calls counted", t, sim->trunk_calls[t]);
+	for (uint32_t l = 0; l < TD_LIMIT__KINDS * SLOTS; l++) {
+		const struct sim_limit *limit = &sim->limits[l / SLOTS][l % SLOTS];
+		if (limit->calls > 0 || limit->count.calls > 0)
+			breach(sim, BREACH_LIMIT, "kind %u, slot %u: %u calls counted", l / SLOTS, l % SLOTS, limit->calls);
+	}
 	qsort(sim->cdr_ids, sim->n_cdr_ids, TD_CDR_ID_LEN, by_text);
 	for (uint32_t i = 1; i < sim->n_cdr_ids; i++)
 		if (strcmp(sim->cdr_ids[i - 1], sim->cdr_ids[i]) == 0)

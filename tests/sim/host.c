@@ -151,24 +151,31 @@ static enum td_answer host_locate(void *host, struct td_span who, uint64_t cooki
 	return TD_DONE;
 }
 
-static int trunk_acquire(void *host, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+// Beside what the switch counts, a tally of its own that must never pass what it was asked to hold.
+static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot, const struct td_limit *limit, uint64_t now_ns)
 {
 	struct owner *o = host;
+	struct sim_limit *l = &o->sim->limits[kind][slot];
 
-	if (scarce(o))
+	if (kind == TD_LIMIT_TRUNK && scarce(o))
 		return -EDQUOT;
-	if (max_calls > 0 && o->sim->trunk_calls[slot] >= max_calls)
-		return -EDQUOT;
-	o->sim->trunk_calls[slot]++;
+	int rc = td_shared_acquire(&l->count, limit, now_ns);
+	if (rc < 0)
+		return rc;
+	if (++l->calls > l->max && l->max > 0)
+		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: %u calls, at most %u", kind, slot, l->calls, l->max);
+	l->most = l->calls > l->most ? l->calls : l->most;
 	return 0;
 }
 
-static void trunk_release(void *host, uint32_t slot)
+static void limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
 {
 	struct owner *o = host;
+	struct sim_limit *l = &o->sim->limits[kind][slot];
 
-	if (o->sim->trunk_calls[slot]-- == 0)
-		breach(o->sim, BREACH_RESOURCE_LEFT, "trunk %u released more often than acquired", slot);
+	td_shared_release(&l->count);
+	if (l->calls-- == 0)
+		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: released more often than acquired", kind, slot);
 }
 
 // --- media legs --------------------------------------------------------------------------------------------------------
@@ -364,8 +371,8 @@ static void host_random(void *host, void *dst, uint32_t len)
 }
 
 const struct td_host_ops sim_host_ops = {
-	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .trunk_acquire = trunk_acquire,
-	.trunk_release = trunk_release, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
+	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .limit_acquire = limit_acquire,
+	.limit_release = limit_release, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
 	.leg_stats = leg_stats, .cdr_reserve = cdr_reserve, .cdr_start = cdr_start, .cdr_attempt = cdr_attempt,
 	.cdr_end = cdr_end, .log = host_log, .random = host_random, .locate = host_locate,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another life of it; the same
-// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|corrupt runs one part, SIM_LOG=1 shows the switch's log,
+// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt runs one part, SIM_LOG=1 shows the switch's log,
 // SIM_TRACE=N what the agents of call N receive.
 #include "tests/sim/sim.h"
 
@@ -188,6 +188,11 @@ int main(void)
 	if (wanted("scarce"))
 		run("nothing to be had, policy reloaded", &bad, false, NULL);
 	bad.scarce = 0;
+	bad.limits = true;
+	bad.seed += 1000;
+	if (wanted("limits"))
+		run("limits of groups and routes, policy reloaded", &bad, false, NULL);
+	bad.limits = false;
 	bad.corrupt = 30000;
 	bad.seed += 1000;
 	if (wanted("corrupt"))

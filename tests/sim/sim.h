@@ -8,6 +8,7 @@
 
 #include "sip/engine.h"
 #include "sip/policy.h"
+#include "sip/shared_count.h"
 #include "sip/token.h"
 
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct options {
 	uint32_t loss, duplicate, corrupt; // per million datagrams
 	uint32_t scarce; // per million questions to the host: no buffer, port, room or flow
 	bool reload; // the policy is pushed anew every few seconds
+	bool limits; // groups and routes are limited, at random with each policy
 	uint32_t delay_ms, jitter_ms;
 	uint32_t trace; // call whose messages are shown, UINT32_MAX: none
 };
@@ -150,7 +152,7 @@ struct event {
 // Breaches of an invariant, each with the first one's story.
 enum breach {
 	BREACH_CALL_LEFT, BREACH_AGENT_LEFT, BREACH_CDR, BREACH_RESOURCE_LEFT, BREACH_HEARD, BREACH_LEAK, BREACH_MALFORMED,
-	BREACH_ASTRAY, BREACH_OUTCOME, BREACH_SILENT, BREACH__COUNT
+	BREACH_ASTRAY, BREACH_LIMIT, BREACH_OUTCOME, BREACH_SILENT, BREACH__COUNT
 };
 
 struct sim {
@@ -162,7 +164,7 @@ struct sim {
 	struct td_token_keys keys;
 	struct td_policy *policy;
 	struct td_engine_realm realms[REALMS];
-	uint32_t trunk_calls[SLOTS];
+	struct sim_limit { struct td_shared_count count; uint32_t calls, most, max; } limits[TD_LIMIT__KINDS][SLOTS];
 	struct leg *legs;
 	uint32_t *leg_at[REALMS]; // by port: index + 1
 	uint32_t n_legs, legs_open;

@@ -28,10 +28,12 @@ static void realm_up(struct td_engine_realm *realm, const char *name, const char
 	realm->listeners[0] = (struct td_listener_conf){ .transport = TD_UDP, .port = 5060 };
 }
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	static const char *const names[TRUNKS] = { "west-1", "east-1", "east-2", "west-2" };
 
+	if (kind != TD_LIMIT_TRUNK)
+		return name[0] == 'w' ? WEST : EAST;
 	for (uint32_t i = 0; i < TRUNKS; i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
@@ -64,6 +66,39 @@ static void trunk_make(struct td_trunk_conf *t, uint32_t index, const char *name
 	t->sources[0] = (struct td_prefix){ .ip = { 10, (uint8_t)(index + 1) }, .family = TD_IPV4, .len = 16 };
 }
 
+// Groups of both trunks of a side, and a limit of all calls there, in the way of a quarter of the calls or so; none
+// without opt.limits.
+static void limits_make(struct sim *sim, struct td_group_conf groups[REALMS], struct td_limit_conf limits[REALMS])
+{
+	static const char *const names[REALMS] = { "west", "east" };
+	uint64_t rng = rng_seed(sim->opt.seed, 97, sim->now);
+
+	for (uint32_t i = 0; i < REALMS; i++) {
+		struct td_limit *l[] = { &groups[i].limit, &limits[i].limit };
+		groups[i] = (struct td_group_conf){ .n_members = 2 };
+		limits[i] = (struct td_limit_conf){ 0 };
+		snprintf(groups[i].name, TD_NAME_LEN, "%s", names[i]);
+		snprintf(limits[i].name, TD_NAME_LEN, "%s", names[i]);
+		for (uint32_t m = 0; m < 2; m++) {
+			snprintf(groups[i].members[m].trunk, TD_NAME_LEN, "%s-%u", names[i], m + 1);
+			groups[i].members[m].weight = 1;
+		}
+		for (uint32_t k = 0; k < 2; k++) {
+			l[k]->max_calls = rng_between(&rng, 400, 1000);
+			l[k]->max_cps = rng_between(&rng, 30, 90);
+			l[k]->cps_burst = rng_between(&rng, 0, 5);
+			sim->limits[k == 0 ? TD_LIMIT_GROUP : TD_LIMIT_ROUTE][i].max = l[k]->max_calls;
+		}
+	}
+}
+
+static void route_limit(struct td_route_conf *r, const char *side)
+{
+	snprintf(r->limit, TD_NAME_LEN, "%s", side);
+	snprintf(r->to[0].trunk, TD_NAME_LEN, "%s", side);
+	r->n_to = 1;
+}
+
 static void route_make(struct td_route_conf *r, const char *from, const char *prefix, const char *first,
 	const char *second)
 {
@@ -81,7 +116,9 @@ static int policy_up(struct sim *sim)
 {
 	struct td_trunk_conf trunks[TRUNKS];
 	struct td_route_conf *routes = calloc(2, sizeof(*routes));
-	struct td_policy_conf conf = { .generation = 1, .n_trunks = TRUNKS, .n_routes = 2, .trunks = trunks,
+	struct td_group_conf groups[REALMS];
+	struct td_limit_conf limits[REALMS];
+	struct td_policy_conf conf = { .generation = 1 + sim->now, .n_trunks = TRUNKS, .n_routes = 2, .trunks = trunks,
 		.routes = routes };
 	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .registrar_realm = registrar_realm,
 		.n_realms = REALMS };
@@ -95,6 +132,14 @@ static int policy_up(struct sim *sim)
 	trunk_make(&trunks[TRUNK_WEST_2], TRUNK_WEST_2, "west-2", 1);
 	route_make(&routes[0], "west", "49", "east-1", "east-2");
 	route_make(&routes[1], "east", "44", "west-1", "west-2");
+	if (sim->opt.limits) {
+		limits_make(sim, groups, limits);
+		conf.groups = groups;
+		conf.limits = limits;
+		conf.n_groups = conf.n_limits = REALMS;
+		route_limit(&routes[0], "east");
+		route_limit(&routes[1], "west");
+	}
 	sim->policy = td_policy_new(&conf, &env, error, sizeof(error));
 	free(routes);
 	if (!sim->policy)

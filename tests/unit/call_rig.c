@@ -12,10 +12,14 @@
 
 #include <cmocka.h>
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	struct rig *rig = ctx;
 
+	for (uint32_t i = 0; i < RIG_LIMITS; i++)
+		if ((kind == TD_LIMIT_GROUP && strcmp(rig->groups[i].name, name) == 0) ||
+			(kind == TD_LIMIT_ROUTE && strcmp(rig->limits[i].name, name) == 0))
+			return i;
 	for (uint32_t i = 0; i < 3; i++)
 		if (strcmp(rig->trunks[i].name, name) == 0)
 			return i;
@@ -55,9 +59,14 @@ void rig_policy(struct rig *rig)
 {
 	char error[256] = "";
 	struct td_policy_conf conf = { .generation = rig->generation ? rig->generation : 1, .n_trunks = 3, .trunks = rig->trunks,
-		.max_calls = 77, .max_cps = 88, .n_failovers = rig->rule.name[0] != '\0', .failovers = &rig->rule };
+		.max_calls = 77, .max_cps = 88, .n_failovers = rig->rule.name[0] != '\0', .failovers = &rig->rule, .groups = rig->groups,
+		.limits = rig->limits };
 	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig,
 		.registrar_realm = registrar_realm, .n_realms = FAKE_REALMS };
+	while (conf.n_groups < RIG_LIMITS && rig->groups[conf.n_groups].name[0] != '\0')
+		conf.n_groups++;
+	while (conf.n_limits < RIG_LIMITS && rig->limits[conf.n_limits].name[0] != '\0')
+		conf.n_limits++;
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 
 	if (!policy)
@@ -154,8 +163,8 @@ void rig_free(struct rig *rig)
 	assert_int_equal(td_engine_busy(rig->engine), 0);
 	assert_int_equal(td_slab_used(rig->engine->slab), 0);
 	assert_int_equal(rig->host.legs_open, 0);
-	assert_int_equal(rig->host.trunk_held, 0);
-	assert_int_equal(rig->host.call_held, 0);
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++)
+		assert_int_equal(rig->host.held[kind], 0);
 	assert_int_equal(rig->host.reserved, 0);
 	td_engine_free(rig->engine);
 	td_subscribers_free(rig->subscribers);

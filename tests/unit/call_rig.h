@@ -19,6 +19,8 @@ struct rig_dialog {
 	uint32_t cseq;
 };
 
+#define RIG_LIMITS 2
+
 struct rig {
 	struct fake_host host;
 	struct td_engine_conf conf;
@@ -29,6 +31,8 @@ struct rig {
 	uint32_t branch;
 	uint64_t generation; // of the policy; 0 stands for 1
 	struct td_failover_conf rule; // of the policy where it has a name: index 1
+	struct td_group_conf groups[RIG_LIMITS]; // of the policy, as far as they have names: index 1 and 2
+	struct td_limit_conf limits[RIG_LIMITS];
 	struct td_subscribers *subscribers; // NULL: nobody registers
 };
 

@@ -97,8 +97,12 @@ void fake_forget(struct fake_host *host)
 
 uint32_t fake_host_fini(struct fake_host *host)
 {
+	uint32_t held = 0;
+
 	fake_forget(host);
-	return host->bufs_out + host->legs_open + host->trunk_held + host->call_held + host->reserved + host->allocs_out;
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++)
+		held += host->held[kind];
+	return host->bufs_out + host->legs_open + held + host->reserved + host->allocs_out;
 }
 
 static int fake_buf_get(void *ctx, uint32_t bytes, struct td_buf *out)
@@ -153,39 +157,30 @@ static enum td_answer fake_route(void *ctx, const struct td_route_query *query, 
 	return host->route_answer;
 }
 
-static int fake_trunk_acquire(void *ctx, uint32_t trunk_slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+// Groups and routes are really counted; of trunks and the whole switch a test says how it goes.
+static int fake_limit_acquire(void *ctx, enum td_limit_kind kind, uint32_t slot, const struct td_limit *limit,
+	uint64_t now_ns)
 {
 	struct fake_host *host = ctx;
+	int rc = kind == TD_LIMIT_TRUNK ? host->trunk_error : kind == TD_LIMIT_WHOLE ? host->call_error : 0;
 
-	if (host->trunk_error == 0)
-		host->trunk_held++;
-	return host->trunk_error;
+	if (kind == TD_LIMIT_WHOLE)
+		host->call_max = limit->max_calls;
+	if (kind == TD_LIMIT_GROUP || kind == TD_LIMIT_ROUTE)
+		rc = td_shared_acquire(&host->shared[kind][slot % FAKE_SHARED], limit, now_ns);
+	if (rc == 0)
+		host->held[kind]++;
+	return rc;
 }
 
-static int fake_call_acquire(void *ctx, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+static void fake_limit_release(void *ctx, enum td_limit_kind kind, uint32_t slot)
 {
 	struct fake_host *host = ctx;
 
-	host->call_max = max_calls;
-	if (host->call_error == 0)
-		host->call_held++;
-	return host->call_error;
-}
-
-static void fake_call_release(void *ctx)
-{
-	struct fake_host *host = ctx;
-
-	assert(host->call_held > 0);
-	host->call_held--;
-}
-
-static void fake_trunk_release(void *ctx, uint32_t trunk_slot)
-{
-	struct fake_host *host = ctx;
-
-	assert(host->trunk_held > 0);
-	host->trunk_held--;
+	assert(host->held[kind] > 0);
+	host->held[kind]--;
+	if (kind == TD_LIMIT_GROUP || kind == TD_LIMIT_ROUTE)
+		td_shared_release(&host->shared[kind][slot % FAKE_SHARED]);
 }
 
 static td_leg_id leg_id(const struct fake_host *host, const struct fake_leg *leg)
@@ -351,10 +346,8 @@ const struct td_host_ops fake_host_ops = {
 	.buf_put = fake_buf_put,
 	.send = fake_send,
 	.route = fake_route,
-	.trunk_acquire = fake_trunk_acquire,
-	.trunk_release = fake_trunk_release,
-	.call_acquire = fake_call_acquire,
-	.call_release = fake_call_release,
+	.limit_acquire = fake_limit_acquire,
+	.limit_release = fake_limit_release,
 	.leg_open = fake_leg_open,
 	.leg_modify = fake_leg_modify,
 	.leg_close = fake_leg_close,
@@ -371,9 +364,9 @@ const struct td_host_ops fake_host_ops = {
 	.locate = fake_locate,
 };
 
-static uint32_t slot_of(void *ctx, const char *trunk_name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
-	return strcmp(trunk_name, "carrier-a") == 0 ? 0 : 1;
+	return strcmp(name, "carrier-a") == 0 ? 0 : 1;
 }
 
 static int realm_of(void *ctx, const char *realm_name)

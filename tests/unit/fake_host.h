@@ -6,9 +6,11 @@
 #include "include/subscriber.h"
 #include "sip/engine.h"
 #include "sip/policy.h"
+#include "sip/shared_count.h"
 
 #define FAKE_SENT_MAX 4096  // messages kept; more fail the test
 #define FAKE_LEGS_MAX 8192
+#define FAKE_SHARED 4       // slots of groups, and of routes
 #define FAKE_RECORDS_MAX 64 // CDRs kept of each kind
 
 enum { FAKE_WEST, FAKE_EAST, FAKE_REALMS }; // 10.0.1.254 fd00:1::fe, 10.0.2.254 fd00:2::fe, port 5060
@@ -39,7 +41,7 @@ struct fake_host {
 	struct fake_sent sent[FAKE_SENT_MAX];
 	uint32_t n_sent, n_read;
 
-	uint32_t bufs_out, legs_open, trunk_held, reserved; // what the engine owes
+	uint32_t bufs_out, legs_open, reserved; // what the engine owes
 	struct fake_leg legs[FAKE_LEGS_MAX];
 	uint32_t n_legs;
 
@@ -58,9 +60,9 @@ struct fake_host {
 	struct td_locate_answer located;
 	char last_who[TD_AOR_LEN], known_who[TD_AOR_LEN]; // whom the engine asked for; the only one it finds, empty: all
 	int send_error;    // what send() returns: 0, -ENOTCONN, -ENOBUFS
-	int trunk_error;   // what trunk_acquire() returns
-	int call_error;    // what call_acquire() returns
-	uint32_t call_held, call_max; // calls counted; the limit it was last asked for
+	int trunk_error, call_error; // what limit_acquire() returns for a trunk and for the whole switch
+	uint32_t held[TD_LIMIT__KINDS], call_max; // calls counted; limits.calls as it was last asked for
+	struct td_shared_count shared[TD_LIMIT__KINDS][FAKE_SHARED]; // of groups and routes, by slot
 	int reserve_error; // what cdr_reserve() returns
 	bool no_buffer, no_port;
 	enum td_answer bindings_answer; // what bindings_write() answers; the record of what it was given:

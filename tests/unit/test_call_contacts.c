@@ -261,7 +261,7 @@ static void limit_of_the_callee(void **state)
 	struct bed bed;
 
 	bed_up(&bed, "5", 1);
-	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, bed.rig->host.located.subscriber->slot, 1, 0, 1), 0);
+	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, bed.rig->host.located.subscriber->slot, &(struct td_limit){ 1, 0, 0 }, 1), 0);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	rig_expect(bed.rig, "SIP/2.0 486 ");
 	rig_silence(bed.rig);

@@ -199,7 +199,7 @@ static void orphan_answers_late(void **state)
 	assert_int_equal(rig_cdr(rig)->sip_code, 408);
 	assert_int_equal(rig_cdr(rig)->cause, 102);
 	assert_int_equal(td_engine_calls(rig->engine), 0);
-	assert_int_equal(rig->host.trunk_held, 0);
+	assert_int_equal(rig->host.held[TD_LIMIT_TRUNK], 0);
 	rig->host.n_read = rig->host.n_sent;
 	rig_reply(rig, one, "200 OK", "one", "Contact: <sip:late@10.0.2.1>\r\n", RIG_SDP_B);
 	rig_expect(rig, "ACK sip:late@10.0.2.1 ");

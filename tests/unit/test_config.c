@@ -178,6 +178,32 @@ static void every_reserved_key_is_taken(void **state)
 	release(&o);
 }
 
+static void limits_of_trunks_groups_and_routes(void **state)
+{
+	static const char text[] =
+		HEAD "limits = { calls = 9; cps = 8; cps_burst = 7; };\n"
+		     "trunks = ( { name = \"t\"; realm = \"west\"; cps_burst = 3; peers = ( { address = \"10.0.1.1\"; } ); } );\n"
+		     "groups = ( { name = \"g\"; max_calls = 10; max_cps = 11; cps_burst = 12; to = ( { trunk = \"t\"; } ); } );\n"
+		     "route_limits = ( { name = \"mobile\"; max_calls = 20; max_cps = 21; }, { name = \"open\"; } );\n"
+		     "routes = ( { from = [ \"t\" ]; prefix = \"491\"; limit = \"mobile\"; to = ( { trunk = \"g\"; } ); } );\n";
+	struct outcome o = load(text, NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	const struct td_policy_conf *p = &o.conf->policy;
+	assert_int_equal(p->cps_burst, 7);
+	assert_int_equal(p->trunks[0].cps_burst, 3);
+	assert_int_equal(p->groups[0].limit.max_calls, 10);
+	assert_int_equal(p->groups[0].limit.max_cps, 11);
+	assert_int_equal(p->groups[0].limit.cps_burst, 12);
+	assert_int_equal(p->n_limits, 2);
+	assert_int_equal(p->limits[0].limit.max_calls, 20);
+	assert_int_equal(p->limits[0].limit.max_cps, 21);
+	assert_int_equal(p->limits[1].limit.max_calls, 0); // counted, without a limit
+	release(&o);
+	refused(HEAD "route_limits = ( { name = \"x\"; max_calls = -1; } );", "route_limits[0].max_calls: found -1");
+	refused(HEAD "route_limits = ( { max_calls = 1; } );", "name");
+}
+
 static void emergency_calls_have_a_prefix_of_their_own(void **state)
 {
 	static const char text[] =
@@ -577,6 +603,7 @@ int main(void)
 		cmocka_unit_test(defaults_fill_what_is_not_said),
 		cmocka_unit_test(metrics_are_served_on_the_loopback_unless_told_otherwise),
 		cmocka_unit_test(every_reserved_key_is_taken),
+		cmocka_unit_test(limits_of_trunks_groups_and_routes),
 		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
 		cmocka_unit_test(routing_is_read),
 		cmocka_unit_test(routing_is_refused),

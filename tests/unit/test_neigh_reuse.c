@@ -233,7 +233,7 @@ static void spoofed_sources(void **state)
 	assert_int_equal(td_neigh_held(path.dp), 0);
 }
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	return 1;
 }

@@ -18,7 +18,7 @@ struct draft {
 // Fills a text field of a draft.
 #define set(field, text) td_span_cstr(td_span_str(text), (field), sizeof(field))
 
-static uint32_t slot_of(void *ctx, const char *name)
+static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	return 100u + (uint32_t)name[0];
 }
@@ -697,7 +697,7 @@ static void test_groups_and_costs(void **state)
 	struct td_route_answer a;
 	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
 	assert_int_equal(a.targets[0].group, 0);
-	assert_string_equal(td_policy_group(p, a.targets[1].group)->name, "g");
+	assert_string_equal(td_policy_limit(p, TD_LIMIT_GROUP, a.targets[1].group)->name, "g");
 	td_policy_free(p);
 	set(groups[0].members[0].trunk, "z");
 	refused(d, "group 'g'", "'z'");

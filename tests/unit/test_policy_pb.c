@@ -10,6 +10,10 @@
 static struct td_trunk_conf trunks[2];
 static struct td_route_conf routes[1];
 
+static struct td_group_conf group = { .name = "g", .limit = { 10, 20, 30 }, .n_members = 1,
+	.members = { { .trunk = "b", .priority = 1, .weight = 2 } } };
+static struct td_limit_conf limit = { .name = "l", .limit = { 11, 21, 31 } };
+
 static struct td_policy_conf sample(void)
 {
 	memset(trunks, 0, sizeof(trunks));
@@ -25,6 +29,7 @@ static struct td_policy_conf sample(void)
 		.failover_codes = { 404, 480 },
 		.max_calls = 5,
 		.max_cps = 6,
+		.cps_burst = 7,
 		.attempt_timeout_ms = 1500,
 		.ring_timeout_ms = 9,
 		.max_duration_s = 8,
@@ -60,6 +65,11 @@ static struct td_policy_conf sample(void)
 		.routes = routes,
 		.max_calls = 1,
 		.max_cps = 2,
+		.cps_burst = 5,
+		.n_groups = 1,
+		.groups = &group,
+		.n_limits = 1,
+		.limits = &limit,
 		.source_cps = 3,
 		.drain_s = 4 };
 }
@@ -76,10 +86,13 @@ static void there_and_back_is_the_same(void **state)
 	assert_non_null(back);
 	assert_int_equal(back->generation, 77);
 	assert_int_equal(back->drain_s, 4);
+	assert_int_equal(back->cps_burst, 5);
 	assert_int_equal(back->n_trunks, 2);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_memory_equal(&back->trunks[i], &trunks[i], sizeof(trunks[i]));
 	assert_memory_equal(&back->routes[0], &routes[0], sizeof(routes[0]));
+	assert_memory_equal(&back->groups[0], &group, sizeof(group));
+	assert_memory_equal(&back->limits[0], &limit, sizeof(limit));
 	td_policy_conf_free(back);
 	free(bytes);
 }

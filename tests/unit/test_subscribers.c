@@ -170,13 +170,13 @@ static void limits_belong_to_one(void **state)
 
 	assert_int_equal(put(t, "a@a.example", NULL), 0);
 	uint32_t a = td_subscribers_find(t, TD_SPAN("a@a.example"))->slot;
-	assert_int_equal(td_subscriber_acquire(t, a, 1, 0, 1), 0);
-	assert_int_equal(td_subscriber_acquire(t, a, 1, 0, 1), -EDQUOT);
+	assert_int_equal(td_subscriber_acquire(t, a, &(struct td_limit){ 1, 0, 0 }, 1), 0);
+	assert_int_equal(td_subscriber_acquire(t, a, &(struct td_limit){ 1, 0, 0 }, 1), -EDQUOT);
 	assert_int_equal(td_subscribers_delete(t, TD_SPAN("a@a.example")), 0);
 	assert_int_equal(put(t, "b@a.example", NULL), 0);
 	uint32_t b = td_subscribers_find(t, TD_SPAN("b@a.example"))->slot;
 	assert_int_not_equal(a, b);
-	assert_int_equal(td_subscriber_acquire(t, b, 1, 0, 1), 0);
+	assert_int_equal(td_subscriber_acquire(t, b, &(struct td_limit){ 1, 0, 0 }, 1), 0);
 	td_subscriber_release(t, a);
 	assert_int_equal(put(t, "c@a.example", NULL), 0);
 	assert_int_equal(td_subscribers_find(t, TD_SPAN("c@a.example"))->slot, a);

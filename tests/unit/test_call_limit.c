@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Limits of groups and of routes: one call is one count from its first target to its end, whichever way it ends, and
+// what is full leads on to the next target.
+#include "tests/unit/call_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { GROUP_ONE = 1, GROUP_TWO = 2, LIMIT_ONE = 1 };
+
+static void group_conf(struct td_group_conf *group, const char *name, const char *trunk, struct td_limit limit)
+{
+	*group = (struct td_group_conf){ .limit = limit, .n_members = 1 };
+	snprintf(group->name, sizeof(group->name), "%s", name);
+	snprintf(group->members[0].trunk, TD_NAME_LEN, "%s", trunk);
+}
+
+// Group "one" is trunk east, group "two" trunk far; the route has the limit "mobile".
+static struct rig *rig_limited(struct td_limit one, struct td_limit two, struct td_limit mobile)
+{
+	struct rig *rig = rig_new();
+
+	group_conf(&rig->groups[0], "one", "east", one);
+	group_conf(&rig->groups[1], "two", "far", two);
+	rig->limits[0] = (struct td_limit_conf){ .name = "mobile", .limit = mobile };
+	rig_policy(rig);
+	return rig;
+}
+
+static void target(struct rig *rig, uint32_t i, uint16_t group, uint16_t limit)
+{
+	rig->host.route.targets[i].group = group;
+	rig->host.route.targets[i].limit = limit;
+}
+
+static uint32_t held(const struct rig *rig, enum td_limit_kind kind, uint16_t index)
+{
+	return rig->host.shared[kind][index - 1].calls;
+}
+
+static const struct td_cdr *refused(struct rig *rig, uint16_t cause)
+{
+	const struct td_cdr *cdr;
+
+	rig_expect(rig, "SIP/2.0 503 ");
+	cdr = rig_cdr(rig);
+	assert_int_equal(cdr->sip_code, 503);
+	assert_int_equal(cdr->cause, cause);
+	assert_int_equal(rig->host.n_attempts, 0);
+	return cdr;
+}
+
+static void somebody_else(struct rig *rig, enum td_limit_kind kind, uint16_t index, uint32_t calls)
+{
+	rig->host.shared[kind][index - 1].calls += calls;
+}
+
+static void a_full_group_is_503(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 2, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0 });
+
+	rig_route(rig, "01");
+	target(rig, 0, GROUP_ONE, 0);
+	target(rig, 1, GROUP_ONE, 0);
+	somebody_else(rig, TD_LIMIT_GROUP, GROUP_ONE, 2);
+	rig_invite(rig, "", RIG_SDP_A);
+	refused(rig, 34);
+	assert_int_equal(rig->host.counters[TD_C_SIP_GROUP_CALLS], 2);
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 2);
+	rig_free(rig);
+}
+
+static void a_full_group_leads_on_to_the_next(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 1, 0, 0 }, (struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 });
+
+	rig_route(rig, "02");
+	target(rig, 0, GROUP_ONE, 0);
+	target(rig, 1, GROUP_TWO, 0);
+	somebody_else(rig, TD_LIMIT_GROUP, GROUP_ONE, 1);
+	struct rig_call call;
+	rig_call(rig, &call);
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 1);
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO), 1);
+	rig_send(rig, &call.a, "BYE", "", "");
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO), 0);
+	rig_free(rig);
+}
+
+// The trunk's peers are one group's: the call stays counted once. Then the next group takes it over.
+static void failover_moves_the_count(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 1, 1, 1 }, (struct td_limit){ 1, 1, 1 }, (struct td_limit){ 1, 1, 1 });
+
+	rig_route(rig, "012");
+	target(rig, 0, GROUP_ONE, LIMIT_ONE);
+	target(rig, 1, GROUP_ONE, LIMIT_ONE);
+	target(rig, 2, GROUP_TWO, LIMIT_ONE);
+	rig->host.shared[TD_LIMIT_GROUP][GROUP_TWO - 1].arrival_ns = rig->host.now_ns + 5000000000; // its bucket is empty
+	rig_invite(rig, "", RIG_SDP_A);
+	for (int i = 0; i < 2; i++) {
+		const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+		assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 1);
+		assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 1);
+		rig_reply(rig, invite, "503 Busy", "b", "", "");
+		rig_expect(rig, "ACK ");
+	}
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 0);
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO), 1); // failover is no new call: its rate does not matter
+	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 1);
+	rig_expect(rig, "INVITE ");
+	rig_cancel(rig, "");
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO), 0);
+	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 0);
+	rig_free(rig);
+}
+
+static void a_route_limit_holds_over_all_its_targets(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 3, 0, 0 });
+
+	rig_route(rig, "02");
+	target(rig, 0, 0, LIMIT_ONE);
+	target(rig, 1, GROUP_TWO, LIMIT_ONE);
+	somebody_else(rig, TD_LIMIT_ROUTE, LIMIT_ONE, 3);
+	rig_invite(rig, "", RIG_SDP_A);
+	refused(rig, 34);
+	assert_int_equal(rig->host.counters[TD_C_SIP_ROUTE_CALLS], 2);
+	rig_free(rig);
+}
+
+static void a_burst_and_one_more(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0, 10, 1 });
+
+	rig_route(rig, "0");
+	target(rig, 0, 0, LIMIT_ONE);
+	assert_int_equal(td_shared_acquire(&rig->host.shared[TD_LIMIT_ROUTE][LIMIT_ONE - 1], &rig->limits[0].limit,
+		rig->host.now_ns), 0);
+	rig_invite(rig, "", RIG_SDP_A);
+	refused(rig, 42);
+	assert_int_equal(rig->host.counters[TD_C_SIP_ROUTE_CPS], 1);
+	rig_free(rig);
+}
+
+// A reload between two attempts: the indices mean something else, the slots do not; what is gone limits nobody.
+static void a_reload_keeps_and_changes_limits(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 5, 0, 0 }, (struct td_limit){ 5, 0, 0 }, (struct td_limit){ 5, 0, 0 });
+
+	rig_route(rig, "02");
+	target(rig, 0, GROUP_ONE, LIMIT_ONE);
+	target(rig, 1, GROUP_TWO, LIMIT_ONE);
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig->limits[0].name[0] = '\0'; // taken away
+	rig->groups[1].limit.max_calls = 1;
+	rig->generation = 2;
+	rig_policy(rig);
+	somebody_else(rig, TD_LIMIT_GROUP, GROUP_TWO, 1);
+	rig_reply(rig, invite, "503 Busy", "b", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 503 "); // the new limit refused
+	assert_int_equal(rig->host.counters[TD_C_SIP_GROUP_CALLS], 1);
+	assert_int_equal(rig_cdr(rig)->sip_code, 503);
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 0);
+	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 0); // it was counted by then, and given back
+	rig_free(rig);
+}
+
+static void an_emergency_call_passes_and_is_counted(void **state)
+{
+	struct rig *rig = rig_limited((struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 1, 0, 0 });
+	char text[2048];
+
+	rig_route(rig, "0");
+	target(rig, 0, GROUP_ONE, LIMIT_ONE);
+	somebody_else(rig, TD_LIMIT_GROUP, GROUP_ONE, 1);
+	somebody_else(rig, TD_LIMIT_ROUTE, LIMIT_ONE, 1);
+	snprintf(text, sizeof(text),
+		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 70\r\n"
+		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <urn:service:sos>\r\nCall-ID: sos-1\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+	rig_rx(rig, &rig->west, text);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 2);
+	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 2);
+	rig_reply(rig, invite, "486 Busy", "b", "", "");
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 1);
+	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 1);
+	rig_free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_group_is_503),
+		cmocka_unit_test(a_full_group_leads_on_to_the_next),
+		cmocka_unit_test(failover_moves_the_count),
+		cmocka_unit_test(a_route_limit_holds_over_all_its_targets),
+		cmocka_unit_test(a_burst_and_one_more),
+		cmocka_unit_test(a_reload_keeps_and_changes_limits),
+		cmocka_unit_test(an_emergency_call_passes_and_is_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
