@@ -3,6 +3,9 @@
 // (§12.2.2).
 #include "sip/call_priv.h"
 
+#include "sip/auth.h"
+#include "sip/subscribers.h"
+
 struct method {
 	uint8_t id; // enum td_method
 	void (*handle)(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
@@ -143,6 +146,45 @@ static void early_in_dialog(struct td_call *call, const struct td_flow *flow,
 	call_settle(call);
 }
 
+// The subscriber on that side of the call; false: there is none.
+static bool party_slot(const struct td_call *call, enum call_side_id from, uint32_t *slot)
+{
+	if (from == SIDE_A)
+		*slot = call->caller ? call->caller->slot : 0;
+	else
+		*slot = call->callee_slot;
+	return from == SIDE_A ? call->caller != NULL
+			      : call->callee_held && call->answered->contact;
+}
+
+// A phone may get another address in mid call. Who proves to be the subscriber on that side goes on
+// from there; everybody else was answered. An ACK cannot be asked: it follows its request.
+static bool has_moved(struct td_call *call, enum call_side_id from, const struct td_flow *flow,
+	const struct td_msg *msg, const struct td_core *core)
+{
+	struct td_engine *engine = call->engine;
+	struct td_auth_answer proof;
+	uint32_t slot;
+
+	if (!party_slot(call, from, &slot) || msg->method == TD_M_ACK) {
+		stranger(engine, flow, msg, core);
+		return false;
+	}
+	td_auth_check(engine, flow, msg, core, &proof);
+	if (proof.verdict != TD_AUTH_PASSED) {
+		const struct td_response response = { .status = proof.status,
+			.headers = td_auth_headers(&proof) };
+		td_respond_stateless(engine, flow, msg, core, &response);
+		return false;
+	}
+	if (proof.subscriber->slot != slot) {
+		stranger(engine, flow, msg, core);
+		return false;
+	}
+	call_side(call, from)->dialog.flow = *flow;
+	return true;
+}
+
 void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core, const struct td_token *token)
 {
@@ -157,11 +199,9 @@ void td_call_in_dialog(struct td_engine *engine, const struct td_flow *flow,
 		no_dialog(engine, flow, msg, core);
 		return;
 	}
-	if (!sender_allowed(engine, side, flow)) {
-		stranger(engine, flow, msg, core);
-		return;
-	}
 	enum call_side_id from = side == &call->a ? SIDE_A : SIDE_B;
+	if (!sender_allowed(engine, side, flow) && !has_moved(call, from, flow, msg, core))
+		return;
 	if (msg->method == TD_M_ACK)
 		call_ack(call, from, msg, core);
 	else

@@ -179,6 +179,56 @@ static void a_call_is_not_replayed(void **state)
 	rig_down(rig);
 }
 
+// Sends a request in the phone's dialog with the credentials that its challenge asks for.
+static void proven_send(struct phone *phone, struct rig_dialog *a, const char *method, const char *body)
+{
+	char line[1024];
+
+	rig_send(phone->rig, a, method, "", body);
+	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
+	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	digest_client_line(&phone->digest, method, a->target, line, sizeof(line));
+	rig_send(phone->rig, a, method, line, body);
+}
+
+// A phone that gets another address in mid call proves who it is and goes on from there; nobody else does.
+static void a_phone_moves_in_mid_call(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+	struct rig_dialog a, b;
+
+	rig_route(rig, "0");
+	phone_call(&phone, "<sip:1001@tandem.example>", "");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK ");
+	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 200 "), &a);
+	rig_dialog_b(rig, invite, "btag", &b);
+	a.flow = phone.flow;
+	a.cseq = phone.cseq;
+	rig_send(rig, &a, "ACK", "", "");
+	a.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.99", 5099);
+	phone.digest.user = "1002"; // who is somebody, but not a party of this call
+	proven_send(&phone, &a, "BYE", "");
+	rig_expect(rig, "SIP/2.0 403 ");
+	rig_silence(rig);
+	phone.digest.user = "1001";
+	proven_send(&phone, &a, "INVITE", RIG_SDP_A);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK ");
+	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
+	assert_true(td_sockaddr_eq(&ok->flow.remote, &a.flow.remote));
+	rig_send(rig, &a, "ACK", "", ""); // from where it was proven to be
+	rig->host.n_read = rig->host.n_sent;
+	rig_send(rig, &b, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	const struct fake_sent *bye = rig_expect(rig, "BYE ");
+	assert_true(td_sockaddr_eq(&bye->flow.remote, &a.flow.remote));
+	rig_reply(rig, bye, "200 OK", "", "", "");
+	rig_down(rig);
+}
+
 static void limits_of_a_subscriber(void **state)
 {
 	struct phone phone;
@@ -212,6 +262,7 @@ int main(void)
 		cmocka_unit_test(identity_is_asserted),
 		cmocka_unit_test(privacy_of_a_subscriber),
 		cmocka_unit_test(a_call_is_not_replayed),
+		cmocka_unit_test(a_phone_moves_in_mid_call),
 		cmocka_unit_test(limits_of_a_subscriber),
 	};
 

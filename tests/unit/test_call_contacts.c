@@ -2,6 +2,7 @@
 // Calls to registered phones: all of one q ring together, then the next; the first answer wins, the best failure is told.
 #include "tests/unit/call_rig.h"
 #include "sip/subscribers.h"
+#include "tests/unit/digest_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -269,6 +270,32 @@ static void limit_of_the_callee(void **state)
 	bed_down(&bed);
 }
 
+// The called phone too may go on from another address, when it proves whose it is.
+static void the_called_phone_moves(void **state)
+{
+	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256, .user = "1002", .password = "secret",
+		.realm = "tandem.example" };
+	struct rig_dialog b;
+	struct bed bed;
+	char line[1024];
+
+	bed_up(&bed, "5", 1);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_expect(bed.rig, "ACK ");
+	rig_dialog_b(bed.rig, bed.invites[0], "ptag", &b);
+	bed.rig->host.n_read = bed.rig->host.n_sent;
+	b.flow = fake_flow(&bed.rig->host, FAKE_WEST, "10.0.1.99", 5099);
+	rig_send(bed.rig, &b, "BYE", "", "");
+	const struct fake_sent *challenge = rig_expect(bed.rig, "SIP/2.0 401 ");
+	assert_true(digest_client_take(&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	digest_client_line(&digest, "BYE", b.target, line, sizeof(line));
+	rig_send(bed.rig, &b, "BYE", line, "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	bed_down(&bed);
+}
+
 // Without memory or ports for some of them the others ring; without any the call ends in order.
 static void ports_run_out(void **state)
 {
@@ -293,6 +320,7 @@ int main(void)
 		cmocka_unit_test(bye_in_one_phones_dialog),
 		cmocka_unit_test(nobody_is_not_the_same_as_absent),
 		cmocka_unit_test(limit_of_the_callee),
+		cmocka_unit_test(the_called_phone_moves),
 		cmocka_unit_test(ports_run_out),
 	};
 
