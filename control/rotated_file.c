@@ -44,8 +44,9 @@ static int write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-// Bytes up to the last end of a line.
-static uint64_t whole_lines(int fd, uint64_t size)
+// Bytes up to the last end of a line; -errno where the file does not read: a disk that fails is no
+// reason to cut it.
+static int64_t whole_lines(int fd, uint64_t size)
 {
 	char chunk[4096];
 
@@ -53,30 +54,51 @@ static uint64_t whole_lines(int fd, uint64_t size)
 		uint64_t from = size > sizeof(chunk) ? size - sizeof(chunk) : 0;
 		ssize_t n = pread(fd, chunk, (size_t)(size - from), (off_t)from);
 		if (n <= 0)
-			return 0;
+			return n < 0 ? -errno : -EIO;
 		const char *end = memrchr(chunk, '\n', (size_t)n);
 		if (end)
-			return from + (uint64_t)(end - chunk) + 1;
+			return (int64_t)from + (end - chunk) + 1;
 		size = from;
 	}
 	return 0;
 }
 
-static int file_open(struct td_rotated_file *file, uint64_t now_s)
+// Takes over what is there, without a line that was cut.
+static int content_take(struct td_rotated_file *file, uint64_t now_s)
 {
 	struct stat st;
 
+	if (fstat(file->fd, &st) != 0)
+		return -errno;
+	int64_t whole = whole_lines(file->fd, (uint64_t)st.st_size);
+	if (whole < 0)
+		return (int)whole;
+	file->bytes = (uint64_t)whole;
+	file->period = period_of(file, st.st_size > 0 ? (uint64_t)st.st_mtime : now_s);
+	if (whole < st.st_size && ftruncate(file->fd, (off_t)whole) < 0)
+		return -errno;
+	return 0;
+}
+
+// An older version's file has other columns: lines of ours would not stand below them.
+static bool header_differs(const struct td_rotated_file *file)
+{
+	char there[4096];
+	size_t len = file->conf.header ? strlen(file->conf.header) : 0;
+
+	if (len == 0 || file->bytes == 0 || len > sizeof(there))
+		return false;
+	return pread(file->fd, there, len, 0) != (ssize_t)len ||
+	       memcmp(there, file->conf.header, len) != 0;
+}
+
+static int file_open(struct td_rotated_file *file, uint64_t now_s)
+{
 	file->fd = open(file->conf.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (file->fd < 0)
 		return -errno;
-	int rc = fstat(file->fd, &st) == 0 ? 0 : -errno;
-	if (rc == 0) {
-		file->bytes = whole_lines(file->fd, (uint64_t)st.st_size);
-		file->period = period_of(file, st.st_size > 0 ? (uint64_t)st.st_mtime : now_s);
-		if (file->bytes < (uint64_t)st.st_size &&
-			ftruncate(file->fd, (off_t)file->bytes) < 0)
-			rc = -errno;
-	}
+	int rc = content_take(file, now_s);
+	file->strange = rc == 0 && header_differs(file);
 	if (rc == 0 && file->bytes == 0 && file->conf.header) {
 		rc = write_all(file->fd, file->conf.header, strlen(file->conf.header));
 		file->bytes = strlen(file->conf.header);
@@ -143,9 +165,10 @@ int td_rotated_ready(struct td_rotated_file *file, uint64_t now_s)
 	if (file->fd >= 0 && moved_away(file))
 		td_rotated_close(file);
 	int rc = file->fd < 0 ? file_open(file, now_s) : 0;
-	if (rc != 0 || file->bytes <= header)
+	if (rc != 0 || (file->bytes <= header && !file->strange))
 		return rc;
-	if (file->bytes >= file->conf.rotate_bytes || file->period != period_of(file, now_s))
+	if (file->strange || file->bytes >= file->conf.rotate_bytes ||
+		file->period != period_of(file, now_s))
 		return turn_over(file, now_s);
 	return 0;
 }

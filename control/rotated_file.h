@@ -22,6 +22,7 @@ struct td_rotated_conf {
 struct td_rotated_file {
 	struct td_rotated_conf conf;
 	int fd;         // -1: not open
+	bool strange;   // its header is another one: turned over before a line goes there
 	uint64_t bytes; // in it
 	uint64_t start; // bytes that were synced
 	uint64_t period; // of rotate_s, of its last line

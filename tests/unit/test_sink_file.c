@@ -142,6 +142,28 @@ static void csv_has_a_header_and_quotes_what_needs_it(void **state)
 				  "attempt,x-1-0-9,2,,,,,,,486,\n");
 }
 
+// Of an older version, or with columns that somebody chose for himself.
+static void a_file_with_other_columns_is_turned_over(void **state)
+{
+	char pattern[160];
+	glob_t found;
+	FILE *old = fopen(conf.path, "w");
+
+	fputs("record,id\ncall,before\n", old);
+	fclose(old);
+	journal_write(0, 1);
+	sink_open(TD_FILE_CSV);
+	assert_true(run() > 0);
+	assert_null(strstr(content("cdr.out"), "before"));
+	assert_non_null(strstr(content("cdr.out"), "\ncall,x-1-0-0,"));
+	snprintf(pattern, sizeof(pattern), "%s.2*", conf.path);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	assert_string_equal(
+		content(strrchr(found.gl_pathv[0], '/') + 1), "record,id\ncall,before\n");
+	globfree(&found);
+}
+
 static void a_restart_goes_on_where_it_was(void **state)
 {
 	sink_open(TD_FILE_JSONL);
@@ -272,13 +294,19 @@ static void the_clock_turns_files_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(json_lines_are_objects_of_the_columns, fresh, clean),
-		cmocka_unit_test_setup_teardown(csv_has_a_header_and_quotes_what_needs_it, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			json_lines_are_objects_of_the_columns, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			csv_has_a_header_and_quotes_what_needs_it, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_file_with_other_columns_is_turned_over, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_restart_goes_on_where_it_was, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_torn_line_is_cut_and_written_again, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_crash_cuts_calls_into_incomplete_lines, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_crash_cuts_calls_into_incomplete_lines, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_full_disk_leaves_whole_lines, fresh, clean),
-		cmocka_unit_test_setup_teardown(files_are_turned_over_and_few_are_kept, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			files_are_turned_over_and_few_are_kept, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_clock_turns_files_over, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
