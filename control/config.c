@@ -5,8 +5,14 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define INCLUDE_DEPTH 10 // libconfig's
 
 // Checks the parsed tree and hands its content over.
 static int config_take(
@@ -52,8 +58,49 @@ static int syntax_fault(struct cfg_reader *reader)
 	return -EINVAL;
 }
 
-// libconfig ends the process where a file opens but does not read, so a directory never gets there.
-static bool readable(const char *path, struct td_faults *faults)
+// The path between the quotes of an @include, in place; NULL: the line is none.
+static char *include_of(char *line)
+{
+	static const char word[] = "@include";
+
+	line += strspn(line, " \t");
+	if (strncmp(line, word, sizeof(word) - 1) != 0)
+		return NULL;
+	line += sizeof(word) - 1;
+	line += strspn(line, " \t");
+	if (*line++ != '"')
+		return NULL;
+	line[strcspn(line, "\"\n")] = '\0';
+	return line;
+}
+
+static bool readable(const char *path, const char *folder, int depth, struct td_faults *faults);
+
+// Faults of nested files that libconfig would tell anyway are left to it.
+static bool includes_readable(
+	const char *path, const char *folder, int depth, struct td_faults *faults)
+{
+	FILE *file = depth < INCLUDE_DEPTH ? fopen(path, "re") : NULL;
+	char *line = NULL, *name, inner[PATH_MAX];
+	size_t cap = 0;
+	bool good = true;
+
+	while (file && good && getline(&line, &cap, file) > 0) {
+		if (!(name = include_of(line)))
+			continue;
+		snprintf(inner, sizeof(inner), "%s%s%s", name[0] == '/' ? "" : folder,
+			name[0] == '/' ? "" : "/", name);
+		good = access(inner, F_OK) != 0 || readable(inner, folder, depth + 1, faults);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return good;
+}
+
+// libconfig ends the process where a file opens but does not read, so a directory never gets there,
+// neither by itself nor by an @include.
+static bool readable(const char *path, const char *folder, int depth, struct td_faults *faults)
 {
 	struct stat st;
 
@@ -66,17 +113,21 @@ static bool readable(const char *path, struct td_faults *faults)
 		td_faults_add(faults, "%s: is a directory, expected a configuration file", path);
 		return false;
 	}
-	return true;
+	return !S_ISREG(st.st_mode) || includes_readable(path, folder, depth, faults);
 }
 
-// What a file includes lies beside it.
-static void file_prepare(config_t *config, const char *path)
+// What a file includes lies beside it. false: it cannot be read, and nothing is to be destroyed.
+static bool file_prepare(config_t *config, const char *path, struct td_faults *faults)
 {
-	char folder[4096];
+	char copy[PATH_MAX];
 
+	td_span_cstr(td_span_str(path), copy, sizeof(copy));
+	const char *folder = dirname(copy);
+	if (!readable(path, folder, 0, faults))
+		return false;
 	config_init(config);
-	td_span_cstr(td_span_str(path), folder, sizeof(folder));
-	config_set_include_dir(config, dirname(folder));
+	config_set_include_dir(config, folder);
+	return true;
 }
 
 int td_config_load(const char *path, const char *const *sets, int n_sets, struct td_config **out,
@@ -85,9 +136,8 @@ int td_config_load(const char *path, const char *const *sets, int n_sets, struct
 	struct cfg_reader reader = { .name = path, .faults = faults };
 	int rc;
 
-	if (!readable(path, faults))
+	if (!file_prepare(&reader.config, path, faults))
 		return -EINVAL;
-	file_prepare(&reader.config, path);
 	if (config_read_file(&reader.config, path) == CONFIG_TRUE)
 		rc = config_take(&reader, sets, n_sets, out);
 	else
@@ -117,9 +167,8 @@ int td_config_run_dir(const char *path, char *dst, size_t cap, struct td_faults 
 	const char *run_dir = "";
 	int rc = 0;
 
-	if (!readable(path, faults))
+	if (!file_prepare(&reader.config, path, faults))
 		return -EINVAL;
-	file_prepare(&reader.config, path);
 	if (config_read_file(&reader.config, path) != CONFIG_TRUE) {
 		rc = syntax_fault(&reader);
 	} else {

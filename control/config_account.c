@@ -50,8 +50,15 @@ static bool password_from_file(
 {
 	FILE *file = fopen(account->password_file, "re");
 	bool read = file && fgets(account->password, sizeof(account->password), file);
+	bool whole = read && (strchr(account->password, '\n') || feof(file) ||
+				     strlen(account->password) + 1 < sizeof(account->password));
 
-	if (!read)
+	if (read && !whole)
+		cfg_fault_text(reader, setting,
+			"password_file \"%s\": a password has at most %zu "
+			"characters",
+			account->password_file, sizeof(account->password) - 2);
+	else if (!read)
 		cfg_fault_text(reader, setting, "password_file \"%s\": %s", account->password_file,
 			file ? "it is empty" : strerror(errno));
 	if (file)

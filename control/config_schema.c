@@ -47,6 +47,14 @@ static void path_print(struct text *out, const config_setting_t *setting)
 			config_setting_name(setting));
 }
 
+int cfg_set_shown(const char *set)
+{
+	size_t path = strcspn(set, "=");
+	bool secret = strstr(set, "://") || memmem(set, path, "password", strlen("password"));
+
+	return (int)(secret ? path : strlen(set));
+}
+
 static void place_print(
 	const struct cfg_reader *reader, struct text *out, const config_setting_t *setting)
 {
@@ -54,9 +62,7 @@ static void place_print(
 	for (const config_setting_t *s = setting; s; s = config_setting_parent(s)) {
 		if (config_setting_get_hook(s)) {
 			const char *set = config_setting_get_hook(s);
-			// A URL may hold a password.
-			size_t len = strstr(set, "://") ? strcspn(set, "=") : strlen(set);
-			text_add(out, "--set %.*s: ", (int)len, set);
+			text_add(out, "--set %.*s: ", cfg_set_shown(set), set);
 			return;
 		}
 	}

@@ -108,6 +108,8 @@ void cfg_read_failover_rule_classes(
 	struct cfg_reader *reader, config_setting_t *setting, void *record);
 
 // config_set.c: one --set override.
+// How much of it may be shown: a value may be a password, or a URL that holds one.
+int cfg_set_shown(const char *set);
 void cfg_apply_set(struct cfg_reader *reader, const char *set);
 // config_cross.c: what only the whole can tell.
 void cfg_cross_check(struct cfg_reader *reader);

@@ -112,7 +112,8 @@ void cfg_apply_set(struct cfg_reader *reader, const char *set)
 
 	if (!equals || equals == set || (size_t)(equals - set) >= sizeof(path)) {
 		td_faults_add(reader->faults,
-			"--set %s: found no PATH=VALUE, expected such as limits.calls=100", set);
+			"--set %.*s: found no PATH=VALUE, expected such as limits.calls=100",
+			cfg_set_shown(set), set);
 		return;
 	}
 	td_span_cstr(td_span(set, (size_t)(equals - set)), path, sizeof(path));
@@ -122,8 +123,7 @@ void cfg_apply_set(struct cfg_reader *reader, const char *set)
 	if (!at || !component || !config_setting_is_group(at) ||
 		!value_put(at, component, equals + 1, set))
 		td_faults_add(reader->faults,
-			"--set %s: found no such place in the configuration, expected keys joined "
-			"by "
-			"dots, elements of a list by index or name",
-			set);
+			"--set %.*s: found no such place in the configuration, expected keys "
+			"joined by dots, elements of a list by index or name",
+			cfg_set_shown(set), set);
 }

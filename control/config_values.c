@@ -260,6 +260,16 @@ void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setti
 // --- stores ---
 
 // A password may stand in it: it is never said back.
+// One '@' parts user and host, and nothing before it looks like the end of the host: libpq would
+// take a piece of the password for a host, and name it in its errors.
+static bool url_is_clear(const char *url)
+{
+	const char *rest = strstr(url, "://");
+	const char *at = rest ? strchr(rest + 3, '@') : NULL;
+
+	return !at || (!strchr(at + 1, '@') && strcspn(rest + 3, "/?") > (size_t)(at - rest - 3));
+}
+
 void cfg_read_store(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	static const char sqlite[] = "sqlite:", postgresql[] = "postgresql://";
@@ -269,7 +279,11 @@ void cfg_read_store(struct cfg_reader *reader, config_setting_t *setting, void *
 	bool whole = strncmp(url, "sqlite:/", strlen(sqlite) + 1) == 0 ||
 		     strncmp(url, postgresql, strlen(postgresql)) == 0;
 
-	if (strcmp(url, sqlite) == 0)
+	if (whole && strncmp(url, postgresql, strlen(postgresql)) == 0 && !url_is_clear(url))
+		cfg_fault_text(reader, setting,
+			"expected %%40, %%2F and %%3F for each \"@\", \"/\" and \"?\" of a user, "
+			"password or parameter");
+	else if (strcmp(url, sqlite) == 0)
 		snprintf(conf->store, sizeof(conf->store), "%s%s/tandem.db", sqlite,
 			conf->state_dir);
 	else if (whole && len < sizeof(conf->store))

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define HEAD                                                                                       \
@@ -279,6 +280,12 @@ static void a_store_is_a_url_whose_secret_stays(void **state)
 	assert_true(told(&o, "--set store: store: expected \"sqlite:\""));
 	assert_false(told(&o, "s3cret"));
 	release(&o);
+	for (int i = 0; i < 3; i++) {
+		static const char *const pieces[] = { "p@ss", "p/ss", "p?ss" };
+		char text[4096];
+		snprintf(text, sizeof(text), HEAD "store = \"postgresql://u:%s@h/db\";", pieces[i]);
+		refused(text, "store: expected %40");
+	}
 	refused(HEAD "store = \"sqlite:x.db\";", "store: expected \"sqlite:\"");
 	refused(HEAD "store = 5;", "store: expected \"sqlite:\"");
 }
@@ -470,6 +477,36 @@ static void wrong_overrides_are_faults(void **state)
 	release(&o);
 }
 
+static void overrides_that_are_wrong_keep_their_secret(void **state)
+{
+	static const char *const sets[] = { "trunks.nobody.auth.password=s3cret",
+		"trunks.[0].auth.password=s3cret", "stoore=postgresql://u:s3cret@h/db",
+		"auth.password:s3cret" };
+	struct outcome o = load(HEAD, sets, 3);
+
+	assert_int_equal(o.rc, -EINVAL);
+	assert_true(told(&o, "--set trunks.nobody.auth.password: "));
+	assert_false(told(&o, "s3cret"));
+	release(&o);
+}
+
+// libconfig ends the process over a folder: on a reload that would be tandem-control.
+static void a_folder_is_not_included(void **state)
+{
+	struct td_faults faults = { 0 };
+	struct td_config *conf = NULL;
+	char path[] = "/tmp/td_config_XXXXXX", text[] = "  @include \"/tmp\"\n";
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_int_equal(td_config_load(path, NULL, 0, &conf, &faults), -EINVAL);
+	assert_int_equal(faults.n, 1);
+	assert_string_equal(faults.texts[0], "/tmp: is a directory, expected a configuration file");
+	td_faults_free(&faults);
+	close(fd);
+	unlink(path);
+}
+
 static void files_that_cannot_be_read(void **state)
 {
 	struct td_faults faults = { 0 };
@@ -610,6 +647,8 @@ int main(void)
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),
+		cmocka_unit_test(overrides_that_are_wrong_keep_their_secret),
+		cmocka_unit_test(a_folder_is_not_included),
 		cmocka_unit_test(a_store_is_a_url_whose_secret_stays),
 		cmocka_unit_test(records_go_to_files_too),
 		cmocka_unit_test(what_later_versions_do_is_named),
