@@ -139,8 +139,14 @@ static void line_write(const struct td_control *control, const char *line, size_
 	if (stat(path, &st) == 0 && st.st_size > FILE_MAX_BYTES)
 		file_turn_over(control);
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	bool written = fd >= 0 && write(fd, line, len) == (ssize_t)len;
-	if (!written)
+	off_t before = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	ssize_t n = fd >= 0 ? write(fd, line, len) : -1;
+	// The rest of a line would be glued to the next one.
+	if (n > 0 && (size_t)n < len) {
+		errno = ftruncate(fd, before) == 0 ? ENOSPC : errno;
+		n = -1;
+	}
+	if (n < 0)
 		td_log(TD_LOG_ERROR, "audit.not_written", "path=%s error=\"%s\"", path,
 			strerror(errno));
 	if (fd >= 0)
@@ -280,19 +286,18 @@ static bool row_send(struct td_client *client, uint64_t id, char *line)
 	return true;
 }
 
-// The end of the file, whole lines; NUL-terminated, "" where there is none. NULL: no memory.
-static char *tail_read(const struct td_control *control)
+// The end of a file, whole lines and a NUL, into text of TAIL_BYTES + 1; "" where there is none.
+// Returns its length.
+static size_t tail_read(const struct td_control *control, int n_old, char *text)
 {
-	char path[TD_PATH_LEN + 16], *text = malloc(TAIL_BYTES + 1);
+	char path[TD_PATH_LEN + 16];
 	struct stat st;
 
-	if (!text)
-		return NULL;
 	text[0] = '\0';
-	path_of(control, 0, path, sizeof(path));
+	path_of(control, n_old, path, sizeof(path));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return text;
+		return 0;
 	off_t from = fstat(fd, &st) == 0 && st.st_size > TAIL_BYTES ? st.st_size - TAIL_BYTES : 0;
 	ssize_t n = pread(fd, text, TAIL_BYTES, from);
 	close(fd);
@@ -300,13 +305,23 @@ static char *tail_read(const struct td_control *control)
 	char *first = from > 0 ? strchr(text, '\n') : NULL; // that line was cut
 	if (first)
 		memmove(text, first + 1, strlen(first + 1) + 1);
+	return strlen(text);
+}
+
+// What was turned over last, and the file of now: it may have been begun a moment ago.
+static char *tails_read(const struct td_control *control)
+{
+	char *text = malloc(2 * TAIL_BYTES + 1);
+
+	if (text)
+		tail_read(control, 0, text + tail_read(control, 1, text));
 	return text;
 }
 
 void td_audit_show(struct td_client *client, const Tandem__Frame *frame)
 {
 	uint32_t limit = frame->show->limit ? frame->show->limit : ROWS_DEFAULT, lines = 0, n = 0;
-	char *text = tail_read(client->server->control);
+	char *text = tails_read(client->server->control);
 
 	if (!text) {
 		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");

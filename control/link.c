@@ -150,8 +150,26 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		tell(link, TD_EVENT_POLICY, "dataplane", "refused", link->refusal);
 		return;
 	}
-	// Whether it has the policy is unknown: its next Hello will say so.
 	td_log(TD_LOG_WARNING, "dataplane.silent", "reason=\"%s\"", strerror(-error));
+	td_link_doubt(link);
+}
+
+// Sends the policy that the data plane shall have. What cannot even be sent is told like a refusal,
+// or it would be tried without end and without a word.
+static void policy_send(struct td_link *link)
+{
+	int rc = td_link_push(link, link->policy, on_pushed, link);
+
+	if (rc == 0 || rc == -ENOTCONN)
+		return;
+	snprintf(link->refusal, sizeof(link->refusal), "the policy could not be sent: %s",
+		strerror(-rc));
+	td_log(TD_LOG_ERROR, "dataplane.refused_policy", "generation=%016" PRIx64 " reason=\"%s\"",
+		link->policy->generation, link->refusal);
+}
+
+void td_link_doubt(struct td_link *link)
+{
 	if (link->conn)
 		td_conn_close(link->conn);
 }
@@ -161,7 +179,7 @@ void td_link_set_policy(struct td_link *link, const struct td_policy_conf *polic
 	link->policy = policy;
 	link->in_sync = in_force;
 	if (!in_force && link->connected)
-		td_link_push(link, policy, on_pushed, link);
+		policy_send(link);
 }
 
 static void hello_take(struct td_link *link, const Tandem__Hello *hello)
@@ -180,7 +198,7 @@ static void hello_take(struct td_link *link, const Tandem__Hello *hello)
 		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64 " pushed=no",
 			hello->policy_generation);
 	else
-		td_link_push(link, link->policy, on_pushed, link);
+		policy_send(link);
 	if (link->watcher.hello)
 		link->watcher.hello(link->watcher.user, hello);
 }

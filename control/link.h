@@ -68,5 +68,7 @@ int td_link_ask_fd(
 // Sends a policy that is not ours yet (reload); the caller makes it ours when Done came.
 int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
 	void *user);
+// Whether the data plane took what it was sent is unknown: its next Hello will say so.
+void td_link_doubt(struct td_link *link);
 // The policy to hold the data plane to from now on; in_force: it has it already.
 void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force);

@@ -32,7 +32,7 @@ static struct td_overlay_entry *entry_find(struct td_overlay *overlay, const cha
 
 // --- the file: "NAME enabled" or "NAME disabled" a line ---
 
-static void overlay_save(const struct td_overlay *overlay, const char *state_dir)
+static bool overlay_save(const struct td_overlay *overlay, const char *state_dir)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
 
@@ -45,9 +45,11 @@ static void overlay_save(const struct td_overlay *overlay, const char *state_dir
 	bool whole = file && fflush(file) == 0 && fsync(fileno(file)) == 0;
 	if (file && fclose(file) != 0)
 		whole = false;
-	if (!whole || rename(fresh, path) != 0)
+	whole = whole && rename(fresh, path) == 0;
+	if (!whole)
 		td_log(TD_LOG_WARNING, "trunks.not_saved", "path=%s error=\"%s\"", path,
 			strerror(errno));
+	return whole;
 }
 
 static void overlay_load(struct td_overlay *overlay, const char *state_dir)
@@ -164,7 +166,7 @@ static void set_commit(struct trunk_set *set, bool in_force)
 {
 	struct td_control *control = set->control;
 	const char *state_dir = control->conf->state_dir;
-	char text[160];
+	char text[240];
 
 	for (uint32_t i = 0; i < control->overlay.n; i++) { // what the file says has not changed
 		control->overlay.list[i].seen_next = true;
@@ -175,7 +177,7 @@ static void set_commit(struct trunk_set *set, bool in_force)
 	if (entry)
 		entry->seen_next = true;
 	td_overlay_commit(&control->overlay, state_dir);
-	overlay_save(&control->overlay, state_dir);
+	bool kept = overlay_save(&control->overlay, state_dir);
 	int saved = td_policy_file_write(state_dir, &control->conf->policy);
 	if (saved != 0)
 		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"", state_dir,
@@ -183,9 +185,12 @@ static void set_commit(struct trunk_set *set, bool in_force)
 	td_link_set_policy(&control->link, &control->conf->policy, in_force);
 	td_events_tell(&control->events, TD_EVENT_POLICY, set->name,
 		set->enabled ? "enabled" : "disabled", "by an operator");
-	snprintf(text, sizeof(text), "trunk %s is %s%s", set->name,
+	snprintf(text, sizeof(text), "trunk %s is %s%s%s", set->name,
 		set->enabled ? "enabled" : "disabled; calls that are up go on",
-		noted ? "" : ", until the next reload: too many trunks differ from the file");
+		noted ? "" : ", until the next reload: too many trunks differ from the file",
+		kept ? ""
+		     : "; it could not be saved and ends with tandem-control: look at the disk "
+		       "of state_dir");
 	set_end(set, 0, text);
 }
 
@@ -198,11 +203,12 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		return;
 	}
 	enabled_set(set->control, set->name, set->before);
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR)
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
 		set_end(set, -EINVAL, frame->error->text);
-	else
-		set_end(set, error ? error : -EPROTO,
-			"the data plane did not take it; nothing changed");
+		return;
+	}
+	td_link_doubt(&set->control->link);
+	set_end(set, error ? error : -EPROTO, "the data plane did not take it; nothing changed");
 }
 
 void td_trunk_set(struct td_control *control, const char *name, bool enabled,

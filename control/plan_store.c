@@ -223,6 +223,8 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 			refusal_forget(job->store, job->info.name);
 		else if (job->kind == PLAN_PUSH && frame)
 			refusal_note(job->store, job->info.name, why);
+		if (error == -ETIMEDOUT)
+			td_link_doubt(&job->store->control->link);
 		job_end(job, taken ? 0 : error ? error : -EINVAL, taken ? "" : why);
 	}
 }

@@ -71,14 +71,18 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 {
 	struct reload *r = user;
 
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE)
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE) {
 		reload_commit(r, true);
-	else if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR)
+		return;
+	}
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
 		reload_end(r, -EINVAL, frame->error->text);
-	else
-		reload_end(r, error ? error : -EPROTO,
-			"the data plane did not say whether it took the policy; nothing changed "
-			"here");
+		return;
+	}
+	td_link_doubt(&r->control->link);
+	reload_end(r, error ? error : -EPROTO,
+		"the data plane did not say whether it took the policy; it is held to the one "
+		"before");
 }
 
 // --- the beginning ---
@@ -163,6 +167,8 @@ void td_reload(struct td_control *control, bool dry_run, td_reload_done done, vo
 		return;
 	}
 	bool same = r->next->policy.generation == control->conf->policy.generation;
+	if (same && !dry_run) // what an operator said may be what the file says now
+		td_overlay_commit(&control->overlay, control->conf->state_dir);
 	if (dry_run || same) {
 		reload_end(r, 0, r->report);
 		return;

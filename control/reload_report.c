@@ -66,6 +66,7 @@ static void trunk_change(
 	FILE *out, const struct td_trunk_conf *now, const struct td_trunk_conf *next)
 {
 	const char *lead = ": ";
+	bool named = false;
 
 	fprintf(out, "  ~ %s", now->name);
 	for (size_t i = 0; i < sizeof(trunk_fields) / sizeof(trunk_fields[0]); i++) {
@@ -75,6 +76,7 @@ static void trunk_change(
 			continue;
 		fprintf(out, "%s%s", lead, trunk_fields[i].name);
 		lead = ", ";
+		named = true;
 		if (trunk_fields[i].size == sizeof(uint32_t)) {
 			uint32_t before, after;
 			memcpy(&before, (const char *)now + at, sizeof(before));
@@ -82,7 +84,7 @@ static void trunk_change(
 			fprintf(out, " %u → %u", before, after);
 		}
 	}
-	fputc('\n', out);
+	fputs(named ? "\n" : ": other settings\n", out);
 }
 
 struct tally {
@@ -146,6 +148,22 @@ static void report_trunks(
 
 // --- routes: one text each, in order ---
 
+// What a route says beside its number and its targets.
+static void route_conditions(FILE *out, const struct td_route_conf *route)
+{
+	const struct {
+		const char *name, *value;
+	} words[] = { { "name", route->name }, { "caller", route->caller },
+		{ "window", route->window }, { "limit", route->limit },
+		{ "failover", route->failover } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].value[0])
+			fprintf(out, ", %s %s", words[i].name, words[i].value);
+	if (route->max_duration_s != 0)
+		fprintf(out, ", max_duration %u", route->max_duration_s);
+}
+
 static char *route_text(const struct td_route_conf *route)
 {
 	char *text = NULL;
@@ -158,11 +176,17 @@ static char *route_text(const struct td_route_conf *route)
 		fprintf(out, "%s%s", i ? ", " : "", route->from[i]);
 	fprintf(out, ": %s%s%s%s →", route->prefix[0] ? route->prefix : "any",
 		route->domain[0] ? " @" : "", route->domain, route->prefix[0] ? "*" : "");
+	if (route->block != 0)
+		fprintf(out, " block %u", route->block);
 	for (uint16_t i = 0; i < route->n_to; i++) {
 		const struct td_route_target_conf *to = &route->to[i];
-		fprintf(out, "%s %s (priority %u, weight %u)", i ? "," : "",
+		fprintf(out, "%s %s (priority %u, weight %u", i ? "," : "",
 			to->registrar ? "registrar" : to->trunk, to->priority, to->weight);
+		if (to->cost != 0)
+			fprintf(out, ", cost %g", to->cost / 1e6);
+		fputc(')', out);
 	}
+	route_conditions(out, route);
 	return fclose(out) == 0 ? text : NULL;
 }
 
@@ -292,6 +316,8 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 				 memcmp(&conf->cdr_jsonl, &next->cdr_jsonl,
 					 sizeof(conf->cdr_jsonl)) != 0 ||
 				 conf->cdr_interim_s != next->cdr_interim_s },
+		{ "location", conf->location_share != next->location_share ||
+				      conf->location_sync != next->location_sync },
 		{ "lcores", conf->main_cpu != next->main_cpu ||
 				    conf->n_workers != next->n_workers ||
 				    conf->poll != next->poll ||

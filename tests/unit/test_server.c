@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,6 +40,19 @@ static void config_write(int max_calls, const char *more)
 	FILE *f = fopen(file, "w");
 
 	fprintf(f, CONFIG "%s", dir, dir, max_calls, more);
+	fclose(f);
+}
+
+static void config_change(const char *from, const char *to)
+{
+	char text[4096] = "";
+	FILE *f = fopen(file, "r+");
+
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	const char *at = strstr(text, from);
+	assert_non_null(at);
+	rewind(f);
+	fprintf(f, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 	fclose(f);
 }
 
@@ -764,6 +779,30 @@ static void the_audit_file_is_turned_over(void **state)
 	snprintf(path, sizeof(path), "%s/audit.log.1", dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 17 << 20);
+	char now[128];
+	snprintf(now, sizeof(now), "%s/audit.log", dir);
+	assert_int_equal(rename(now, path), 0);
+	td_audit_write(
+		&control, &who, "test", "3", 0, "just now"); // what was before is still shown
+	assert_int_equal(expect_audit(fd, "test", "3", 0, "just now"), 2);
+	close(fd);
+	turn();
+}
+
+static void a_full_disk_leaves_no_piece_of_a_line(void **state)
+{
+	const struct td_actor who = { .uid = getuid(), .pid = (uint32_t)getpid(), .user = "me" };
+	struct rlimit before, small = { .rlim_cur = 40 };
+	int fd = connect_to("control.sock");
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	td_audit_write(&control, &who, "test", "1", 0, "a line of more than forty bytes");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	td_audit_write(&control, &who, "test", "2", 0, "there is room again");
+	assert_int_equal(expect_audit(fd, "test", "2", 0, "there is room again"), 1);
 	close(fd);
 	turn();
 }
@@ -899,6 +938,66 @@ static void a_reload_says_what_it_changes(void **state)
 	expect_done(fd, "routes: 1 added");
 	ask_reload(fd, false);
 	expect_done(fd, "nothing changed");
+	config_write(7,
+		"routes = ( " ROUTE(
+			"33") ", { from = [ \"a\" ]; prefix = \"44\"; caller = \"49\"; block = "
+			      "603; } );"
+			      " limits = { calls = 900; }; location = { durability = \"sync\"; };");
+	ask_reload(fd, true);
+	expect_done(fd, "routes: 1 added, 1 removed, 2 before, 2 now\n"
+			"  - a: 44* → a (priority 1, weight 100)\n"
+			"  + a: 44* → block 603, caller 49\n"
+			"needs a restart: location\n");
+	close(fd);
+}
+
+// Until then both ends believe what they like: only a new Hello says what is in force.
+static void an_answer_that_never_came_is_asked_for_again(void **state)
+{
+	int fd = connect_to("control.sock");
+
+	plane_up(control.conf->policy.generation);
+	config_write(9, "");
+	ask_reload(fd, false);
+	expect(plane, TANDEM__FRAME__BODY_POLICY);
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
+		control.link.pending[i].deadline_ms = 0; // its patience is over
+	for (int i = 0; i < 1000 && control.link.connected; i++)
+		turn();
+	expect_error(fd, ETIMEDOUT, "did not say");
+	assert_false(control.link.connected);
+	close(plane);
+	plane_up(control.conf->policy.generation + 1); // it had taken it
+	answer_done(plane, expect(plane, TANDEM__FRAME__BODY_POLICY));
+	assert_true(control.link.in_sync);
+	close(fd);
+}
+
+static void what_the_file_says_too_is_no_longer_an_operators_word(void **state)
+{
+	int fd = connect_to("control.sock");
+
+	ask_trunk(fd, "a", false);
+	expect_done(fd, "trunk a is disabled");
+	config_change("realm = \"west\"; max", "realm = \"west\"; enabled = false; max");
+	ask_reload(fd, false); // changes nothing but who says it
+	expect_done(fd, "nothing changed");
+	config_write(5, "");
+	ask_reload(fd, false);
+	expect_done(fd, "~ a: enabled");
+	assert_true(control.conf->policy.trunks[0].enabled);
+	close(fd);
+}
+
+static void what_cannot_be_saved_is_told(void **state)
+{
+	char path[128];
+	int fd = connect_to("control.sock");
+
+	snprintf(path, sizeof(path), "%s/trunks.state.new", dir);
+	assert_int_equal(mkdir(path, 0700), 0); // as good as a full disk
+	ask_trunk(fd, "a", false);
+	expect_done(fd, "could not be saved");
 	close(fd);
 }
 
@@ -929,12 +1028,19 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			changes_leave_a_line_with_their_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_audit_file_is_turned_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_leaves_no_piece_of_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_trunk_is_disabled_over_the_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_trunk_that_the_data_plane_refuses_stays_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_trunk_is_disabled_while_the_data_plane_is_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reload_says_what_it_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_never_came_is_asked_for_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_the_file_says_too_is_no_longer_an_operators_word, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_saved_is_told, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
