@@ -153,6 +153,7 @@ static void metric_row(struct td_collector *c, const Tandem__Metric *row)
 		td_metrics_histogram(&c->page, id, labels, row->histogram->bounds,
 			row->histogram->n_bounds, row->histogram->counts, row->histogram->sum);
 	if (id == TD_METRIC_CALLS_ENDED && row->value_case == TANDEM__METRIC__VALUE_COUNTER) {
+		c->asr.told = true;
 		c->asr.ended_round += row->counter;
 		if (row->n_labels > 0 && strcmp(row->labels[0]->value,
 						 td_call_result_name(TD_CALL_RESULT_ANSWERED)) == 0)
@@ -264,8 +265,11 @@ static void own_samples(struct td_collector *c)
 		LABELS({ "component", "tandem-control" }, { "version", TANDEM_VERSION }), 1);
 	destination_samples(page, &control->destinations);
 	alarm_samples(page, &c->control->alarms);
+	// A data plane that is away has not begun anew: no count is not a count of nothing.
 	td_metrics_sample(page, TD_METRIC_ASR, NULL,
-		td_asr_add(&c->asr, c->asr.ended_round, c->asr.answered_round, now_ns / 1000000));
+		c->asr.told ? td_asr_add(&c->asr, c->asr.ended_round, c->asr.answered_round,
+				      now_ns / 1000000)
+			    : NAN);
 	td_metrics_sample(
 		page, TD_METRIC_SCRAPE_SECONDS, NULL, (double)(now_ns - c->began_ns) / 1e9);
 }
@@ -344,6 +348,7 @@ static void on_timer(uv_timer_t *timer)
 	c->step = 0;
 	c->n_cores = c->trunk_at = 0;
 	c->asr.ended_round = c->asr.answered_round = 0;
+	c->asr.told = false;
 	c->began_ns = uv_hrtime();
 	step_ask(c);
 }

@@ -27,6 +27,7 @@ struct td_asr { // calls that ended, looked at every ten seconds
 	unsigned next, n;
 	uint64_t due_ms, ended_now, answered_now;
 	uint64_t ended_round, answered_round; // summed up over the rows of a round
+	bool told;                            // in this round
 };
 
 struct td_collector {
