@@ -123,8 +123,13 @@ static void phase(struct plan_job *job, const char *words)
 
 static int job_fail(struct plan_job *job, int rc, const char *what)
 {
-	snprintf(job->error, sizeof(job->error), "%.300s: %s", what,
-		rc == -ESPIPE ? "is no file; write what comes out of it into one" : strerror(-rc));
+	bool unseen = job->kind == PLAN_LOAD && (rc == -ENOENT || rc == -EACCES);
+
+	snprintf(job->error, sizeof(job->error), "%.300s: %s%s", what,
+		rc == -ESPIPE ? "is no file; write what comes out of it into one" : strerror(-rc),
+		unseen ? " (for tandem-control, which opens it itself and may not see /tmp and "
+			 "/home: put it into its state_dir)"
+		       : "");
 	return rc;
 }
 
