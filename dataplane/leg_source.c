@@ -18,15 +18,9 @@ static bool trunk_index_refresh(struct td_leg_cold *leg, const struct td_policy 
 	if (leg->trunk_generation == generation)
 		return leg->trunk_index != UINT32_MAX;
 	leg->trunk_generation = generation;
-	uint32_t n = td_policy_n_trunks(policy);
-	if (leg->trunk_index < n &&
-		td_policy_trunk(policy, leg->trunk_index)->slot == leg->trunk_slot)
-		return true;
-	for (leg->trunk_index = 0; leg->trunk_index < n; leg->trunk_index++)
-		if (td_policy_trunk(policy, leg->trunk_index)->slot == leg->trunk_slot)
-			return true;
-	leg->trunk_index = UINT32_MAX;
-	return false;
+	int index = td_policy_by_slot(policy, leg->trunk_slot);
+	leg->trunk_index = index < 0 ? UINT32_MAX : (uint32_t)index;
+	return index >= 0;
 }
 
 static bool source_of_trunk(

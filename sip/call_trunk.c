@@ -29,14 +29,13 @@ const struct td_trunk *trunk_ref_find(const struct td_engine *engine, struct td_
 	uint32_t n = td_policy_n_trunks(policy);
 	if (ref->index < n && trunk_is(td_policy_trunk(policy, ref->index), ref))
 		return td_policy_trunk(policy, ref->index);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct td_trunk *trunk = td_policy_trunk(policy, i);
-		if (trunk_is(trunk, ref)) {
-			ref->index = i;
-			return trunk;
-		}
-	}
-	return NULL;
+	int index = td_policy_by_slot(policy, ref->slot);
+	if (index < 0)
+		index = td_policy_subscribers(policy, ref->realm);
+	if (index < 0 || !trunk_is(td_policy_trunk(policy, (uint32_t)index), ref))
+		return NULL;
+	ref->index = (uint32_t)index;
+	return td_policy_trunk(policy, ref->index);
 }
 
 const struct td_trunk *trunk_ref_challenged(

@@ -176,6 +176,33 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 	return 0;
 }
 
+static int by_slot(const void *a, const void *b)
+{
+	const struct trunk_slot *x = a, *y = b;
+
+	return x->slot != y->slot ? (x->slot > y->slot) - (x->slot < y->slot)
+				  : (x->index > y->index) - (x->index < y->index);
+}
+
+// What calls and workers look for after a reload, among ten thousand.
+static int trunks_index(struct td_policy *policy, struct policy_error *error)
+{
+	uint32_t n = policy->n_named;
+
+	policy->slots = calloc(n + 1, sizeof(*policy->slots));
+	policy->registering = calloc(n + 1, sizeof(*policy->registering));
+	if (!policy->slots || !policy->registering)
+		return policy_no_memory(error);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct td_trunk *t = &policy->trunks[i];
+		policy->slots[i] = (struct trunk_slot){ t->slot, i };
+		if (t->conf.enabled && t->conf.registration.expires_s > 0)
+			policy->registering[policy->n_registering++] = i;
+	}
+	qsort(policy->slots, n, sizeof(*policy->slots), by_slot);
+	return 0;
+}
+
 static int policy_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, struct policy_error *error)
 {
@@ -184,6 +211,8 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	if (conf->n_trunks > TD_TRUNKS_MAX)
 		return policy_fail(error, "%u trunks, at most %d", conf->n_trunks, TD_TRUNKS_MAX);
 	int rc = trunks_compile(policy, conf, env, error);
+	if (rc == 0)
+		rc = trunks_index(policy, error);
 	if (rc == 0)
 		rc = names_sort(policy, &names, error);
 	if (rc == 0)
@@ -226,6 +255,8 @@ void td_policy_free(struct td_policy *policy)
 	ingress_free(&policy->ingress);
 	routes_free(&policy->routes);
 	free(policy->trunks);
+	free(policy->slots);
+	free(policy->registering);
 	free(policy);
 }
 
@@ -255,6 +286,28 @@ int td_policy_subscribers(const struct td_policy *policy, uint16_t realm)
 		if (policy->trunks[i].realm == realm)
 			return (int)i;
 	return -1;
+}
+
+int td_policy_by_slot(const struct td_policy *policy, uint32_t slot)
+{
+	uint32_t lo = 0, hi = policy->n_named;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (policy->slots[mid].slot < slot)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < policy->n_named && policy->slots[lo].slot == slot
+		       ? (int)policy->slots[lo].index
+		       : -1;
+}
+
+uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **indices)
+{
+	*indices = policy->registering;
+	return policy->n_registering;
 }
 
 const struct td_policy_conf *td_policy_limits(const struct td_policy *policy)

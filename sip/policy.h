@@ -55,6 +55,10 @@ void td_policy_free(struct td_policy *policy);
 uint64_t td_policy_generation(const struct td_policy *policy);
 uint32_t td_policy_n_trunks(const struct td_policy *policy);
 const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t index);
+// The trunk of that name's slot, however it has moved; not one of subscribers. Index or -1.
+int td_policy_by_slot(const struct td_policy *policy, uint32_t slot);
+// Trunks that are enabled and register themselves. Returns how many.
+uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **indices);
 const struct td_policy_conf *td_policy_limits(
 	const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 

@@ -89,10 +89,17 @@ struct policy_error {
 	size_t cap;
 };
 
+struct trunk_slot {
+	uint32_t slot, index;
+};
+
 struct td_policy {
 	struct td_policy_conf limits;
 	uint32_t n_trunks, n_named; // the others are those of subscribers
 	struct td_trunk *trunks;
+	struct trunk_slot *slots;  // of those that have names, by slot
+	uint32_t *registering;     // those that register themselves
+	uint32_t n_registering;
 	struct ingress ingress;
 	struct routes routes;
 };

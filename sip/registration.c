@@ -407,8 +407,7 @@ static void registration_end(struct td_registrations *all, struct registration *
 
 static bool is_ours(const struct td_engine *e, const struct td_trunk *trunk)
 {
-	return trunk->conf.enabled && trunk->conf.registration.expires_s > 0 &&
-	       trunk->slot % e->conf.n_workers == e->conf.worker;
+	return trunk->slot % e->conf.n_workers == e->conf.worker;
 }
 
 // Ends those of one bucket that nobody wants any more, and forgets what is wanted for the next
@@ -432,9 +431,12 @@ void td_registrations_follow(struct td_registrations *all, const struct td_polic
 {
 	const struct td_policy *policy = all->engine->policy;
 
-	for (uint32_t i = 0; policy && i < td_policy_n_trunks(policy); i++)
-		if (is_ours(all->engine, td_policy_trunk(policy, i)))
-			follow_trunk(all, before, i);
+	const uint32_t *indices = NULL;
+	uint32_t n = policy ? td_policy_registering(policy, &indices) : 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (is_ours(all->engine, td_policy_trunk(policy, indices[i])))
+			follow_trunk(all, before, indices[i]);
 	for (uint32_t i = 0; i < BUCKETS; i++)
 		bucket_sweep(all, &all->buckets[i], before);
 }

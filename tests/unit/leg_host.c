@@ -154,6 +154,11 @@ const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t 
 	return &trunk;
 }
 
+int td_policy_by_slot(const struct td_policy *policy, uint32_t slot)
+{
+	return slot == 7 && host.trunk_index < td_policy_n_trunks(policy) ? (int)host.trunk_index : -1;
+}
+
 bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
 {
 	return trunk == host.trunk_index && td_prefix_has(&host.media_source, address);
