@@ -5,6 +5,7 @@
 #include "dataplane/neigh.h"
 #include "dataplane/limit_table.h"
 #include "sip/policy.h"
+#include "sip/subscribers.h"
 
 #include <rte_eth_ring.h>
 #include <rte_ip.h>
@@ -35,6 +36,15 @@ static struct td_sockaddr address(const char *ip, uint16_t port)
 	if (td_ip_parse(td_span_str(ip), &a) < 0)
 		bed_fail("a bad address");
 	return a;
+}
+
+// The engine has a table of subscribers where a realm has a registrar; no call here asks it.
+static void registrar_fill(struct td_config *conf)
+{
+	struct td_registrar_conf *r = &conf->realms[WEST].registrar;
+
+	snprintf(r->domains[r->n_domains++], sizeof(r->domains[0]), "bench.example");
+	conf->max_registrations = 1000;
 }
 
 static void conf_fill(struct td_config *conf, const char *folder, uint32_t max_calls)
@@ -86,6 +96,27 @@ static int realm_of(void *ctx, const char *name)
 	return name[strlen(name) - 1] - '0';
 }
 
+static void trunk_fill(struct td_trunk_conf *t, uint32_t index, int side)
+{
+	snprintf(t->name, sizeof(t->name), "trunk%u", index);
+	snprintf(t->realm, sizeof(t->realm), "realm%d", side);
+	t->enabled = true;
+	t->attempt_timeout_ms = 60000;
+	t->ring_timeout_ms = 180000;
+	t->peers[t->n_peers++].address = address(bed_peer_ip[side], 5060);
+}
+
+static struct td_policy *policy_compile(struct bed *bed, const struct td_policy_conf *conf)
+{
+	struct td_policy_env env = { slot_of, realm_of, bed->s.dp };
+	char error[256] = "";
+	struct td_policy *policy = td_policy_new(conf, &env, error, sizeof(error));
+
+	if (!policy)
+		bed_fail(error);
+	return policy;
+}
+
 static void policy_make(struct bed *bed)
 {
 	static struct td_trunk_conf trunks[BED_SIDES];
@@ -96,24 +127,73 @@ static void policy_make(struct bed *bed)
 		.trunks = trunks,
 		.routes = &route,
 		.max_calls = bed->s.dp->conf.max_calls };
-	struct td_policy_env env = { slot_of, realm_of, bed->s.dp };
-	char error[256] = "";
 
-	for (int i = 0; i < BED_SIDES; i++) {
-		snprintf(trunks[i].name, sizeof(trunks[i].name), "trunk%d", i);
-		snprintf(trunks[i].realm, sizeof(trunks[i].realm), "realm%d", i);
-		trunks[i].enabled = true;
-		trunks[i].attempt_timeout_ms = 60000;
-		trunks[i].ring_timeout_ms = 180000;
-		trunks[i].peers[trunks[i].n_peers++].address = address(bed_peer_ip[i], 5060);
-	}
+	for (int i = 0; i < BED_SIDES; i++)
+		trunk_fill(&trunks[i], (uint32_t)i, i);
 	snprintf(route.from[0], sizeof(route.from[0]), "trunk0");
 	snprintf(route.to[0].trunk, sizeof(route.to[0].trunk), "trunk1");
 	route.to[0].weight = 100;
-	bed->policy = td_policy_new(&conf, &env, error, sizeof(error));
-	if (!bed->policy)
-		bed_fail(error);
-	atomic_store(&bed->s.dp->policy, bed->policy);
+	bed->policy = policy_compile(bed, &conf);
+	bed_policy(bed, bed->policy);
+}
+
+void bed_policy(struct bed *bed, const struct td_policy *policy)
+{
+	atomic_store(&bed->s.dp->policy, (struct td_policy *)(uintptr_t)policy);
+}
+
+// --- many ----------------------------------------------------------------------------------------
+
+// Behind the caller's trunk: each with a source of its own, the same far end behind all.
+static struct td_policy *large_compile(struct bed *bed, uint32_t n)
+{
+	struct td_policy_conf conf = { .generation = 2,
+		.n_trunks = n,
+		.n_routes = n - 1,
+		.trunks = calloc(n, sizeof(*conf.trunks)),
+		.routes = calloc(n, sizeof(*conf.routes)),
+		.max_calls = bed->s.dp->conf.max_calls };
+
+	if (!conf.trunks || !conf.routes)
+		bed_fail("no memory for the trunks");
+	trunk_fill(&conf.trunks[0], 0, WEST);
+	for (uint32_t i = 1; i < n; i++) {
+		struct td_trunk_conf *t = &conf.trunks[i];
+		struct td_route_conf *r = &conf.routes[i - 1];
+		trunk_fill(t, i, EAST);
+		t->sources[t->n_sources++] = (struct td_prefix){
+			.ip = { 10, 9, (uint8_t)(i >> 8), (uint8_t)i }, .family = TD_IPV4, .len = 32
+		};
+		// Numbers of ten calls in turn have one prefix; neighbours in it are far apart in memory.
+		snprintf(r->prefix, sizeof(r->prefix), "49%07u", (i * 4999u) % (n - 1));
+		snprintf(r->from[r->n_from++], TD_NAME_LEN, "trunk0");
+		snprintf(r->to[r->n_to].trunk, TD_NAME_LEN, "trunk%u", i);
+		r->to[r->n_to++].weight = 100;
+	}
+	struct td_policy *policy = policy_compile(bed, &conf);
+	free(conf.trunks);
+	free(conf.routes);
+	return policy;
+}
+
+static void subscribers_fill(struct td_subscribers *table, uint32_t n)
+{
+	struct td_subscriber s = { .enabled = true, .has_sha256 = true, .n_numbers = 1 };
+
+	snprintf(s.plan, sizeof(s.plan), TD_PLAN_DEFAULT);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(s.aor, sizeof(s.aor), "%07u@bench.example", i);
+		snprintf(s.numbers[0], sizeof(s.numbers[0]), "4930%07u", i);
+		if (td_subscribers_put(table, &s) < 0)
+			bed_fail("no memory for the subscribers");
+	}
+}
+
+void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers)
+{
+	bed->large = large_compile(bed, n_trunks);
+	if (n_subscribers > 0)
+		subscribers_fill(bed->s.dp->subscribers, n_subscribers);
 }
 
 // --- start and stop ------------------------------------------------------------------------------
@@ -148,6 +228,8 @@ void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls)
 	if (!mkdtemp(bed->folder))
 		bed_fail("no temporary folder");
 	conf_fill(&conf, bed->folder, max_calls);
+	if (bed->registrar)
+		registrar_fill(&conf);
 	td_pools_plan(&conf, &plan);
 	if (td_eal_args(&conf, td_pools_eal_mb(&plan, false), false, &args) < 0 ||
 		td_eal_start(&args) < 0)
@@ -175,6 +257,7 @@ void bed_stop(struct bed *bed)
 
 	td_switch_destroy(&bed->s);
 	td_policy_free(bed->policy);
+	td_policy_free(bed->large);
 	for (uint32_t i = 0; i < bed->n_calls; i++)
 		free(bed->calls[i].invite);
 	free(bed->calls);

@@ -20,7 +20,9 @@ struct bed_call {
 struct bed {
 	struct td_switch s;
 	struct td_worker *w;
-	struct td_policy *policy;
+	struct td_policy *policy; // of two trunks
+	bool registrar;           // set before bed_start(): there are subscribers
+	struct td_policy *large;  // bed_grow(): in the place of it on request
 	struct rte_ring *in[BED_SIDES], *out[BED_SIDES];
 	struct bed_call *calls;
 	uint32_t n_calls;
@@ -31,6 +33,10 @@ struct bed {
 extern const char *const bed_peer_ip[BED_SIDES];
 
 void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls);
+// A second policy of n_trunks, among them the first one's two: calls go out over one trunk after the
+// other, by the number. Fills the table of subscribers.
+void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers);
+void bed_policy(struct bed *bed, const struct td_policy *policy); // in force from the next turn on
 void bed_stop(struct bed *bed);
 void bed_fail(const char *what) __attribute__((noreturn));
 

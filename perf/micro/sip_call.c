@@ -8,6 +8,9 @@
 // are touched at the start, so that what is reserved is resident and nothing grows later; those that
 // serve the setting up of calls follow limits.cps and are counted too.
 //
+// With CALL_SCALE: the same call with a policy of 10,000 trunks and a table of 1,000,000 subscribers
+// over that with two trunks, one batch of each in turns.
+//
 // Each message that leaves is matched to its call, and what must be there is looked for: the
 // number, the right status, a body with our address, none of the other side's Call-ID.
 #include "bench.h"
@@ -20,7 +23,11 @@
 #define SAMPLES 0u
 #else
 #define N_UP 10000u
+#ifdef CALL_SCALE
+#define SAMPLES 600u
+#else
 #define SAMPLES 200u
+#endif
 #endif
 #define BATCH 32u // calls of a sample
 
@@ -198,11 +205,56 @@ static uint32_t calls_up(void)
 	return text && *text ? (uint32_t)strtoul(text, NULL, 0) : N_UP;
 }
 
+#ifndef CALL_MEMORY
+// ns of one call, of a batch of them.
+static double calls_time(uint32_t first)
+{
+	uint64_t cycles = calls_begin(first, BATCH);
+
+	cycles += calls_end(first, BATCH);
+	return (double)cycles * 1e9 / (double)bed.s.dp->tsc_hz / BATCH;
+}
+#endif
+
+#ifdef CALL_SCALE
+#define N_TRUNKS 10000u
+#define N_SUBSCRIBERS 1000000u
+
+static void scale_report(uint32_t up, uint32_t samples, uint64_t seed)
+{
+	static struct bench small;
+	char yardstick[96];
+	struct bench b = { .name = "sip_call_scale",
+		.unit = "percent",
+		.seed = seed,
+		.yardstick = yardstick,
+		.method = "sip_call with 10000 trunks, calls spread over them, and 1000000 "
+			  "subscribers / with 2 trunks, batches of 32 in turns" };
+
+	bed_grow(&bed, N_TRUNKS, N_SUBSCRIBERS);
+	for (uint32_t s = 0; s < samples / 2; s++, up += 2 * BATCH) {
+		bed_policy(&bed, bed.policy);
+		double ns = calls_time(up);
+		bed_policy(&bed, bed.large);
+		bench_add(&b, calls_time(up + BATCH) * 100 / ns);
+		bench_add(&small, ns);
+	}
+	qsort(small.sample, small.n, sizeof(small.sample[0]), bench_compare);
+	snprintf(yardstick, sizeof(yardstick), "100; %.0f ns with 2 trunks",
+		small.sample[small.n / 2]);
+	b.checked = checked;
+	bench_report(&b);
+}
+#endif
+
 int main(void)
 {
 	uint64_t seed = bench_seed();
 	uint32_t up = 0, n_up = calls_up(), samples = SAMPLES ? bench_rounds(SAMPLES) : 0;
 
+#ifdef CALL_SCALE
+	bed.registrar = true;
+#endif
 	bed_start(&bed, n_up + (samples / 4 + 2) * BATCH, n_up + (samples + 2) * BATCH);
 	for (; up < n_up; up += BATCH)
 		calls_begin(up, BATCH);
@@ -220,21 +272,22 @@ int main(void)
 		bed.s.dp->conf.max_cps, bed.s.plan.journal_ring_bytes / up);
 	uint64_t legs = td_leg_table_bytes(&bed.s.dp->conf, 1, bed.s.plan.worker_legs);
 	bench_add(&b, (double)(bed.s.engine_memory.bytes + legs) / up);
+	b.checked = checked;
+	bench_report(&b);
+#elif defined(CALL_SCALE)
+	scale_report(up, samples, seed);
 #else
 	struct bench b = { .name = "sip_call",
 		.unit = "ns",
 		.seed = seed,
 		.yardstick = "Kamailio 5.6 tlsf proxy: 71000-79000 ns CPU per call",
 		.method = "worker turns of 32 whole calls / 32, 10000 others up" };
-	for (uint32_t s = 0; s < samples; s++, up += BATCH) {
-		uint64_t cycles = calls_begin(up, BATCH);
-		cycles += calls_end(up, BATCH);
-		bench_add(&b, (double)cycles * 1e9 / (double)bed.s.dp->tsc_hz / BATCH);
-	}
+	for (uint32_t s = 0; s < samples; s++, up += BATCH)
+		bench_add(&b, calls_time(up));
 	check(td_engine_calls(bed.w->engine) <= n_up + 2 * BATCH, "calls did not end");
-#endif
 	b.checked = checked;
 	bench_report(&b);
+#endif
 	bed_stop(&bed);
 	return 0;
 }
