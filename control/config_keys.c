@@ -52,6 +52,7 @@ static const char *const share_words[] = { "local", NULL, NULL };
 static const char *const durability_words[] = { "async", "sync", NULL, NULL };
 static const char *const nonce_source_words[] = { "address", "any", NULL, NULL };
 static const char *const ping_words[] = { "off", "options", "crlf", NULL, NULL };
+static const char *const probe_words[] = { "none", "options", NULL, NULL };
 static const char *const early_words[] = { "all", "single", NULL, NULL };
 
 // --- the machine ---
@@ -205,6 +206,17 @@ static const struct cfg_field trunk_media[] = {
 	END,
 };
 
+static const struct cfg_field health[] = {
+	CHOICE("probe", td_trunk_conf, health.probe, probe_words, TD_PROBE_NONE),
+	SECONDS("interval", td_trunk_conf, health.interval_ms, 1000, 1, 3600, 30000),
+	SECONDS("timeout", td_trunk_conf, health.timeout_ms, 1000, 1, 30, 4000),
+	NUMBER("down_after", td_trunk_conf, health.down_after, 1, TD_FINDINGS_MAX, 3),
+	NUMBER("up_after", td_trunk_conf, health.up_after, 1, TD_FINDINGS_MAX, 2),
+	SECONDS("return_s", td_trunk_conf, health.return_ms, 1000, 0, 3600, 60000),
+	NUMBER("silent_after", td_trunk_conf, health.silent_after, 0, TD_FINDINGS_MAX, 5),
+	END,
+};
+
 static const struct cfg_field trunk[] = {
 	NAME("name", td_trunk_conf, name, REQUIRED),
 	NAME("realm", td_trunk_conf, realm, REQUIRED),
@@ -225,6 +237,7 @@ static const struct cfg_field trunk[] = {
 	SECONDS("max_duration", td_trunk_conf, max_duration_s, 1, 0, 2592000, 0),
 	SECONDS("media_timeout", td_trunk_conf, media_timeout_s, 1, 0, 86400, 0),
 	GROUP("media", trunk_media),
+	GROUP("health", health),
 	READ("auth", cfg_read_auth),
 	READ("register", cfg_read_register), // what it leaves out comes from auth
 	END,

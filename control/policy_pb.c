@@ -139,6 +139,17 @@ static void account_to_pb(
 	trunk->register_expires_s = reg->expires_s;
 }
 
+static void health_to_pb(const struct td_health_conf *conf, Tandem__Trunk *trunk)
+{
+	trunk->health_probe = conf->probe;
+	trunk->health_interval_ms = conf->interval_ms;
+	trunk->health_timeout_ms = conf->timeout_ms;
+	trunk->health_down_after = conf->down_after;
+	trunk->health_up_after = conf->up_after;
+	trunk->health_return_ms = conf->return_ms;
+	trunk->health_silent_after = conf->silent_after;
+}
+
 static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf *conf)
 {
 	Tandem__Trunk *trunk = make(b, 1, sizeof(*trunk));
@@ -164,6 +175,7 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	trunk->ring_timeout_ms = conf->ring_timeout_ms;
 	trunk->max_duration_s = conf->max_duration_s;
 	trunk->media_timeout_s = conf->media_timeout_s;
+	health_to_pb(&conf->health, trunk);
 	trunk_lists_to_pb(b, conf, trunk);
 	account_to_pb(b, conf, trunk);
 	return trunk;
@@ -452,6 +464,25 @@ static void account_from_pb(struct checker *c, const Tandem__Trunk *pb, struct t
 		c, pb->register_expires_s, 86400, "a registration is longer than a day");
 }
 
+static void health_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_health_conf *out)
+{
+	const size_t hour_ms = 3600000;
+
+	out->probe = (uint8_t)bounded(c, pb->health_probe, TD_PROBE_OPTIONS, "a probe is unknown");
+	out->interval_ms = (uint32_t)bounded(
+		c, pb->health_interval_ms, hour_ms, "a probe's interval is above an hour");
+	out->timeout_ms = (uint32_t)bounded(
+		c, pb->health_timeout_ms, hour_ms, "a probe's time-out is above an hour");
+	out->return_ms = (uint32_t)bounded(
+		c, pb->health_return_ms, hour_ms, "a peer's return takes more than an hour");
+	out->down_after = (uint8_t)bounded(
+		c, pb->health_down_after, TD_FINDINGS_MAX, "too many probes are asked for");
+	out->up_after = (uint8_t)bounded(
+		c, pb->health_up_after, TD_FINDINGS_MAX, "too many probes are asked for");
+	out->silent_after = (uint8_t)bounded(
+		c, pb->health_silent_after, TD_FINDINGS_MAX, "too many calls are asked for");
+}
+
 static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_trunk_conf *out)
 {
 	text_from_pb(c, pb->name, out->name, sizeof(out->name));
@@ -485,6 +516,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	out->ring_timeout_ms = pb->ring_timeout_ms;
 	out->max_duration_s = pb->max_duration_s;
 	out->media_timeout_s = pb->media_timeout_s;
+	health_from_pb(c, pb, &out->health);
 	account_from_pb(c, pb, out);
 }
 

@@ -36,6 +36,7 @@ static const struct {
 	FIELD("max_duration", max_duration_s),
 	FIELD("media_timeout", media_timeout_s),
 	FIELD("media.sources", media_sources),
+	FIELD("health", health),
 	FIELD("auth", credentials),
 	FIELD("register", registration),
 };

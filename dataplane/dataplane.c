@@ -12,6 +12,7 @@
 #include "dataplane/sip_host.h"
 #include "dataplane/state_file.h"
 #include "dataplane/trunk_state.h"
+#include "sip/health.h"
 #include "sip/source_rate.h"
 
 #include <rte_launch.h>
@@ -151,6 +152,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.n_realms = conf->n_realms,
 		.realms = s->realms,
 		.source_rate = s->dp->source_rate,
+		.health = s->dp->health,
 		.max_registrations = s->plan.worker_registrations,
 		.location_sync = conf->location_sync,
 		.subscribers = s->dp->subscribers,
@@ -195,7 +197,9 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 		return fault_set(fault, -ENOMEM, "workers");
 	dp->trunks = td_trunk_state_new();
 	dp->limits = td_limit_table_new();
-	if (!dp->trunks || !dp->limits || realms_lend(s) < 0 || td_subscribers_make(dp) < 0)
+	dp->health = td_health_new();
+	if (!dp->trunks || !dp->limits || !dp->health || realms_lend(s) < 0 ||
+		td_subscribers_make(dp) < 0)
 		return fault_set(fault, -ENOMEM, "tables");
 	int rc = td_pools_create(dp, &s->plan);
 	if (rc < 0)
@@ -288,6 +292,7 @@ void td_switch_destroy(struct td_switch *s)
 	rte_free(dp->qsbr);
 	td_trunk_state_free(dp->trunks);
 	td_limit_table_free(dp->limits);
+	td_health_free(dp->health);
 	sources_unmake(s);
 	td_subscribers_unmake(dp);
 	free(s->realms);

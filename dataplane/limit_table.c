@@ -10,7 +10,7 @@
 // A reload may replace every name while the old ones still have calls.
 static const uint32_t n_slots[TD_LIMIT__KINDS] = {
 	[TD_LIMIT_WHOLE] = 1,
-	[TD_LIMIT_TRUNK] = 2 * TD_TRUNKS_MAX,
+	[TD_LIMIT_TRUNK] = TD_TRUNK_SLOTS,
 	[TD_LIMIT_GROUP] = 2 * TD_GROUPS_MAX,
 	[TD_LIMIT_ROUTE] = 2 * TD_LIMITS_MAX,
 };

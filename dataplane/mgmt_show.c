@@ -5,7 +5,7 @@
 #include "dataplane/limit_table.h"
 #include "dataplane/port.h"
 #include "dataplane/trunk_state.h"
-#include "sip/policy.h"
+#include "sip/health.h"
 
 #include <rte_version.h>
 
@@ -142,14 +142,33 @@ static void show_version(struct td_mgmt_conn *conn, uint64_t id)
 
 // --- trunks
 
-// Down is what no call could leave through: the port of its realm has no carrier. A disabled trunk
-// drains as long as it has calls.
+static struct td_peer_view peer_view(
+	const struct td_dataplane *dp, const struct td_trunk *trunk, uint32_t peer)
+{
+	return td_health_view(dp->health, trunk->slot, &trunk->conf.peers[peer].address,
+		&trunk->conf.health, td_clock_now(&dp->clock) / 1000000);
+}
+
+static uint32_t peers_up(const struct td_dataplane *dp, const struct td_trunk *trunk)
+{
+	uint32_t n = 0;
+
+	if (td_health_marked(dp->health, trunk->slot) == 0)
+		return trunk->conf.n_peers;
+	for (uint32_t i = 0; i < trunk->conf.n_peers; i++)
+		n += peer_view(dp, trunk, i).state != TD_PEER_DOWN;
+	return n;
+}
+
+// Down is what no call could leave through: the port of its realm has no carrier, or all of its
+// peers are down. A disabled trunk drains as long as it has calls.
 static const char *trunk_state(
 	const struct td_dataplane *dp, const struct td_trunk *trunk, uint64_t calls)
 {
 	if (!trunk->conf.enabled)
 		return calls > 0 ? "draining" : "disabled";
-	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]))
+	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]) ||
+		(trunk->conf.n_peers > 0 && peers_up(dp, trunk) == 0))
 		return "down";
 	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
 }

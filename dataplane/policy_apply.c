@@ -5,7 +5,7 @@
 #include "dataplane/log.h"
 #include "dataplane/state_file.h"
 #include "include/frame.h"
-#include "sip/policy.h"
+#include "sip/health.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +136,7 @@ static int publish(
 	}
 	if (lent_make(apply, conf, &fresh, error, cap) < 0)
 		return -EINVAL;
+	td_health_follow(apply->dp->health, fresh.policy);
 	apply->current = fresh.policy;
 	atomic_store_explicit(&apply->dp->policy, fresh.policy, memory_order_release);
 	if (apply->lent.policy)
@@ -158,8 +159,11 @@ void td_policy_apply_collect(struct td_policy_apply *apply)
 	apply->n_retired -= done;
 	memmove(apply->retired, apply->retired + done,
 		apply->n_retired * sizeof(apply->retired[0]));
-	for (int kind = TD_LIMIT_TRUNK; apply->n_retired == 0 && kind < TD_LIMIT__KINDS; kind++)
+	if (apply->n_retired > 0)
+		return;
+	for (int kind = TD_LIMIT_TRUNK; kind < TD_LIMIT__KINDS; kind++)
 		slots_sweep(apply, (enum td_limit_kind)kind);
+	td_health_sweep(apply->dp->health, apply->current);
 }
 
 void td_policy_apply_fini(struct td_policy_apply *apply)

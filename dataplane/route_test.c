@@ -123,7 +123,10 @@ void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t i
 	const struct td_policy *policy = admin->policy->current;
 	struct test t = { conn, id, 0 };
 	struct td_route_trace trace = { on_step, &t };
-	struct td_route_query query = { .random = 1, .wall_s = request->at_s };
+	struct td_route_query query = { .random = 1,
+		.wall_s = request->at_s,
+		.health = admin->dp->health,
+		.now_ms = td_clock_now(&admin->dp->clock) / 1000000 };
 	struct td_route_answer answer;
 	char plan[TD_NAME_LEN];
 	const char *number = request->number, *at = strchr(number, '@');

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define N_SLOTS (2 * TD_TRUNKS_MAX) // as many as trunks have in the limit table
+#define N_SLOTS TD_TRUNK_SLOTS
 
 struct td_trunk_state {
 	_Atomic uint64_t registrations[N_SLOTS]; // until_s << 24 | sip_code << 8 | state

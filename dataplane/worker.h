@@ -141,6 +141,7 @@ struct td_dataplane {
 	uint64_t tsc_hz;
 	struct td_trunk_state *trunks;    // what workers say of trunks
 	struct td_limit_table *limits;    // what all workers count together
+	struct td_health *health;         // how trunks' peers stand
 	struct td_subscribers *subscribers; // main: wo, workers: ro; NULL: nobody registers here
 	struct td_source_rate *source_rate; // the limit of each source, shared
 	uint32_t epoch;                   // boot epoch of this data plane

@@ -10,9 +10,11 @@
 #define TD_REALM_LISTENERS_MAX 8  // SIP transports × ports of one realm
 #define TD_REALM_GATEWAYS_MAX 4
 #define TD_TRUNKS_MAX 16384
+#define TD_TRUNK_SLOTS (2 * TD_TRUNKS_MAX) // a reload may replace all while the old ones have calls
 #define TD_PEERS_MAX 16           // egress targets of one trunk
 #define TD_HOST_LEN 128           // host names, NUL included
 #define TD_TRUNK_HOSTS_MAX 4      // host names among the peers of one trunk
+#define TD_FINDINGS_MAX 60        // in a row, until a peer is held to be down or up
 #define TD_SOURCES_MAX 32         // ingress prefixes of one trunk
 #define TD_ROUTE_TARGETS_MAX 16
 #define TD_ROUTE_FROM_MAX 64

@@ -122,11 +122,16 @@
 	X(REG_PINGS,            "reg.pings",               INFO) \
 	X(REG_PONGS,            "reg.pongs",               INFO) \
 	X(SIP_STUN,             "sip.stun",                INFO) \
+	X(PEER_PROBED,          "peer.probed",             INFO) \
+	X(PEER_SILENT,          "peer.silent",             INFO) \
+	X(PEER_WENT_DOWN,       "peer.went_down",          INFO) \
+	X(PEER_CAME_BACK,       "peer.came_back",          INFO) \
 	X(CALL_STARTED,         "call.started",            INFO) \
 	X(CALL_ANSWERED,        "call.answered",           INFO) \
 	X(CALL_ENDED,           "call.ended",              INFO) \
 	X(CALL_ATTEMPTS,        "call.attempts",           INFO) \
 	X(CALL_FAILOVER,        "call.failover",           INFO) \
+	X(CALL_PEER_DOWN,       "call.peer_down",          INFO) \
 	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \
 	X(JOURNAL_RECORDS,      "journal.records",         INFO) \
 	X(JOURNAL_FULL,         "journal.full",            INFO) \

@@ -15,6 +15,7 @@
 #include "include/ceilings.h"
 
 struct td_subscriber_entry; // sip/subscribers.h
+struct td_health;           // sip/health.h
 
 enum td_answer {
 	TD_DONE,    // *out is filled
@@ -43,6 +44,8 @@ struct td_route_query {
 	struct td_span caller;  // the caller's number, written as number is; empty: none
 	struct td_span plan;    // a subscriber's dial plan; empty: that of trunk_in
 	uint64_t wall_s;        // seconds since the epoch: time windows
+	const struct td_health *health; // how peers stand (sip/health.h); NULL: all are up
+	uint64_t now_ms;                // monotonic, for it
 };
 
 enum td_target_kind {
@@ -58,7 +61,8 @@ struct td_route_target {
 	uint16_t failover; // of td_policy_failover(); 0: as the trunk says
 	uint16_t group;    // of td_policy_group(), whose limits count; 0: none
 	uint16_t limit;    // of td_policy_limit(): the route's own; 0: none
-	uint16_t zero2;
+	bool last;         // down or barely back, as far as anybody knows: after all others
+	uint8_t zero;
 	uint32_t max_duration_s; // 0: the trunk's
 	const char *route; // name of the route, the policy's own text; NULL: it has none
 };

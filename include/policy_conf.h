@@ -90,6 +90,20 @@ struct td_match_conf {
 	uint16_t source_port;          // 0: any
 };
 
+// What is asked of a trunk's peers, and what withdraws one and brings it back (sip/health.h).
+enum td_probe { TD_PROBE_NONE, TD_PROBE_OPTIONS };
+
+struct td_health_conf {
+	uint32_t interval_ms; // between probes; without them: until a silent peer is tried again
+	uint32_t timeout_ms;  // of a probe; and between one that tells of a change and the next
+	uint32_t return_ms;   // from a tenth of its calls to all of them; 0: at once
+	uint8_t probe;        // enum td_probe
+	uint8_t down_after, up_after; // probes in a row
+	uint8_t silent_after;         // calls in a row that it leaves unanswered; 0: never
+};
+
+static_assert(sizeof(struct td_health_conf) == 16, "compared as bytes");
+
 struct td_trunk_conf {
 	char name[TD_NAME_LEN];
 	char realm[TD_NAME_LEN];
@@ -115,6 +129,7 @@ struct td_trunk_conf {
 	struct td_credentials credentials; // towards its peers
 	struct td_register_conf registration;
 	struct td_host_conf hosts[TD_TRUNK_HOSTS_MAX];
+	struct td_health_conf health;
 };
 
 struct td_route_target_conf {

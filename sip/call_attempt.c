@@ -78,24 +78,14 @@ static void put_call_id(struct td_engine *engine, struct td_writer *out)
 	td_put_hex(out, bytes, sizeof(bytes));
 }
 
-// The peer as it is known: by the host that it was resolved from (RFC 3261 §8.1.1.1), else by its
-// address. buf has TD_HOST_LEN + 8.
+// buf has TD_HOST_LEN + 8.
 static struct td_span target_name(struct td_attempt *attempt, char *buf)
 {
 	const struct td_sockaddr *peer = &attempt->b.dialog.flow.remote;
 	const struct td_trunk *trunk = trunk_ref_find(attempt->engine, &attempt->b.trunk);
-	const struct td_host_conf *host = trunk ? td_trunk_host(trunk, peer) : NULL;
 	struct td_writer out = { buf, buf, buf + TD_HOST_LEN + 8, false };
 
-	if (!host) {
-		td_put_hostport(&out, peer);
-		return td_span(buf, td_writer_len(&out));
-	}
-	td_put_span(&out, td_span_str(host->name));
-	if (host->port != 0) {
-		td_put_lit(&out, ":");
-		td_put_uint(&out, host->port);
-	}
+	td_put_peer(&out, trunk, peer);
 	return td_span(buf, td_writer_len(&out));
 }
 
@@ -316,6 +306,16 @@ static bool targets_start(struct td_call *call, const struct td_call_target *tar
 	return started;
 }
 
+// Has its peer gone down since the route was chosen?
+static bool target_gone(struct td_call *call, struct td_call_target *target)
+{
+	if (target->kind != TARGET_PEER || target->last || call->emergency ||
+		!trunk_ref_down(call->engine, &target->trunk, &target->peer))
+		return false;
+	td_engine_count(call->engine, TD_C_CALL_PEER_DOWN);
+	return true;
+}
+
 static void call_exhausted(struct td_call *call)
 {
 	uint16_t status = call->best_status, cause = call->best_cause;
@@ -344,6 +344,8 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 	}
 	while (call->next_target < call->n_targets) {
 		struct td_call_target *target = &call->targets[call->next_target++];
+		if (target_gone(call, target))
+			continue;
 		if (target->kind != TARGET_AOR) {
 			if (targets_start(call, target, msg, core))
 				return;
@@ -375,6 +377,13 @@ void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause)
 	trunk_ref_release(call->engine, &attempt->b.trunk);
 	attempt_forks_free(call->engine, attempt);
 	call_cdr_attempt(attempt, status, cause);
+}
+
+void attempt_found(struct td_attempt *attempt, bool heard)
+{
+	if (!attempt->heard && !attempt->contact && attempt_running(attempt))
+		trunk_ref_found(attempt->engine, &attempt->b.trunk, &attempt->b.dialog.flow.remote,
+			heard);
 }
 
 void attempt_over(struct td_attempt *attempt, uint16_t status, uint16_t cause)
@@ -505,6 +514,7 @@ static void ctx_response(struct td_engine *engine, struct td_ctx *ctx, const str
 	struct td_attempt *attempt = td_ctx_data(ctx);
 	struct td_call *call = attempt->call;
 
+	attempt_found(attempt, true);
 	attempt->heard = true;
 	if (msg->status < 200)
 		attempt_provisional(attempt, msg, core);
@@ -522,6 +532,8 @@ static void ctx_timeout(struct td_engine *engine, struct td_ctx *ctx, bool trans
 	uint16_t status = transport_error ? 503 : 408;
 	uint16_t cause = transport_error ? CAUSE_NETWORK_FAILURE : CAUSE_TIMER;
 
+	if (!transport_error)
+		attempt_found(attempt, false);
 	attempt_over(attempt, status, cause); // after Timer B a 2xx may still come
 	attempt_failed(attempt, status, cause, NULL);
 	call_settle(call);

@@ -167,6 +167,7 @@ static void target_keep(struct td_call *call, const struct td_route_target *targ
 	struct td_call_target *kept = &call->targets[call->n_targets];
 
 	*kept = (struct td_call_target){ .kind = TARGET_AOR,
+		.last = target->last,
 		.failover = target->failover,
 		.max_duration_s = target->max_duration_s };
 	target_route(call, target, kept->route);
@@ -249,6 +250,8 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 		.user = td_span(user, user_len > 0 ? (size_t)user_len : 0),
 		.caller = td_span(caller, call_number(&core->from.uri, caller)),
 		.wall_s = td_engine_wall_us(engine) / 1000000,
+		.health = engine->conf.health,
+		.now_ms = td_engine_now_ms(engine),
 	};
 
 	if (call->caller) {

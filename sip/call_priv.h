@@ -194,6 +194,7 @@ struct td_call_target {
 	uint16_t failover;               // rule of the policy that the call was routed by; 0: none
 	uint8_t kind;                    // enum call_target_kind
 	bool together;                   // rings with the contact before it
+	bool last;                       // as in td_route_target
 };
 
 // An in-dialog request on its way through: server transaction on one side, client transaction on
@@ -363,6 +364,11 @@ int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref);
 bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_sockaddr *address);
+// A call to that peer was answered, or was not until its time was over (sip/health.h).
+void trunk_ref_found(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_sockaddr *peer, bool heard);
+bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_sockaddr *peer);
 
 // --- call_limit.c
 // Counts against a limit, and what it refuses by name. limits: false, it is counted and passes;
@@ -451,6 +457,8 @@ void attempt_give_up(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason);
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause);
 // It has failed: closed, and its transaction left to itself.
+// Tells how its peer does, the first time that it or nobody answers.
+void attempt_found(struct td_attempt *attempt, bool heard);
 void attempt_over(struct td_attempt *attempt, uint16_t status, uint16_t cause);
 void attempt_failed(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Trunks as calls remember them: by name, since a reload may move or remove them under a call.
 #include "sip/call_priv.h"
+#include "sip/probe.h"
 
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index)
 {
@@ -68,4 +69,34 @@ bool trunk_ref_has(
 {
 	return trunk_ref_find(engine, ref) &&
 	       td_policy_trunk_has(engine->policy, ref->index, address);
+}
+
+void trunk_ref_found(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_sockaddr *peer, bool heard)
+{
+	struct td_health *health = engine->conf.health;
+
+	if (!health || (heard && td_health_marked(health, ref->slot) == 0))
+		return;
+	const struct td_trunk *trunk = trunk_ref_find(engine, ref);
+	if (!trunk)
+		return;
+	struct td_peer_change change = td_health_called(health, ref->slot, peer,
+		&trunk->conf.health, td_engine_now_ms(engine), heard);
+	if (change.changed)
+		td_peer_changed(engine, trunk, peer, change.state,
+			heard ? "calls are answered" : "calls are not answered");
+}
+
+bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
+	const struct td_sockaddr *peer)
+{
+	const struct td_health *health = engine->conf.health;
+
+	if (!health || td_health_marked(health, ref->slot) == 0)
+		return false;
+	const struct td_trunk *trunk = trunk_ref_find(engine, ref);
+	return trunk && td_health_view(health, ref->slot, peer, &trunk->conf.health,
+				td_engine_now_ms(engine))
+					.state == TD_PEER_DOWN;
 }

@@ -167,6 +167,12 @@ void ctx_end(struct td_engine *e, struct td_ctx *ctx)
 	td_pool_put(&e->txn->ctx, ctx);
 }
 
+void td_ctx_forget(struct td_engine *e, struct td_ctx *ctx)
+{
+	ctx->user = NULL;
+	ctx_end(e, ctx);
+}
+
 void ctx_repeat(struct td_engine *e, struct td_ctx *ctx)
 {
 	struct td_buf buf;

@@ -2,6 +2,7 @@
 // An engine's life and its clock. What becomes of a message is in engine_rx.c.
 #include "sip/credentials.h"
 #include "sip/engine_priv.h"
+#include "sip/probe.h"
 #include "sip/registration.h"
 
 #include <errno.h>
@@ -48,7 +49,8 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 	e->slab = td_slab_new(&e->alloc, text_bytes, expected);
 	e->challenges = td_challenges_new(&e->alloc);
 	e->registrations = td_registrations_new(e, &e->alloc);
-	if (!e->slab || !e->challenges || !e->registrations)
+	e->probes = td_probes_new(e, &e->alloc);
+	if (!e->slab || !e->challenges || !e->registrations || !e->probes)
 		return -ENOMEM;
 	if (conf->max_registrations > 0 && conf->subscribers) {
 		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
@@ -99,6 +101,7 @@ void td_engine_free(struct td_engine *e)
 	td_registrar_destroy(e, &alloc);
 	td_auth_destroy(e->auth, &alloc);
 	td_registrations_free(e->registrations, &alloc);
+	td_probes_free(e->probes, &alloc);
 	td_challenges_free(&alloc, e->challenges);
 	td_slab_free_all(e->slab, &alloc);
 	alloc.free(alloc.ctx, e);
@@ -110,11 +113,20 @@ void td_engine_set_policy(struct td_engine *e, const struct td_policy *policy)
 
 	e->policy = policy;
 	td_registrations_follow(e->registrations, before);
+	td_probes_follow(e->probes);
 }
 
 void td_engine_set_wall(struct td_engine *e, uint64_t wall_offset_ns)
 {
 	e->conf.wall_offset_ns = wall_offset_ns;
+}
+
+uint64_t td_engine_spread(struct td_engine *e, uint64_t ms)
+{
+	uint32_t random;
+
+	e->conf.ops->random(e->conf.host, &random, sizeof(random));
+	return ms - (ms / 8 * (random & 0xffff) >> 16);
 }
 
 uint64_t td_engine_tick(struct td_engine *e, uint64_t now_ns, uint32_t max)

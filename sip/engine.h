@@ -61,6 +61,7 @@ struct td_engine_conf {
 
 	// One for all workers, borrowed, outlives the engine. NULL: limits.source_cps is none.
 	struct td_source_rate *source_rate;
+	struct td_health *health; // as above; NULL: every peer counts as up
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
 	bool location_sync;         // a 200 to REGISTER waits for bindings_write()

@@ -40,6 +40,7 @@ struct td_engine {
 	struct td_registrar *registrar;
 	struct td_challenges *challenges; // of providers
 	struct td_registrations *registrations; // of our own at theirs
+	struct td_probes *probes; // of their peers
 	struct td_alloc alloc;
 	const struct td_peek *peek; // of the message being handled; NULL: nobody looked
 	struct td_msg msg;          // scratch of the message being handled
@@ -73,6 +74,8 @@ static inline void td_engine_count(struct td_engine *e, enum td_counter counter)
 	td_count_add(&e->conf.counters[counter], 1);
 }
 
+// ms, less a part of up to an eighth: what comes back again and again drifts apart.
+uint64_t td_engine_spread(struct td_engine *e, uint64_t ms);
 // The address that peers of a realm see for a local one (1:1 NAT), port kept.
 struct td_sockaddr td_engine_advertised(
 	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Pings to contacts behind NAT, over the flow they came on, so that it stays open: OPTIONS, or CRLF
 // alone. Each once and without a transaction; a hash of the binding spreads them over the interval.
+#include "sip/options.h"
 #include "sip/register_priv.h"
-#include "sip/txn.h"
 #include "sip/txn_priv.h"
-
-#define PING_CALL_ID "ping-"
 
 // Does the far end say that it sits where the bytes come from?
 static bool is_behind_nat(const struct td_flow *flow, const struct td_uri *contact)
@@ -43,34 +41,10 @@ static void crlf_send(struct td_engine *e, const struct td_flow *flow)
 
 static void options_send(struct td_engine *e, const struct td_location_binding *b)
 {
-	char text[TD_ADDR_STRLEN + 64], to[TD_AOR_LEN + 16], call_id[40];
-	struct td_writer w = { text, text, text + sizeof(text), false };
-	struct td_writer t = { to, to, to + sizeof(to), false };
-	struct td_writer c = { call_id, call_id, call_id + sizeof(call_id), false };
-	struct td_sockaddr local = td_engine_advertised(e, b->flow.realm, &b->flow.local);
-	uint64_t random;
+	struct td_options_ask ask;
 
-	e->conf.ops->random(e->conf.host, &random, sizeof(random));
-	td_put_lit(&w, "<sip:");
-	td_put_hostport(&w, &local);
-	td_put_lit(&w, ">;tag=");
-	td_put_uint(&w, random);
-	td_put_lit(&t, "<sip:");
-	td_put_hostport(&t, &b->flow.remote);
-	td_put_char(&t, '>');
-	td_put_lit(&c, PING_CALL_ID);
-	td_put_uint(&c, random);
-	const struct td_request request = {
-		.method = TD_M_OPTIONS,
-		.uri = td_location_contact(b),
-		.from = td_span(text, td_writer_len(&w)),
-		.to = td_span(to, td_writer_len(&t)),
-		.call_id = td_span(call_id, td_writer_len(&c)),
-		.cseq = 1,
-		.max_forwards = 70,
-		.flow = b->flow,
-	};
-	td_send_once(e, &request);
+	td_options_ask(e, &b->flow, td_location_contact(b), &ask);
+	td_send_once(e, &ask.request);
 }
 
 void td_ping_send(struct td_engine *e, struct td_location_binding *b)

@@ -84,8 +84,9 @@ bool td_policy_media_has(
 // plan alike; at one prefix routes that name the caller, the domain or a window before those that
 // do not; then priority, then cost, then weight at random without replacement; each trunk's peers
 // before the next trunk. Shorter prefixes follow as fallbacks with the trunks that were not named
-// yet. TD_DONE, or TD_REFUSED with 404, 503 where all trunks that were found are disabled, or the
-// status of the route that blocks the call.
+// yet, and at last the peers that a call had better not try (sip/health.h). TD_DONE, or TD_REFUSED
+// with 404, 503 where all trunks that were found are disabled or down, or the status of the route
+// that blocks the call.
 enum td_answer td_policy_route(const struct td_policy *policy, const struct td_route_query *query,
 	struct td_route_answer *out);
 

@@ -391,6 +391,7 @@ static int trunks_bind(struct compiler *c)
 		r->trunks[i] = (struct route_trunk){
 			.file_plan = file_plan_of(r, t->name),
 			.loaded_plan = loaded < 0 ? ROUTE_NONE : (uint32_t)loaded,
+			.slot = c->policy->trunks[i].slot,
 			.enabled = t->enabled,
 			.n_peers = t->n_peers,
 			.weighted = peers_weighted(t),

@@ -62,6 +62,7 @@ struct route_group {
 // What a decision asks of a trunk, on one line of the cache for several.
 struct route_trunk {
 	uint32_t file_plan, loaded_plan; // of calls from it; ROUTE_NONE: none
+	uint32_t slot;
 	bool enabled, weighted; // weighted: some peers are drawn
 	uint8_t n_peers;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where a call may go: the prefixes of its number in the file's plan of its trunk and in the dial
 // plan that was loaded, asked in one order (sip/policy.h). Packet path.
+#include "sip/health.h"
 #include "sip/policy_priv.h"
 
 #define MATCHED_WHOLE 255 // td_route_target.matched
@@ -15,11 +16,14 @@ struct choice {
 	uint32_t n_plans;
 	uint64_t random;
 	uint32_t n_named;
+	uint32_t n_last;
 	bool disabled; // a trunk was passed over
 	uint16_t blocked;
 	uint8_t matched; // td_route_target
 	char match[TD_ROUTE_SYMBOLS_MAX + 2]; // of the trace
 	uint32_t named[TD_ATTEMPTS_MAX];      // trunks, and ROUTE_REGISTRAR
+	// Peers that are tried when all others have failed: down, or returning and not in turn.
+	struct td_route_target last[TD_ATTEMPTS_MAX];
 };
 
 // What a target says beside its name.
@@ -54,6 +58,17 @@ static void tell_target(struct choice *c, const struct extras *x, const char *wh
 				.priority = x->to->priority,
 				.weight = x->to->weight,
 				.cost = x->to->cost });
+}
+
+static void tell_peer(struct choice *c, const struct extras *x, const struct td_trunk_conf *trunk,
+	uint16_t peer, const char *what, const char *why)
+{
+	char name[TD_ADDR_STRLEN];
+
+	if (UNLIKELY(c->trace != NULL)) {
+		td_sockaddr_format(&trunk->peers[peer].address, name, sizeof(name));
+		tell_target(c, x, what, name, why);
+	}
 }
 
 // --- targets
@@ -98,12 +113,12 @@ static bool is_named(struct choice *c, uint32_t to)
 	return false;
 }
 
-static void answer_add(struct choice *c, const struct extras *x, uint32_t trunk, uint16_t peer,
-	enum td_target_kind kind)
+static struct td_route_target target_of(const struct choice *c, const struct extras *x,
+	uint32_t trunk, uint16_t peer, enum td_target_kind kind)
 {
 	const struct td_route_opts *opts = &x->plan->image.opts[x->to->opts];
 
-	c->out->targets[c->out->n++] = (struct td_route_target){
+	return (struct td_route_target){
 		.trunk = trunk,
 		.peer = peer,
 		.kind = (uint8_t)kind,
@@ -116,6 +131,12 @@ static void answer_add(struct choice *c, const struct extras *x, uint32_t trunk,
 	};
 }
 
+static void answer_add(struct choice *c, const struct extras *x, uint32_t trunk, uint16_t peer,
+	enum td_target_kind kind)
+{
+	c->out->targets[c->out->n++] = target_of(c, x, trunk, peer, kind);
+}
+
 static void take_registrar(struct choice *c, const struct extras *x)
 {
 	if (is_named(c, ROUTE_REGISTRAR))
@@ -125,8 +146,45 @@ static void take_registrar(struct choice *c, const struct extras *x)
 	answer_add(c, x, ROUTE_NONE, 0, TD_TARGET_AOR);
 }
 
+// A peer of a trunk with which something is wrong. One that its probes have found down is tried by
+// emergency calls alone; one that calls have found silent might be there all the same.
+static void take_doubtful(
+	struct choice *c, const struct extras *x, uint32_t trunk, uint16_t peer)
+{
+	const struct td_trunk *t = &c->policy->trunks[trunk];
+	struct td_peer_view view = td_health_view(c->query->health, t->slot,
+		&t->conf.peers[peer].address, &t->conf.health, c->query->now_ms);
+	bool down = view.state == TD_PEER_DOWN;
+
+	if (view.state == TD_PEER_UP ||
+		(!down && td_health_takes(&view, (uint32_t)(random_next(&c->random) >> 32)))) {
+		answer_add(c, x, trunk, peer, TD_TARGET_PEER);
+		return;
+	}
+	if (down && t->conf.health.probe != TD_PROBE_NONE && !c->query->emergency) {
+		c->disabled = true;
+		tell_peer(c, x, &t->conf, peer, "pass", "it is down");
+		return;
+	}
+	tell_peer(c, x, &t->conf, peer, "last", down ? "it is down" : "it is returning");
+	if (c->n_last == TD_ATTEMPTS_MAX)
+		return;
+	c->last[c->n_last] = target_of(c, x, trunk, peer, TD_TARGET_PEER);
+	c->last[c->n_last++].last = true;
+}
+
+static void take_peer(
+	struct choice *c, const struct extras *x, uint32_t trunk, uint16_t peer, bool doubtful)
+{
+	if (UNLIKELY(doubtful))
+		take_doubtful(c, x, trunk, peer);
+	else
+		answer_add(c, x, trunk, peer, TD_TARGET_PEER);
+}
+
 // Peers by their priority, and by weight within one (RFC 2782).
-static void take_drawn_peers(struct choice *c, const struct extras *x, uint32_t trunk)
+static void take_drawn_peers(
+	struct choice *c, const struct extras *x, uint32_t trunk, bool doubtful)
 {
 	const struct td_trunk_conf *conf = &c->policy->trunks[trunk].conf;
 
@@ -141,7 +199,7 @@ static void take_drawn_peers(struct choice *c, const struct extras *x, uint32_t 
 		}
 		draw(c, weights, end - i, order);
 		for (uint32_t k = 0; k < end - i && c->out->n < TD_ATTEMPTS_MAX; k++)
-			answer_add(c, x, trunk, (uint16_t)(i + order[k]), TD_TARGET_PEER);
+			take_peer(c, x, trunk, (uint16_t)(i + order[k]), doubtful);
 	}
 }
 
@@ -165,12 +223,14 @@ static void take_trunk(struct choice *c, const struct extras *x, uint32_t trunk)
 	}
 	c->named[c->n_named++] = trunk;
 	tell_target(c, x, "target", name, NULL);
+	bool doubtful =
+		c->query->health != NULL && td_health_marked(c->query->health, t->slot) != 0;
 	if (UNLIKELY(t->weighted)) {
-		take_drawn_peers(c, x, trunk);
+		take_drawn_peers(c, x, trunk, doubtful);
 		return;
 	}
 	for (uint32_t i = 0; i < t->n_peers && c->out->n < TD_ATTEMPTS_MAX; i++)
-		answer_add(c, x, trunk, (uint16_t)i, TD_TARGET_PEER);
+		take_peer(c, x, trunk, (uint16_t)i, doubtful);
 }
 
 static void take_group(struct choice *c, struct extras *x, uint32_t group)
@@ -421,6 +481,12 @@ static void take_prefixes(struct choice *c)
 	}
 }
 
+static void take_last(struct choice *c)
+{
+	for (uint32_t i = 0; i < c->n_last && c->out->n < TD_ATTEMPTS_MAX; i++)
+		c->out->targets[c->out->n++] = c->last[i];
+}
+
 enum td_answer td_policy_route_traced(const struct td_policy *policy,
 	const struct td_route_query *query, struct td_route_answer *out,
 	const struct td_route_trace *trace)
@@ -437,6 +503,7 @@ enum td_answer td_policy_route_traced(const struct td_policy *policy,
 	c.trace = trace;
 	c.random = query->random;
 	c.n_named = 0;
+	c.n_last = 0;
 	c.disabled = false;
 	c.blocked = 0;
 	c.match[0] = '\0';
@@ -444,6 +511,7 @@ enum td_answer td_policy_route_traced(const struct td_policy *policy,
 	plans_find(&c);
 	take_special(&c);
 	take_prefixes(&c);
+	take_last(&c);
 	if (out->n > 0)
 		return TD_DONE;
 	if (c.blocked != 0)

@@ -69,15 +69,6 @@ static void timer_set(struct registration *r, uint64_t ms)
 	td_timer_start(&r->engine->wheel, &r->timer, td_engine_now_ms(r->engine) + ms);
 }
 
-// ms, less a part of up to an eighth: refreshes of many trunks drift apart.
-static uint64_t spread(struct registration *r, uint64_t ms)
-{
-	uint32_t random;
-
-	r->engine->conf.ops->random(r->engine->conf.host, &random, sizeof(random));
-	return ms - (ms / 8 * (random & 0xffff) >> 16);
-}
-
 static void tell(struct registration *r, uint8_t state, uint16_t status, uint32_t expires_s)
 {
 	const struct td_engine_conf *conf = &r->engine->conf;
@@ -186,7 +177,7 @@ static void failed(struct registration *r, uint16_t status)
 	else
 		for (unsigned i = n_peers ? r->failures / n_peers : r->failures; i > 1; i--)
 			pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
-	timer_set(r, spread(r, pause_ms));
+	timer_set(r, td_engine_spread(r->engine, pause_ms));
 }
 
 // What the provider granted our contact; what was asked for where it does not say.
@@ -233,7 +224,8 @@ static void succeeded(struct registration *r, const struct td_msg *msg, const st
 			r->engine->conf.host, r->slot, TD_REGISTERED, msg->status, s);
 	r->registered = true;
 	// Half a minute before the end, of short ones at half their time.
-	timer_set(r, spread(r, (uint64_t)(s > 120 ? s - 30 : (s + 1) / 2) * 1000));
+	uint64_t ms = (uint64_t)(s > 120 ? s - 30 : (s + 1) / 2) * 1000;
+	timer_set(r, td_engine_spread(r->engine, ms));
 }
 
 static void response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
@@ -385,7 +377,7 @@ static void follow_trunk(
 	r->peer = 0;
 	if (!same)
 		r->expires_s = trunk->conf.registration.expires_s;
-	timer_set(r, old && !same ? 0 : spread(r, FIRST_SPREAD_MS));
+	timer_set(r, old && !same ? 0 : td_engine_spread(r->engine, FIRST_SPREAD_MS));
 }
 
 static void registration_end(struct td_registrations *all, struct registration *r,

@@ -217,3 +217,19 @@ int td_send_once(struct td_engine *e, const struct td_request *request)
 	message_send(e, &request->flow, &buf, request->method, 0);
 	return 0;
 }
+
+void td_put_peer(struct td_writer *out, const struct td_trunk *trunk,
+	const struct td_sockaddr *peer)
+{
+	const struct td_host_conf *host = trunk ? td_trunk_host(trunk, peer) : NULL;
+
+	if (!host) {
+		td_put_hostport(out, peer);
+		return;
+	}
+	td_put_span(out, td_span_str(host->name));
+	if (host->port != 0) {
+		td_put_lit(out, ":");
+		td_put_uint(out, host->port);
+	}
+}

@@ -115,6 +115,12 @@ struct td_request {
 		*trunk; // its credentials go along once its nonce is known; NULL: none
 };
 
+struct td_writer;
+// A trunk's peer as it is known: by the host that it was resolved from (RFC 3261 §8.1.1.1), else by
+// its address. trunk NULL: it is gone.
+void td_put_peer(struct td_writer *out, const struct td_trunk *trunk,
+	const struct td_sockaddr *peer);
+
 // Sends a request in a new client transaction. NULL and errno: ENOBUFS (pool or buffer), EMSGSIZE.
 // An immediate transport error is reported by the user's timeout() from the next tick, never from
 // inside this call.
@@ -123,6 +129,9 @@ struct td_ctx *td_ctx_new(struct td_engine *engine, const struct td_request *req
 void *td_ctx_data(const struct td_ctx *ctx);
 // user NULL: nobody listens; an INVITE without a final answer is given up (td_ctx_abandon()).
 void td_ctx_set_user(struct td_ctx *ctx, const struct td_ctx_user *user, void *user_data);
+// Ends a request other than INVITE at once: nothing more is sent, and what comes late is stray. Its
+// user hears nothing. Never from inside its user's functions.
+void td_ctx_forget(struct td_engine *engine, struct td_ctx *ctx);
 uint32_t td_ctx_cseq(const struct td_ctx *ctx);
 const struct td_flow *td_ctx_flow(const struct td_ctx *ctx);
 // CANCELs an INVITE: at once when a provisional came, else as soon as one does (§9.1); its own

@@ -71,7 +71,11 @@ void rig_policy(struct rig *rig)
 
 	if (!policy)
 		fail_msg("%s", error);
+	if (rig->health)
+		td_health_follow(rig->health, policy);
 	td_engine_set_policy(rig->engine, policy);
+	if (rig->health)
+		td_health_sweep(rig->health, policy);
 	td_policy_free(rig->policy);
 	rig->policy = policy;
 }
@@ -98,6 +102,25 @@ struct rig *rig_new(void)
 	rig->east[2] = fake_flow(&rig->host, FAKE_EAST, "10.0.2.3", 5060);
 	rig_route(rig, "01");
 	return rig;
+}
+
+void rig_health(struct rig *rig)
+{
+	rig->health = td_health_new();
+	assert_non_null(rig->health);
+	td_engine_free(rig->engine);
+	rig->conf.health = rig->health;
+	rig->engine = td_engine_new(&rig->conf);
+	assert_non_null(rig->engine);
+	rig_policy(rig);
+}
+
+struct td_peer_view rig_peer(struct rig *rig, uint32_t trunk, uint32_t peer)
+{
+	const struct td_trunk *t = td_policy_trunk(rig->policy, trunk);
+
+	return td_health_view(rig->health, t->slot, &t->conf.peers[peer].address, &t->conf.health,
+		rig->host.now_ns / 1000000);
 }
 
 static void *heap(void *ctx, size_t bytes)
@@ -168,6 +191,7 @@ void rig_free(struct rig *rig)
 	assert_int_equal(rig->host.reserved, 0);
 	td_engine_free(rig->engine);
 	td_subscribers_free(rig->subscribers);
+	td_health_free(rig->health);
 	td_policy_free(rig->policy);
 	assert_int_equal(fake_host_fini(&rig->host), 0);
 	free(rig);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "tests/unit/fake_host.h"
-#include "sip/policy.h"
+#include "sip/health.h"
 
 #define RIG_SDP_A "v=0\r\no=alice 11 22 IN IP4 10.0.1.77\r\ns=secretwest\r\nc=IN IP4 10.0.1.77\r\nt=0 0\r\n" \
 	"m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
@@ -34,6 +34,7 @@ struct rig {
 	struct td_group_conf groups[RIG_LIMITS]; // of the policy, as far as they have names: index 1 and 2
 	struct td_limit_conf limits[RIG_LIMITS];
 	struct td_subscribers *subscribers; // NULL: nobody registers
+	struct td_health *health;           // NULL: every peer is up
 };
 
 struct rig *rig_new(void);
@@ -41,6 +42,9 @@ struct rig *rig_new(void);
 void rig_registrar(struct rig *rig);
 // "1001" with the numbers "491001" and "491002"; numbers: NULL or separated by commas.
 void rig_subscriber(struct rig *rig, const char *user, const char *numbers, const char *display, uint32_t max_calls);
+// The switch keeps an eye on peers, as the trunks' health says from the next rig_policy() on.
+void rig_health(struct rig *rig);
+struct td_peer_view rig_peer(struct rig *rig, uint32_t trunk, uint32_t peer);
 void rig_policy(struct rig *rig); // compiles rig->trunks again and sets it
 // Lets everything run out and checks that nothing is left: calls, transactions, legs, trunks, text, memory.
 void rig_free(struct rig *rig);

@@ -86,6 +86,10 @@ static void defaults_fill_what_is_not_said(void **state)
 	assert_int_equal(trunk->ring_timeout_ms, 180000);
 	assert_int_equal(trunk->peers[0].address.port, 5060);
 	assert_int_equal(trunk->peers[0].address.family, TD_IPV4);
+	assert_int_equal(trunk->health.probe, TD_PROBE_NONE);
+	assert_int_equal(trunk->health.interval_ms, 30000);
+	assert_int_equal(trunk->health.down_after, 3);
+	assert_int_equal(trunk->health.silent_after, 5);
 	assert_int_equal(o.conf->policy.max_calls, 1000);
 	assert_int_equal(o.conf->policy.drain_s, 30);
 	release(&o);
@@ -147,7 +151,9 @@ static void every_reserved_key_is_taken(void **state)
 		" failover_codes = [ 404, 480 ]; max_calls = 9; max_cps = 8; attempt_timeout = "
 		"1.5; "
 		"ring_timeout = 20;\n"
-		" max_duration = 60; media_timeout = 30; } );\n"
+		" max_duration = 60; media_timeout = 30;\n"
+		" health = { probe = \"options\"; interval = 10; timeout = 1.5; down_after = 2; up_after = 4; "
+		"return_s = 0; silent_after = 7; }; } );\n"
 		"routes = ( { from = [ \"t\" ]; prefix = \"49\"; domain = \"d.example\"; to = ( { "
 		"trunk = "
 		"\"t\"; priority = 2; weight = 5; } ); } );\n";
@@ -175,6 +181,8 @@ static void every_reserved_key_is_taken(void **state)
 	assert_int_equal(trunk->sources[1].len, 32);
 	assert_string_equal(trunk->match.listener, "10.0.1.254:5070");
 	assert_int_equal(trunk->failover_codes[1], 480);
+	const struct td_health_conf health = { 10000, 1500, 0, TD_PROBE_OPTIONS, 2, 4, 7 };
+	assert_memory_equal(&trunk->health, &health, sizeof(health));
 	assert_int_equal(o.conf->policy.routes[0].to[0].weight, 5);
 	release(&o);
 }

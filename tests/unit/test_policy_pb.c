@@ -34,6 +34,7 @@ static struct td_policy_conf sample(void)
 		.ring_timeout_ms = 9,
 		.max_duration_s = 8,
 		.media_timeout_s = 7,
+		.health = { 1, 2, 3, TD_PROBE_OPTIONS, 4, 5, 6 },
 		.match = { .listener = "10.0.0.1", .domain = "d", .source_port = 9 },
 		.credentials = { .username = "u", .realm = "r", .ha1_md5 = { 1 }, .ha1_sha256 = { 2 } },
 		.registration = {
