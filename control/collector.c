@@ -133,6 +133,18 @@ static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
 	td_metrics_sample(&c->page, TD_METRIC_TRUNK_CPS, labels, row->cps);
 }
 
+static void limit_row(struct td_collector *c, const Tandem__LimitState *row)
+{
+	const struct td_metrics_label labels[] = { { "kind", row->kind }, { "name", row->name },
+		{ 0 } };
+
+	td_metrics_count(&c->page, TD_METRIC_LIMIT_CALLS, labels, row->calls);
+	td_metrics_count(&c->page, TD_METRIC_LIMIT_CALLS_MAX, labels, row->max_calls);
+	td_metrics_sample(&c->page, TD_METRIC_LIMIT_CPS, labels, row->cps);
+	td_metrics_count(&c->page, TD_METRIC_LIMIT_CPS_MAX, labels, row->max_cps);
+	td_metrics_count(&c->page, TD_METRIC_LIMIT_REFUSED, labels, row->refused);
+}
+
 static void metric_row(struct td_collector *c, const Tandem__Metric *row)
 {
 	const struct td_metric *metric = td_metric_named(row->name);
@@ -175,6 +187,9 @@ static void row_take(struct td_collector *c, const Tandem__Item *item)
 		break;
 	case TANDEM__ITEM__ROW_TRUNK:
 		trunk_row(c, item->trunk);
+		break;
+	case TANDEM__ITEM__ROW_LIMIT:
+		limit_row(c, item->limit);
 		break;
 	case TANDEM__ITEM__ROW_METRIC:
 		metric_row(c, item->metric);
@@ -321,7 +336,7 @@ static void step_ask(struct td_collector *c)
 {
 	static const Tandem__Table tables[] = { TANDEM__TABLE__CORES, TANDEM__TABLE__COUNTERS,
 		TANDEM__TABLE__PORTS, TANDEM__TABLE__TRUNKS, TANDEM__TABLE__STATS,
-		TANDEM__TABLE__VERSION };
+		TANDEM__TABLE__LIMITS, TANDEM__TABLE__VERSION };
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Show show = TANDEM__SHOW__INIT;
 	Tandem__StatusRequest status = TANDEM__STATUS_REQUEST__INIT;

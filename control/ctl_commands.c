@@ -18,6 +18,8 @@ const struct ctl_command ctl_commands[] = {
 	VIEW("show cores", ctl_view_cores, .help = "load and packets of each core"),
 	VIEW("show ports", ctl_view_ports, .help = "ports and how they steer packets to cores"),
 	VIEW("show trunks", ctl_view_trunks, .help = "trunks, their state, calls and limits"),
+	VIEW("show limits", ctl_view_limits,
+		.help = "limits of the switch, trunks, groups and routes, and what they hold"),
 	VIEW("show calls", ctl_view_calls, .help = "every call that is up"),
 	VIEW("show call", ctl_view_call, .args = "ID", ONE_ARG, .complete = CTL_CALLS,
 		.help = "one call and its media legs"),

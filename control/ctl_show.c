@@ -117,6 +117,38 @@ static json_t *trunk_json(const struct ctl *ctl, const Tandem__Item *item)
 const struct ctl_view ctl_view_trunks = { TANDEM__TABLE__TRUNKS, TANDEM__ITEM__ROW_TRUNK,
 	CTL_COLUMNS(trunk_columns), .cells = trunk_cells, .json = trunk_json };
 
+// --- limits ---
+
+static const char *const limit_columns[] = { "kind", "name", ">calls", ">max calls", ">cps",
+	">max cps", ">burst", ">refused" };
+
+static void limit_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
+{
+	const Tandem__LimitState *l = item->limit;
+
+	ctl_table_cell(out, "%s", l->kind);
+	ctl_table_cell(out, "%s", l->name);
+	ctl_table_cell(out, "%" PRIu64, l->calls);
+	ctl_table_limit(out, l->max_calls);
+	ctl_table_cell(out, "%.1f", l->cps);
+	ctl_table_limit(out, l->max_cps);
+	ctl_table_limit(out, l->cps_burst ? l->cps_burst : l->max_cps);
+	ctl_table_cell(out, "%" PRIu64, l->refused);
+}
+
+static json_t *limit_json(const struct ctl *ctl, const Tandem__Item *item)
+{
+	const Tandem__LimitState *l = item->limit;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:o}", "kind", ctl_text(l->kind),
+		"name", ctl_text(l->name), "calls", ctl_number(l->calls), "max_calls",
+		ctl_number(l->max_calls), "cps", l->cps, "max_cps", ctl_number(l->max_cps),
+		"cps_burst", ctl_number(l->cps_burst), "refused", ctl_number(l->refused));
+}
+
+const struct ctl_view ctl_view_limits = { TANDEM__TABLE__LIMITS, TANDEM__ITEM__ROW_LIMIT,
+	CTL_COLUMNS(limit_columns), .cells = limit_cells, .json = limit_json };
+
 // --- calls ---
 
 static const char *const call_columns[] = { "id", "state", "from", "to", "in", "out", "codec",

@@ -12,7 +12,14 @@
 #include "dataplane/provision.h"
 #include "dataplane/stats.h"
 
-enum td_admin_job { TD_JOB_NONE, TD_JOB_CALLS, TD_JOB_TRUNKS, TD_JOB_HANGUP, TD_JOB_BINDINGS };
+enum td_admin_job {
+	TD_JOB_NONE,
+	TD_JOB_CALLS,
+	TD_JOB_TRUNKS,
+	TD_JOB_LIMITS,
+	TD_JOB_HANGUP,
+	TD_JOB_BINDINGS,
+};
 
 struct td_admin {
 	struct td_dataplane *dp;
@@ -49,4 +56,5 @@ void td_mgmt_show(
 void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn);
 // mgmt_stats.c
 void td_mgmt_show_stats(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id);
+void td_mgmt_show_limits(const struct td_admin *admin, struct td_mgmt_conn *conn); // the next piece
 void td_mgmt_show_calls(struct td_mgmt_conn *conn, const struct td_command *answer);

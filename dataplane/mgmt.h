@@ -30,6 +30,7 @@ struct td_mgmt_job {
 	uint32_t cursor;
 	uint64_t id;    // of the request
 	uint64_t count; // items so far
+	uint64_t sum;   // the handler's own
 	char key[TD_CDR_ID_LEN];
 };
 

@@ -318,6 +318,8 @@ void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn)
 {
 	if (conn->job.kind == TD_JOB_TRUNKS)
 		trunks_more(admin, conn);
+	else if (conn->job.kind == TD_JOB_LIMITS)
+		td_mgmt_show_limits(admin, conn);
 	else
 		calls_ask(admin, conn);
 }
@@ -352,6 +354,9 @@ void td_mgmt_show(
 		break;
 	case TANDEM__TABLE__TRUNKS:
 		job_begin(admin, conn, id, TD_JOB_TRUNKS, "");
+		break;
+	case TANDEM__TABLE__LIMITS:
+		job_begin(admin, conn, id, TD_JOB_LIMITS, "");
 		break;
 	case TANDEM__TABLE__CALLS:
 		job_begin(admin, conn, id, TD_JOB_CALLS, show->key);

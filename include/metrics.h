@@ -104,6 +104,16 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"max_calls of a trunk; 0: none.") \
 	X(TRUNK_CPS, "tandem_trunk_calls_per_second", GAUGE, \
 		"New calls on a trunk in the last second.") \
+	X(LIMIT_CALLS, "tandem_limit_calls", GAUGE, \
+		"Calls counted against a limit, by its kind and name.") \
+	X(LIMIT_CALLS_MAX, "tandem_limit_calls_max", GAUGE, \
+		"max_calls of a limit; 0: none.") \
+	X(LIMIT_CPS, "tandem_limit_calls_per_second", GAUGE, \
+		"New calls against a limit in the last second.") \
+	X(LIMIT_CPS_MAX, "tandem_limit_calls_per_second_max", GAUGE, \
+		"max_cps of a limit; 0: none.") \
+	X(LIMIT_REFUSED, "tandem_limit_refused_total", COUNTER, \
+		"Calls that a limit has turned away or sent on to another target.") \
 	X(CONNECTED, "tandem_dataplane_connected", GAUGE, \
 		"1 while control and the data plane are connected.") \
 	X(IN_SYNC, "tandem_policy_in_sync", GAUGE, \

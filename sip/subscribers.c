@@ -194,6 +194,15 @@ void td_subscriber_release(struct td_subscribers *t, uint32_t slot)
 	td_shared_release(&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK]);
 }
 
+bool td_subscribers_calls(const struct td_subscribers *t, uint32_t *at, uint32_t max, uint64_t *sum)
+{
+	for (uint32_t n = 0; n < max && *at < t->n_slots; n++, ++*at)
+		*sum += atomic_load_explicit(
+			&t->chunks[*at / SLOTS_PER_CHUNK][*at % SLOTS_PER_CHUNK].calls,
+			memory_order_relaxed);
+	return *at < t->n_slots;
+}
+
 // --- life ---
 
 static uint32_t n_chunks(uint32_t capacity)

@@ -54,6 +54,10 @@ int td_subscribers_delete(struct td_subscribers *table, struct td_span aor); // 
 void td_subscribers_mark(struct td_subscribers *table);
 bool td_subscribers_sweep(struct td_subscribers *table, uint32_t max);
 uint32_t td_subscribers_count(const struct td_subscribers *table);
+// Adds up the calls that are counted, of at most max slots from *at on, and moves it. Whether some
+// are left.
+bool td_subscribers_calls(
+	const struct td_subscribers *table, uint32_t *at, uint32_t max, uint64_t *sum);
 // Frees what no reader can hold any more. Once a turn.
 void td_subscribers_collect(struct td_subscribers *table);
 

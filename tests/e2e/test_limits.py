@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Each limit and one more: the documented code and counter, and a call that runs beside it loses no packet."""
+import json
 import re
 import time
 
@@ -149,6 +150,11 @@ def test_a_full_group_overflows_into_the_next(switch, a):
     with Raw(switch, "b", ip="10.0.2.4") as first, Raw(switch, "b", ip="10.0.2.5") as second:
         calls = [Established(a, first, "803"), Established(a, second, "803")]
         refused(switch, a, 503, "sip.group_calls", "803", times=2)
+        shown = {(row["kind"], row["name"]): row for row in json.loads(switch.ctl("show", "limits", "--json"))}
+        assert shown["group", "small"].items() >= {"calls": 1, "max_calls": 1, "refused": 2}.items()  # one went on to spare
+        assert shown["group", "spare"].items() >= {"calls": 1, "max_calls": 1, "refused": 1}.items()
+        assert shown["trunk", "one-in"]["max_calls"] == 1 and ("trunk", "first") not in shown
+        assert shown["switch", "switch"]["max_calls"] == 4000 and shown["switch", "switch"]["calls"] == 3
         good = switch.conf.read_text()
         switch.conf.write_text(good.replace('"small"; max_calls = 1;', '"small"; max_calls = 2;'))
         assert "groups: changed" in switch.ctl("reload")

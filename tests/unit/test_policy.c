@@ -485,7 +485,7 @@ static void source_lost(void *ctx, const struct td_trunk *t, const struct td_tru
 		keeper->conf.name, ip);
 }
 
-static uint32_t any_slot(void *ctx, const char *name)
+static uint32_t any_slot(void *ctx, enum td_limit_kind kind, const char *name)
 {
 	return 0;
 }
