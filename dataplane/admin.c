@@ -17,6 +17,11 @@ static uint64_t generation_in_force(const struct td_admin *admin)
 	return admin->policy->current ? td_policy_generation(admin->policy->current) : 0;
 }
 
+static bool bindings_restored(const struct td_admin *admin)
+{
+	return atomic_load_explicit(&admin->dp->restored, memory_order_relaxed);
+}
+
 static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 {
 	const struct td_admin *admin = ctx;
@@ -33,7 +38,7 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	hello.policy_generation = generation_in_force(admin);
 	hello.subscriber_generation = admin->provision->generation;
 	hello.registrar = admin->dp->subscribers != NULL;
-	hello.bindings_restored = admin->provision->restored || !admin->dp->subscribers;
+	hello.bindings_restored = !admin->dp->subscribers || bindings_restored(admin);
 	Tandem__PlanState rows[TD_PLANS_MAX], *plans[TD_PLANS_MAX];
 	hello.plans = plans;
 	for (; hello.n_plans < admin->plans->n; hello.n_plans++) {
@@ -280,7 +285,7 @@ static void bindings_more(struct td_admin *admin, struct td_mgmt_conn *conn)
 	uint64_t id = conn->job.id;
 	conn->job = (struct td_mgmt_job){ 0 };
 	td_mgmt_send_done(conn, id, admin->provision->taken);
-	if (admin->provision->restored)
+	if (bindings_restored(admin))
 		td_log(TD_LOG_INFO, "bindings.restored", NULL);
 }
 

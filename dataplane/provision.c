@@ -249,7 +249,8 @@ bool td_provision_more(struct td_provision *p)
 	bool empty = boxes_close(p->dp);
 	if (p->at < p->len || (p->last && !empty))
 		return false;
-	p->restored |= p->last;
+	if (p->last)
+		atomic_store_explicit(&p->dp->restored, true, memory_order_release);
 	td_provision_drop(p);
 	return true;
 }

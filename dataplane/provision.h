@@ -14,7 +14,6 @@
 struct td_provision {
 	struct td_dataplane *dp;
 	uint64_t generation; // of the subscribers; 0: none yet
-	bool restored;       // the bindings of earlier boots have come
 	// Bindings that are being handed over; NULL: none.
 	uint8_t *records;
 	size_t len, at;

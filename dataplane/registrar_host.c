@@ -78,6 +78,13 @@ bool td_registrar_grace_over(void *host, uint64_t token)
 	return !w->dp->qsbr || rte_rcu_qsbr_check(w->dp->qsbr, token, false) == 1;
 }
 
+bool td_registrar_bindings_restoring(void *host)
+{
+	const struct td_worker *w = host;
+
+	return !atomic_load_explicit(&w->dp->restored, memory_order_acquire);
+}
+
 // --- journal ---
 
 static uint32_t record_bytes(const uint8_t *record)

@@ -47,5 +47,6 @@ enum td_answer td_registrar_locate(
 	void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out);
 enum td_answer td_registrar_bindings_write(
 	void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie);
+bool td_registrar_bindings_restoring(void *host); // they come once in a boot, from control
 uint64_t td_registrar_grace_begin(void *host);
 bool td_registrar_grace_over(void *host, uint64_t token);

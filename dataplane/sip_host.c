@@ -204,6 +204,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.random = host_random,
 	.locate = td_registrar_locate,
 	.bindings_write = td_registrar_bindings_write,
+	.bindings_restoring = td_registrar_bindings_restoring,
 	.grace_begin = td_registrar_grace_begin,
 	.grace_over = td_registrar_grace_over,
 	.trunk_registered = host_trunk_registered,

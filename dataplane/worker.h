@@ -143,6 +143,7 @@ struct td_dataplane {
 	struct td_limit_table *limits;    // what all workers count together
 	struct td_health *health;         // how trunks' peers stand
 	struct td_subscribers *subscribers; // main: wo, workers: ro; NULL: nobody registers here
+	_Atomic bool restored; // the bindings of earlier boots have come; main: wo, workers: ro
 	struct td_source_rate *source_rate; // the limit of each source, shared
 	uint32_t epoch;                   // boot epoch of this data plane
 	// IDs of packets that we or a router may send in pieces; any. The line is its own: all

@@ -161,6 +161,8 @@ struct td_host_ops {
 	// are safe on disk (location.durability = "sync"). NULL: nobody registers here.
 	enum td_answer (*bindings_write)(void *host, const uint8_t *records, uint32_t bytes,
 		uint32_t n, uint64_t cookie);
+	// Are bindings of an earlier boot still to come? NULL: never.
+	bool (*bindings_restoring)(void *host);
 
 	// When nobody who reads now reads any more: a token, and whether that time has come. Never
 	// waits. NULL, both: there are no other readers.

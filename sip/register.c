@@ -384,6 +384,24 @@ static void changes_make(struct register_ask *ask)
 	answer_send(ask, written == TD_PENDING ? pending : NULL);
 }
 
+static void refuse_early(struct register_ask *ask)
+{
+	td_engine_count(ask->e, TD_C_REG_NOT_READY);
+	refuse_busy(ask);
+}
+
+// Would it remove what may not be back yet from before a restart? It would come back after its 200.
+static bool removes_too_early(const struct register_ask *ask)
+{
+	const struct td_engine_conf *conf = &ask->e->conf;
+	bool removes = ask->e->core.contact.star;
+
+	for (uint16_t i = 0; i < ask->n; i++)
+		removes |= !ask->changes[i].old && ask->changes[i].expires_s == 0;
+	return removes && conf->ops->bindings_restoring &&
+	       conf->ops->bindings_restoring(conf->host);
+}
+
 void td_register(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow)
 {
 	struct td_registrar *r = e->registrar;
@@ -394,8 +412,7 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 	ask->flow = flow;
 	ask->conf = &e->conf.realms[came->realm].registrar;
 	if (!td_subscribers_ready(e->conf.subscribers) || !e->conf.ops->bindings_write) {
-		td_engine_count(e, TD_C_REG_NOT_READY);
-		refuse_busy(ask);
+		refuse_early(ask);
 		return;
 	}
 	if (!aor_take(ask) || !extensions_take(ask) || !is_whose_aor(ask))
@@ -403,6 +420,10 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 	td_location_collect(r->location);
 	if (!register_contacts_read(ask))
 		return;
+	if (removes_too_early(ask)) {
+		refuse_early(ask);
+		return;
+	}
 	if (!td_location_has_room(r->location, additions(ask))) {
 		td_engine_count(e, TD_C_REG_NO_ROOM);
 		refuse_busy(ask);

@@ -341,6 +341,13 @@ static enum td_answer fake_bindings_write(void *ctx, const uint8_t *records, uin
 	return host->bindings_answer;
 }
 
+static bool fake_bindings_restoring(void *ctx)
+{
+	const struct fake_host *host = ctx;
+
+	return host->restoring;
+}
+
 const struct td_host_ops fake_host_ops = {
 	.buf_get = fake_buf_get,
 	.buf_put = fake_buf_put,
@@ -361,6 +368,7 @@ const struct td_host_ops fake_host_ops = {
 	.random = fake_random,
 	.trunk_registered = fake_trunk_registered,
 	.bindings_write = fake_bindings_write,
+	.bindings_restoring = fake_bindings_restoring,
 	.locate = fake_locate,
 };
 

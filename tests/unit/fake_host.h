@@ -68,6 +68,7 @@ struct fake_host {
 	enum td_answer bindings_answer; // what bindings_write() answers; the record of what it was given:
 	uint32_t n_bindings, bindings_len;
 	uint8_t bindings[65536];
+	bool restoring; // bindings of the boot before are still to come
 
 	// What was last said of a registration at a provider.
 	uint8_t registration_state; // enum td_registration_state

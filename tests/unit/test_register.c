@@ -472,6 +472,25 @@ static void bindings_come_back(void **state)
 	free(next);
 }
 
+// Until the bindings of the boot before are back, what is not there may yet come: no 200 says that it is gone.
+static void nothing_is_removed_before_all_is_back(void **state)
+{
+	struct register_rig *rig = *state;
+
+	rig->host.restoring = true;
+	const struct fake_sent *sent = rig_register(rig, DESK ";expires=0\r\n");
+	is_status(sent, "503");
+	assert_true(fake_has(sent, "Retry-After"));
+	is_status(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"), "503");
+	is_ok(rig_register(rig, DESK "\r\n"));
+	is_status(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"), "503");
+	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
+	assert_int_equal(bound(rig), 0);
+	rig->host.restoring = false;
+	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
+	is_ok(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"));
+}
+
 static void sync(struct register_rig *rig, struct td_engine_conf *conf)
 {
 	conf->location_sync = true;
@@ -596,6 +615,7 @@ int main(void)
 		T(alike_contacts_of_two_instances),
 		T(bad_contacts_are_refused),
 		T(bindings_come_back),
+		T(nothing_is_removed_before_all_is_back),
 		cmocka_unit_test(answer_waits_for_the_disk),
 		cmocka_unit_test(pings_go_to_those_behind_nat),
 		T(keepalives_are_answered),
