@@ -447,16 +447,27 @@ static int realm_of(const struct td_engine *e, const struct td_binding *b)
 	return -1;
 }
 
-static bool is_known(struct td_registrar *r, uint64_t hash, const struct td_binding *b)
+static bool is_same_binding(const struct td_location_binding *at, const struct td_binding *b,
+	const struct td_uri *uri)
+{
+	struct td_uri other;
+
+	if (at->reg_id > 0 || b->reg_id > 0)
+		return at->reg_id == b->reg_id && td_span_eq(td_location_instance(at), b->instance);
+	return td_uri_parse(td_location_contact(at), &other) == 0 && td_uri_equal(&other, uri);
+}
+
+// 0; -EEXIST: it is bound anew already; -ENOSPC: as many are bound as one AoR may have.
+static int restore_judge(struct td_registrar *r, uint64_t hash, const struct td_binding *b,
+	const struct td_uri *uri)
 {
 	struct td_location_binding *at = td_location_first(r->location, hash, b->aor);
+	unsigned n = 0;
 
-	for (; at; at = td_location_next(at))
-		if (b->reg_id > 0 ? at->reg_id == b->reg_id &&
-					    td_span_eq(td_location_instance(at), b->instance)
-				  : td_span_eq(td_location_contact(at), b->contact))
-			return true;
-	return false;
+	for (; at; at = td_location_next(at), n++)
+		if (is_same_binding(at, b, uri))
+			return -EEXIST;
+	return n < TD_CONTACTS_MAX ? 0 : -ENOSPC;
 }
 
 int td_engine_restore_binding(
@@ -475,8 +486,9 @@ int td_engine_restore_binding(
 		return -ESTALE;
 	if (realm < 0)
 		return -ENOENT;
-	if (is_known(r, hash, &b))
-		return -EEXIST;
+	int rc = restore_judge(r, hash, &b, &uri);
+	if (rc != 0)
+		return rc;
 	struct td_location_binding *n =
 		td_location_put(r->location, NULL, hash, (uint16_t)realm, &b);
 	if (!n)

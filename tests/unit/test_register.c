@@ -2,6 +2,7 @@
 // The registrar against RFC 3261 §10.3, 3327, 3608 and 5626: what is bound, listed, refused, journalled, and when it ends.
 #include "sip/location.h"
 #include "sip/aor.h"
+#include "sip/engine_priv.h"
 #include "tests/unit/register_rig.h"
 
 #include <errno.h>
@@ -472,6 +473,43 @@ static void bindings_come_back(void **state)
 	free(next);
 }
 
+static void room_for_many(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	conf->max_registrations = 64;
+}
+
+static int restored(struct register_rig *rig, const char *contact)
+{
+	uint8_t record[TD_BINDING_PACKED_MAX];
+	struct td_binding b = { .op = TD_BINDING_UPSERT, .expires_s = td_engine_wall_us(rig->engine) / 1000000 + 600,
+		.aor = TD_SPAN(RIG_ALICE), .realm = TD_SPAN("west"), .contact = td_span_str(contact), .call_id = TD_SPAN("c") };
+	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 5060);
+
+	b.local = flow.local;
+	b.remote = flow.remote;
+	return td_engine_restore_binding(rig->engine, rig->host.now_ns, record, (uint32_t)td_binding_pack(&b, record));
+}
+
+// A phone that was quicker than the store is not there twice, and nobody has more bindings than an answer can list.
+static void what_comes_back_has_its_limits(void **state)
+{
+	struct register_rig *rig = calloc(1, sizeof(*rig));
+	char contact[64];
+
+	assert_int_equal(register_rig_up(rig, room_for_many), 0);
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7;ob>\r\n"));
+	assert_int_equal(restored(rig, "sip:%61lice@10.0.1.7;ob"), -EEXIST);
+	for (unsigned i = 1; i < TD_CONTACTS_MAX; i++) {
+		snprintf(contact, sizeof(contact), "sip:alice@10.0.1.7:%u", 6000 + i);
+		assert_int_equal(restored(rig, contact), 0);
+	}
+	assert_int_equal(restored(rig, "sip:alice@10.0.1.7:7000"), -ENOSPC);
+	is_ok(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"));
+	assert_int_equal(bound(rig), 0);
+	assert_int_equal(register_rig_down(rig), 0);
+	free(rig);
+}
+
 // Until the bindings of the boot before are back, what is not there may yet come: no 200 says that it is gone.
 static void nothing_is_removed_before_all_is_back(void **state)
 {
@@ -615,6 +653,7 @@ int main(void)
 		T(alike_contacts_of_two_instances),
 		T(bad_contacts_are_refused),
 		T(bindings_come_back),
+		cmocka_unit_test(what_comes_back_has_its_limits),
 		T(nothing_is_removed_before_all_is_back),
 		cmocka_unit_test(answer_waits_for_the_disk),
 		cmocka_unit_test(pings_go_to_those_behind_nat),
