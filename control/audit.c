@@ -130,7 +130,7 @@ static void file_turn_over(const struct td_control *control)
 	}
 }
 
-static void line_write(const struct td_control *control, const char *line, size_t len)
+static void line_write(struct td_control *control, const char *line, size_t len)
 {
 	char path[TD_PATH_LEN + 16];
 	struct stat st;
@@ -147,8 +147,12 @@ static void line_write(const struct td_control *control, const char *line, size_
 		n = -1;
 	}
 	if (n < 0)
-		td_log(TD_LOG_ERROR, "audit.not_written", "path=%s error=\"%s\"", path,
-			strerror(errno));
+		td_alarm_raise(&control->alarms, TD_WARNING, "audit.down", path,
+			"see to the disk and the folder's permissions; the log has the lines that "
+			"the file lacks (journalctl -u tandem-control)",
+			"who changed what cannot be written: %s", strerror(errno));
+	else
+		td_alarm_clear(&control->alarms, "audit.down", path);
 	if (fd >= 0)
 		close(fd);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/collector.h"
 
+#include "control/condition.h"
 #include "control/control.h"
 #include "control/log.h"
 #include "include/counters.h"
@@ -89,6 +90,7 @@ static void port_row(struct td_collector *c, const Tandem__Port *row)
 {
 	const struct td_metrics_label labels[] = { { "port", row->name }, { 0 } };
 
+	td_condition_port(&c->control->alarms, row);
 	td_metrics_sample(&c->page, TD_METRIC_PORT_UP, labels, row->up);
 	td_metrics_count(&c->page, TD_METRIC_PORT_RX, labels, row->rx_packets);
 	td_metrics_count(&c->page, TD_METRIC_PORT_TX, labels, row->tx_packets);
@@ -164,6 +166,8 @@ static void metric_row(struct td_collector *c, const Tandem__Metric *row)
 		 row->histogram->n_counts == row->histogram->n_bounds + 1)
 		td_metrics_histogram(&c->page, id, labels, row->histogram->bounds,
 			row->histogram->n_bounds, row->histogram->counts, row->histogram->sum);
+	if (id == TD_METRIC_JOURNAL_FAILING && row->value_case == TANDEM__METRIC__VALUE_GAUGE)
+		td_condition_journal(&c->control->alarms, row->gauge != 0);
 	if (id == TD_METRIC_CALLS_ENDED && row->value_case == TANDEM__METRIC__VALUE_COUNTER) {
 		c->asr.told = true;
 		c->asr.ended_round += row->counter;
@@ -293,6 +297,8 @@ static void round_end(struct td_collector *c)
 {
 	size_t len = 0;
 
+	td_condition_link(
+		&c->control->alarms, &c->control->link, &c->away_since_ms, uv_hrtime() / 1000000);
 	own_samples(c);
 	if (c->exporter) {
 		char *text = td_metrics_render(&c->page, &len);

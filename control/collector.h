@@ -40,6 +40,7 @@ struct td_collector {
 	uint64_t began_ns;
 	uint32_t n_cores, cores[TD_WORKERS_MAX + 1]; // in the order of show cores
 	bool ports_ready, draining;
+	uint64_t away_since_ms;       // the data plane; 0: it is there
 	struct td_trunk_seen *trunks; // as the last round saw them, in their order
 	uint32_t n_trunks, cap_trunks, trunk_at;
 };

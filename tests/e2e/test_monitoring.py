@@ -103,3 +103,11 @@ def test_an_alert_fires(prometheus):
     until(lambda: [a for a in api("alerts")["data"]["alerts"] if a["labels"]["alertname"] == "TandemDataplaneLost"], 20,
           what="the alert")
     assert api("query", query="tandem_ready")["data"]["result"][0]["value"][1] == "0"
+    # Who has no Prometheus asks for the alarms.
+    until(lambda: [a["name"] for a in json.loads(lab.ctl("alarms", "--json"))] == ["dataplane.away"], 10, what="the alarm")
+    sh("ip", "-n", lab.ns["a"], "link", "set", "a0", "down")
+    lab.start_dataplane()
+    until(lambda: [(a["name"], a["subject"]) for a in json.loads(lab.ctl("alarms", "--json"))] == [("port.down", "xa")], 20,
+          what="the alarm of a port without carrier alone")
+    sh("ip", "-n", lab.ns["a"], "link", "set", "a0", "up")
+    until(lambda: json.loads(lab.ctl("alarms", "--json")) == [], 10, what="the end of all alarms")

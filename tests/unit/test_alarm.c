@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // control/alarm.h: raised once, cleared once, bounded.
 #include "control/alarm.h"
+#include "control/condition.h"
+#include "control/link.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,12 +85,60 @@ static void a_full_list_counts_what_it_loses(void **state)
 	dup2(err, STDERR_FILENO);
 }
 
+static const struct td_alarm *raised(struct td_alarms *alarms, const char *name)
+{
+	uint32_t n = td_alarms_copy(alarms, list);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	return NULL;
+}
+
+static void what_the_rounds_see_is_raised_and_cleared(void **state)
+{
+	static struct td_link link;
+	struct td_alarms alarms = TD_ALARMS_INIT;
+	Tandem__Port port = TANDEM__PORT__INIT;
+	char xa[] = "xa", device[] = "net_null0";
+	uint64_t away_ms = 0;
+
+	td_condition_link(&alarms, &link, &away_ms, 1000);
+	assert_null(raised(&alarms, "dataplane.away")); // it may be starting
+	td_condition_link(&alarms, &link, &away_ms, 1000 + TD_CONDITION_PATIENCE_MS);
+	assert_non_null(raised(&alarms, "dataplane.away"));
+	link.connected = true;
+	snprintf(link.refusal, sizeof(link.refusal), "no memory");
+	td_condition_link(&alarms, &link, &away_ms, 9000);
+	assert_null(raised(&alarms, "dataplane.away"));
+	assert_non_null(strstr(raised(&alarms, "policy.refused")->text, "no memory"));
+	link.in_sync = true;
+	td_condition_link(&alarms, &link, &away_ms, 9000);
+	port.name = xa;
+	port.device = device;
+	td_condition_port(&alarms, &port);
+	td_condition_journal(&alarms, true);
+	assert_string_equal(raised(&alarms, "port.down")->subject, "xa");
+	assert_non_null(raised(&alarms, "journal.stopped"));
+	assert_int_equal(td_alarms_copy(&alarms, list), 2);
+	link.connected = link.in_sync = false; // the next one may have other ports
+	td_condition_link(&alarms, &link, &away_ms, 10000);
+	td_condition_link(&alarms, &link, &away_ms, 20000);
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+	assert_non_null(raised(&alarms, "dataplane.away"));
+	port.up = true;
+	td_condition_port(&alarms, &port);
+	td_condition_journal(&alarms, false);
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raised_once_and_cleared_once),
 		cmocka_unit_test(subjects_are_told_apart),
 		cmocka_unit_test(a_long_subject_is_raised_once_and_cleared),
+		cmocka_unit_test(what_the_rounds_see_is_raised_and_cleared),
 		cmocka_unit_test(a_full_list_counts_what_it_loses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
