@@ -102,7 +102,9 @@ enum ctl_status ctl_ask(struct ctl *ctl, Tandem__Frame *frame, bool quiet)
 	if (bytes) {
 		td_frame_header(bytes, (uint32_t)len);
 		tandem__frame__pack(frame, bytes + TD_FRAME_HEADER);
-		sent = connect_to(ctl) && send_all(ctl, bytes, TD_FRAME_HEADER + len);
+		// Who is sent away finds the reason in what he was sent.
+		sent = connect_to(ctl) &&
+		       (send_all(ctl, bytes, TD_FRAME_HEADER + len) || errno == EPIPE);
 	}
 	free(bytes);
 	if (sent)

@@ -102,6 +102,8 @@ enum ctl_status ctl_watch(struct ctl *ctl)
 		if (frame->body_case == TANDEM__FRAME__BODY_EVENT)
 			event_print(ctl, frame->event);
 		tandem__frame__free_unpacked(frame, NULL);
+		if (ferror(stdout)) // nobody is told any more
+			return CTL_REFUSED;
 	}
 	if (errno == ETIMEDOUT)
 		return CTL_DONE;

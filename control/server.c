@@ -89,6 +89,7 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 {
 	struct td_client *client = conn->data;
 
+	client->used_ms = uv_now(conn->pipe.loop);
 	td_audit_asked(client, frame);
 	switch (frame->body_case) {
 	case TANDEM__FRAME__BODY_RELOAD:
@@ -140,8 +141,10 @@ static void on_sent(struct td_conn *conn, const Tandem__Frame *frame)
 {
 	struct td_client *client = conn->data;
 
-	if (client)
-		td_audit_answered(client, frame);
+	if (!client)
+		return;
+	client->used_ms = uv_now(conn->pipe.loop);
+	td_audit_answered(client, frame);
 }
 
 static const struct td_conn_user client_user = {
@@ -172,6 +175,28 @@ static void peer_of(struct td_client *client)
 	td_actor_name(&client->actor);
 }
 
+// Connections that somebody forgot must not keep an operator out: when the last place is taken, the
+// one that was unused for longest makes room. Subscribers are never idle.
+static void idle_close(struct td_server *server)
+{
+	struct td_client *idlest = NULL;
+
+	for (int i = 0; i < TD_CLIENTS_MAX; i++) {
+		struct td_client *client = &server->clients[i];
+		if (!client->conn || client->conn->closing)
+			return; // there is room, or will be
+		if (client->subscription.kinds == 0 &&
+			(!idlest || client->used_ms < idlest->used_ms))
+			idlest = client;
+	}
+	if (!idlest || uv_now(server->listener.loop) - idlest->used_ms < TD_CLIENT_IDLE_MS)
+		return;
+	td_log(TD_LOG_WARNING, "operator.idle",
+		"user=%s pid=%u effect=\"closed: all places are taken\"", idlest->actor.user,
+		idlest->actor.pid);
+	td_conn_close(idlest->conn);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
 	struct td_server *server = listener->data;
@@ -187,16 +212,20 @@ static void on_connection(uv_stream_t *listener, int status)
 	if (!conn)
 		return;
 	if (uv_accept(listener, (uv_stream_t *)&conn->pipe) != 0 || !client) {
-		td_conn_error(conn, 0, EUSERS, "too many clients");
+		td_conn_error(conn, 0, EUSERS,
+			"too many clients: 64 are connected, as many as there may be (lsof -U or "
+			"ss -xp show them)");
 		td_conn_close(conn);
 		return;
 	}
-	*client = (struct td_client){
-		.server = server, .conn = conn, .serial = ++server->next_serial
-	};
+	*client = (struct td_client){ .server = server,
+		.conn = conn,
+		.serial = ++server->next_serial,
+		.used_ms = uv_now(listener->loop) };
 	peer_of(client);
 	if (td_conn_start(conn) != 0)
 		td_conn_close(conn);
+	idle_close(server);
 }
 
 int td_server_start(

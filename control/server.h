@@ -11,6 +11,7 @@
 
 #define TD_CLIENTS_MAX 64
 #define TD_CLIENT_FRAME_MAX (64u << 10) // requests are small
+#define TD_CLIENT_IDLE_MS 60000         // so long unused, and a full house has it closed
 #define TD_CLIENT_OUT_MAX (32u << 20)   // `show calls` of 100,000 calls
 
 struct td_control;
@@ -20,6 +21,7 @@ struct td_client {
 	struct td_server *server;
 	struct td_conn *conn; // NULL: free
 	uint64_t serial;      // of this connection, never used again
+	uint64_t used_ms;     // when a frame last came or went
 	struct td_actor actor;
 	struct td_subscription subscription;
 	struct td_audit_pending audits[TD_AUDIT_PENDING];

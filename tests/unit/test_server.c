@@ -447,6 +447,24 @@ static void too_many_clients_are_sent_away(void **state)
 	turn();
 }
 
+static void who_is_idle_makes_room_for_an_operator(void **state)
+{
+	int fds[TD_CLIENTS_MAX + 1];
+	char byte;
+
+	for (int i = 0; i < TD_CLIENTS_MAX - 1; i++)
+		fds[i] = connect_to("control.sock");
+	control.server.clients[7].used_ms = 0; // long ago
+	fds[TD_CLIENTS_MAX - 1] = connect_to("control.sock");
+	assert_int_equal(recv(fds[7], &byte, 1, MSG_DONTWAIT), 0);
+	fds[TD_CLIENTS_MAX] = connect_to("control.sock");
+	ask_show(fds[TD_CLIENTS_MAX], 1, TANDEM__TABLE__CORES);
+	expect_error(fds[TD_CLIENTS_MAX], ENOTCONN, "not connected");
+	for (int i = 0; i <= TD_CLIENTS_MAX; i++)
+		close(fds[i]);
+	turn();
+}
+
 static void who_does_not_read_is_closed(void **state)
 {
 	static char words[60000];
@@ -1013,6 +1031,8 @@ int main(void)
 			what_is_no_frame_ends_the_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_frame_may_come_byte_by_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_many_clients_are_sent_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_is_idle_makes_room_for_an_operator, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_does_not_read_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(reload_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
