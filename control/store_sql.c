@@ -64,6 +64,7 @@ static const char *const texts[ST__COUNT] = {
 	[ST_BINDINGS_OF] = "SELECT key, record FROM binding WHERE node = $1 AND aor = $2 "
 			   "AND expires_s > $3 ORDER BY key",
 	[ST_BINDINGS_EXPIRE] = "DELETE FROM binding WHERE node = $1 AND expires_s < $2",
+	[ST_BINDINGS_DELETE] = "DELETE FROM binding WHERE aor = $1",
 	[ST_POSITION_GET] = "SELECT sequence, position FROM journal_reader WHERE node = $1",
 	[ST_POSITION_SET] = "INSERT INTO journal_reader (node, sequence, position) "
 			    "VALUES ($1, $2, $3) ON CONFLICT (node) DO UPDATE "

@@ -271,5 +271,8 @@ int td_store_subscriber_delete(struct td_store *store, const char *aor, uint64_t
 		rc = -ENOENT;
 	if (rc == 0)
 		rc = store_run(store, ST_NUMBERS_DELETE, &value, 1);
+	// Whoever gets the name next does not get its phones.
+	if (rc == 0)
+		rc = store_run(store, ST_BINDINGS_DELETE, &value, 1);
 	return change_end(store, rc, generation);
 }

@@ -60,7 +60,8 @@ enum td_answer td_registrar_locate(
 	const struct td_worker *owner = dp->workers[td_hash_owner(hash, dp->n_workers)];
 	const struct td_location *location = td_engine_location(owner->engine);
 	if (location)
-		out->n = td_location_find(location, hash, aor, out->contacts);
+		out->n = td_location_find(
+			location, hash, aor, out->subscriber->born, out->contacts);
 	return out->n > 0 ? TD_DONE : TD_REFUSED;
 }
 

@@ -87,8 +87,8 @@ static uint16_t text_put(char **p, struct td_span text)
 	return (uint16_t)text.len;
 }
 
-static struct td_location_binding *binding_new(
-	struct td_location *l, uint64_t hash, uint16_t realm, const struct td_binding *b)
+static struct td_location_binding *binding_new(struct td_location *l, uint64_t hash,
+	uint16_t realm, uint64_t born, const struct td_binding *b)
 {
 	uint32_t bytes = (uint32_t)sizeof(struct td_location_binding) + b->aor.len +
 			 b->contact.len + b->call_id.len + b->path.len + b->instance.len +
@@ -107,6 +107,7 @@ static struct td_location_binding *binding_new(
 	n->cseq = b->cseq;
 	n->ping_ms = UINT64_MAX;
 	n->changed_us = b->changed_us;
+	n->born = born;
 	n->reg_id = b->reg_id;
 	n->q = b->q;
 	char *p = n->text;
@@ -131,11 +132,12 @@ void td_location_remove(struct td_location *l, struct td_location_binding *b)
 }
 
 struct td_location_binding *td_location_put(struct td_location *l,
-	struct td_location_binding *old, uint64_t hash, uint16_t realm, const struct td_binding *b)
+	struct td_location_binding *old, uint64_t hash, uint16_t realm, uint64_t born,
+	const struct td_binding *b)
 {
 	if (!old && !td_location_has_room(l, 1))
 		return NULL;
-	struct td_location_binding *n = binding_new(l, hash, realm, b);
+	struct td_location_binding *n = binding_new(l, hash, realm, born, b);
 	if (!n)
 		return NULL;
 	// The new one stands before the old one goes: no reader finds neither.
@@ -202,14 +204,14 @@ static void contact_insert(struct td_contact *contacts, uint16_t n, const struct
 }
 
 uint16_t td_location_find(const struct td_location *l, uint64_t hash, struct td_span aor,
-	struct td_contact out[TD_CONTACTS_MAX])
+	uint64_t born, struct td_contact out[TD_CONTACTS_MAX])
 {
 	uint16_t n = 0;
 
 	for (const struct td_map_node *node = td_map_first(&l->map, hash);
 		node && n < TD_CONTACTS_MAX; node = td_map_next(node)) {
 		const struct td_location_binding *b = (const struct td_location_binding *)node;
-		if (!td_span_eq(td_location_aor(b), aor))
+		if (b->born != born || !td_span_eq(td_location_aor(b), aor))
 			continue;
 		const struct td_contact contact = { .aor = td_location_aor(b),
 			.uri = td_location_contact(b),

@@ -27,6 +27,7 @@ struct td_location_binding {
 	uint64_t expires_ms, ping_ms; // monotonic; ping UINT64_MAX: none
 	uint64_t changed_us;
 	// Never changes while it is linked.
+	uint64_t born; // of the subscriber whose it is
 	uint32_t reg_id;
 	uint16_t q;
 	uint16_t aor_len, contact_len, call_id_len, path_len, instance_len, user_agent_len;
@@ -56,9 +57,10 @@ struct td_location_binding *td_location_first(
 	struct td_location *location, uint64_t hash, struct td_span aor);
 struct td_location_binding *td_location_next(struct td_location_binding *binding);
 // A new one for b, in the place of old where that is not NULL; not timed yet. realm: index of the
-// flow. NULL: full.
+// flow; born: of the subscriber. NULL: full.
 struct td_location_binding *td_location_put(struct td_location *location,
-	struct td_location_binding *old, uint64_t hash, uint16_t realm, const struct td_binding *b);
+	struct td_location_binding *old, uint64_t hash, uint16_t realm, uint64_t born,
+	const struct td_binding *b);
 void td_location_remove(struct td_location *location, struct td_location_binding *binding);
 // Frees what no reader can hold any more. Before each change; nothing that was found before stands
 // after it.
@@ -102,6 +104,7 @@ static inline struct td_span td_location_user_agent(const struct td_location_bin
 // --- readers ---
 
 // Contacts of an AoR, the highest q first; of several flows of one instance the newest alone
-// (RFC 5626 §5). Returns how many.
+// (RFC 5626 §5). born: of the subscriber that has it now: what others have left is not its own.
+// Returns how many.
 uint16_t td_location_find(const struct td_location *location, uint64_t hash, struct td_span aor,
-	struct td_contact out[TD_CONTACTS_MAX]);
+	uint64_t born, struct td_contact out[TD_CONTACTS_MAX]);

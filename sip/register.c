@@ -197,8 +197,10 @@ static bool is_whose_aor(struct register_ask *ask)
 	td_auth_check(e, ask->came, &e->msg, &e->core, auth);
 	ask->repeated = auth->repeated;
 	if (auth->verdict == TD_AUTH_PASSED &&
-		td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor))
+		td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor)) {
+		ask->born = auth->subscriber->born;
 		return true;
+	}
 	register_refuse(ask, auth->status ? auth->status : 403, (struct td_span){ 0 },
 		td_auth_headers(auth));
 	return false;
@@ -289,7 +291,8 @@ static void change_apply(struct register_ask *ask, struct register_change *c)
 	}
 	td_engine_count(e, b ? TD_C_REG_REFRESHED : TD_C_REG_ADDED);
 	if (!is_as_before(c, ask->came)) {
-		b = td_location_put(location, c->old, ask->hash, ask->came->realm, &c->b);
+		b = td_location_put(location, c->old, ask->hash, ask->came->realm,
+			ask->born, &c->b);
 		if (!b) { // the texts are longer than was planned for: the old one stands
 			td_engine_count(e, TD_C_REG_NO_ROOM);
 			return;
@@ -384,6 +387,21 @@ static void changes_make(struct register_ask *ask)
 	answer_send(ask, written == TD_PENDING ? pending : NULL);
 }
 
+// Contacts that the AoR has from a subscriber that was deleted are not this one's.
+static void predecessors_forget(struct register_ask *ask)
+{
+	struct td_location *location = ask->e->registrar->location;
+	struct td_location_binding *next, *b = td_location_first(location, ask->hash, ask->aor);
+
+	for (; b; b = next) {
+		next = td_location_next(b);
+		if (b->born == ask->born)
+			continue;
+		td_location_remove(location, b);
+		td_engine_count(ask->e, TD_C_REG_REMOVED);
+	}
+}
+
 static void refuse_early(struct register_ask *ask)
 {
 	td_engine_count(ask->e, TD_C_REG_NOT_READY);
@@ -418,6 +436,7 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 	if (!aor_take(ask) || !extensions_take(ask) || !is_whose_aor(ask))
 		return;
 	td_location_collect(r->location);
+	predecessors_forget(ask);
 	if (!register_contacts_read(ask))
 		return;
 	if (removes_too_early(ask)) {
@@ -484,13 +503,14 @@ int td_engine_restore_binding(
 	int realm = realm_of(e, &b);
 	if (b.op != TD_BINDING_UPSERT || b.expires_s <= wall_s)
 		return -ESTALE;
-	if (realm < 0)
+	const struct td_subscriber_entry *s = td_subscribers_find(e->conf.subscribers, b.aor);
+	if (realm < 0 || !s)
 		return -ENOENT;
 	int rc = restore_judge(r, hash, &b, &uri);
 	if (rc != 0)
 		return rc;
 	struct td_location_binding *n =
-		td_location_put(r->location, NULL, hash, (uint16_t)realm, &b);
+		td_location_put(r->location, NULL, hash, (uint16_t)realm, s->born, &b);
 	if (!n)
 		return -ENOSPC;
 	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;

@@ -32,6 +32,7 @@ struct register_ask {
 	const struct td_registrar_conf *conf;
 	struct td_span aor; // in aor_text
 	uint64_t hash;      // of it
+	uint64_t born;      // of the subscriber
 	bool outbound;      // both sides support RFC 5626
 	bool repeated;
 	uint16_t n;

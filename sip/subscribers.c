@@ -21,6 +21,7 @@ struct td_subscribers {
 	struct td_map by_aor, by_number;
 	uint32_t capacity, count;
 	uint32_t mark;
+	uint64_t births;
 	// What was replaced or removed, in the order of the grace periods.
 	struct td_subscriber_entry *retired, **retired_end;
 	// Counts of calls, by slot. A chunk is there before an entry names one of its slots.
@@ -311,6 +312,7 @@ int td_subscribers_put(struct td_subscribers *t, const struct td_subscriber *s)
 		return rc;
 	}
 	e->mark = t->mark;
+	e->born = old ? old->born : ++t->births;
 	// The new one stands before the old one goes: no reader finds neither.
 	for (uint8_t i = 0; i < e->n_numbers; i++)
 		td_map_insert(&t->by_number, &e->numbers[i].node);

@@ -22,6 +22,7 @@ struct td_subscriber_entry {
 	uint8_t number_len[TD_SUBSCRIBER_NUMBERS_MAX];
 	uint32_t slot; // of td_subscriber_acquire(): the same as long as the AoR stands
 	struct td_limit limit;
+	uint64_t born; // tells it from others that have had its AoR; not 0
 	uint32_t mark; // of the bulk push that named it last; writer
 	struct td_subscriber_entry *retired_next; // writer
 	uint64_t retired_at;                      // grace token; writer

@@ -56,7 +56,9 @@ static uint16_t located(struct register_rig *rig, struct td_contact *out)
 	static const uint8_t key[32] = "only for tests, of 32 bytes len.";
 
 	td_token_keys_init(&keys, key, 7, 1);
-	return td_location_find(td_engine_location(rig->engine), td_aor_hash(&keys, TD_SPAN(RIG_ALICE)), TD_SPAN(RIG_ALICE), out);
+	const struct td_subscriber_entry *alice = td_subscribers_find(rig->subscribers, TD_SPAN(RIG_ALICE));
+	return td_location_find(td_engine_location(rig->engine), td_aor_hash(&keys, TD_SPAN(RIG_ALICE)), TD_SPAN(RIG_ALICE),
+		alice ? alice->born : 0, out);
 }
 
 static uint16_t bound(struct register_rig *rig)
@@ -64,6 +66,18 @@ static uint16_t bound(struct register_rig *rig)
 	struct td_contact contacts[TD_CONTACTS_MAX];
 
 	return located(rig, contacts);
+}
+
+static int restored(struct register_rig *rig, const char *contact)
+{
+	uint8_t record[TD_BINDING_PACKED_MAX];
+	struct td_binding b = { .op = TD_BINDING_UPSERT, .expires_s = td_engine_wall_us(rig->engine) / 1000000 + 600,
+		.aor = TD_SPAN(RIG_ALICE), .realm = TD_SPAN("west"), .contact = td_span_str(contact), .call_id = TD_SPAN("c") };
+	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 5060);
+
+	b.local = flow.local;
+	b.remote = flow.remote;
+	return td_engine_restore_binding(rig->engine, rig->host.now_ns, record, (uint32_t)td_binding_pack(&b, record));
 }
 
 // --- binding ---
@@ -364,6 +378,31 @@ static void only_the_owner_binds(void **state)
 	}
 }
 
+// Who gets the name of a subscriber that was deleted gets none of its calls and contacts with it.
+static void a_name_is_given_to_another(void **state)
+{
+	struct register_rig *rig = *state;
+	struct td_subscriber s = { .has_sha256 = true, .enabled = true, .aor = RIG_ALICE };
+	struct td_contact c[TD_CONTACTS_MAX];
+
+	is_ok(rig_register(rig, DESK "\r\n"));
+	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("other"), s.ha1_sha256);
+	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0); // another password: the same subscriber
+	assert_int_equal(bound(rig), 1);
+	assert_int_equal(td_subscribers_delete(rig->subscribers, TD_SPAN(RIG_ALICE)), 0);
+	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
+	assert_int_equal(bound(rig), 0);
+	rig->phone.password = "other";
+	rig->call_id = "c2";
+	const struct fake_sent *sent = rig_register(rig, "Contact: <sip:alice@10.0.1.7:5080>\r\n");
+	is_ok(sent);
+	assert_false(fake_has(sent, "10.0.1.7:5060>"));
+	assert_int_equal(located(rig, c), 1);
+	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@10.0.1.7:5080")));
+	assert_int_equal(td_subscribers_delete(rig->subscribers, TD_SPAN(RIG_ALICE)), 0);
+	assert_int_equal(restored(rig, "sip:alice@10.0.1.7:5090"), -ENOENT);
+}
+
 // --- extensions ---
 
 static void path_and_service_route(void **state)
@@ -476,18 +515,6 @@ static void bindings_come_back(void **state)
 static void room_for_many(struct register_rig *rig, struct td_engine_conf *conf)
 {
 	conf->max_registrations = 64;
-}
-
-static int restored(struct register_rig *rig, const char *contact)
-{
-	uint8_t record[TD_BINDING_PACKED_MAX];
-	struct td_binding b = { .op = TD_BINDING_UPSERT, .expires_s = td_engine_wall_us(rig->engine) / 1000000 + 600,
-		.aor = TD_SPAN(RIG_ALICE), .realm = TD_SPAN("west"), .contact = td_span_str(contact), .call_id = TD_SPAN("c") };
-	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 5060);
-
-	b.local = flow.local;
-	b.remote = flow.remote;
-	return td_engine_restore_binding(rig->engine, rig->host.now_ns, record, (uint32_t)td_binding_pack(&b, record));
 }
 
 // A phone that was quicker than the store is not there twice, and nobody has more bindings than an answer can list.
@@ -648,6 +675,7 @@ int main(void)
 		T(full_journal_changes_nothing),
 		T(limit_of_bindings_is_held),
 		cmocka_unit_test(only_the_owner_binds),
+		T(a_name_is_given_to_another),
 		T(path_and_service_route),
 		T(outbound_flows),
 		T(alike_contacts_of_two_instances),

@@ -234,6 +234,24 @@ static void what_expired_does_not_come_back(void **state)
 	assert_string_equal(store_ask("SELECT count(*) FROM binding"), "1");
 }
 
+static void bindings_go_with_their_subscriber(void **state)
+{
+	struct td_store *store = *state;
+	struct td_subscriber s = somebody("a@x", "1");
+	uint8_t record[TD_BINDING_PACKED_MAX];
+	struct seen seen;
+	uint64_t generation;
+
+	assert_int_equal(put(store, &s, false, &generation), 0);
+	td_store_binding(store, record, binding(record, "a@x", "sip:a@1", TD_BINDING_UPSERT, 1, 100));
+	td_store_binding(store, record, binding(record, "b@x", "sip:b@1", TD_BINDING_UPSERT, 1, 100));
+	assert_int_equal(put(store, &s, true, &generation), 0); // changed, and still the same
+	assert_int_equal(live(store, 0, &seen), 2);
+	assert_int_equal(td_store_subscriber_delete(store, "a@x", &generation), 0);
+	assert_int_equal(live(store, 0, &seen), 1);
+	assert_string_equal(seen.last, "sip:b@1");
+}
+
 static void bindings_come_page_by_page(void **state)
 {
 	struct td_store *store = *state;
@@ -278,6 +296,7 @@ int main(void)
 		BOTH(all_of_them_come_page_by_page),
 		BOTH(the_newest_change_of_a_binding_wins),
 		BOTH(what_expired_does_not_come_back),
+		BOTH(bindings_go_with_their_subscriber),
 		BOTH(bindings_come_page_by_page),
 		cmocka_unit_test_setup_teardown(bindings_are_their_nodes, store_fresh_pg, store_clean),
 	};
