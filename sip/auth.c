@@ -4,11 +4,12 @@
 //   credentials for a domain of ours → nonce: is it good here? → penalty → subscriber → digest →
 //   nonce count
 //
-// A nonce that holds shows that its bearer receives what we send: only then is a wrong digest held
-// against (source, name), so that a forged source address locks nobody out. What does not hold is
-// called stale before any digest is looked at, so that it tells nothing of the password. Of a
-// subscriber that is not there nothing shows either: it is challenged, hashed and refused like a
-// wrong password.
+// A nonce that holds shows who received it: only then is a wrong digest held against (that one,
+// name), so that a forged source address locks nobody out, not even where a nonce may come back
+// from any address. Of IPv6 a /64 is one source, since whoever has one address there has them all.
+// What does not hold is called stale before any digest is looked at, so that it tells nothing of
+// the password. Of a subscriber that is not there nothing shows either: it is challenged, hashed
+// and refused like a wrong password.
 #include "sip/digest.h"
 #include "sip/engine_priv.h"
 #include "sip/hdr_auth.h"
@@ -34,7 +35,7 @@ struct claim {
 	enum td_digest_algorithm algorithm;
 	struct td_span aor; // in aor_text
 	char aor_text[TD_AOR_LEN];
-	struct td_token nonce;
+	struct td_nonce nonce;
 	uint32_t nc;
 	bool unreadable;
 };
@@ -92,7 +93,8 @@ static void challenge(struct td_engine *e, const struct claim *c, const struct t
 	struct td_span realm = realm_to_name(c->conf, core);
 	char nonce[TD_NONCE_LEN];
 
-	td_nonce_mint(e->auth->nonces, e->now_ns, c->flow, c->conf->nonce_any_source, nonce);
+	size_t len = td_nonce_mint(
+		e->auth->nonces, e->now_ns, c->flow, c->conf->nonce_any_source, nonce);
 	for (uint8_t i = 0; i < c->conf->n_algorithms; i++) {
 		enum td_digest_algorithm a = c->conf->algorithms[i];
 		if (only != TD_DIGEST__COUNT && a != only)
@@ -100,7 +102,7 @@ static void challenge(struct td_engine *e, const struct claim *c, const struct t
 		td_put_lit(&w, "WWW-Authenticate: Digest realm=\"");
 		td_put_span(&w, realm);
 		td_put_lit(&w, "\", nonce=\"");
-		td_put(&w, nonce, sizeof(nonce));
+		td_put(&w, nonce, len);
 		td_put_lit(&w, "\", algorithm=");
 		td_put_span(&w, td_digest_name(a));
 		td_put_lit(&w, ", qop=\"auth\"");
@@ -313,7 +315,8 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		challenge(e, &c, core, true, TD_DIGEST__COUNT, out);
 		return;
 	}
-	uint32_t wait_s = td_penalty_left(e->auth->penalties, e->now_ns, flow, c.aor);
+	uint64_t source = c.nonce.given_to;
+	uint32_t wait_s = td_penalty_left(e->auth->penalties, e->now_ns, source, c.aor);
 	if (wait_s > 0) {
 		busy(e, wait_s, out);
 		return;
@@ -325,10 +328,10 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		return;
 	}
 	if (!uri_fits(&c, core) || !digest_holds(&c, s, msg)) {
-		td_penalty_failed(e->auth->penalties, e->now_ns, flow, c.aor);
+		td_penalty_failed(e->auth->penalties, e->now_ns, source, c.aor);
 		refuse(e, TD_AUTH_FORBIDDEN, 403, TD_C_AUTH_FORBIDDEN, out);
 		return;
 	}
-	td_penalty_passed(e->auth->penalties, flow, c.aor);
+	td_penalty_passed(e->auth->penalties, source, c.aor);
 	nonce_use(e, &c, msg, core, s, out);
 }

@@ -52,14 +52,15 @@ void td_nonces_free(struct td_nonces *nonces, const struct td_alloc *alloc)
 		alloc->free(alloc->ctx, nonces);
 }
 
-// Whom a nonce was given to: the address, not the port, which a NAT may change.
-static uint64_t bound_to(const struct td_nonces *nonces, const struct td_flow *flow, bool any)
+enum { HEX = TD_NONCE_LEN - TD_TOKEN_LEN, IP_WHOLE = 16, IP_SITE = 8 };
+
+// The address, not the port, which a NAT may change; of IPv6 the first so many bytes.
+static uint64_t source_hash(
+	const struct td_nonces *nonces, const struct td_flow *flow, unsigned ip6_bytes)
 {
 	uint8_t text[24] = { 0 };
 
-	if (any)
-		return nonces->keys.hash[0];
-	memcpy(text, flow->remote.ip, sizeof(flow->remote.ip));
+	memcpy(text, flow->remote.ip, flow->remote.family == TD_IPV6 ? ip6_bytes : IP_WHOLE);
 	text[16] = flow->remote.family;
 	text[17] = (uint8_t)flow->realm;
 	text[18] = (uint8_t)(flow->realm >> 8);
@@ -71,7 +72,8 @@ static uint32_t second_of(uint64_t now_ns)
 	return (uint32_t)(now_ns / SECOND_NS) + 1;
 }
 
-void td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_flow *flow,
+// Bound to the address it is for; one that anybody may bring names whom it was given to.
+size_t td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_flow *flow,
 	bool any_source, char dst[TD_NONCE_LEN])
 {
 	const struct td_token token = {
@@ -80,20 +82,48 @@ void td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_fl
 		.slot = second_of(now_ns),
 		.generation = nonces->sequence++,
 	};
+	uint64_t bound = source_hash(nonces, flow, any_source ? IP_SITE : IP_WHOLE);
 
-	td_token_write_bound(&nonces->keys, &token, bound_to(nonces, flow, any_source), dst);
+	td_token_write_bound(&nonces->keys, &token, bound, dst);
+	for (unsigned i = 0; any_source && i < HEX; i++)
+		dst[TD_TOKEN_LEN + i] = "0123456789abcdef"[bound >> 4 * (HEX - 1 - i) & 15];
+	return any_source ? TD_NONCE_LEN : TD_TOKEN_LEN;
+}
+
+// The end of a nonce that anybody may bring. false: it is none.
+static bool given_to_read(struct td_span nonce, uint64_t *out)
+{
+	uint64_t hash = 0;
+
+	if (nonce.len != TD_NONCE_LEN)
+		return false;
+	for (unsigned i = TD_TOKEN_LEN; i < TD_NONCE_LEN; i++) {
+		char c = nonce.ptr[i];
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
+			return false;
+		hash = hash << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	*out = hash;
+	return true;
 }
 
 enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t now_ns,
 	const struct td_flow *flow, bool any_source, uint32_t lifetime_s, struct td_span nonce,
-	struct td_token *out)
+	struct td_nonce *out)
 {
-	uint64_t bound = bound_to(nonces, flow, any_source);
+	uint64_t bound = source_hash(nonces, flow, IP_WHOLE);
 
-	if (td_token_read_bound(&nonces->keys, nonce, bound, out) != 0 ||
-		out->kind != TD_TOKEN_NONCE || out->worker != nonces->worker)
+	out->given_to = source_hash(nonces, flow, IP_SITE);
+	if (any_source) {
+		if (!given_to_read(nonce, &out->given_to))
+			return TD_NONCE_STALE;
+		bound = out->given_to;
+		nonce.len = TD_TOKEN_LEN;
+	}
+	if (td_token_read_bound(&nonces->keys, nonce, bound, &out->token) != 0 ||
+		out->token.kind != TD_TOKEN_NONCE || out->token.worker != nonces->worker)
 		return TD_NONCE_STALE;
-	return second_of(now_ns) - out->slot <= lifetime_s ? TD_NONCE_GOOD : TD_NONCE_STALE;
+	return second_of(now_ns) - out->token.slot <= lifetime_s ? TD_NONCE_GOOD : TD_NONCE_STALE;
 }
 
 // The window's place: its own, else a free one, else that of the oldest of the bucket. NULL: it was
@@ -142,11 +172,11 @@ static enum td_nonce_verdict window_use(struct window *w, uint32_t nc, uint64_t 
 }
 
 enum td_nonce_verdict td_nonce_use(
-	struct td_nonces *nonces, const struct td_token *nonce, uint32_t nc, uint64_t request)
+	struct td_nonces *nonces, const struct td_nonce *nonce, uint32_t nc, uint64_t request)
 {
 	// Sequences follow one another: so do their buckets, and each is used as often as another.
 	struct window *w =
-		window_of(nonces->buckets[nonce->generation & nonces->mask], nonce);
+		window_of(nonces->buckets[nonce->token.generation & nonces->mask], &nonce->token);
 
 	if (!w)
 		return TD_NONCE_STALE;

@@ -10,13 +10,21 @@
 #include "sip/pool.h"
 #include "sip/token.h"
 
-#define TD_NONCE_LEN TD_TOKEN_LEN
+#define TD_NONCE_LEN (TD_TOKEN_LEN + 16) // at most
 
 enum td_nonce_verdict {
 	TD_NONCE_GOOD,
 	TD_NONCE_REPEATED, // the very request that used it last
 	TD_NONCE_STALE,    // not ours, another worker's or boot's, too old, or forgotten
 	TD_NONCE_REPLAYED, // that count was used
+};
+
+// A nonce that was checked.
+struct td_nonce {
+	struct td_token token;
+	// The address that was challenged, of IPv6 its /64, hashed: that one received it, whatever
+	// address stands in the packet that brings it back.
+	uint64_t given_to;
 };
 
 struct td_nonces;
@@ -26,14 +34,14 @@ struct td_nonces *td_nonces_new(const struct td_alloc *alloc, uint32_t entries,
 	const struct td_token_keys *keys, uint8_t worker);
 void td_nonces_free(struct td_nonces *nonces, const struct td_alloc *alloc); // NULL is fine
 
-// For the far end of the flow, or for anybody.
-void td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_flow *flow,
+// For the far end of the flow; any_source: whoever brings it may use it. Returns the length.
+size_t td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_flow *flow,
 	bool any_source, char dst[TD_NONCE_LEN]);
 // Whether it may be answered with: GOOD or STALE. Uses nothing up.
 enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t now_ns,
 	const struct td_flow *flow, bool any_source, uint32_t lifetime_s, struct td_span nonce,
-	struct td_token *out);
+	struct td_nonce *out);
 // Uses count nc of a checked one up, for the request that request is a hash of. Counts may come out
 // of order within 64.
 enum td_nonce_verdict td_nonce_use(
-	struct td_nonces *nonces, const struct td_token *nonce, uint32_t nc, uint64_t request);
+	struct td_nonces *nonces, const struct td_nonce *nonce, uint32_t nc, uint64_t request);

@@ -45,17 +45,11 @@ void td_penalties_free(struct td_penalties *penalties, const struct td_alloc *al
 }
 
 static uint64_t key_of(
-	const struct td_penalties *penalties, const struct td_flow *flow, struct td_span name)
+	const struct td_penalties *penalties, uint64_t source, struct td_span name)
 {
-	uint8_t text[32] = { 0 };
+	const uint64_t both[2] = { source, td_siphash(penalties->key, name.ptr, name.len) };
 
-	memcpy(text, flow->remote.ip, sizeof(flow->remote.ip));
-	text[16] = flow->remote.family;
-	text[17] = (uint8_t)flow->realm;
-	text[18] = (uint8_t)(flow->realm >> 8);
-	uint64_t named = td_siphash(penalties->key, name.ptr, name.len);
-	memcpy(text + 24, &named, sizeof(named));
-	return td_siphash(penalties->key, text, sizeof(text)) | 1;
+	return td_siphash(penalties->key, both, sizeof(both)) | 1;
 }
 
 static struct entry *entry_find(struct td_penalties *penalties, uint64_t key)
@@ -68,21 +62,21 @@ static struct entry *entry_find(struct td_penalties *penalties, uint64_t key)
 	return second->key == key ? second : NULL;
 }
 
-uint32_t td_penalty_left(struct td_penalties *penalties, uint64_t now_ns,
-	const struct td_flow *flow, struct td_span name)
+uint32_t td_penalty_left(struct td_penalties *penalties, uint64_t now_ns, uint64_t source,
+	struct td_span name)
 {
 	if (penalties->used == 0)
 		return 0;
-	const struct entry *e = entry_find(penalties, key_of(penalties, flow, name));
+	const struct entry *e = entry_find(penalties, key_of(penalties, source, name));
 	if (!e || e->failures <= FREE_FAILURES || e->until_ns <= now_ns)
 		return 0;
 	return (uint32_t)((e->until_ns - now_ns + SECOND_NS - 1) / SECOND_NS);
 }
 
-void td_penalty_failed(struct td_penalties *penalties, uint64_t now_ns, const struct td_flow *flow,
+void td_penalty_failed(struct td_penalties *penalties, uint64_t now_ns, uint64_t source,
 	struct td_span name)
 {
-	uint64_t key = key_of(penalties, flow, name);
+	uint64_t key = key_of(penalties, source, name);
 	struct entry *e = entry_find(penalties, key);
 
 	if (!e) {
@@ -101,12 +95,11 @@ void td_penalty_failed(struct td_penalties *penalties, uint64_t now_ns, const st
 	e->until_ns += SECOND_NS << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS);
 }
 
-void td_penalty_passed(
-	struct td_penalties *penalties, const struct td_flow *flow, struct td_span name)
+void td_penalty_passed(struct td_penalties *penalties, uint64_t source, struct td_span name)
 {
 	if (penalties->used == 0)
 		return;
-	struct entry *e = entry_find(penalties, key_of(penalties, flow, name));
+	struct entry *e = entry_find(penalties, key_of(penalties, source, name));
 	if (!e)
 		return;
 	*e = (struct entry){ 0 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who gave wrong credentials too often waits, longer each time: per source and name together, so
-// that nobody can lock somebody else out. Fixed table, two choices, the older is replaced.
+// that nobody can lock somebody else out. The source is a hash of whoever received the nonce
+// (nonce.h), which no forged address changes. Fixed table, two choices, the older is replaced.
 //
 // Owner: one thread. Allocates only at creation.
 #pragma once
 
-#include "include/flow.h"
+#include "include/span.h"
 #include "sip/pool.h"
 
 struct td_penalties;
@@ -14,10 +15,9 @@ struct td_penalties *td_penalties_new(
 void td_penalties_free(struct td_penalties *penalties, const struct td_alloc *alloc);
 
 // Seconds that are left to wait; 0: none.
-uint32_t td_penalty_left(struct td_penalties *penalties, uint64_t now_ns,
-	const struct td_flow *flow, struct td_span name);
-// Two failures are free; from the third on 1, 2, 4 … 512 s. An hour of peace forgives.
-void td_penalty_failed(struct td_penalties *penalties, uint64_t now_ns, const struct td_flow *flow,
+uint32_t td_penalty_left(struct td_penalties *penalties, uint64_t now_ns, uint64_t source,
 	struct td_span name);
-void td_penalty_passed(
-	struct td_penalties *penalties, const struct td_flow *flow, struct td_span name);
+// Two failures are free; from the third on 1, 2, 4 … 512 s. An hour of peace forgives.
+void td_penalty_failed(struct td_penalties *penalties, uint64_t now_ns, uint64_t source,
+	struct td_span name);
+void td_penalty_passed(struct td_penalties *penalties, uint64_t source, struct td_span name);

@@ -201,6 +201,59 @@ static void forged_source_locks_nobody_out(void **state)
 	assert_int_equal(judged_from(b, "10.0.1.99", credentials(b)), TD_AUTH_PASSED);
 }
 
+static void any_source(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	rig->host.realms[FAKE_WEST].registrar.nonce_any_source = true;
+}
+
+// Where a nonce may come back from any address, guesses are held against whom it was given to: an attacker that writes
+// the address of a phone upon them hurts itself.
+static void no_lock_out_by_a_nonce_for_all(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+	char mine[sizeof(b->rig.phone.nonce)];
+
+	assert_int_equal(register_rig_up(&b->rig, any_source), 0);
+	assert_int_equal(judged_from(b, "10.0.1.66", ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	snprintf(mine, sizeof(mine), "%s", b->rig.phone.nonce);
+	b->rig.phone.password = "wrong";
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(judged(b, credentials(b)), TD_AUTH_FORBIDDEN); // from 10.0.1.7, it says
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_BUSY);
+	mine[TD_TOKEN_LEN] ^= 1; // given to somebody else, it says
+	snprintf(b->rig.phone.nonce, sizeof(b->rig.phone.nonce), "%s", mine);
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	b->rig.phone.password = "secret";
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	b->cseq++;
+	assert_int_equal(judged_from(b, "10.0.1.8", credentials(b)), TD_AUTH_PASSED); // another way out of its network
+	assert_int_equal(register_rig_down(&b->rig), 0);
+	free(b);
+}
+
+// Whoever has one address of a /64 has them all.
+static void addresses_of_a_site_are_one_source(void **state)
+{
+	struct bed *b = *state;
+	char ip[32];
+
+	b->rig.phone.password = "wrong";
+	for (unsigned i = 0; i < 4; i++) {
+		b->cseq++;
+		snprintf(ip, sizeof(ip), "fd00:1::%x", 0x700 + i);
+		assert_int_equal(judged_from(b, ip, ""), TD_AUTH_CHALLENGE);
+		assert_true(challenged(b));
+		assert_int_equal(judged_from(b, ip, credentials(b)), i < 3 ? TD_AUTH_FORBIDDEN : TD_AUTH_BUSY);
+	}
+	assert_int_equal(judged_from(b, "fd00:1::801", credentials(b)), TD_AUTH_CHALLENGE); // a nonce is for one address
+	b->rig.phone.password = "secret";
+	assert_int_equal(judged_from(b, "fd00:1:0:1::7", ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	assert_int_equal(judged_from(b, "fd00:1:0:1::7", credentials(b)), TD_AUTH_PASSED);
+}
+
 static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
 {
 	struct bed *b = *state;
@@ -296,6 +349,8 @@ int main(void)
 		T(old_nonce_is_stale),
 		T(wrong_credentials_cost),
 		T(forged_source_locks_nobody_out),
+		cmocka_unit_test(no_lock_out_by_a_nonce_for_all),
+		T(addresses_of_a_site_are_one_source),
 		T(subscriber_of_one_algorithm_is_asked_by_it),
 		cmocka_unit_test(absent_hash_opens_nothing),
 		T(credentials_for_another_uri_are_wrong),

@@ -44,7 +44,8 @@ static struct td_flow flow_from(const char *ip, uint16_t port)
 struct bed {
 	struct td_nonces *nonces;
 	char text[TD_NONCE_LEN];
-	struct td_token token;
+	struct td_nonce token;
+	size_t len;
 };
 
 static struct bed bed_new(uint32_t entries)
@@ -56,7 +57,7 @@ static struct bed bed_new(uint32_t entries)
 
 static enum td_nonce_verdict check(struct bed *b, uint64_t now_s, struct td_flow flow)
 {
-	return td_nonce_check(b->nonces, now_s * SECOND, &flow, false, 60, td_span(b->text, TD_NONCE_LEN), &b->token);
+	return td_nonce_check(b->nonces, now_s * SECOND, &flow, false, 60, td_span(b->text, b->len), &b->token);
 }
 
 static void holds_for_whom_it_was_given_to(void **state)
@@ -64,7 +65,7 @@ static void holds_for_whom_it_was_given_to(void **state)
 	struct bed b = bed_new(64);
 	struct td_flow alice = flow_from("10.0.1.7", 5060);
 
-	td_nonce_mint(b.nonces, 10 * SECOND, &alice, false, b.text);
+	b.len = td_nonce_mint(b.nonces, 10 * SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 10, alice), TD_NONCE_GOOD);
 	assert_int_equal(check(&b, 10, flow_from("10.0.1.7", 40000)), TD_NONCE_GOOD);
 	assert_int_equal(check(&b, 10, flow_from("10.0.1.8", 5060)), TD_NONCE_STALE);
@@ -83,8 +84,8 @@ static void may_hold_for_any_source(void **state)
 	struct bed b = bed_new(64);
 	struct td_flow alice = flow_from("10.0.1.7", 5060), moved = flow_from("10.0.9.9", 9);
 
-	td_nonce_mint(b.nonces, SECOND, &alice, true, b.text);
-	assert_int_equal(td_nonce_check(b.nonces, SECOND, &moved, true, 60, td_span(b.text, TD_NONCE_LEN), &b.token),
+	b.len = td_nonce_mint(b.nonces, SECOND, &alice, true, b.text);
+	assert_int_equal(td_nonce_check(b.nonces, SECOND, &moved, true, 60, td_span(b.text, b.len), &b.token),
 		TD_NONCE_GOOD);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE); // where it is to be bound, it does not hold
 	td_nonces_free(b.nonces, &alloc);
@@ -98,9 +99,9 @@ static void others_of_it_are_stale(void **state)
 	struct td_nonces *other_worker = td_nonces_new(&alloc, 64, &keys, 4);
 	struct td_nonces *other_boot = td_nonces_new(&alloc, 64, &next_boot, 3);
 
-	td_nonce_mint(other_worker, SECOND, &alice, false, b.text);
+	b.len = td_nonce_mint(other_worker, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE);
-	td_nonce_mint(other_boot, SECOND, &alice, false, b.text);
+	b.len = td_nonce_mint(other_boot, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE);
 	td_nonces_free(other_worker, &alloc);
 	td_nonces_free(other_boot, &alloc);
@@ -112,7 +113,7 @@ static void counts_are_used_once(void **state)
 	struct bed b = bed_new(64);
 	struct td_flow alice = flow_from("10.0.1.7", 5060);
 
-	td_nonce_mint(b.nonces, SECOND, &alice, false, b.text);
+	b.len = td_nonce_mint(b.nonces, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_GOOD);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 0, 1), TD_NONCE_REPLAYED);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 11), TD_NONCE_GOOD);
@@ -133,15 +134,15 @@ static void forgotten_ones_stay_forgotten(void **state)
 {
 	struct bed b = bed_new(64);
 	struct td_flow alice = flow_from("10.0.1.7", 5060);
-	struct td_token first;
+	struct td_nonce first;
 	unsigned good = 0;
 
-	td_nonce_mint(b.nonces, SECOND, &alice, false, b.text);
+	b.len = td_nonce_mint(b.nonces, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_GOOD);
 	first = b.token;
 	assert_int_equal(td_nonce_use(b.nonces, &first, 1, 1), TD_NONCE_GOOD);
 	for (uint64_t s = 2; s < 502; s++) {
-		td_nonce_mint(b.nonces, s * SECOND, &alice, false, b.text);
+		b.len = td_nonce_mint(b.nonces, s * SECOND, &alice, false, b.text);
 		assert_int_equal(check(&b, s, alice), TD_NONCE_GOOD);
 		good += td_nonce_use(b.nonces, &b.token, 1, 1) == TD_NONCE_GOOD;
 	}
@@ -157,23 +158,23 @@ static void penalties_grow(void **state)
 {
 	static const uint64_t key[2] = { 1, 2 };
 	struct td_penalties *p = td_penalties_new(&alloc, 64, key);
-	struct td_flow eve = flow_from("10.0.1.66", 1), alice = flow_from("10.0.1.7", 1);
+	enum { EVE = 66, ALICE = 7 };
 	struct td_span name = TD_SPAN("alice@tandem.example");
 	static const uint32_t expected[] = { 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512 };
 	uint64_t now = SECOND;
 
 	for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		td_penalty_failed(p, now, &eve, name);
-		assert_int_equal(td_penalty_left(p, now, &eve, name), expected[i]);
-		assert_int_equal(td_penalty_left(p, now, &alice, name), 0); // nobody locks another out
-		assert_int_equal(td_penalty_left(p, now, &eve, TD_SPAN("bob@tandem.example")), 0);
+		td_penalty_failed(p, now, EVE, name);
+		assert_int_equal(td_penalty_left(p, now, EVE, name), expected[i]);
+		assert_int_equal(td_penalty_left(p, now, ALICE, name), 0); // nobody locks another out
+		assert_int_equal(td_penalty_left(p, now, EVE, TD_SPAN("bob@tandem.example")), 0);
 		now += expected[i] * SECOND;
-		assert_int_equal(td_penalty_left(p, now, &eve, name), 0);
+		assert_int_equal(td_penalty_left(p, now, EVE, name), 0);
 	}
-	td_penalty_failed(p, now + 3600 * SECOND, &eve, name);
-	assert_int_equal(td_penalty_left(p, now + 3600 * SECOND, &eve, name), 0); // forgiven
-	td_penalty_passed(p, &eve, name);
-	assert_int_equal(td_penalty_left(p, now, &eve, name), 0);
+	td_penalty_failed(p, now + 3600 * SECOND, EVE, name);
+	assert_int_equal(td_penalty_left(p, now + 3600 * SECOND, EVE, name), 0); // forgiven
+	td_penalty_passed(p, EVE, name);
+	assert_int_equal(td_penalty_left(p, now, EVE, name), 0);
 	td_penalties_free(p, &alloc);
 }
 
