@@ -192,5 +192,6 @@ void td_config_free(struct td_config *conf)
 	free(conf->policy.windows);
 	free(conf->policy.failovers);
 	free(conf->policy.limits);
+	free(conf->policy.rules);
 	free(conf);
 }

@@ -450,6 +450,7 @@ void cfg_cross_check(struct cfg_reader *reader)
 	cfg_registrar_check(reader);
 	check_trunks(reader, &realms);
 	check_routes(reader, &trunks);
+	cfg_numbers_check(reader);
 	for (uint32_t r = 0; r < conf->n_realms; r++) {
 		check_media_room(reader, r, TD_IPV4, &trunks);
 		check_media_room(reader, r, TD_IPV6, &trunks);

@@ -33,6 +33,10 @@
 	}
 #define CHOICE(k, record, field, list, dflt) \
 	{ .key = k, .kind = CFG_CHOICE, PLACE(record, field), .words = list, .preset = dflt }
+#define DIGITS(k, record, field) { .key = k, .kind = CFG_DIGITS, PLACE(record, field) }
+// Of a record inside the record.
+#define INSIDE(k, fields, record, field)                                                           \
+	{ .key = k, .kind = CFG_GROUP, .group = fields, .offset = offsetof(struct record, field) }
 #define GROUP(k, fields, ...) { .key = k, .kind = CFG_GROUP, .group = fields, __VA_ARGS__ }
 #define LIST(k, desc, ...) { .key = k, .kind = CFG_LIST, .list = &(desc), __VA_ARGS__ }
 #define READ(k, function, ...) { .key = k, .kind = CFG_READ, .read = function, __VA_ARGS__ }
@@ -53,6 +57,9 @@ static const char *const durability_words[] = { "async", "sync", NULL, NULL };
 static const char *const nonce_source_words[] = { "address", "any", NULL, NULL };
 static const char *const ping_words[] = { "off", "options", "crlf", NULL, NULL };
 static const char *const probe_words[] = { "none", "options", NULL, NULL };
+static const char *const accept_words[] = { "dialled", "plain", NULL, NULL };
+static const char *const format_words[] = { "keep", "e164", "plain", "national", "international",
+	NULL, NULL };
 static const char *const early_words[] = { "all", "single", NULL, NULL };
 
 // --- the machine ---
@@ -217,6 +224,34 @@ static const struct cfg_field health[] = {
 	END,
 };
 
+static const struct cfg_field number[] = {
+	DIGITS("country", td_number_form_conf, country),
+	DIGITS("area", td_number_form_conf, area),
+	DIGITS("international_prefix", td_number_form_conf, international),
+	DIGITS("national_prefix", td_number_form_conf, national),
+	NUMBER("bare_digits", td_number_form_conf, bare_digits, 0, 15, 0),
+	CHOICE("accept", td_number_form_conf, accept, accept_words, TD_NUMBER_DIALLED),
+	CHOICE("format", td_number_form_conf, format, format_words, TD_FORMAT_KEEP),
+	END,
+};
+
+static const struct cfg_field rule_lists[] = {
+	READ("caller", cfg_read_rules_of_caller),
+	READ("callee", cfg_read_rules_of_callee),
+	END,
+};
+
+static const struct cfg_field trunk_rules[] = {
+	INSIDE("in", rule_lists, td_numbers_conf, in),
+	INSIDE("out", rule_lists, td_numbers_conf, out),
+	END,
+};
+
+#define NUMBERS(record, field)                                                                     \
+	INSIDE("number", number, record, field.form), INSIDE("rules", trunk_rules, record, field)
+
+static const struct cfg_field subscribers[] = { NUMBERS(td_config, policy.subscribers), END };
+
 static const struct cfg_field trunk[] = {
 	NAME("name", td_trunk_conf, name, REQUIRED),
 	NAME("realm", td_trunk_conf, realm, REQUIRED),
@@ -238,6 +273,7 @@ static const struct cfg_field trunk[] = {
 	SECONDS("media_timeout", td_trunk_conf, media_timeout_s, 1, 0, 86400, 0),
 	GROUP("media", trunk_media),
 	GROUP("health", health),
+	NUMBERS(td_trunk_conf, numbers),
 	READ("auth", cfg_read_auth),
 	READ("register", cfg_read_register), // what it leaves out comes from auth
 	END,
@@ -286,6 +322,15 @@ static const struct cfg_list members = { .group = target,
 	NUMBER("max_calls", record, limit.max_calls, 0, 10000000, 0),                              \
 		NUMBER("max_cps", record, limit.max_cps, 0, 1000000, 0),                           \
 		NUMBER("cps_burst", record, limit.cps_burst, 0, 1000000, 0)
+
+static const struct cfg_field rule[] = {
+	NAME("name", td_rule_conf, name, REQUIRED),
+	READ("match", cfg_read_rule_match, REQUIRED, .expected = "a pattern, such as \"^00(.*)\""),
+	READ("replace", cfg_read_rule_replace, REQUIRED,
+		.expected = "what that becomes, such as \"+\\\\1\""),
+	BOOL("last", td_rule_conf, last, false),
+	END,
+};
 
 static const struct cfg_field group[] = {
 	NAME("name", td_group_conf, name, REQUIRED),
@@ -391,6 +436,8 @@ POLICY_LIST(windows, window, TD_WINDOWS_MAX, td_window_conf, windows, n_windows)
 POLICY_LIST(failovers, failover, TD_FAILOVERS_MAX, td_failover_conf, failovers, n_failovers);
 POLICY_LIST(route_limits, route_limit, TD_LIMITS_MAX, td_limit_conf, limits, n_limits);
 
+POLICY_LIST(rules, rule, TD_RULES_MAX, td_rule_conf, rules, n_rules);
+
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),
 	PATH("run_dir", td_config, run_dir, "/run/tandem"),
@@ -402,7 +449,9 @@ const struct cfg_field cfg_top[] = {
 	GROUP("metrics", metrics),
 	LIST("ports", ports, REQUIRED),
 	LIST("realms", realms, REQUIRED),
+	LIST("rules", rules),
 	LIST("trunks", trunks),
+	GROUP("subscribers", subscribers),
 	LIST("groups", groups),
 	LIST("windows", windows),
 	LIST("failovers", failovers),

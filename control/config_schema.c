@@ -148,6 +148,9 @@ void cfg_fault_text(
 static void expected_print(struct text *out, const struct cfg_field *f)
 {
 	switch (f->kind) {
+	case CFG_DIGITS:
+		text_add(out, "at most %u digits", f->size - 1u);
+		break;
 	case CFG_NAME:
 		text_add(out, "a name of 1 to %u letters, digits, '-', '_' or '.'", f->size - 1u);
 		break;
@@ -301,11 +304,13 @@ static void read_choice(struct cfg_reader *reader, config_setting_t *setting,
 
 static bool text_fits(const struct cfg_field *f, const char *text)
 {
-	if (!text || text[0] == '\0' || strlen(text) >= f->size ||
+	if (!text || (text[0] == '\0' && f->kind != CFG_DIGITS) || strlen(text) >= f->size ||
 		(f->kind == CFG_PATH && text[0] != '/'))
 		return false;
 	for (const char *c = text; *c; c++) {
 		if (iscntrl((unsigned char)*c))
+			return false;
+		if (f->kind == CFG_DIGITS && !isdigit((unsigned char)*c))
 			return false;
 		if (f->kind == CFG_NAME && !isalnum((unsigned char)*c) && !strchr("-_.", *c))
 			return false;
@@ -368,13 +373,14 @@ static void read_list(struct cfg_reader *reader, config_setting_t *setting,
 static void put_preset(struct cfg_reader *reader, const struct cfg_field *f, void *record)
 {
 	switch (f->kind) {
+	case CFG_DIGITS:
 	case CFG_NAME:
 	case CFG_TEXT:
 	case CFG_PATH:
 		put_text(record, f, f->text ? f->text : "");
 		break;
 	case CFG_GROUP:
-		cfg_read_fields(reader, NULL, f->group, record);
+		cfg_read_fields(reader, NULL, f->group, at(record, f->offset));
 		break;
 	case CFG_LIST:
 		read_list(reader, NULL, f, record);
@@ -393,6 +399,7 @@ static void read_value(struct cfg_reader *reader, config_setting_t *setting,
 	const struct cfg_field *f, void *record)
 {
 	switch (f->kind) {
+	case CFG_DIGITS:
 	case CFG_NAME:
 	case CFG_TEXT:
 	case CFG_PATH:
@@ -415,7 +422,7 @@ static void read_value(struct cfg_reader *reader, config_setting_t *setting,
 		break;
 	case CFG_GROUP:
 		if (config_setting_is_group(setting))
-			cfg_read_fields(reader, setting, f->group, record);
+			cfg_read_fields(reader, setting, f->group, at(record, f->offset));
 		else
 			fault_field(reader, setting, f);
 		break;

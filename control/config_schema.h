@@ -10,6 +10,7 @@
 #include <libconfig.h>
 
 enum cfg_kind {
+	CFG_DIGITS,  // or nothing
 	CFG_NAME,    // letters, digits, '-', '_', '.'
 	CFG_TEXT,    // printable, without control characters
 	CFG_PATH,    // absolute
@@ -17,7 +18,7 @@ enum cfg_kind {
 	CFG_SECONDS, // whole or with a fraction, kept in units of 1/scale s
 	CFG_BOOL,
 	CFG_CHOICE, // one of words; its index is kept
-	CFG_GROUP,  // keys of the same record
+	CFG_GROUP,  // keys of the same record, or of one inside it
 	CFG_LIST,   // groups, one record each
 	CFG_READ,   // read() knows
 	CFG_LATER,  // reserved: known, and refused as not supported by this version
@@ -94,6 +95,12 @@ void cfg_read_registrar_algorithms(
 void cfg_read_route_from(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_route_prefix(struct cfg_reader *reader, config_setting_t *setting, void *record);
 
+// config_numbers.c: rules and their lists, forms of numbers.
+void cfg_read_rules_of_caller(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_rules_of_callee(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_rule_match(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_rule_replace(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_numbers_check(struct cfg_reader *reader);
 // config_registrar.c: realms.registrar.
 void cfg_registrar_check(struct cfg_reader *reader);
 // config_routing.c: groups, windows, failover rules.

@@ -1,36 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "control/policy_pb.h"
+#include "control/policy_pb_priv.h"
 
 #include "include/flow.h"
 
 #include <stdlib.h>
 
 // --- to Protobuf ---
-
-// Every pointer in the message is malloc()ed, as free_unpacked() expects; a failed allocation is
-// remembered and the whole message freed in the end.
-
-struct builder {
-	bool failed;
-};
-
-static void *make(struct builder *b, size_t n, size_t size)
-{
-	void *p = calloc(n > 0 ? n : 1, size);
-
-	if (!p)
-		b->failed = true;
-	return p;
-}
-
-static char *text_to_pb(struct builder *b, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		b->failed = true;
-	return copy;
-}
 
 static ProtobufCBinaryData bytes_to_pb(struct builder *b, const uint8_t *bytes, size_t len)
 {
@@ -178,6 +153,7 @@ static Tandem__Trunk *trunk_to_pb(struct builder *b, const struct td_trunk_conf 
 	health_to_pb(&conf->health, trunk);
 	trunk_lists_to_pb(b, conf, trunk);
 	account_to_pb(b, conf, trunk);
+	trunk->numbers = numbers_to_pb(b, &conf->numbers);
 	return trunk;
 }
 
@@ -311,6 +287,8 @@ static void routing_to_pb(
 	policy->windows = make(b, conf->n_windows, sizeof(*policy->windows));
 	policy->failovers = make(b, conf->n_failovers, sizeof(*policy->failovers));
 	policy->route_limits = make(b, conf->n_limits, sizeof(*policy->route_limits));
+	policy->rules = make(b, conf->n_rules, sizeof(*policy->rules));
+	policy->subscribers = numbers_to_pb(b, &conf->subscribers);
 	for (uint32_t i = 0; !b->failed && i < conf->n_groups; i++)
 		policy->groups[policy->n_groups++] = group_to_pb(b, &conf->groups[i]);
 	for (uint32_t i = 0; !b->failed && i < conf->n_windows; i++)
@@ -319,6 +297,8 @@ static void routing_to_pb(
 		policy->failovers[policy->n_failovers++] = failover_to_pb(b, &conf->failovers[i]);
 	for (uint32_t i = 0; !b->failed && i < conf->n_limits; i++)
 		policy->route_limits[policy->n_route_limits++] = limit_to_pb(b, &conf->limits[i]);
+	for (uint32_t i = 0; !b->failed && i < conf->n_rules; i++)
+		policy->rules[policy->n_rules++] = rule_to_pb(b, &conf->rules[i]);
 }
 
 Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
@@ -350,32 +330,6 @@ Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
 }
 
 // --- from Protobuf ---
-
-// The first thing that was wrong; everything later is carried on with harmless values.
-struct checker {
-	const char *error;
-};
-
-static void fail(struct checker *c, const char *error)
-{
-	if (!c->error)
-		c->error = error;
-}
-
-static uint64_t bounded(struct checker *c, uint64_t value, uint64_t max, const char *error)
-{
-	if (value <= max)
-		return value;
-	fail(c, error);
-	return 0;
-}
-
-static void text_from_pb(struct checker *c, const char *text, char *dst, size_t cap)
-{
-	if (strlen(text) >= cap)
-		fail(c, "a text is longer than its ceiling");
-	td_span_cstr(td_span_str(text), dst, cap);
-}
 
 static uint8_t ip_from_pb(struct checker *c, const ProtobufCBinaryData *pb, uint8_t ip[16])
 {
@@ -518,6 +472,7 @@ static void trunk_from_pb(struct checker *c, const Tandem__Trunk *pb, struct td_
 	out->media_timeout_s = pb->media_timeout_s;
 	health_from_pb(c, pb, &out->health);
 	account_from_pb(c, pb, out);
+	numbers_from_pb(c, pb->numbers, &out->numbers);
 }
 
 static size_t targets_from_pb(
@@ -613,12 +568,14 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 	size_t failovers =
 		bounded(c, pb->n_failovers, TD_FAILOVERS_MAX, "there are too many failover rules");
 	size_t limits = bounded(c, pb->n_route_limits, TD_LIMITS_MAX, "there are too many limits");
+	size_t rules = bounded(c, pb->n_rules, TD_RULES_MAX, "there are too many number rules");
 
 	out->groups = calloc(groups + 1, sizeof(*out->groups));
 	out->windows = calloc(windows + 1, sizeof(*out->windows));
 	out->failovers = calloc(failovers + 1, sizeof(*out->failovers));
 	out->limits = calloc(limits + 1, sizeof(*out->limits));
-	if (!out->groups || !out->windows || !out->failovers || !out->limits)
+	out->rules = calloc(rules + 1, sizeof(*out->rules));
+	if (!out->groups || !out->windows || !out->failovers || !out->limits || !out->rules)
 		return false;
 	for (; out->n_groups < groups; out->n_groups++)
 		group_from_pb(c, pb->groups[out->n_groups], &out->groups[out->n_groups]);
@@ -629,6 +586,9 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 			c, pb->failovers[out->n_failovers], &out->failovers[out->n_failovers]);
 	for (; out->n_limits < limits; out->n_limits++)
 		limit_from_pb(c, pb->route_limits[out->n_limits], &out->limits[out->n_limits]);
+	for (; out->n_rules < rules; out->n_rules++)
+		rule_from_pb(c, pb->rules[out->n_rules], &out->rules[out->n_rules]);
+	numbers_from_pb(c, pb->subscribers, &out->subscribers);
 	return true;
 }
 
@@ -676,6 +636,7 @@ void td_policy_conf_free(struct td_policy_conf *conf)
 	free(conf->windows);
 	free(conf->failovers);
 	free(conf->limits);
+	free(conf->rules);
 	free(conf);
 }
 

@@ -39,6 +39,9 @@ static const struct {
 	FIELD("health", health),
 	FIELD("auth", credentials),
 	FIELD("register", registration),
+	FIELD("number", numbers.form),
+	FIELD("rules.in", numbers.in),
+	FIELD("rules.out", numbers.out),
 };
 
 struct trunk_ref {
@@ -276,6 +279,10 @@ static void report_routing(
 		next->n_failovers, sizeof(*now->failovers));
 	report_list(out, "route_limits", now->limits, now->n_limits, next->limits, next->n_limits,
 		sizeof(*now->limits));
+	report_list(out, "rules", now->rules, now->n_rules, next->rules, next->n_rules,
+		sizeof(*now->rules));
+	if (memcmp(&now->subscribers, &next->subscribers, sizeof(now->subscribers)) != 0)
+		fprintf(out, "subscribers: changed\n");
 }
 
 // --- limits ---

@@ -25,6 +25,10 @@
 #define TD_ZONE_STEPS_MAX 48      // summer and winter time of two dozen years
 #define TD_FAILOVERS_MAX 1024
 #define TD_LIMITS_MAX 4096        // that routes share
+#define TD_RULES_MAX 1024         // number rules
+#define TD_RULE_LIST_MAX 8        // of one list of a trunk
+#define TD_RULE_MATCH_LEN 128     // a pattern, NUL included
+#define TD_RULE_REPLACE_LEN 64
 #define TD_PLANS_MAX 64           // loaded dial plans
 #define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
 #define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life

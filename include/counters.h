@@ -92,6 +92,8 @@
 	X(SIP_ROUTE_CALLS,      "sip.route_calls",         INFO) \
 	X(SIP_ROUTE_CPS,        "sip.route_cps",           INFO) \
 	X(SIP_TRUNK_DISABLED,   "sip.trunk_disabled",      INFO) \
+	X(NUMBER_RULES,         "number.rules",            INFO) \
+	X(NUMBER_RULE_FAILED,   "number.rule_failed",      INFO) \
 	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
 	X(SIP_NO_POLICY,        "sip.no_policy",           INFO) \
 	X(SIP_DRAINING,         "sip.draining",            INFO) \

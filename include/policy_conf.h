@@ -103,6 +103,53 @@ struct td_health_conf {
 };
 
 static_assert(sizeof(struct td_health_conf) == 16, "compared as bytes");
+// A number rule: the part of a number where match (PCRE2) is found becomes replace.
+struct td_rule_conf {
+	char name[TD_NAME_LEN];
+	char match[TD_RULE_MATCH_LEN];
+	char replace[TD_RULE_REPLACE_LEN]; // \0 – \9: what was found, and what its groups hold
+	bool last;                         // where it applies, it is the last one of its list
+};
+
+struct td_rule_list_conf {
+	uint8_t n;
+	char names[TD_RULE_LIST_MAX][TD_NAME_LEN];
+};
+
+struct td_rule_lists_conf {
+	struct td_rule_list_conf caller, callee;
+};
+
+enum td_number_accept {
+	TD_NUMBER_DIALLED, // with the prefixes of the country
+	TD_NUMBER_DIGITS,  // E.164 without its '+'
+};
+
+enum td_number_format {
+	TD_FORMAT_KEEP,
+	TD_FORMAT_E164,          // +4930123
+	TD_FORMAT_PLAIN,         // 4930123
+	TD_FORMAT_NATIONAL,      // 030123, of other countries 0033123
+	TD_FORMAT_INTERNATIONAL, // 004930123
+};
+
+// How numbers are written at a trunk. All texts are digits, or empty.
+struct td_number_form_conf {
+	char country[4];
+	char area[8];
+	char international[8]; // prefixes
+	char national[8];
+	uint8_t bare_digits; // so many of them need no prefix to be a whole number; 0: none is
+	uint8_t accept;      // enum td_number_accept
+	uint8_t format;      // enum td_number_format, of what is sent
+};
+
+// What becomes of numbers: of calls that come in, first the rules, then the form; of those that go
+// out, first the form, then the rules.
+struct td_numbers_conf {
+	struct td_rule_lists_conf in, out;
+	struct td_number_form_conf form;
+};
 
 struct td_trunk_conf {
 	char name[TD_NAME_LEN];
@@ -130,6 +177,7 @@ struct td_trunk_conf {
 	struct td_register_conf registration;
 	struct td_host_conf hosts[TD_TRUNK_HOSTS_MAX];
 	struct td_health_conf health;
+	struct td_numbers_conf numbers;
 };
 
 struct td_route_target_conf {
@@ -200,13 +248,15 @@ struct td_limit_conf {
 struct td_policy_conf {
 	// Hash of the content: equal policies have equal generations; 0: none yet.
 	uint64_t generation;
-	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits;
+	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits, n_rules;
 	struct td_trunk_conf *trunks; // owned, as all that follow
 	struct td_route_conf *routes;
 	struct td_group_conf *groups;
 	struct td_window_conf *windows;
 	struct td_failover_conf *failovers;
 	struct td_limit_conf *limits;
+	struct td_rule_conf *rules;
+	struct td_numbers_conf subscribers; // of subscribers' calls
 	uint32_t max_calls; // limits.calls
 	uint32_t max_cps;   // limits.cps
 	uint32_t cps_burst; // limits.cps_burst

@@ -118,6 +118,8 @@ void call_setup_free(struct td_call *call)
 	td_slab_put(call->engine->slab, (char *)call->targets);
 	call->targets = NULL;
 	call->n_targets = call->next_target = 0;
+	td_slab_put(call->engine->slab, (char *)call->numbers);
+	call->numbers = NULL;
 	call_text_free(call->engine, &call->invite);
 	for (struct td_attempt *attempt = call->attempts; attempt; attempt = attempt->next)
 		attempt_forks_free(call->engine, attempt);

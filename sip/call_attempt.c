@@ -103,7 +103,8 @@ static struct td_headers_way attempt_way(const struct td_attempt *attempt)
 		.trust_in = call->a.trunk.trust,
 		.trust_out = attempt->b.trunk.trust,
 		.our_address = td_engine_advertised(call->engine, flow->realm, &flow->local),
-		.identity = call->caller ? &call->caller->identity : NULL,
+		.identity = call->engine->calls->shown.from,
+		.asserted = call->engine->calls->shown.pai,
 		.privacy = call->privacy,
 	};
 }
@@ -125,6 +126,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	struct td_call *call = attempt->call;
 	struct td_engine *engine = call->engine;
 	struct td_dialog *dialog = &attempt->b.dialog;
+	const struct td_uri *called = engine->calls->shown.called;
 	struct td_writer out = call_writer(engine->calls, engine->calls->lines);
 	struct td_headers_way way = attempt_way(attempt);
 	if (contact)
@@ -141,18 +143,18 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	fields[DLG_LOCAL] = cut(&out, start);
 	start = out.pos;
 	if (!contact)
-		put_target_uri(&out, &core->uri, target);
+		put_target_uri(&out, called, target);
 	fields[DLG_TARGET] = contact ? contact->uri : cut(&out, start);
 	fields[DLG_ROUTES] = contact ? contact->path : (struct td_span){ 0 }; // RFC 3327 §5.3
 	start = out.pos;
 	if (contact) {
-		put_called(&out, &core->uri, contact);
+		put_called(&out, called, contact);
 	} else if (call->emergency) {
 		td_put_lit(&out, "<");
 		td_put_span(&out, core->uri.whole);
 		td_put_lit(&out, ">");
 	} else {
-		td_headers_to(core, core->uri.user, target, &out);
+		td_headers_to(core, called->user, target, &out);
 	}
 	fields[DLG_REMOTE] = cut(&out, start);
 	return out.overflow ? -ENOBUFS : dialog_set(engine, dialog, fields);
@@ -196,8 +198,8 @@ static uint32_t target_patience_ms(
 
 // An attempt with its flow, dialog and media, counted against its trunk; NULL: not possible,
 // nothing held.
-static struct td_attempt *attempt_new(
-	struct td_call *call, const struct td_call_target *target, const struct td_core *core)
+static struct td_attempt *attempt_new(struct td_call *call, const struct td_call_target *target,
+	const struct td_msg *msg, const struct td_core *core)
 {
 	struct td_engine *engine = call->engine;
 	struct td_trunk_ref ref = target->trunk;
@@ -222,6 +224,8 @@ static struct td_attempt *attempt_new(
 	attempt->number = (uint8_t)(call->n_attempts + 1);
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
 	attempt_conf(attempt, target, trunk);
+	numbers_show(call, trunk, msg, core);
+	attempt->b.trunk.own = engine->calls->shown.own;
 	attempt->b.dialog.flow = flow;
 	attempt->b.dialog.slot = call->a.dialog.slot;
 	attempt->b.dialog.generation = call->a.dialog.generation;
@@ -272,7 +276,7 @@ static int attempt_invite(
 static int attempt_start(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	struct td_attempt *attempt = attempt_new(call, target, core);
+	struct td_attempt *attempt = attempt_new(call, target, msg, core);
 
 	if (!attempt)
 		return -1;

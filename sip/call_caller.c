@@ -54,7 +54,7 @@ void call_put_user(struct td_writer *out, struct td_span user)
 
 	for (uint32_t i = 0; i < user.len; i++) {
 		unsigned char c = (unsigned char)user.ptr[i];
-		if (td_char_is(user.ptr[i], TD_CH_USER)) {
+		if (td_char_is(user.ptr[i], TD_CH_USER) && c != '#') { // which some send bare
 			td_put_char(out, user.ptr[i]);
 			continue;
 		}

@@ -48,7 +48,8 @@ static void cdr_caller(const struct td_caller *caller, struct td_cdr *cdr)
 	struct td_span asserted = caller->number.len > 0 ? caller->number : caller->aor;
 
 	td_span_cstr(caller->plan, cdr->plan, sizeof(cdr->plan));
-	td_span_cstr(asserted, cdr->asserted, sizeof(cdr->asserted));
+	if (cdr->asserted[0] == '\0')
+		td_span_cstr(asserted, cdr->asserted, sizeof(cdr->asserted));
 	td_span_cstr(caller->aor, cdr->auth_user, sizeof(cdr->auth_user));
 }
 
@@ -59,6 +60,8 @@ static void cdr_notes(const struct td_call *call, struct td_cdr *cdr)
 	td_span_cstr(note_get(call, NOTE_AGENT), cdr->user_agent, sizeof(cdr->user_agent));
 	td_span_cstr(note_get(call, NOTE_PLAN), cdr->plan, sizeof(cdr->plan));
 	td_span_cstr(note_get(call, NOTE_ROUTE), cdr->route, sizeof(cdr->route));
+	td_span_cstr(note_get(call, NOTE_RULES), cdr->rules, sizeof(cdr->rules));
+	td_span_cstr(note_get(call, NOTE_ASSERTED), cdr->asserted, sizeof(cdr->asserted));
 }
 
 static void cdr_common(struct td_call *call, struct td_cdr *cdr)

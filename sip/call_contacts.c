@@ -17,8 +17,13 @@ static enum td_answer contacts_locate(
 {
 	const struct td_engine_conf *conf = &call->engine->conf;
 	char text[CALL_NUMBER_MAX + 1 > TD_AOR_LEN ? CALL_NUMBER_MAX + 1 : TD_AOR_LEN];
+	char escaped[NUMBER_ESCAPED_MAX];
+	struct td_uri uri = core->uri;
 	enum td_answer answer = TD_REFUSED;
-	int len = td_aor_make(&core->uri, text);
+
+	if (call->numbers)
+		numbers_uri(call, core, &call->numbers->callee, &uri, escaped);
+	int len = td_aor_make(&uri, text);
 
 	out->sip_code = 404;
 	if (!conf->ops->locate)
@@ -28,7 +33,7 @@ static enum td_answer contacts_locate(
 			conf->host, td_span(text, (size_t)len), call_cookie(call), out);
 	if (answer != TD_REFUSED || out->sip_code != 404)
 		return answer;
-	uint32_t digits = call_number(&core->uri, text);
+	uint32_t digits = call_number(&uri, text);
 	return digits > 0 ? conf->ops->locate(
 				    conf->host, td_span(text, digits), call_cookie(call), out)
 			  : TD_REFUSED;

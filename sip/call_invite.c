@@ -153,8 +153,9 @@ int call_invite_reload(struct td_call *call)
 static void target_route(
 	const struct td_call *call, const struct td_route_target *target, char route[TD_NAME_LEN])
 {
-	struct td_span text = target->route ? td_span_str(target->route)
-					    : note_get(call, NOTE_TO);
+	struct td_span called = call->numbers ? td_number_digits(&call->numbers->callee)
+					      : note_get(call, NOTE_TO),
+		       text = target->route ? td_span_str(target->route) : called;
 
 	if (!target->route && target->matched < text.len)
 		text.len = target->matched;
@@ -238,12 +239,11 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 	struct td_engine *engine = call->engine;
 	struct td_route_answer route = { 0 };
 	char caller[CALL_NUMBER_MAX + 1], user[TD_AOR_LEN];
-	char *number = engine->calls->lines;
-	int len = td_uri_number(&core->uri, trunk->conf.use_rn, number, engine->calls->text_cap);
 	int user_len = td_uri_unescape(core->uri.user, user, sizeof(user));
 	struct td_route_query query = {
 		.trunk_in = call->a.trunk.index,
-		.number = td_span(number, len > 0 ? (size_t)len : 0),
+		.number = numbers_called(
+			call, core, trunk, engine->calls->lines, engine->calls->text_cap),
 		.domain = core->uri.host,
 		.emergency = call->emergency,
 		.anonymous = td_headers_anonymous(core, call->privacy),
@@ -257,6 +257,11 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 	if (call->caller) {
 		query.caller = call->caller->number;
 		query.plan = call->caller->plan;
+	}
+	if (call->numbers) {
+		query.caller = td_number_digits(&call->numbers->caller);
+		if (call->numbers->callee.len > 0)
+			query.user = td_number_span(&call->numbers->callee);
 	}
 	engine->conf.ops->random(engine->conf.host, &query.random, sizeof(query.random));
 	enum td_answer answer =
@@ -286,7 +291,8 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_subscriber_entry *caller)
 {
 	if (call_keep_notes(call, trunk, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
-		(caller && caller_keep(call, caller, msg, core) != 0))
+		(caller && caller_keep(call, caller, msg, core) != 0) ||
+		numbers_begin(call, trunk, msg, core) != 0)
 		return 503;
 	int rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)

@@ -12,6 +12,7 @@
 
 #include "sip/engine_priv.h"
 #include "sip/headers.h"
+#include "sip/numbers.h"
 #include "sip/offer.h"
 
 #define CALL_FORKS_MAX 8        // early dialogs of one attempt; further ones are not shown to A
@@ -54,6 +55,7 @@ struct td_trunk_ref {
 	uint32_t slot;
 	uint16_t realm;
 	uint8_t trust;
+	bool own : 1;         // it hears identities that the switch has written
 	bool held : 1;        // counted against the trunk's limits
 	bool credentials : 1; // it had some
 };
@@ -237,12 +239,38 @@ enum call_note {
 	NOTE_AGENT,
 	NOTE_PLAN,  // dial plan; of a subscriber's call it stands in td_caller
 	NOTE_ROUTE, // what led to the target that was tried last
+	NOTE_RULES, // of numbers: those that applied
+	NOTE_ASSERTED, // the caller whom somebody vouches for, where numbers are looked at
 	NOTE__COUNT
 };
 
 struct td_call_notes {
 	uint8_t len[NOTE__COUNT];
 	char text[];
+};
+
+// The numbers of a call behind its trunk's rules; len 0: there is none.
+struct td_call_numbers {
+	struct td_number caller, callee;
+	struct td_number asserted; // the caller's, of whom somebody vouches for it
+	struct td_number rules;    // names of those that applied
+};
+
+#define NUMBER_ESCAPED_MAX (3 * TD_NUMBER_TEXT)
+
+struct call_identity {
+	struct td_identity identity;
+	char text[NUMBER_ESCAPED_MAX];
+};
+
+// What one target is told of the numbers: scratch, valid inside one event.
+struct call_shown {
+	const struct td_uri *called;          // A's Request-URI, or uri
+	const struct td_identity *from, *pai; // NULL: as A says it; nobody's
+	bool own; // identities of A's headers stay behind
+	struct td_uri uri;
+	struct call_identity caller, asserted;
+	char callee[NUMBER_ESCAPED_MAX];
 };
 
 struct td_call {
@@ -256,6 +284,7 @@ struct td_call {
 	struct td_span invite;          // slab: A's INVITE for later attempts, until answered
 	struct td_span privacy;         // slab
 	struct td_call_notes *notes;    // slab
+	struct td_call_numbers *numbers; // slab, until answered; NULL: as they came
 	struct td_caller *caller;       // slab; NULL: A is no subscriber
 	struct td_side a;
 	struct td_timer timer; // route answer, set-up time, duration and interim records
@@ -295,6 +324,7 @@ struct td_calls {
 	struct td_msg invite_msg;     // A's INVITE read again
 	struct td_core invite_core;
 	struct td_sdp sdp; // the SDP being looked at
+	struct call_shown shown;
 };
 
 static inline struct td_writer call_writer(const struct td_calls *calls, char *scratch)
@@ -350,6 +380,20 @@ struct td_span note_get(const struct td_call *call, enum call_note note);
 // record's column. 0 or -ENOBUFS, nothing changed.
 int notes_set(struct td_call *call, const struct td_span texts[NOTE__COUNT]);
 int note_set(struct td_call *call, enum call_note note, struct td_span text);
+
+// --- call_numbers.c
+// Numbers as the trunk's rules make them; 0 or -ENOBUFS.
+int numbers_begin(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
+	const struct td_core *core);
+// The routing number; in dst, or the call's own.
+struct td_span numbers_called(const struct td_call *call, const struct td_core *core,
+	const struct td_trunk *trunk, char *dst, size_t cap);
+// A's Request-URI with that number in its place. false: it is the one that stands there.
+bool numbers_uri(const struct td_call *call, const struct td_core *core,
+	const struct td_number *callee, struct td_uri *uri, char text[NUMBER_ESCAPED_MAX]);
+// Fills calls->shown for a target of that trunk.
+void numbers_show(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
+	const struct td_core *core);
 
 // --- call_trunk.c
 void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint32_t index);

@@ -50,7 +50,9 @@ static int engine_init(struct td_engine *e, const struct td_engine_conf *conf)
 	e->challenges = td_challenges_new(&e->alloc);
 	e->registrations = td_registrations_new(e, &e->alloc);
 	e->probes = td_probes_new(e, &e->alloc);
-	if (!e->slab || !e->challenges || !e->registrations || !e->probes)
+	e->matcher = td_rule_matcher_new(&e->alloc);
+	if (!e->slab || !e->challenges || !e->registrations || !e->matcher ||
+		!e->probes)
 		return -ENOMEM;
 	if (conf->max_registrations > 0 && conf->subscribers) {
 		e->auth = td_auth_create(e, &e->alloc, conf->max_registrations);
@@ -103,6 +105,7 @@ void td_engine_free(struct td_engine *e)
 	td_registrations_free(e->registrations, &alloc);
 	td_probes_free(e->probes, &alloc);
 	td_challenges_free(&alloc, e->challenges);
+	td_rule_matcher_free(e->matcher, &alloc);
 	td_slab_free_all(e->slab, &alloc);
 	alloc.free(alloc.ctx, e);
 }

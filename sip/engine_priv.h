@@ -9,6 +9,7 @@
 #include "sip/policy.h"
 #include "sip/pool.h"
 #include "sip/register.h"
+#include "sip/rule.h"
 #include "sip/slab.h"
 #include "sip/source_rate.h"
 #include "sip/token.h"
@@ -41,6 +42,7 @@ struct td_engine {
 	struct td_challenges *challenges; // of providers
 	struct td_registrations *registrations; // of our own at theirs
 	struct td_probes *probes; // of their peers
+	struct td_rule_matcher *matcher;
 	struct td_alloc alloc;
 	const struct td_peek *peek; // of the message being handled; NULL: nobody looked
 	struct td_msg msg;          // scratch of the message being handled

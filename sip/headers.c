@@ -204,6 +204,12 @@ static bool says_too_much(const struct td_msg *msg, const struct td_header *h)
 	return h->id == TD_H_RETRY_AFTER && !msg->request && msg->status == 503;
 }
 
+// What tells who the caller is, beside From.
+static bool is_identity(enum td_header_id id)
+{
+	return id == TD_H_P_ASSERTED_IDENTITY || id == TD_H_REMOTE_PARTY_ID;
+}
+
 static void line_relay(const struct td_msg *msg, const struct td_header *h,
 	const struct td_headers_way *way, struct td_writer *out)
 {
@@ -224,6 +230,8 @@ static void line_relay(const struct td_msg *msg, const struct td_header *h,
 		line_pass(msg, h, out);
 		return;
 	case HOST:
+		if (way->own_identities && is_identity(h->id))
+			return;
 		line_identity(msg, h, way, out);
 		return;
 	}
@@ -267,11 +275,11 @@ void td_headers_from(
 
 void td_headers_identity(const struct td_headers_way *way, struct td_writer *out)
 {
-	if (!way->identity || !receiver_trusted(way))
+	if (!way->asserted || !receiver_trusted(way))
 		return;
 	td_put_lit(out, "P-Asserted-Identity: ");
-	display_put(way->identity->display, out);
-	our_user_put(way->identity->user, way, out);
+	display_put(way->asserted->display, out);
+	our_user_put(way->asserted->user, way, out);
 	td_put_lit(out, "\r\n");
 }
 

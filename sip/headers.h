@@ -21,6 +21,8 @@ struct td_headers_way {
 					// 0: none written
 	struct td_span host; // is written in the place of our_address; empty: that is
 	const struct td_identity *identity; // of the caller; NULL: From is believed
+	const struct td_identity *asserted; // whom the switch vouches for; NULL: nobody
+	bool own_identities; // the sender's stay behind
 	struct td_span
 		privacy; // Privacy of the request (RFC 3323), kept by the call for its responses
 };

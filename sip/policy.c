@@ -132,7 +132,8 @@ static void peers_sort(struct td_trunk_conf *c)
 }
 
 // Behind the trunks that have names: their own is the same in every realm.
-static void subscribers_compile(struct td_policy *policy, const struct td_policy_env *env)
+static void subscribers_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct td_policy_env *env)
 {
 	for (uint16_t realm = 0; env->registrar_realm && realm < env->n_realms; realm++) {
 		const char *name = env->registrar_realm(env->ctx, realm);
@@ -141,7 +142,8 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 			continue;
 		t->conf = (struct td_trunk_conf){ .enabled = true,
 			.attempt_timeout_ms = 5000,
-			.ring_timeout_ms = 180000 };
+			.ring_timeout_ms = 180000,
+			.numbers = conf->subscribers };
 		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
 		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));
 		t->realm = realm;
@@ -172,7 +174,7 @@ static int trunks_compile(struct td_policy *policy, const struct td_policy_conf 
 		t->slot = env->slot_of(env->ctx, TD_LIMIT_TRUNK, t->conf.name);
 	}
 	policy->n_trunks = policy->n_named = conf->n_trunks;
-	subscribers_compile(policy, env);
+	subscribers_compile(policy, conf, env);
 	return 0;
 }
 
@@ -218,6 +220,8 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	if (rc == 0)
 		rc = ingress_compile(policy, env, error);
 	if (rc == 0)
+		rc = numbers_compile(policy, conf, error);
+	if (rc == 0)
 		rc = routes_compile(policy, conf, env, &names, error);
 	if (rc == 0)
 		rc = limits_compile(policy, env, error);
@@ -254,6 +258,7 @@ void td_policy_free(struct td_policy *policy)
 		return;
 	ingress_free(&policy->ingress);
 	routes_free(&policy->routes);
+	numbers_free(&policy->numbers);
 	free(policy->trunks);
 	free(policy->slots);
 	free(policy->registering);

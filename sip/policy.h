@@ -10,12 +10,15 @@
 
 struct td_policy;
 struct td_route_image;
+struct td_numbers; // sip/numbers.h
+struct td_rule;    // sip/rule.h
 
 // A trunk as workers read it. slot is stable over reloads by name: limits and counts hang on it.
 struct td_trunk {
 	struct td_trunk_conf conf;
 	uint16_t realm; // index
 	uint32_t slot;
+	const struct td_numbers *numbers; // NULL: numbers stay as they are
 };
 
 // A limit of a group, or one that routes share. slot as of a trunk.
@@ -59,6 +62,9 @@ const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t 
 int td_policy_by_slot(const struct td_policy *policy, uint32_t slot);
 // Trunks that are enabled and register themselves. Returns how many.
 uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **indices);
+// The policy's number rules, in the order of the file; NULL beyond the last one.
+uint32_t td_policy_n_rules(const struct td_policy *policy);
+const struct td_rule *td_policy_rule(const struct td_policy *policy, uint32_t index);
 const struct td_policy_conf *td_policy_limits(
 	const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 

@@ -4,6 +4,7 @@
 // Every array is allocated while compiling and never changes afterwards: readers need no lock.
 #pragma once
 
+#include "sip/numbers.h"
 #include "sip/policy.h"
 #include "sip/route_image.h"
 
@@ -84,6 +85,12 @@ struct routes {
 	struct td_policy_limit *shared[TD_LIMIT__KINDS]; // of groups and limits, by their index
 };
 
+struct numbers {
+	struct td_rule **rules;
+	struct td_numbers *list; // of the trunks that have some
+	uint32_t n_rules;
+};
+
 // Where a compile step says what is wrong.
 struct policy_error {
 	char *text;
@@ -103,6 +110,7 @@ struct td_policy {
 	uint32_t n_registering;
 	struct ingress ingress;
 	struct routes routes;
+	struct numbers numbers;
 };
 
 // Writes the formatted text and returns -EINVAL, so that a check can return it at once.
@@ -132,5 +140,8 @@ int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 void routes_free(struct routes *routes);
 int limits_compile(struct td_policy *policy, const struct td_policy_env *env,
 	struct policy_error *error); // 0 or negative errno; after the routes
+int numbers_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	struct policy_error *error); // 0 or negative errno
+void numbers_free(struct numbers *numbers);
 // Is the window open at that second (since the epoch)?
 bool window_open(const struct td_window_conf *window, uint64_t wall_s);

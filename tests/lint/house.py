@@ -12,7 +12,7 @@ MAY_INCLUDE = {
     "sip": {"include", "sip"},
     "media": {"include", "media"},
     "dataplane": {"include", "sip", "media", "dataplane"},
-    "control": {"include", "control", "sip/uri.h", "sip/digest.h", "sip/policy.h", "sip/core.h", "sip/msg.h",
+    "control": {"include", "control", "sip/uri.h", "sip/digest.h", "sip/policy.h", "sip/rule.h", "sip/core.h", "sip/msg.h",
                 "sip/route_image.h", "sip/route_build.h"},
 }
 THIRD_PARTY_FREE = {"include", "sip", "media"}

@@ -33,6 +33,8 @@ struct rig {
 	struct td_failover_conf rule; // of the policy where it has a name: index 1
 	struct td_group_conf groups[RIG_LIMITS]; // of the policy, as far as they have names: index 1 and 2
 	struct td_limit_conf limits[RIG_LIMITS];
+	struct td_rule_conf rules[8]; // of numbers, to the first without a name
+	struct td_numbers_conf subscriber_numbers;
 	struct td_subscribers *subscribers; // NULL: nobody registers
 	struct td_health *health;           // NULL: every peer is up
 };

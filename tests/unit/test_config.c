@@ -642,6 +642,65 @@ static void routing_is_refused(void **state)
 		"targets in \"to\", or \"block\"");
 }
 
+// --- number rules
+
+#define RULES "rules = ( { name = \"e164\"; match = \"^00(.*)\"; replace = \"+\\\\1\"; }, " \
+	"{ name = \"cut\"; match = \"^9\"; replace = \"\"; last = true; } );\n"
+#define NUMBERS_TRUNK(more) \
+	"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); " more " } );\n"
+
+static void numbers_are_read(void **state)
+{
+	struct outcome o = load(HEAD RULES NUMBERS_TRUNK(
+		"number = { country = \"49\"; national_prefix = \"0\"; international_prefix = \"00\"; format = \"national\"; "
+		"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
+		"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; };")
+		"subscribers = { number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
+
+	if (o.rc != 0)
+		told(&o, "nothing");
+	assert_int_equal(o.rc, 0);
+	const struct td_policy_conf *p = &o.conf->policy;
+	assert_int_equal(p->n_rules, 2);
+	assert_string_equal(p->rules[0].match, "^00(.*)");
+	assert_string_equal(p->rules[0].replace, "+\\1");
+	assert_false(p->rules[0].last);
+	assert_string_equal(p->rules[1].replace, "");
+	assert_true(p->rules[1].last);
+	const struct td_numbers_conf *n = &p->trunks[0].numbers;
+	assert_string_equal(n->form.country, "49");
+	assert_string_equal(n->form.area, "30");
+	assert_string_equal(n->form.national, "0");
+	assert_string_equal(n->form.international, "00");
+	assert_int_equal(n->form.bare_digits, 7);
+	assert_int_equal(n->form.accept, TD_NUMBER_DIGITS);
+	assert_int_equal(n->form.format, TD_FORMAT_NATIONAL);
+	assert_int_equal(n->in.caller.n, 1);
+	assert_int_equal(n->in.callee.n, 2);
+	assert_string_equal(n->in.callee.names[1], "e164");
+	assert_int_equal(n->out.caller.n, 0);
+	assert_string_equal(n->out.callee.names[0], "cut");
+	assert_string_equal(p->subscribers.form.country, "1");
+	assert_string_equal(p->subscribers.out.caller.names[0], "cut");
+	release(&o);
+}
+
+static void numbers_are_refused(void **state)
+{
+	refused(HEAD "rules = (\n{ name = \"a\"; match = \"^00(\"; replace = \"\"; } );", "x.conf:5: rules[0].match: found \"^00(\": the pattern is wrong at character 5");
+	refused(HEAD "rules = ( { name = \"a\"; match = \"1\"; replace = \"\\\\1\"; } );", "group \\1");
+	refused(HEAD "rules = ( { name = \"a\"; match = \"\"; replace = \"\"; } );", "a pattern of 1 to");
+	refused(HEAD "rules = ( { name = \"a\"; match = \"1\"; } );", "what that becomes");
+	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = [ \"gone\" ]; }; };"), "trunks[0].rules.in.caller[0]: found \"gone\"");
+	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = \"cut\"; }; };"), "an array of at most 8");
+	refused(HEAD NUMBERS_TRUNK("number = { national_prefix = \"0\"; };"), "found no country");
+	refused(HEAD NUMBERS_TRUNK("number = { country = \"4a\"; };"), "at most 3 digits");
+	refused(HEAD NUMBERS_TRUNK("number = { country = \"49\"; format = \"international\"; };"), "international_prefix");
+	refused(HEAD "subscribers = { rules = { out = { callee = [ \"gone\" ]; }; }; };", "subscribers.rules.out.callee[0]");
+	refused(HEAD TRUNK "rules = ( { name = \"a\"; match = \"1\"; replace = \"\"; }, { name = \"a\"; match = \"1\"; replace = \"\"; } );",
+		"two rules are named 'a'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +711,8 @@ int main(void)
 		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
 		cmocka_unit_test(routing_is_read),
 		cmocka_unit_test(routing_is_refused),
+		cmocka_unit_test(numbers_are_read),
+		cmocka_unit_test(numbers_are_refused),
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),
 		cmocka_unit_test(syntax_is_told_with_its_line),

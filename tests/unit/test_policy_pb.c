@@ -9,6 +9,7 @@
 
 static struct td_trunk_conf trunks[2];
 static struct td_route_conf routes[1];
+static struct td_rule_conf rules[1];
 
 static struct td_group_conf group = { .name = "g", .limit = { 10, 20, 30 }, .n_members = 1,
 	.members = { { .trunk = "b", .priority = 1, .weight = 2 } } };
@@ -40,7 +41,14 @@ static struct td_policy_conf sample(void)
 		.registration = {
 			.user = "u", .domain = "d", .contact = "c", .expires_s = 300 },
 		.n_hosts = 1,
-		.hosts = { { .name = "sip.carrier.example", .port = 5070 } } };
+		.hosts = { { .name = "sip.carrier.example", .port = 5070 } },
+		.numbers = { .in = { .caller = { 1, { "r" } }, .callee = { 2, { "r", "r" } } },
+			.out = { .caller = { 1, { "r" } }, .callee = { 1, { "r" } } },
+			.form = { .country = "49", .area = "30", .international = "00",
+				.national = "0", .bare_digits = 5, .accept = TD_NUMBER_DIGITS,
+				.format = TD_FORMAT_NATIONAL } } };
+	rules[0] = (struct td_rule_conf){ .name = "r", .match = "^00(.*)", .replace = "+\\1",
+		.last = true };
 	td_ip_parse(TD_SPAN("10.0.0.9"), &trunks[0].peers[0].address);
 	td_ip_parse(TD_SPAN("fd00::9"), &trunks[0].peers[1].address);
 	trunks[0].peers[0].address.port = 5060;
@@ -64,6 +72,9 @@ static struct td_policy_conf sample(void)
 		.n_routes = 1,
 		.trunks = trunks,
 		.routes = routes,
+		.n_rules = 1,
+		.rules = rules,
+		.subscribers = { .form = { .country = "1" } },
 		.max_calls = 1,
 		.max_cps = 2,
 		.cps_burst = 5,
@@ -94,6 +105,9 @@ static void there_and_back_is_the_same(void **state)
 	assert_memory_equal(&back->routes[0], &routes[0], sizeof(routes[0]));
 	assert_memory_equal(&back->groups[0], &group, sizeof(group));
 	assert_memory_equal(&back->limits[0], &limit, sizeof(limit));
+	assert_int_equal(back->n_rules, 1);
+	assert_memory_equal(&back->rules[0], &rules[0], sizeof(rules[0]));
+	assert_memory_equal(&back->subscribers, &conf.subscribers, sizeof(conf.subscribers));
 	td_policy_conf_free(back);
 	free(bytes);
 }
@@ -109,6 +123,11 @@ static void generation_follows_content_only(void **state)
 	assert_int_not_equal(td_policy_generation_of(&conf), before);
 	trunks[1].max_cps = 0;
 	assert_int_equal(td_policy_generation_of(&conf), before);
+	rules[0].last = false;
+	assert_int_not_equal(td_policy_generation_of(&conf), before);
+	rules[0].last = true;
+	conf.subscribers.form.format = TD_FORMAT_PLAIN;
+	assert_int_not_equal(td_policy_generation_of(&conf), before);
 }
 
 static void refuse(Tandem__Policy *policy, const char *words)
@@ -142,6 +161,9 @@ static void what_is_out_of_bounds_is_refused(void **state)
 	trunk->name = strdup("a name that is far longer than any name of a trunk may ever be");
 	refuse(policy, "longer than its ceiling");
 	trunk->name[1] = '\0';
+	trunk->numbers->form->format = 5;
+	refuse(policy, "form of numbers");
+	trunk->numbers->form->format = 0;
 	policy->n_routes = TD_ROUTES_MAX + 1;
 	refuse(policy, "too many routes");
 	policy->n_routes = 1;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Number rules: each compiled where it is read, so that a wrong pattern is told with its line, and
+// the lists that name them.
+#include "control/config_schema.h"
+
+#include "sip/rule.h"
+
+#include <stdio.h>
+
+// --- lists ---
+
+static void list_read(
+	struct cfg_reader *reader, config_setting_t *setting, struct td_rule_list_conf *list)
+{
+	int n = setting ? config_setting_length(setting) : 0;
+
+	if (setting && (!config_setting_is_array(setting) || n > TD_RULE_LIST_MAX)) {
+		cfg_fault(reader, setting, "an array of at most %d names of rules",
+			TD_RULE_LIST_MAX);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		const char *name = config_setting_get_string_elem(setting, i);
+		if (!name || strlen(name) >= TD_NAME_LEN)
+			cfg_fault(reader, config_setting_get_elem(setting, (unsigned int)i),
+				"the name of one of the rules");
+		else
+			td_span_cstr(
+				td_span_str(name), list->names[list->n++], TD_NAME_LEN);
+	}
+}
+
+void cfg_read_rules_of_caller(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	list_read(reader, setting, &((struct td_rule_lists_conf *)record)->caller);
+}
+
+void cfg_read_rules_of_callee(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	list_read(reader, setting, &((struct td_rule_lists_conf *)record)->callee);
+}
+
+static bool rule_there(const struct td_policy_conf *policy, const char *name)
+{
+	for (uint32_t i = 0; i < policy->n_rules; i++)
+		if (strcmp(policy->rules[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+// base: where in the file the lists stand.
+static void list_check(struct cfg_reader *reader, const char *base, const char *list,
+	const struct td_rule_list_conf *conf)
+{
+	char path[96];
+
+	for (uint8_t i = 0; i < conf->n; i++) {
+		snprintf(path, sizeof(path), "%s.rules.%s.[%u]", base, list, i);
+		const config_setting_t *at = config_lookup(&reader->config, path);
+		if (!rule_there(&reader->conf->policy, conf->names[i]))
+			cfg_fault(reader, at ? at : config_root_setting(&reader->config),
+				"the name of one of the rules");
+	}
+}
+
+static void numbers_check(
+	struct cfg_reader *reader, const char *base, const struct td_numbers_conf *numbers)
+{
+	const struct td_number_form_conf *form = &numbers->form;
+	char path[96];
+
+	list_check(reader, base, "in.caller", &numbers->in.caller);
+	list_check(reader, base, "in.callee", &numbers->in.callee);
+	list_check(reader, base, "out.caller", &numbers->out.caller);
+	list_check(reader, base, "out.callee", &numbers->out.callee);
+	snprintf(path, sizeof(path), "%s.number", base);
+	const config_setting_t *at = config_lookup(&reader->config, path);
+	if (at && form->country[0] == '\0' &&
+		(form->area[0] || form->national[0] || form->international[0] ||
+			form->bare_digits || form->format == TD_FORMAT_NATIONAL))
+		cfg_fault_text(reader, at, "found no country, expected its code, such as \"49\"");
+	if (at && form->format == TD_FORMAT_INTERNATIONAL && form->international[0] == '\0')
+		cfg_fault_text(reader, at,
+			"found no international_prefix, expected one for that format");
+}
+
+void cfg_numbers_check(struct cfg_reader *reader)
+{
+	const struct td_policy_conf *policy = &reader->conf->policy;
+	char base[32];
+
+	for (uint32_t i = 0; i < policy->n_trunks; i++) {
+		snprintf(base, sizeof(base), "trunks.[%u]", i);
+		numbers_check(reader, base, &policy->trunks[i].numbers);
+	}
+	numbers_check(reader, "subscribers", &policy->subscribers);
+}
+
+// --- rules ---
+
+void cfg_read_rule_replace(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_rule_conf *rule = record;
+	const char *text = setting ? config_setting_get_string(setting) : "";
+
+	if (!text || strlen(text) >= sizeof(rule->replace))
+		cfg_fault(reader, setting, "a text of at most %zu characters",
+			sizeof(rule->replace) - 1);
+	else
+		td_span_cstr(td_span_str(text), rule->replace, sizeof(rule->replace));
+}
+
+// Reads what it is replaced by, too: only together can they be judged.
+void cfg_read_rule_match(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_rule_conf probe = { 0 }, *rule = record;
+	const char *text = setting ? config_setting_get_string(setting) : "", *replace = "";
+	struct td_rule *compiled = NULL;
+	char why[160] = "out of memory";
+
+	if (!setting)
+		return;
+	if (!text || text[0] == '\0' || strlen(text) >= sizeof(rule->match)) {
+		cfg_fault(reader, setting, "a pattern of 1 to %zu characters",
+			sizeof(rule->match) - 1);
+		return;
+	}
+	td_span_cstr(td_span_str(text), rule->match, sizeof(rule->match));
+	config_setting_lookup_string(config_setting_parent(setting), "replace", &replace);
+	td_span_cstr(td_span_str(text), probe.match, sizeof(probe.match));
+	td_span_cstr(td_span_str(replace), probe.replace, sizeof(probe.replace));
+	if (td_rule_compile(&probe, &compiled, why, sizeof(why)) < 0)
+		cfg_fault_text(reader, setting, "found \"%s\": %s", text, why);
+	td_rule_free(compiled);
+}

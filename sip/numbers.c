@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sip/numbers.h"
+
+static void tell(struct td_numbers_run *run, enum td_numbers_who who, const char *what,
+	const char *name, const char *why, const struct td_number *before,
+	const struct td_number *after)
+{
+	const struct td_numbers_step step = { what, name, why, who, *before, *after };
+
+	if (run->trace)
+		run->trace->step(run->trace->ctx, &step);
+}
+
+static void name_add(struct td_numbers_run *run, const char *name)
+{
+	struct td_number names = run->names;
+
+	if ((names.len == 0 || td_number_append(&names, TD_SPAN(","))) &&
+		td_number_append(&names, td_span_str(name)))
+		run->names = names;
+}
+
+static const char *why_not(enum td_rule_result result)
+{
+	switch (result) {
+	case TD_RULE_APPLIED:
+		return NULL;
+	case TD_RULE_PASSED:
+		return "does not match";
+	case TD_RULE_GAVE_UP:
+		return "takes too many steps, passed over";
+	case TD_RULE_TOO_LONG:
+		return "makes a number that is too long, passed over";
+	}
+	return NULL;
+}
+
+static void rules_run(const struct td_rule_list *list, struct td_numbers_run *run,
+	enum td_numbers_who who, struct td_number *number)
+{
+	for (uint8_t i = 0; i < list->n; i++) {
+		const struct td_rule_conf *conf = td_rule_conf(list->rules[i]);
+		struct td_number before = *number;
+		enum td_rule_result result = td_rule_apply(list->rules[i], run->matcher, number);
+		tell(run, who, "rule", conf->name, why_not(result), &before, number);
+		run->failed += result == TD_RULE_GAVE_UP || result == TD_RULE_TOO_LONG;
+		if (result != TD_RULE_APPLIED)
+			continue;
+		run->applied++;
+		name_add(run, conf->name);
+		if (conf->last)
+			return;
+	}
+}
+
+void td_numbers_in(const struct td_numbers *numbers, struct td_numbers_run *run,
+	enum td_numbers_who who, struct td_number *number)
+{
+	rules_run(&numbers->in[who], run, who, number);
+	struct td_number before = *number;
+	if (td_number_accept(&numbers->form, number))
+		tell(run, who, "number", "", NULL, &before, number);
+}
+
+void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run,
+	enum td_numbers_who who, struct td_number *number)
+{
+	struct td_number before = *number;
+
+	if (td_number_format(&numbers->form, number))
+		tell(run, who, "number", "", NULL, &before, number);
+	rules_run(&numbers->out[who], run, who, number);
+}

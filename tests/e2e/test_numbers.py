@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Numbers through the switch: what a carrier hears of a number that another one dialled, and what the record says of it."""
+import json
+import re
+
+import pytest
+
+from lab import Lab
+from scenario import PROVISIONALS, ack, bye, invite, recv, reply, reply_again, sdp, uac, uas
+
+RULES = """
+rules = ( { name = "tech"; match = "^77#"; replace = ""; },
+          { name = "short"; match = "^115$"; replace = "+4930115"; },
+          { name = "prefix"; match = "^"; replace = "99"; } );
+"""
+FORM = 'number = { country = "49"; international_prefix = "00"; national_prefix = "0"; %s };'
+
+
+def ruled(text):
+    a = FORM % "" + ' trust = "in"; rules = { in = { callee = [ "tech", "short" ]; }; };'
+    b = FORM % 'format = "national";' + ' trust = "out"; rules = { out = { callee = [ "prefix" ]; }; };'
+    return RULES + text.replace('name = "carrier-a";', f'name = "carrier-a"; {a}').replace('name = "carrier-b";', f'name = "carrier-b"; {b}')
+
+
+@pytest.fixture(params=[(1,), (1, 1, 1)], ids=["1", "3"], scope="module")
+def lab(request):
+    with Lab(workers=request.param, edit=ruled) as running:
+        yield running
+
+
+def call(lab, user, from_user, headers=""):
+    """A call from a to b; returns the INVITE as b got it, and the record."""
+    before = len(lab.rows())
+    messages = lab.folder / f"b-{before}.msg"
+    scene = uac(invite(uri=f"sip:{user}@[remote_ip]:[remote_port]", from_user=from_user, headers=headers), PROVISIONALS, recv(200),
+                ack(), bye(), recv(200))
+    lab.run_pair(scene, uas(recv("INVITE"), reply(180), reply(200, body=sdp(), retrans=500), recv("ACK"), recv("BYE"), reply_again(200)),
+                 uas_args=("-trace_msg", "-message_file", messages))
+    lab.settle()
+    text = messages.read_text()
+    return text[text.index("INVITE "):].replace("\r", ""), lab.rows()[before]
+
+
+def user_of(seen, header):
+    return re.search(rf"^{header}:.*?<sip:([^@]*)@", seen, re.M).group(1)
+
+
+def test_rules_in_and_forms_out(lab):
+    seen, cdr = call(lab, "77%230301234", "040999", 'P-Asserted-Identity: <sip:00331555@[local_ip]>')
+    assert seen.startswith("INVITE sip:990301234@10.0.2.1:5060 ")
+    assert user_of(seen, "To") == "990301234"
+    assert user_of(seen, "From") == "040999"
+    assert user_of(seen, "P-Asserted-Identity") == "00331555"
+    assert (cdr["from_number"], cdr["to_number"]) == ("040999", "77#0301234"), "as they came"
+    assert cdr["rules"] == "tech,prefix" and cdr["asserted"] == "331555"
+    assert lab.counters()["number.rule_failed"] == 0
+
+
+def test_short_codes_and_foreign_numbers(lab):
+    seen, cdr = call(lab, "115", "00331555")
+    assert seen.startswith("INVITE sip:99030115@") and cdr["rules"] == "short,prefix"
+    assert user_of(seen, "From") == "00331555"
+    seen, cdr = call(lab, "112", "+1212555")
+    assert seen.startswith("INVITE sip:99112@") and cdr["rules"] == "prefix"
+    assert user_of(seen, "From") == "001212555"
+
+
+def test_changed_while_it_runs(lab):
+    text = lab.conf.read_text()
+    lab.conf.write_text(text.replace('match = "^"; replace = "99"', 'match = "^"; replace = "88"'))
+    said = lab.ctl("reload")
+    assert "rules: changed, 3 before, 3 now" in said
+    seen, _ = call(lab, "030555", "040999")
+    assert seen.startswith("INVITE sip:88030555@")
+    lab.conf.write_text(text.replace('match = "^"; replace = "99"', 'match = "^("; replace = "99"'))
+    said = json.loads(lab.ctl("--json", "reload", code=1))["text"]
+    assert "rules[2].match" in said
+    seen, _ = call(lab, "030555", "040999")
+    assert seen.startswith("INVITE sip:88030555@"), "what is wrong changes nothing"
+    lab.conf.write_text(text)
+    lab.ctl("reload")
+    seen, _ = call(lab, "030555", "040999")
+    assert seen.startswith("INVITE sip:99030555@")

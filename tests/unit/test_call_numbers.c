@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Numbers of calls: rules and forms of the trunk they come in by and of each that they go out to; what the far side and
+// the record see of them.
+#include "tests/unit/call_rig.h"
+#include "sip/subscribers.h"
+#include "tests/unit/digest_client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const struct td_number_form_conf germany = { .country = "49", .international = "00", .national = "0" };
+
+static void rule(struct rig *rig, const char *name, const char *match, const char *replace)
+{
+	struct td_rule_conf *r = rig->rules;
+
+	while (r->name[0] != '\0')
+		r++;
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	snprintf(r->match, sizeof(r->match), "%s", match);
+	snprintf(r->replace, sizeof(r->replace), "%s", replace);
+}
+
+static void list(struct td_rule_list_conf *conf, const char *name)
+{
+	snprintf(conf->names[conf->n++], TD_NAME_LEN, "%s", name);
+}
+
+static const char *from_user = "0301234", *to_user = "040999", *more = "";
+
+static void invite(struct rig *rig)
+{
+	char text[4096];
+
+	snprintf(text, sizeof(text),
+		"INVITE sip:%s@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 20\r\n"
+		"From: \"Alice\" <sip:%s@10.0.1.1>;tag=atag\r\nTo: <sip:%s@10.0.1.254>\r\nCall-ID: secretwest-call\r\n"
+		"CSeq: 1 INVITE\r\nContact: <sip:secretwest@10.0.1.1:5060>\r\n%sContent-Type: application/sdp\r\n"
+		"Content-Length: %zu\r\n\r\n%s",
+		to_user, from_user, to_user, more, strlen(RIG_SDP_A), RIG_SDP_A);
+	rig_rx(rig, &rig->west, text);
+}
+
+// B is busy, and the call over.
+static void refuse(struct rig *rig, const struct fake_sent *sent)
+{
+	rig_reply(rig, sent, "486 Busy Here", "b", "", "");
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 486 ");
+}
+
+static void rig_down(struct rig *rig)
+{
+	from_user = "0301234", to_user = "040999", more = "";
+	rig_advance(rig, 100000);
+	rig->host.n_read = rig->host.n_sent;
+	rig_free(rig);
+}
+
+static void normalised_and_routed(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[0].numbers.form = germany;
+	rig_policy(rig);
+	rig_route(rig, "0");
+	rig->host.route.targets[0].matched = 4;
+	invite(rig);
+	assert_string_equal(rig->host.last_number, "4940999");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:+4940999@10.0.2.1:5060 ");
+	assert_string_equal(fake_header(sent, "To"), "<sip:+4940999@10.0.2.1:5060>");
+	RIG_HAS(sent, "From: \"Alice\" <sip:+49301234@10.0.2.254:5060>;tag=");
+	refuse(rig, sent);
+	const struct td_cdr *cdr = rig_cdr(rig);
+	assert_string_equal(cdr->from_number, "0301234"); // as they came
+	assert_string_equal(cdr->to_number, "040999");
+	assert_string_equal(cdr->route, "4940");
+	assert_string_equal(cdr->rules, "");
+	rig_down(rig);
+}
+
+// Each target hears the numbers in its own form, and the record names the rules of the last one.
+static void each_target_its_own_form(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rule(rig, "cut", "^9", "");
+	rule(rig, "tech", "^", "77#");
+	rig->trunks[0].numbers.form = germany;
+	list(&rig->trunks[0].numbers.in.callee, "cut");
+	rig->trunks[1].numbers.form = germany;
+	rig->trunks[1].numbers.form.format = TD_FORMAT_NATIONAL;
+	rig->trunks[2].numbers.form.format = TD_FORMAT_PLAIN;
+	list(&rig->trunks[2].numbers.out.callee, "tech");
+	rig_policy(rig);
+	rig_route(rig, "02");
+	to_user = "9040999";
+	invite(rig);
+	assert_string_equal(rig->host.last_number, "4940999");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:040999@10.0.2.1:5060 ");
+	RIG_HAS(sent, "To: <sip:040999@10.0.2.1:5060>\r\n");
+	RIG_HAS(sent, "From: \"Alice\" <sip:0301234@10.0.2.254:5060>;tag=");
+	rig_reply(rig, sent, "503 Service Unavailable", "b", "", "");
+	rig_expect(rig, "ACK ");
+	sent = rig_expect(rig, "INVITE sip:77%234940999@10.0.2.3:5060 ");
+	RIG_HAS(sent, "From: \"Alice\" <sip:49301234@10.0.2.254:5060>;tag=");
+	refuse(rig, sent);
+	assert_string_equal(rig_cdr(rig)->rules, "cut,tech");
+	assert_int_equal(rig->host.counters[TD_C_NUMBER_RULES], 2);
+	assert_int_equal(rig->host.counters[TD_C_NUMBER_RULE_FAILED], 0);
+	rig_down(rig);
+}
+
+// A trunk that says nothing passes the numbers of one that does as they are.
+static void nothing_said_nothing_changed(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rule(rig, "never", "^555", "");
+	list(&rig->trunks[0].numbers.in.caller, "never");
+	rig_policy(rig);
+	rig_route(rig, "0");
+	from_user = "+49-30-12";
+	to_user = "+49(40)9;isub=1";
+	invite(rig);
+	assert_string_equal(rig->host.last_number, "49409");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:+49(40)9;isub=1@10.0.2.1:5060 ");
+	RIG_HAS(sent, "From: \"Alice\" <sip:+49-30-12@10.0.2.254:5060>;tag=");
+	refuse(rig, sent);
+	assert_string_equal(rig_cdr(rig)->rules, "");
+	rig_down(rig);
+}
+
+// Identities that are believed change like the number in From, and cross to who may know them.
+static void identities_follow(void **state)
+{
+	for (unsigned trusted = 0; trusted < 2; trusted++) {
+		struct rig *rig = rig_new();
+		rig->trunks[0].numbers.form = germany;
+		rig->trunks[0].trust = TD_TRUST_IN;
+		rig->trunks[1].trust = trusted ? TD_TRUST_OUT : TD_TRUST_NONE;
+		rig_policy(rig);
+		rig_route(rig, "0");
+		more = "P-Asserted-Identity: \"Real\" <sip:0305550@10.0.1.1>\r\nRemote-Party-ID: <sip:0305550@10.0.1.1>\r\n";
+		invite(rig);
+		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
+		RIG_HAS(sent, "<sip:+49301234@10.0.2.254:5060>;tag=");
+		RIG_LACKS(sent, "0305550");
+		RIG_LACKS(sent, "Remote-Party-ID");
+		if (trusted)
+			RIG_HAS(sent, "P-Asserted-Identity: <sip:+49305550@10.0.2.254:5060>\r\n");
+		else
+			RIG_LACKS(sent, "P-Asserted-Identity");
+		refuse(rig, sent);
+		assert_string_equal(rig_cdr(rig)->asserted, "49305550");
+		rig_down(rig);
+	}
+}
+
+static void anonymous_stays_so(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rule(rig, "any", "^.*$", "+4930");
+	list(&rig->trunks[0].numbers.in.caller, "any");
+	rig_policy(rig);
+	rig_route(rig, "0");
+	from_user = "anonymous";
+	invite(rig);
+	const struct fake_sent *sent = rig_expect(rig, "INVITE ");
+	RIG_HAS(sent, "<sip:anonymous@10.0.2.254:5060>;tag=");
+	assert_true(rig->host.last_query.anonymous);
+	refuse(rig, sent);
+	rig_down(rig);
+}
+
+static void emergency_is_called_as_it_is(void **state)
+{
+	struct rig *rig = rig_new();
+	char text[2048];
+
+	rule(rig, "any", ".*", "1");
+	list(&rig->trunks[0].numbers.in.callee, "any");
+	list(&rig->trunks[1].numbers.out.callee, "any");
+	rig->trunks[0].numbers.form = germany;
+	rig_policy(rig);
+	rig_route(rig, "0");
+	snprintf(text, sizeof(text),
+		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
+		"From: <sip:0301234@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(RIG_SDP_A), RIG_SDP_A);
+	rig_rx(rig, &rig->west, text);
+	const struct fake_sent *sent = rig_expect(rig, "INVITE urn:service:sos ");
+	RIG_HAS(sent, "<sip:+49301234@10.0.2.254:5060>;tag="); // so that somebody can call back
+	refuse(rig, sent);
+	rig_down(rig);
+}
+
+static void what_gives_up_is_passed_over(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rule(rig, "endless", "^(a+)+$", "");
+	rule(rig, "good", "b$", "7");
+	list(&rig->trunks[0].numbers.in.callee, "endless");
+	list(&rig->trunks[0].numbers.in.callee, "good");
+	rig_policy(rig);
+	rig_route(rig, "0");
+	to_user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+	invite(rig);
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa7@");
+	assert_int_equal(rig->host.counters[TD_C_NUMBER_RULE_FAILED], 1);
+	refuse(rig, sent);
+	assert_string_equal(rig_cdr(rig)->rules, "good");
+	rig_down(rig);
+}
+
+// A route question that stays open: the numbers wait with the call.
+static void pending_route(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[0].numbers.form = germany;
+	rig_policy(rig);
+	rig_route(rig, "0");
+	struct td_late_answer late = { .answer = TD_DONE, .route = rig->host.route };
+	rig->host.route_answer = TD_PENDING;
+	invite(rig);
+	late.cookie = rig->host.last_cookie;
+	td_engine_answer(rig->engine, rig->host.now_ns, &late);
+	refuse(rig, rig_expect(rig, "INVITE sip:+4940999@10.0.2.1:5060 "));
+	rig_down(rig);
+}
+
+// Who is called by a number that rules make is looked up by it.
+static void registered_callee(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_registrar(rig);
+	rig_subscriber(rig, "1002", "4940999", "", 0);
+	rig->trunks[0].numbers.form = germany;
+	rig->subscriber_numbers.form = germany;
+	rig->subscriber_numbers.form.format = TD_FORMAT_NATIONAL;
+	rig_policy(rig);
+	rig->host.locate_answer = TD_DONE;
+	snprintf(rig->host.known_who, sizeof(rig->host.known_who), "4940999");
+	rig->host.located = (struct td_locate_answer){ .n = 1,
+		.subscriber = td_subscribers_by_number(rig->subscribers, TD_SPAN("4940999")),
+		.contacts = { { .aor = TD_SPAN("1002@tandem.example"), .uri = TD_SPAN("sip:1002@10.0.1.61"),
+			.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.61", 5060), .q = 1000 } } };
+	rig->host.route = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
+	rig->host.route_answer = TD_DONE;
+	invite(rig);
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:1002@10.0.1.61 ");
+	RIG_HAS(sent, "To: <sip:040999@tandem.example>\r\n");
+	RIG_HAS(sent, "<sip:0301234@tandem.example>;tag=");
+	refuse(rig, sent);
+	rig_down(rig);
+}
+
+// A subscriber's own number, in the form that the carrier wants.
+static void subscribers_number(void **state)
+{
+	struct rig *rig = rig_new();
+	struct td_flow flow;
+	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret",
+		.realm = "tandem.example" };
+	char line[1024] = "", text[4096];
+
+	rig_registrar(rig);
+	rig_subscriber(rig, "1001", "4930555100", "Alice", 1);
+	rig->subscriber_numbers.form = germany;
+	rig->trunks[1].numbers.form = germany;
+	rig->trunks[1].numbers.form.format = TD_FORMAT_INTERNATIONAL;
+	rig->trunks[1].trust = TD_TRUST_OUT;
+	rig_policy(rig);
+	rig_route(rig, "0");
+	flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070);
+	for (unsigned i = 1; i <= 2; i++) {
+		snprintf(text, sizeof(text),
+			"INVITE sip:040999@tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\n"
+			"Max-Forwards: 70\r\nFrom: <sip:1001@tandem.example>;tag=p\r\nTo: <sip:040999@tandem.example>\r\n"
+			"Call-ID: p\r\nCSeq: %u INVITE\r\nContact: <sip:1001@10.0.1.50:5070>\r\n%sContent-Type: application/sdp\r\n"
+			"Content-Length: %zu\r\n\r\n%s", i, i, line, strlen(RIG_SDP_A), RIG_SDP_A);
+		rig_rx(rig, &flow, text);
+		if (i == 2)
+			break;
+		const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+		assert_true(digest_client_take(&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+		digest_client_line(&digest, "INVITE", "sip:040999@tandem.example", line, sizeof(line));
+	}
+	assert_string_equal(rig->host.last_number, "4940999");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:004940999@10.0.2.1:5060 ");
+	RIG_HAS(sent, "From: \"Alice\" <sip:004930555100@10.0.2.254:5060>;tag=");
+	RIG_HAS(sent, "P-Asserted-Identity: \"Alice\" <sip:004930555100@10.0.2.254:5060>\r\n");
+	refuse(rig, sent);
+	assert_string_equal(rig_cdr(rig)->auth_user, "1001@tandem.example");
+	assert_string_equal(rig_cdr(rig)->asserted, "4930555100");
+	rig_down(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(normalised_and_routed),
+		cmocka_unit_test(each_target_its_own_form),
+		cmocka_unit_test(nothing_said_nothing_changed),
+		cmocka_unit_test(identities_follow),
+		cmocka_unit_test(anonymous_stays_so),
+		cmocka_unit_test(emergency_is_called_as_it_is),
+		cmocka_unit_test(what_gives_up_is_passed_over),
+		cmocka_unit_test(pending_route),
+		cmocka_unit_test(registered_callee),
+		cmocka_unit_test(subscribers_number),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
