@@ -2,6 +2,7 @@
 #include "control/listing.h"
 
 #include "control/control.h"
+#include "control/provision.h"
 #include "control/rows.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ struct listing {
 	struct td_server *server;
 	uint64_t serial;
 	const struct table *table;
-	char key[TD_BINDING_KEY_LEN], find[TD_NUMBER_LEN + 8];
+	char key[TD_BINDING_KEY_LEN], find[TD_CDR_TEXT_LEN];
 	uint32_t limit;
 	char after[TD_BINDING_KEY_LEN]; // thread, while a job is under way
 	struct td_rows rows;            // thread, while a job is under way
@@ -35,6 +36,7 @@ typedef int (*page_read)(struct listing *l, struct td_store *store);
 struct table {
 	Tandem__Table table;
 	page_read page;
+	bool key_is_aor; // and may be written as subscriber add takes it
 };
 
 // --- pages, on the store's thread ---
@@ -130,6 +132,22 @@ static void attempt_keep(void *user, const struct td_cdr_attempt *attempt)
 		one->attempts[one->n++] = *attempt;
 }
 
+// As it was written, as plain digits, and with a plus: records hold what the wire said, and an
+// operator types what a letter says.
+static int cdrs_find(struct listing *l, struct td_store *store, uint32_t limit)
+{
+	char number[1 + TD_NUMBER_LEN] = "+";
+	int rc = td_store_cdr_find(store, l->find, limit, cdr_add, l);
+
+	if (rc != 0 || l->rows.n > 0 || !td_number_read(l->find, number + 1))
+		return rc;
+	if (strcmp(l->find, number + 1) != 0)
+		rc = td_store_cdr_find(store, number + 1, limit, cdr_add, l);
+	if (rc == 0 && l->rows.n == 0)
+		rc = td_store_cdr_find(store, number, limit, cdr_add, l);
+	return rc;
+}
+
 static int cdrs_page(struct listing *l, struct td_store *store)
 {
 	struct cdr_one one = { .found = false };
@@ -137,7 +155,7 @@ static int cdrs_page(struct listing *l, struct td_store *store)
 
 	l->last = true;
 	if (l->find[0])
-		return td_store_cdr_find(store, l->find, limit, cdr_add, l);
+		return cdrs_find(l, store, limit);
 	if (!l->key[0])
 		return td_store_cdr_last(store, limit, cdr_add, l);
 	int rc = td_store_cdr_show(store, l->key, cdr_keep, attempt_keep, &one);
@@ -147,19 +165,24 @@ static int cdrs_page(struct listing *l, struct td_store *store)
 }
 
 static const struct table tables[] = {
-	{ TANDEM__TABLE__SUBSCRIBERS, subscribers_page },
+	{ TANDEM__TABLE__SUBSCRIBERS, subscribers_page, .key_is_aor = true },
 	{ TANDEM__TABLE__NUMBERS, numbers_page },
-	{ TANDEM__TABLE__REGISTRATIONS, registrations_page },
+	{ TANDEM__TABLE__REGISTRATIONS, registrations_page, .key_is_aor = true },
 	{ TANDEM__TABLE__CDRS, cdrs_page },
 };
 
 static int listing_run(struct td_store_job *job, struct td_store *store)
 {
 	struct listing *l = (struct listing *)job;
+	char before[sizeof(l->after)];
 
+	memcpy(before, l->after, sizeof(before));
 	td_rows_clear(&l->rows);
 	int rc = l->table->page(l, store);
-	return rc ? rc : l->rows.failed ? -ENOMEM : 0;
+	if (rc == 0)
+		return l->rows.failed ? -ENOMEM : 0;
+	memcpy(l->after, before, sizeof(before)); // it may be tried again: from where it began
+	return rc;
 }
 
 // --- the loop ---
@@ -235,7 +258,8 @@ static void listing_begin(
 	l->table = table;
 	l->rows.id = frame->id;
 	l->limit = frame->show->limit;
-	snprintf(l->key, sizeof(l->key), "%s", frame->show->key);
+	if (!table->key_is_aor || !td_aor_read(frame->show->key, l->key))
+		snprintf(l->key, sizeof(l->key), "%s", frame->show->key);
 	snprintf(l->find, sizeof(l->find), "%s", frame->show->find);
 	uv_timer_init(&control->loop, &l->timer);
 	l->timer.data = l;

@@ -309,6 +309,9 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	// Databases are made by their library: what is in them (HA1, who called whom) is nobody's
+	// business, also where no service manager says so.
+	umask(0027);
 	control.path = options.path;
 	control.sets = options.sets;
 	control.n_sets = options.n_sets;

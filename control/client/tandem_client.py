@@ -175,6 +175,8 @@ def main(argv):
                 return 2
             for row in rows:
                 print(str(row).strip(), end="\n\n", flush=True)
+    except KeyboardInterrupt:
+        return 130
     except Refused as e:
         print(f"refused: {e}", file=sys.stderr)
         return 1

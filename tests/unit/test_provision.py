@@ -207,13 +207,22 @@ def lists_show_what_is_there():
     assert rows[1] == {"aor": "1001@tandem.example", "numbers": ["551", "661"], "plan": "subscribers", "display": "",
                        "max_calls": 0, "max_cps": 0, "enabled": True}
     assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json")) == rows[1]
+    assert json.loads(bench.ctl("subscriber", "show", "sip:1001@Tandem.EXAMPLE", "--json")) == rows[1], "as add takes it"
     bench.ctl("subscriber", "show", "nobody@tandem.example", code=1)
+    with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
+        db.executemany("INSERT INTO cdr (id, from_number, to_number, complete) VALUES (?, ?, ?, 1)",
+                       [("x-1", "+4930555", "sipp"), ("x-2", "4930666", "+4930555")])
+    for number, ids in (("+4930555", ["x-1", "x-2"]), ("4930555", ["x-1", "x-2"]), ("+49 (30) 555", ["x-1", "x-2"]),
+                        ("+49-30-666", ["x-2"]), ("sipp", ["x-1"]), ("4930", [])):
+        assert sorted(r["id"] for r in json.loads(bench.ctl("cdr", "find", number, "--json"))) == ids, number
     assert {(r["number"], r["aor"][:4]) for r in json.loads(bench.ctl("number", "list", "--json"))} == \
         {("550", "1000"), ("551", "1001"), ("661", "1001"), ("552", "1002")}
     bench.ctl("number", "del", "551", plane=plane)
     assert "nobody's" in bench.ctl("number", "del", "551", code=1, plane=plane)
     assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json"))["numbers"] == ["661"]
     assert json.loads(bench.ctl("alarms", "--json")) == []
+    for path in (bench.dir / "state").iterdir():
+        assert path.stat().st_mode & 0o007 == 0, f"{path.name} is for everybody to read"
     bench.stop()
 
 
