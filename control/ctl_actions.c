@@ -57,7 +57,8 @@ enum ctl_status ctl_reload(struct ctl *ctl)
 
 // --- wait ---
 
-// true: both daemons are up, in sync, and every port can send and receive. text: what is missing.
+// true: both daemons are up, in sync, and every port can send and receive. text: what is missing;
+// an answer that does not come in time leaves what was said before.
 static bool ready(struct ctl *ctl, char *text, size_t cap)
 {
 	Tandem__Frame request = TANDEM__FRAME__INIT;
@@ -66,9 +67,12 @@ static bool ready(struct ctl *ctl, char *text, size_t cap)
 
 	request.body_case = TANDEM__FRAME__BODY_STATUS_REQUEST;
 	request.status_request = &status_request;
-	snprintf(text, cap, "tandem-control is not there at %s", ctl->socket);
-	Tandem__Frame *frame =
-		ctl_ask(ctl, &request, true) == CTL_DONE ? ctl_next(ctl, true) : NULL;
+	bool asked = ctl_ask(ctl, &request, true) == CTL_DONE;
+	Tandem__Frame *frame = asked ? ctl_next(ctl, true) : NULL;
+	if (!asked)
+		snprintf(text, cap, "tandem-control is not there at %s", ctl->socket);
+	else if (!frame && !text[0])
+		snprintf(text, cap, "tandem-control at %s does not answer", ctl->socket);
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_STATUS) {
 		const Tandem__Status *s = frame->status;
 		good = s->dataplane_connected && s->in_sync && s->ports_ready;
@@ -88,7 +92,7 @@ enum ctl_status ctl_wait(struct ctl *ctl)
 	uint64_t end_ms =
 		ctl_now_ms() + (uint64_t)(ctl->timeout_ms >= 0 ? ctl->timeout_ms : WAIT_DEFAULT_MS);
 	struct timespec step = { .tv_nsec = WAIT_STEP_MS * 1000000l };
-	char text[512];
+	char text[512] = "";
 
 	ctl->deadline_ms = end_ms;
 	while (!ready(ctl, text, sizeof(text))) {

@@ -81,8 +81,10 @@ enum ctl_status ctl_end_error(const struct ctl *ctl, const Tandem__Frame *frame)
 struct ctl_table {
 	const char *const *columns;
 	int n;
-	size_t cells, cap;
-	char (*text)[CELL_MAX];
+	size_t cells, cap; // at[] says where each begins
+	size_t *at;
+	char *text; // one behind the other, each with its NUL
+	size_t len, text_cap;
 };
 
 struct ctl_table *ctl_table_new(const char *const *columns, int n)
@@ -103,14 +105,27 @@ void ctl_table_cell(struct ctl_table *table, const char *format, ...)
 
 	if (table->cells == table->cap) {
 		table->cap = table->cap ? 2 * table->cap : 64;
-		table->text = realloc(table->text, table->cap * sizeof(*table->text));
-		if (!table->text)
-			exit(CTL_REFUSED);
+		table->at = realloc(table->at, table->cap * sizeof(*table->at));
+	}
+	if (table->text_cap - table->len < CELL_MAX) {
+		table->text_cap = 2 * table->text_cap + 16 * CELL_MAX;
+		table->text = realloc(table->text, table->text_cap);
+	}
+	if (!table->at || !table->text) {
+		fputs("tandemctl: no memory for so long a table\n", stderr);
+		exit(CTL_REFUSED);
 	}
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
-	td_text_clean(raw, sizeof(raw), false, table->text[table->cells++], CELL_MAX);
+	table->at[table->cells++] = table->len;
+	table->len +=
+		td_text_clean(raw, sizeof(raw), false, table->text + table->len, CELL_MAX) + 1;
+}
+
+static const char *cell(const struct ctl_table *table, size_t i)
+{
+	return table->text + table->at[i];
 }
 
 void ctl_table_limit(struct ctl_table *table, uint64_t limit)
@@ -150,8 +165,8 @@ void ctl_table_print(struct ctl_table *table, bool colour)
 	for (int c = 0; widths && c < table->n; c++)
 		widths[c] = width_of(table->columns[c] + (table->columns[c][0] == '>'));
 	for (size_t i = 0; widths && i < table->cells; i++)
-		if (widths[i % (size_t)table->n] < width_of(table->text[i]))
-			widths[i % (size_t)table->n] = width_of(table->text[i]);
+		if (widths[i % (size_t)table->n] < width_of(cell(table, i)))
+			widths[i % (size_t)table->n] = width_of(cell(table, i));
 	if (colour)
 		fputs("\033[1m", stdout);
 	for (int c = 0; widths && c < table->n; c++) {
@@ -163,9 +178,10 @@ void ctl_table_print(struct ctl_table *table, bool colour)
 	for (size_t i = 0; widths && i < table->cells; i++) {
 		int c = (int)(i % (size_t)table->n);
 		cell_print(
-			table->text[i], widths[c], table->columns[c][0] == '>', c == table->n - 1);
+			cell(table, i), widths[c], table->columns[c][0] == '>', c == table->n - 1);
 	}
 	free(widths);
+	free(table->at);
 	free(table->text);
 	free(table);
 }
