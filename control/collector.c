@@ -17,6 +17,8 @@
 // A round may take a twentieth of the time: with very many trunks the page gets older instead.
 #define ROUND_SHARE 20
 
+#define EXPORTER_AGAIN_MS 10000
+
 #define STEP_TRUNKS 3 // place of TRUNKS among the tables below
 #define LABELS(...) ((const struct td_metrics_label[]){ __VA_ARGS__, { NULL, NULL } })
 
@@ -212,6 +214,7 @@ static void row_take(struct td_collector *c, const Tandem__Item *item)
 // --- a round ---
 
 static void on_timer(uv_timer_t *timer);
+static void exporter_start(struct td_collector *c);
 
 static unsigned operators(const struct td_server *server)
 {
@@ -365,6 +368,9 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct td_collector *c = timer->data;
 
+	if (c->control->conf->metrics_enabled && !c->exporter &&
+		uv_hrtime() / 1000000 >= c->exporter_due_ms)
+		exporter_start(c);
 	td_metrics_page_reset(&c->page);
 	c->step = 0;
 	c->n_cores = c->trunk_at = 0;
@@ -384,13 +390,16 @@ static void exporter_start(struct td_collector *c)
 
 	td_sockaddr_format(&conf->metrics, where, sizeof(where));
 	c->exporter = td_exporter_start(&conf->metrics, &error);
-	if (c->exporter)
+	if (c->exporter) {
 		td_log(TD_LOG_INFO, "metrics.ready", "address=%s", where);
-	else
-		td_log(TD_LOG_ERROR, "metrics.failed",
-			"address=%s error=\"%s\" effect=\"no metrics; calls are not touched\" "
-			"advice=\"another address or port in metrics = { }\"",
-			where, error);
+		td_alarm_clear(&c->control->alarms, "metrics.failed", where);
+		return;
+	}
+	c->exporter_due_ms = uv_hrtime() / 1000000 + EXPORTER_AGAIN_MS;
+	td_alarm_raise(&c->control->alarms, TD_WARNING, "metrics.failed", where,
+		"who else listens there (ss -ltnp)? It is tried again; another address or port in "
+		"metrics = { } takes a restart",
+		"metrics are not served, so nobody is alerted; calls are not touched: %s", error);
 }
 
 void td_collector_start(struct td_collector *c, struct td_control *control)

@@ -32,7 +32,8 @@ struct td_asr { // calls that ended, looked at every ten seconds
 
 struct td_collector {
 	struct td_control *control;
-	struct td_exporter *exporter; // NULL: off
+	struct td_exporter *exporter; // NULL: off, or its address is taken
+	uint64_t exporter_due_ms;     // when it is tried again
 	uv_timer_t timer;
 	struct td_metrics_page page;
 	struct td_asr asr;

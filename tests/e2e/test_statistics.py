@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an operator sees in figures: show stats, and what Prometheus scrapes."""
+import json
 import math
 import re
 import signal
@@ -165,3 +166,22 @@ def test_a_port_that_is_taken_stops_nothing(fresh):
     lab = fresh(edit=lambda t: t + 'metrics = { address = "192.0.2.1"; };\n')
     assert "metrics.failed" in lab.control.text()
     lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
+
+
+def test_a_port_that_comes_free_is_taken(fresh):
+    lab = fresh()
+
+    def alarms():
+        return [a["name"] for a in json.loads(lab.ctl("alarms", "--json"))]
+
+    lab.control.kill(signal.SIGTERM)
+    hold = "import socket, time; s = socket.create_server(('127.0.0.1', 9464)); print('held', flush=True); time.sleep(60)"
+    holder = Process("holder", lab.in_ns("x", "/usr/bin/python3", "-c", hold), lab.folder)
+    lab.children.append(holder)
+    until(lambda: "held" in holder.text(), what="the port held")
+    lab.start_control()
+    lab.wait_ready()
+    until(lambda: alarms() == ["metrics.failed"], what="the alarm")
+    holder.kill()
+    until(lambda: alarms() == [], 15, what="the end of the alarm")
+    assert http(lab, "/healthz") == (200, "well\n")
