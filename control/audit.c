@@ -69,8 +69,13 @@ static const char *subscriber_subject(const Tandem__Frame *frame)
 
 static const char *number_subject(const Tandem__Frame *frame)
 {
-	return frame->body_case == TANDEM__FRAME__BODY_NUMBER_ADD ? frame->number_add->number
-								  : frame->number_remove->number;
+	static char both[96]; // copied at once
+
+	if (frame->body_case != TANDEM__FRAME__BODY_NUMBER_ADD)
+		return frame->number_remove->number;
+	snprintf(both, sizeof(both), "%.30s %.60s", frame->number_add->number,
+		frame->number_add->aor);
+	return both;
 }
 
 static const struct {

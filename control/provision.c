@@ -64,6 +64,7 @@ struct change {
 	uint64_t serial, id;
 	enum kind kind;
 	bool replace, keep_password;
+	const char *note; // what is odd about it, though it is done; NULL: nothing
 	char aor[TD_AOR_LEN], number[TD_NUMBER_LEN];
 	struct td_subscriber subscriber; // ADD: as asked; else as it becomes
 	uint64_t generation;
@@ -165,11 +166,12 @@ static void on_told(void *user, const char *why_not)
 {
 	struct change *change = user;
 	struct td_conn *conn = td_server_client(change->server, change->serial);
-	char text[256];
+	char text[320];
 
-	snprintf(text, sizeof(text), "stored; %s", why_not ? why_not : "");
+	snprintf(text, sizeof(text), "%s%s%s%s", why_not ? "stored; " : "done",
+		why_not ? why_not : "", change->note ? "; " : "", change->note ? change->note : "");
 	if (conn)
-		td_conn_done(conn, change->id, 1, why_not ? text : "done");
+		td_conn_done(conn, change->id, 1, text);
 	change_free(change);
 }
 
@@ -244,6 +246,18 @@ static const char *add_read(struct change *change, const Tandem__SubscriberAdd *
 	return NULL;
 }
 
+// The store may be shared with nodes that have other realms, so it is no fault.
+static bool domain_is_served(const struct td_config *conf, const char *aor)
+{
+	const char *domain = strrchr(aor, '@') + 1;
+
+	for (uint8_t r = 0; r < conf->n_realms; r++)
+		for (uint8_t d = 0; d < conf->realms[r].registrar.n_domains; d++)
+			if (strcmp(conf->realms[r].registrar.domains[d], domain) == 0)
+				return true;
+	return false;
+}
+
 static const char *aor_read(struct change *change, const char *aor)
 {
 	return td_aor_read(aor, change->aor) ? NULL : "expected an AoR such as 1001@example.com";
@@ -301,6 +315,10 @@ bool td_provision(struct td_client *client, const Tandem__Frame *frame)
 		change->server = client->server;
 		change->serial = client->serial;
 		change->id = frame->id;
+		if (change->kind == ADD &&
+			!domain_is_served(client->server->control->conf, change->aor))
+			change->note = "but no registrar of this switch has that domain "
+				       "(realms.registrar.domains): it cannot register here";
 		if (td_store_submit(&client->server->control->store, &change->job) == 0)
 			return true;
 		wrong = "too much is asked of the store";

@@ -32,7 +32,8 @@ from bindings import binding  # noqa: E402
 CONFIG = """run_dir = "%(dir)s"; state_dir = "%(dir)s/state"; lcores = { workers = [ 0 ]; }; limits = { registrations = 1000; };
 metrics = { enabled = false; };
 ports = ( { name = "p"; device = "net_null0"; } );
-realms = ( { name = "access"; port = "p"; addresses = [ "10.0.1.254/24" ]; sip = ( { } ); } );
+realms = ( { name = "access"; port = "p"; addresses = [ "10.0.1.254/24" ]; sip = ( { } );
+  registrar = { domains = [ "tandem.example" ]; }; } );
 """
 
 
@@ -220,6 +221,9 @@ def lists_show_what_is_there():
     bench.ctl("number", "del", "551", plane=plane)
     assert "nobody's" in bench.ctl("number", "del", "551", code=1, plane=plane)
     assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json"))["numbers"] == ["661"]
+    assert "no registrar of this switch" in bench.add("1009@elsewhere.example", plane=plane)
+    assert [r["on"] for r in json.loads(bench.ctl("audit", "--last", "4", "--json"))] == [
+        "+66 1 1001@tandem.example", "551", "551", "1009@elsewhere.example"]
     assert json.loads(bench.ctl("alarms", "--json")) == []
     for path in (bench.dir / "state").iterdir():
         assert path.stat().st_mode & 0o007 == 0, f"{path.name} is for everybody to read"
