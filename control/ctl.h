@@ -22,6 +22,7 @@ enum ctl_status {
 };
 
 #define CTL_OPTIONS_MAX 128
+#define CTL_TIMEOUT_MS 15000
 
 struct ctl;
 struct ctl_view;

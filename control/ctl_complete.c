@@ -66,7 +66,8 @@ static void offer_rows(struct ctl *ctl, Tandem__Table table, const char *begun)
 	request.body_case = TANDEM__FRAME__BODY_SHOW;
 	request.show = &show;
 	show.table = table;
-	ctl->deadline_ms = ctl_now_ms() + 1000;
+	ctl->timeout_ms = 1000;
+	ctl->deadline_ms = ctl_now_ms() + (uint64_t)ctl->timeout_ms;
 	if (ctl_socket_find(ctl) >= 0 || ctl_ask(ctl, &request, true) != CTL_DONE)
 		return;
 	while ((frame = ctl_next(ctl, true)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {

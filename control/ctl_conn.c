@@ -127,6 +127,11 @@ static bool receive(struct ctl *ctl)
 		ssize_t n = recv(ctl->fd, in->bytes + in->end, in->cap - in->end, 0);
 		if (n > 0) {
 			in->end += (size_t)n;
+			// Who asked for no limit of his own waits as long as something comes: a
+			// list may be a million rows.
+			uint64_t patience = ctl_now_ms() + CTL_TIMEOUT_MS;
+			if (ctl->timeout_ms < 0 && ctl->deadline_ms < patience)
+				ctl->deadline_ms = patience;
 			return true;
 		}
 		if (n == 0)

@@ -218,6 +218,8 @@ int ctl_socket_find(struct ctl *ctl)
 	if (td_config_run_dir(ctl->config, run_dir, sizeof(run_dir), &faults) != 0) {
 		td_faults_print(&faults, STDERR_FILENO);
 		td_faults_free(&faults);
+		fputs("tandemctl: -s RUN_DIR/control.sock reaches what runs without that file\n",
+			stderr);
 		return CTL_USAGE;
 	}
 	snprintf(path, sizeof(path), "%s/control.sock", run_dir);

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_TIMEOUT_MS 15000
-
 // For the test that holds the manual page against the table: one synopsis a line.
 static int synopses_print(void)
 {
@@ -47,7 +45,7 @@ int main(int argc, char **argv)
 		status = ctl_socket_find(&ctl);
 	if (status >= 0)
 		return output_end(status);
-	ctl.deadline_ms = ctl_now_ms() +
-			  (uint64_t)(ctl.timeout_ms >= 0 ? ctl.timeout_ms : DEFAULT_TIMEOUT_MS);
+	ctl.deadline_ms =
+		ctl_now_ms() + (uint64_t)(ctl.timeout_ms >= 0 ? ctl.timeout_ms : CTL_TIMEOUT_MS);
 	return output_end((int)ctl.command->run(&ctl));
 }

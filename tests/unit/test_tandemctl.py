@@ -168,6 +168,8 @@ def the_configuration_may_include_others():
         pathlib.Path(folder, "tandem.conf").write_text('@include "place.conf"\n')
         pathlib.Path(folder, "place.conf").write_text('run_dir = "/no/such";\n')
         assert "/no/such/control.sock" in ctl("show", "calls", "-c", folder + "/tandem.conf", code=UNREACHABLE)
+        pathlib.Path(folder, "place.conf").write_text('run_dir = \n')
+        assert "control.sock reaches what runs" in ctl("show", "calls", "-c", folder + "/tandem.conf", code=USAGE)
 
 
 def main():
