@@ -90,6 +90,11 @@ static const struct cfg_field limits[] = {
 	END,
 };
 
+static const struct cfg_field emergency[] = {
+	READ("numbers", cfg_read_emergency_numbers),
+	END,
+};
+
 static const struct cfg_field timers[] = {
 	NUMBER("t1", td_config, t1_ms, 10, 60000, 500),
 	NUMBER("t2", td_config, t2_ms, 10, 600000, 4000),
@@ -445,6 +450,7 @@ const struct cfg_field cfg_top[] = {
 	GROUP("lcores", lcores, REQUIRED),
 	GROUP("memory", memory),
 	GROUP("limits", limits),
+	GROUP("emergency", emergency),
 	GROUP("sip", timers),
 	GROUP("metrics", metrics),
 	LIST("ports", ports, REQUIRED),

@@ -84,6 +84,8 @@ void cfg_read_metrics_address(
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_sources(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_sources(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_emergency_numbers(
+	struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_failover_codes(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *setting, void *record);
 // config_account.c: the account at a provider.

@@ -354,6 +354,25 @@ void cfg_read_failover_codes(struct cfg_reader *reader, config_setting_t *settin
 	}
 }
 
+void cfg_read_emergency_numbers(
+	struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_policy_conf *policy = &((struct td_config *)record)->policy;
+	int count = setting ? elements(reader, setting, TD_EMERGENCY_MAX, "numbers") : 0;
+
+	for (int i = 0; i < count; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
+		const char *text = config_setting_get_string(element);
+		size_t len = text ? strlen(text) : 0;
+		if (len > 0 && len < TD_EMERGENCY_LEN && strspn(text, "0123456789*#") == len)
+			td_span_cstr(td_span(text, len), policy->emergency[policy->n_emergency++],
+				TD_EMERGENCY_LEN);
+		else
+			cfg_fault(reader, element, "a number of 1 to %d digits, without '+'",
+				TD_EMERGENCY_LEN - 1);
+	}
+}
+
 // "192.0.2.1", "192.0.2.1:5060", "[2001:db8::1]:5060"; kept as td_ip_format() or
 // td_sockaddr_format() spell it.
 void cfg_read_listener_match(struct cfg_reader *reader, config_setting_t *setting, void *record)

@@ -315,6 +315,11 @@ Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)
 	policy->cps_burst = conf->cps_burst;
 	policy->source_cps = conf->source_cps;
 	policy->drain_s = conf->drain_s;
+	policy->emergency_numbers =
+		make(&b, conf->n_emergency, sizeof(*policy->emergency_numbers));
+	for (uint32_t i = 0; !b.failed && i < conf->n_emergency; i++)
+		policy->emergency_numbers[policy->n_emergency_numbers++] =
+			text_to_pb(&b, conf->emergency[i]);
 	policy->trunks = make(&b, conf->n_trunks, sizeof(*policy->trunks));
 	policy->routes = make(&b, conf->n_routes, sizeof(*policy->routes));
 	for (uint32_t i = 0; !b.failed && i < conf->n_trunks; i++)
@@ -614,6 +619,11 @@ struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const cha
 	conf->cps_burst = policy->cps_burst;
 	conf->source_cps = policy->source_cps;
 	conf->drain_s = policy->drain_s;
+	conf->n_emergency = (uint32_t)bounded(&c, policy->n_emergency_numbers, TD_EMERGENCY_MAX,
+		"there are too many emergency numbers");
+	for (uint32_t i = 0; i < conf->n_emergency; i++)
+		text_from_pb(&c, policy->emergency_numbers[i], conf->emergency[i],
+			TD_EMERGENCY_LEN);
 	for (; conf->n_trunks < n_trunks; conf->n_trunks++)
 		trunk_from_pb(&c, policy->trunks[conf->n_trunks], &conf->trunks[conf->n_trunks]);
 	for (; conf->n_routes < n_routes; conf->n_routes++)

@@ -283,6 +283,8 @@ static void report_routing(
 		sizeof(*now->rules));
 	if (memcmp(&now->subscribers, &next->subscribers, sizeof(now->subscribers)) != 0)
 		fprintf(out, "subscribers: changed\n");
+	report_list(out, "emergency.numbers", now->emergency, now->n_emergency, next->emergency,
+		next->n_emergency, sizeof(now->emergency[0]));
 }
 
 // --- limits ---

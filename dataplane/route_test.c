@@ -117,6 +117,17 @@ static bool caller_find(const struct td_admin *admin, const Tandem__RouteTest *r
 	return true;
 }
 
+// As the call layer asks: of the URI that such a call would have.
+static bool is_emergency(const struct td_policy *policy, const char *number)
+{
+	char text[160];
+	struct td_uri uri;
+	bool urn = strncmp(number, "urn:", 4) == 0;
+
+	snprintf(text, sizeof(text), "%s%s%s", urn ? "" : "sip:", number, urn ? "" : "@localhost");
+	return td_uri_parse(td_span_str(text), &uri) == 0 && td_policy_emergency(policy, &uri);
+}
+
 void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
 	const Tandem__RouteTest *request)
 {
@@ -137,13 +148,13 @@ void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t i
 			       : "there is no policy in force");
 		return;
 	}
-	query.emergency = strcmp(number, "urn:service:sos") == 0;
 	query.user = at ? td_span(number, (size_t)(at - number)) : td_span_str(number);
 	if (at)
 		query.domain = td_span_str(at + 1);
 	query.number = query.user;
 	if (query.number.len > 0 && query.number.ptr[0] == '+')
 		query.number = td_span(query.number.ptr + 1, query.number.len - 1);
+	query.emergency = is_emergency(policy, number);
 	enum td_answer said = td_policy_route_traced(policy, &query, &answer, &trace);
 	for (uint16_t i = 0; said == TD_DONE && i < answer.n; i++)
 		target_send(&t, policy, &answer.targets[i]);

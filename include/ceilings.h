@@ -24,6 +24,8 @@
 #define TD_PERIODS_MAX 16         // of one window
 #define TD_ZONE_STEPS_MAX 48      // summer and winter time of two dozen years
 #define TD_FAILOVERS_MAX 1024
+#define TD_EMERGENCY_MAX 16         // numbers that are emergency calls
+#define TD_EMERGENCY_LEN 16         // of one, with its NUL
 #define TD_LIMITS_MAX 4096        // that routes share
 #define TD_RULES_MAX 1024         // number rules
 #define TD_RULE_LIST_MAX 8        // of one list of a trunk

@@ -132,6 +132,7 @@
 	X(CALL_ANSWERED,        "call.answered",           INFO) \
 	X(CALL_ENDED,           "call.ended",              INFO) \
 	X(CALL_ATTEMPTS,        "call.attempts",           INFO) \
+	X(CALL_EMERGENCY,       "call.emergency",          INFO) \
 	X(CALL_FAILOVER,        "call.failover",           INFO) \
 	X(CALL_PEER_DOWN,       "call.peer_down",          INFO) \
 	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \

@@ -38,7 +38,7 @@ struct td_route_query {
 	struct td_span number;  // routing number (contract): digits, no '+', no separators
 	struct td_span domain;  // host of the R-URI
 	uint64_t random;        // seeds the choice by weight, so that a simulation repeats
-	bool emergency;         // urn:service:sos
+	bool emergency;         // urn:service:sos, or a number that is one
 	bool anonymous;         // the caller hides who it is
 	struct td_span user;    // user part of the R-URI, unescaped: routes to one AoR
 	struct td_span caller;  // the caller's number, written as number is; empty: none

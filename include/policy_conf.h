@@ -257,6 +257,9 @@ struct td_policy_conf {
 	struct td_limit_conf *limits;
 	struct td_rule_conf *rules;
 	struct td_numbers_conf subscribers; // of subscribers' calls
+	// Called numbers that are emergency calls, beside urn:service:sos.
+	uint32_t n_emergency;
+	char emergency[TD_EMERGENCY_MAX][TD_EMERGENCY_LEN];
 	uint32_t max_calls; // limits.calls
 	uint32_t max_cps;   // limits.cps
 	uint32_t cps_burst; // limits.cps_burst

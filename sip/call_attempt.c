@@ -149,7 +149,7 @@ static int attempt_dialog(struct td_attempt *attempt, const struct td_call_conta
 	start = out.pos;
 	if (contact) {
 		put_called(&out, called, contact);
-	} else if (call->emergency) {
+	} else if (core->uri.scheme == TD_SCHEME_URN) {
 		td_put_lit(&out, "<");
 		td_put_span(&out, core->uri.whole);
 		td_put_lit(&out, ">");

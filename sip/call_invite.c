@@ -43,7 +43,7 @@ static struct verdict judge(struct td_engine *engine, const struct td_msg *msg,
 	const struct td_core *core, uint32_t trunk_in)
 {
 	const struct td_calls *calls = engine->calls;
-	bool emergency = td_uri_emergency(&core->uri);
+	bool emergency = td_policy_emergency(engine->policy, &core->uri);
 
 	if (engine->draining && !emergency)
 		return refuse(503, TD_C_SIP_DRAINING, TD_RETRY_AFTER_LINE);
@@ -313,7 +313,9 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 	const struct td_trunk *trunk = td_policy_trunk(engine->policy, trunk_in);
 
 	trunk_ref_set(&call->a.trunk, trunk, trunk_in);
-	call->emergency = td_uri_emergency(&core->uri);
+	call->emergency = td_policy_emergency(engine->policy, &core->uri);
+	if (call->emergency)
+		td_engine_count(engine, TD_C_CALL_EMERGENCY);
 	call->early_single = trunk->conf.early_single;
 	call->a.media_timeout_s = trunk->conf.media_timeout_s;
 	uint16_t status = call_hold(call, trunk, flow, msg, core, caller);

@@ -94,7 +94,8 @@ static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
 {
 	uint32_t per_second = e->policy ? td_policy_limits(e->policy)->source_cps : 0;
 
-	bool emergency = e->msg.method == TD_M_INVITE && td_uri_emergency(&e->core.uri);
+	bool emergency = e->msg.method == TD_M_INVITE &&
+			 td_policy_emergency(e->policy, &e->core.uri);
 	if (emergency || td_source_rate_pass(e->conf.source_rate, e->now_ns, flow->realm,
 				 &flow->remote, per_second))
 		return false;

@@ -229,6 +229,32 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 	return rc;
 }
 
+static void emergency_compile(struct td_policy_conf *out, const struct td_policy_conf *conf)
+{
+	while (out->n_emergency < conf->n_emergency && out->n_emergency < TD_EMERGENCY_MAX) {
+		td_span_cstr(td_span_str(conf->emergency[out->n_emergency]),
+			out->emergency[out->n_emergency], TD_EMERGENCY_LEN);
+		out->n_emergency++;
+	}
+}
+
+bool td_policy_emergency(const struct td_policy *policy, const struct td_uri *uri)
+{
+	const struct td_policy_conf *conf = policy ? &policy->limits : NULL;
+	char number[64];
+
+	if (td_uri_emergency(uri))
+		return true;
+	// Parameters of a number may be longer than it; a user that long is none of these.
+	if (!conf || conf->n_emergency == 0)
+		return false;
+	int len = td_uri_number(uri, false, number, sizeof(number));
+	for (uint32_t i = 0; len > 0 && i < conf->n_emergency; i++)
+		if (td_span_eq(td_span(number, (size_t)len), td_span_str(conf->emergency[i])))
+			return true;
+	return false;
+}
+
 struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct td_policy_env *env,
 	char *error_text, size_t error_cap)
 {
@@ -245,6 +271,7 @@ struct td_policy *td_policy_new(const struct td_policy_conf *conf, const struct 
 		.cps_burst = conf->cps_burst,
 		.source_cps = conf->source_cps,
 		.drain_s = conf->drain_s };
+	emergency_compile(&policy->limits, conf);
 	if (policy_compile(policy, conf, env, &error) < 0) {
 		td_policy_free(policy);
 		return NULL;

@@ -68,6 +68,10 @@ const struct td_rule *td_policy_rule(const struct td_policy *policy, uint32_t in
 const struct td_policy_conf *td_policy_limits(
 	const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 
+// Is that an emergency call: urn:service:sos (RFC 5031), or a number of emergency.numbers? policy
+// NULL: it has none.
+bool td_policy_emergency(const struct td_policy *policy, const struct td_uri *uri);
+
 // Ingress trunk of a request that came in on flow: the longest source prefix of the realm, then the
 // most specific match. A disabled trunk is found too, for its calls that stand; new ones are
 // refused by the call layer. Index or -1.

@@ -18,6 +18,7 @@ TRUNKS = """
   { name = "second"; realm = "east"; peers = ( { address = "10.0.2.5"; } ); },
 """
 GROUPS = """
+emergency = { numbers = [ "112" ]; };
 groups = ( { name = "small"; max_calls = 1; to = ( { trunk = "first"; } ); }, { name = "spare"; max_calls = 1; to = ( { trunk = "second"; } ); } );
 route_limits = ( { name = "few"; max_calls = 1; }, { name = "burst"; max_cps = 1; cps_burst = 3; } );
 """
@@ -249,12 +250,12 @@ def test_strangers(switch, b):
     assert switch.counters()["sip.unknown_source"] == before + 2
 
 
-def emergency(a, b):
-    uri = "urn:service:sos"
-    call_id = f"sos-{a.ip}-{a.port}"
+def emergency(a, b, number=None):
+    uri = f"sip:{number}@{a.switch[0]}" if number else "urn:service:sos"
+    call_id = f"sos-{a.ip}-{a.port}-{number}"
     branch = a.request("INVITE", call_id, f"<{uri}>", uri, body=a.sdp())
     invite = b.expect("INVITE")
-    assert invite.start.split()[1] == uri
+    assert invite.start.split()[1] == (f"sip:{number}@{b.ip}:{b.port}" if number else uri)
     b.reply(invite, 486)
     b.expect("ACK")
     a.request("ACK", call_id, a.expect(486).get("to"), uri, branch=branch)
@@ -265,7 +266,9 @@ def test_emergency_calls_pass_drain_and_limits(switch, a, b):
     switch.ctl("drain")
     refused(switch, a, 503, "sip.draining", retry_after=True)
     emergency(a, b)
+    emergency(a, b, "112")
     switch.ctl("drain", "--off")
+    assert "carrier-b" in switch.ctl("route", "test", "112", "--from", "one-in")
     with Raw(switch, "a", ip="10.0.1.2") as full:
         call = Established(full, b)
         emergency(full, b)

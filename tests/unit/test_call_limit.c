@@ -172,7 +172,8 @@ static void a_reload_keeps_and_changes_limits(void **state)
 	rig_free(rig);
 }
 
-static void an_emergency_call_passes_and_is_counted(void **state)
+// INVITE of an emergency call, whichever way it is written; to is what the far end must be told.
+static void emergency(const char *uri, const char *to)
 {
 	struct rig *rig = rig_limited((struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 1, 0, 0 });
 	char text[2048];
@@ -181,17 +182,43 @@ static void an_emergency_call_passes_and_is_counted(void **state)
 	target(rig, 0, GROUP_ONE, LIMIT_ONE);
 	somebody_else(rig, TD_LIMIT_GROUP, GROUP_ONE, 1);
 	somebody_else(rig, TD_LIMIT_ROUTE, LIMIT_ONE, 1);
+	td_engine_drain(rig->engine, true);
 	snprintf(text, sizeof(text),
-		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 70\r\n"
-		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <urn:service:sos>\r\nCall-ID: sos-1\r\nCSeq: 1 INVITE\r\n"
-		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 70\r\n"
+		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <%s>\r\nCall-ID: sos-1\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n", uri, uri);
 	rig_rx(rig, &rig->west, text);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	RIG_HAS(invite, to);
+	RIG_LACKS(invite, "10.0.1.");
+	assert_true(rig->host.last_query.emergency);
+	assert_int_equal(rig->host.counters[TD_C_CALL_EMERGENCY], 1);
 	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 2);
 	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 2);
 	rig_reply(rig, invite, "486 Busy", "b", "", "");
 	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 1);
 	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 1);
+	rig_free(rig);
+}
+
+static void an_emergency_call_passes_and_is_counted(void **state)
+{
+	emergency("urn:service:sos.police", "To: <urn:service:sos.police>");
+	emergency("sip:112@10.0.1.254", "To: <sip:112@10.0.2.1:5060>");
+	emergency("tel:+1-12", "INVITE sip:+1-12@10.0.2.1:5060;user=phone SIP/2.0");
+}
+
+// One digit more is another number.
+static void a_longer_number_is_no_emergency(void **state)
+{
+	struct rig *rig = rig_new();
+
+	td_engine_drain(rig->engine, true);
+	rig_rx(rig, &rig->west,
+		"INVITE sip:1121@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n"
+		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <sip:1121@x>\r\nCall-ID: x-1\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+	rig_expect(rig, "SIP/2.0 503 ");
 	rig_free(rig);
 }
 
@@ -205,6 +232,7 @@ int main(void)
 		cmocka_unit_test(a_burst_and_one_more),
 		cmocka_unit_test(a_reload_keeps_and_changes_limits),
 		cmocka_unit_test(an_emergency_call_passes_and_is_counted),
+		cmocka_unit_test(a_longer_number_is_no_emergency),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,18 @@ static void limits_of_trunks_groups_and_routes(void **state)
 	refused(HEAD "route_limits = ( { max_calls = 1; } );", "name");
 }
 
+static void emergency_numbers(void **state)
+{
+	struct outcome o = load(HEAD "emergency = { numbers = [ \"112\", \"110\" ]; };", NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.conf->policy.n_emergency, 2);
+	assert_string_equal(o.conf->policy.emergency[1], "110");
+	release(&o);
+	refused(HEAD "emergency = { numbers = [ \"+112\" ]; };", "found \"+112\", expected a number of 1 to 15 digits");
+	refused(HEAD "emergency = { numbers = \"112\"; };", "emergency.numbers");
+}
+
 static void emergency_calls_have_a_prefix_of_their_own(void **state)
 {
 	static const char text[] =
@@ -708,6 +720,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_served_on_the_loopback_unless_told_otherwise),
 		cmocka_unit_test(every_reserved_key_is_taken),
 		cmocka_unit_test(limits_of_trunks_groups_and_routes),
+		cmocka_unit_test(emergency_numbers),
 		cmocka_unit_test(emergency_calls_have_a_prefix_of_their_own),
 		cmocka_unit_test(routing_is_read),
 		cmocka_unit_test(routing_is_refused),

@@ -78,6 +78,8 @@ static struct td_policy_conf sample(void)
 		.max_calls = 1,
 		.max_cps = 2,
 		.cps_burst = 5,
+		.n_emergency = 2,
+		.emergency = { "112", "110" },
 		.n_groups = 1,
 		.groups = &group,
 		.n_limits = 1,
@@ -99,6 +101,8 @@ static void there_and_back_is_the_same(void **state)
 	assert_int_equal(back->generation, 77);
 	assert_int_equal(back->drain_s, 4);
 	assert_int_equal(back->cps_burst, 5);
+	assert_int_equal(back->n_emergency, 2);
+	assert_memory_equal(back->emergency, conf.emergency, sizeof(conf.emergency));
 	assert_int_equal(back->n_trunks, 2);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_memory_equal(&back->trunks[i], &trunks[i], sizeof(trunks[i]));
