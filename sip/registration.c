@@ -101,14 +101,14 @@ static struct td_span aor_put(struct td_writer *out, const struct td_register_co
 	return td_span(start, (size_t)(out->pos - start));
 }
 
-static struct td_span contact_put(
-	struct registration *r, const struct td_flow *flow, struct td_writer *out)
+static struct td_span contact_put(const struct td_engine *e, const struct td_register_conf *conf,
+	const struct td_flow *flow, struct td_writer *out)
 {
-	struct td_sockaddr ours = td_engine_advertised(r->engine, flow->realm, &flow->local);
+	struct td_sockaddr ours = td_engine_advertised(e, flow->realm, &flow->local);
 	char *start = out->pos;
 
 	td_put_lit(out, "<sip:");
-	td_put_span(out, td_span_str(conf_of(r)->registration.contact));
+	td_put_span(out, td_span_str(conf->contact));
 	td_put_lit(out, "@");
 	td_put_hostport(out, &ours);
 	td_put_lit(out, ">");
@@ -149,7 +149,7 @@ static struct td_ctx *send_register(
 	td_put_lit(&out, ";tag=");
 	td_put(&out, r->tag, sizeof(r->tag));
 	request.from = td_span(start, (size_t)(out.pos - start));
-	request.contact = contact_put(r, &request.flow, &out);
+	request.contact = contact_put(r->engine, conf, &request.flow, &out);
 	request.call_id = td_span(r->call_id, sizeof(r->call_id));
 	request.cseq = ++r->cseq;
 	td_put_lit(&headers, "Expires: ");
@@ -210,7 +210,9 @@ static void succeeded(struct registration *r, const struct td_msg *msg, const st
 {
 	char text[TEXT_MAX];
 	struct td_writer out = { text, text, text + sizeof(text), false };
-	uint32_t s = granted_s(r, msg, contact_put(r, flow, &out));
+	struct td_span contact =
+		contact_put(r->engine, &conf_of(r)->registration, flow, &out);
+	uint32_t s = granted_s(r, msg, contact);
 
 	if (s == 0) {
 		failed(r, msg->status);
@@ -355,6 +357,30 @@ static const struct td_trunk *trunk_before(
 	return NULL;
 }
 
+static bool same_binding(const struct td_register_conf *a, const struct td_register_conf *b)
+{
+	return strcmp(a->user, b->user) == 0 && strcmp(a->domain, b->domain) == 0 &&
+	       strcmp(a->contact, b->contact) == 0;
+}
+
+// Whatever is under way goes on alone: its answer says nothing of what comes next.
+static void request_leave(struct registration *r)
+{
+	if (r->ctx)
+		td_ctx_set_user(r->ctx, NULL, NULL);
+	r->ctx = NULL;
+}
+
+// Takes back what is registered with the configuration that was.
+static void registration_remove(struct registration *r, const struct td_trunk *old)
+{
+	struct td_ctx *ctx = r->registered ? send_register(r, old, 0) : NULL;
+
+	if (ctx)
+		td_ctx_set_user(ctx, NULL, NULL);
+	r->registered = false;
+}
+
 static void follow_trunk(
 	struct td_registrations *all, const struct td_policy *before, uint32_t index)
 {
@@ -373,6 +399,9 @@ static void follow_trunk(
 	bool same = old && same_account(&old->conf, &trunk->conf);
 	if (same && same_peers(&old->conf, &trunk->conf))
 		return;
+	request_leave(r);
+	if (old && !same_binding(&old->conf.registration, &trunk->conf.registration))
+		registration_remove(r, old);
 	r->failures = 0;
 	r->peer = 0;
 	if (!same)
@@ -384,12 +413,10 @@ static void registration_end(struct td_registrations *all, struct registration *
 	const struct td_policy *before)
 {
 	const struct td_trunk *old = trunk_before(before, r);
-	struct td_ctx *ctx;
 
-	if (r->ctx)
-		td_ctx_set_user(r->ctx, NULL, NULL);
-	if (r->registered && old && (ctx = send_register(r, old, 0)))
-		td_ctx_set_user(ctx, NULL, NULL);
+	request_leave(r);
+	if (old)
+		registration_remove(r, old);
 	td_timer_stop(&all->engine->wheel, &r->timer);
 	if (all->engine->conf.ops->trunk_registered)
 		all->engine->conf.ops->trunk_registered(

@@ -154,8 +154,49 @@ static void an_equal_policy_changes_nothing(void **state)
 	rig_silence(rig);
 	td_span_cstr(TD_SPAN("other"), rig->trunks[1].registration.contact, 64);
 	rig_policy(rig);
+	const struct fake_sent *gone = within(rig, 10); // or calls would come by both
+	assert_string_equal(fake_header(gone, "Contact"), "<sip:main@10.0.2.254:5060>");
+	assert_string_equal(fake_header(gone, "Expires"), "0");
 	assert_string_equal(fake_header(within(rig, 10), "Contact"), "<sip:other@10.0.2.254:5060>");
 	rig_end(rig);
+}
+
+// An account that changes while the old one is asked for is not forgotten over that answer.
+static void a_change_does_not_wait_for_an_answer(void **state)
+{
+	struct rig *rig = rig_with_account();
+	const struct fake_sent *old = within(rig, 1001);
+
+	td_span_cstr(TD_SPAN("4930666"), rig->trunks[1].registration.user, 64);
+	rig_policy(rig);
+	rig_advance(rig, 10);
+	const struct fake_sent *fresh = rig_expect(rig, "REGISTER ");
+	assert_string_equal(fake_header(fresh, "To"), "<sip:4930666@provider.example>");
+	grant(rig, old, ""); // says nothing of the new one
+	assert_int_not_equal(rig->host.registration_state, TD_REGISTERED);
+	grant(rig, fresh, "");
+	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
+	rig_end(rig);
+}
+
+// A trunk that is gone is unregistered as it was, though no trunk of the policy has its place any more.
+static void a_trunk_that_is_gone_is_taken_back(void **state)
+{
+	struct rig *rig = rig_new();
+
+	account(rig);
+	rig->trunks[2].registration = rig->trunks[1].registration;
+	rig->trunks[2].credentials = rig->trunks[1].credentials;
+	rig->trunks[1].registration.expires_s = 0;
+	rig_policy(rig);
+	grant(rig, within(rig, 1001), "");
+	rig->n_trunks = 2;
+	rig_policy(rig);
+	const struct fake_sent *gone = within(rig, 10);
+	assert_string_equal(fake_header(gone, "Contact"), "<sip:main@10.0.2.254:5060>");
+	assert_string_equal(fake_header(gone, "Expires"), "0");
+	grant(rig, gone, "");
+	rig_free(rig);
 }
 
 // A provider that moved is registered at anew, soon, and not only when the old registration ends.
@@ -206,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_registers_and_comes_back),
 		cmocka_unit_test(a_minimum_is_taken),
+		cmocka_unit_test(a_change_does_not_wait_for_an_answer),
+		cmocka_unit_test(a_trunk_that_is_gone_is_taken_back),
 		cmocka_unit_test(it_follows_its_provider),
 		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
 		cmocka_unit_test(silence_is_a_failure),
