@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Any bytes as a datagram to a registrar (REGISTER, STUN, keep-alives), and as what stands inside: credentials, the
 // parameters of a contact, records of bindings and subscribers. What is read lies inside the input, and nobody is bound
-// without credentials.
+// without credentials. Behind a '+' stand the lines of REGISTERs, parted by empty ones, that come with good credentials:
+// whatever they bind, "Contact: *" clears.
 #include "include/binding.h"
 #include "sip/engine.h"
 #include "sip/hdr_auth.h"
 #include "sip/hdr_contact.h"
 #include "sip/location.h"
 #include "sip/subscribers.h"
+#include "tests/unit/digest_client.h"
 
 #include <stdlib.h>
 
@@ -31,15 +33,38 @@ static void buf_put(void *host, struct td_buf *buf)
 {
 }
 
+static struct digest_client alice = {
+	.algorithm = TD_DIGEST_MD5, .user = "alice", .password = "secret", .realm = "tandem.example" };
+static bool proven;    // the request under way has good credentials
+static char status[4]; // of the last response
+
+// Remembers what came back, and the nonce of a challenge.
 static int message_out(void *host, const struct td_flow *flow, struct td_buf *buf)
 {
-	need(buf->len <= buf->cap);
+	static const char name[] = "WWW-Authenticate: ";
+
+	need(buf->len <= buf->cap && buf->len > 12);
+	snprintf(status, sizeof(status), "%.3s", buf->data + 8);
+	const char *line = buf->data, *end = buf->data + buf->len, *lf;
+	for (; (lf = memchr(line, '\n', (size_t)(end - line))); line = lf + 1)
+		if ((size_t)(lf - line) > sizeof(name) && memcmp(line, name, sizeof(name) - 1) == 0)
+			digest_client_take(&alice, td_span(line + sizeof(name) - 1, (size_t)(lf - 1 - line) - sizeof(name) + 1));
 	return 0;
 }
 
 static enum td_answer bindings_write(void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
-	abort();
+	struct td_binding b;
+	uint32_t at = 0;
+
+	need(proven && n > 0);
+	for (; n > 0; n--) {
+		size_t len = td_binding_unpack(records + at, bytes - at, &b);
+		need(len > 0 && td_span_eq(b.aor, TD_SPAN("alice@tandem.example")));
+		at += (uint32_t)len;
+	}
+	need(at == bytes);
+	return TD_DONE;
 }
 
 static void random_bytes(void *host, void *dst, uint32_t len)
@@ -68,22 +93,26 @@ static struct td_engine *engine_make(void)
 		.registrar = { .n_domains = 1, .domains = { "tandem.example" }, .n_algorithms = 2,
 			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 }, .max_contacts = 5, .min_expires_s = 60,
 			.max_expires_s = 3600, .default_expires_s = 3600, .nonce_lifetime_s = 3600 } };
-	struct td_subscriber alice = { .aor = "alice@tandem.example", .has_md5 = true, .enabled = true };
+	struct td_subscriber subscriber = { .aor = "alice@tandem.example", .has_md5 = true, .enabled = true };
+	uint8_t ha1[TD_DIGEST_BYTES_MAX];
 	struct td_engine_conf conf = { .ops = &ops, .counters = counters, .node_name = "fuzz", .max_calls = 4, .max_cps = 4,
 		.sip_message_bytes = 16384, .t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000, .n_realms = 1, .realms = &realm,
 		.max_registrations = 16 };
 
+	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	memcpy(subscriber.ha1_md5, ha1, sizeof(subscriber.ha1_md5));
 	conf.subscribers = td_subscribers_new(&alloc, &grace, 16);
 	td_subscribers_mark(conf.subscribers);
-	need(td_subscribers_put(conf.subscribers, &alice) == 0);
+	need(td_subscribers_put(conf.subscribers, &subscriber) == 0);
 	while (td_subscribers_sweep(conf.subscribers, 1024))
 		;
 	return td_engine_new(&conf);
 }
 
+static struct td_engine *engine;
+
 static void datagram(const char *data, uint32_t len)
 {
-	static struct td_engine *engine;
 	static struct td_flow flow;
 	static uint64_t now_ns = 1000000000;
 
@@ -94,7 +123,45 @@ static void datagram(const char *data, uint32_t len)
 		flow.local.port = flow.remote.port = 5060;
 	}
 	td_engine_rx(engine, now_ns += 1000, &flow, data, len);
-	need(td_location_count(td_engine_location(engine)) == 0);
+	need(td_location_count(td_engine_location(engine)) <= (proven ? TD_CONTACTS_MAX : 0));
+}
+
+static void proven_once(struct td_span lines, unsigned n)
+{
+	static char text[70000];
+	char credentials[1024];
+
+	digest_client_line(&alice, "REGISTER", "sip:tandem.example", credentials, sizeof(credentials));
+	int len = snprintf(text, sizeof(text),
+		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.7;branch=z9hG4bK%u\r\n"
+		"From: <sip:alice@tandem.example>;tag=1\r\nTo: <sip:alice@tandem.example>\r\nCall-ID: c%u\r\n"
+		"CSeq: %u REGISTER\r\n%s%.*s\r\n\r\n", n, n / 4, n, credentials, (int)lines.len, lines.ptr);
+	datagram(text, (uint32_t)len);
+}
+
+// A REGISTER with those lines; the first one of a run, and every one whose nonce has become old, comes twice.
+static void proven_register(struct td_span lines)
+{
+	static unsigned n;
+
+	proven = true;
+	status[0] = '\0';
+	proven_once(lines, ++n);
+	if (strcmp(status, "401") == 0)
+		proven_once(lines, ++n);
+}
+
+static void bound(struct td_span text)
+{
+	while (text.len > 0) {
+		const char *gap = memmem(text.ptr, text.len, "\r\n\r\n", 4);
+		uint32_t len = gap ? (uint32_t)(gap - text.ptr) : text.len, gone = gap ? len + 4 : len;
+		proven_register(td_span(text.ptr, len));
+		text = td_span(text.ptr + gone, text.len - gone);
+	}
+	proven_register(TD_SPAN("Contact: *\r\nExpires: 0"));
+	need(strcmp(status, "200") == 0 && td_location_count(td_engine_location(engine)) == 0);
+	proven = false;
 }
 
 static void inside(struct td_span part, const uint8_t *data, size_t len)
@@ -112,6 +179,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len > 65535)
 		return 0;
+	if (len > 0 && data[0] == '+') {
+		bound(td_span(text.ptr + 1, len - 1));
+		return 0;
+	}
 	datagram(text.ptr, text.len);
 	if (td_digest_params_decode(text, &p) == 0) {
 		inside(p.username, data, len);
