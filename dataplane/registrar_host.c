@@ -47,6 +47,10 @@ enum td_answer td_registrar_locate(
 	out->subscriber = NULL;
 	if (!dp->subscribers)
 		return TD_REFUSED;
+	if (!td_subscribers_ready(dp->subscribers)) {
+		out->sip_code = 503;
+		return TD_REFUSED;
+	}
 	out->subscriber = memchr(who.ptr, '@', who.len)
 				  ? td_subscribers_find(dp->subscribers, who)
 				  : td_subscribers_by_number(dp->subscribers, who);
@@ -62,6 +66,8 @@ enum td_answer td_registrar_locate(
 	if (location)
 		out->n = td_location_find(
 			location, hash, aor, out->subscriber->born, out->contacts);
+	if (out->n == 0 && td_registrar_bindings_restoring(host))
+		out->sip_code = 503;
 	return out->n > 0 ? TD_DONE : TD_REFUSED;
 }
 

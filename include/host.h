@@ -87,7 +87,8 @@ struct td_contact {
 
 struct td_locate_answer {
 	uint16_t n;        // contacts, the highest q first
-	uint16_t sip_code; // with TD_REFUSED: 404 nobody's, 480 provisioned but not registered
+	uint16_t sip_code; // with TD_REFUSED: 404 nobody's, 480 provisioned but not
+			    // registered, 503 not known yet
 	// Of the AoR or number, unless it is nobody's (sip/subscribers.h); until the event is over.
 	const struct td_subscriber_entry *subscriber;
 	struct td_contact contacts[TD_CONTACTS_MAX];

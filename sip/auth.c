@@ -20,7 +20,7 @@
 
 #include <errno.h>
 
-enum { PENALTIES = 16384, NONCES_SPARE = 4096 };
+enum { PENALTIES = 16384, NONCES_SPARE = 4096, NOT_READY_S = 5 };
 
 struct td_auth {
 	struct td_nonces *nonces;
@@ -124,7 +124,8 @@ static void refuse(struct td_engine *e, enum td_auth_verdict verdict, uint16_t s
 	td_engine_count(e, counter);
 }
 
-static void busy(struct td_engine *e, uint32_t seconds, struct td_auth_answer *out)
+static void busy(struct td_engine *e, uint32_t seconds, enum td_counter counter,
+	struct td_auth_answer *out)
 {
 	struct td_writer w = { out->headers, out->headers, out->headers + sizeof(out->headers),
 		false };
@@ -133,7 +134,7 @@ static void busy(struct td_engine *e, uint32_t seconds, struct td_auth_answer *o
 	td_put_uint(&w, seconds);
 	td_put_lit(&w, "\r\n");
 	out->headers_len = td_writer_len(&w);
-	refuse(e, TD_AUTH_BUSY, 503, TD_C_AUTH_PENALTY, out);
+	refuse(e, TD_AUTH_BUSY, 503, counter, out);
 }
 
 // --- what was brought ---
@@ -303,6 +304,10 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 	c.flow = flow;
 	c.unreadable = false;
 	memset(out, 0, offsetof(struct td_auth_answer, headers));
+	if (!td_subscribers_ready(e->conf.subscribers)) {
+		busy(e, NOT_READY_S, TD_C_REG_NOT_READY, out);
+		return;
+	}
 	if (!claim_find(msg, &c)) {
 		if (c.unreadable)
 			refuse(e, TD_AUTH_BAD, 400, TD_C_AUTH_BAD, out);
@@ -318,7 +323,7 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 	uint64_t source = c.nonce.given_to;
 	uint32_t wait_s = td_penalty_left(e->auth->penalties, e->now_ns, source, c.aor);
 	if (wait_s > 0) {
-		busy(e, wait_s, out);
+		busy(e, wait_s, TD_C_AUTH_PENALTY, out);
 		return;
 	}
 	const struct td_subscriber_entry *s = td_subscribers_find(e->conf.subscribers, c.aor);

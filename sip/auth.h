@@ -19,7 +19,8 @@ enum td_auth_verdict {
 	TD_AUTH_PASSED,    // *subscriber is who it says
 	TD_AUTH_CHALLENGE, // 401 with `headers`: no credentials, none that fit, or stale ones
 	TD_AUTH_FORBIDDEN, // 403: wrong credentials, or a subscriber that may not
-	TD_AUTH_BUSY,      // 503 with `headers` (Retry-After): wrong too often from that source
+	TD_AUTH_BUSY,      // 503 with `headers` (Retry-After): wrong too often from that source, or
+			   // the subscribers are not known yet
 	TD_AUTH_BAD,       // 400: an Authorization that nobody could read
 };
 

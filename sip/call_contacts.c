@@ -141,6 +141,10 @@ uint16_t contacts_expand(struct td_call *call, const struct td_core *core)
 		call->nobody = true;
 		return 0;
 	}
+	if (answer == TD_REFUSED && located.sip_code == 503) {
+		call->best_cause = CAUSE_CONGESTION;
+		return 503;
+	}
 	if (answer != TD_DONE || located.n == 0) {
 		call->best_cause = CAUSE_ABSENT;
 		return 480;

@@ -153,6 +153,8 @@ void rig_registrar(struct rig *rig)
 		.default_expires_s = 3600,
 	};
 	rig->subscribers = td_subscribers_new(&alloc, &grace, 100);
+	while (td_subscribers_sweep(rig->subscribers, 1024)) // there are none so far, but that is known
+		;
 	td_engine_free(rig->engine);
 	rig->conf.max_registrations = 64;
 	rig->conf.subscribers = rig->subscribers;

@@ -17,6 +17,16 @@ struct bed {
 	unsigned cseq;
 };
 
+static void *conf_alloc(void *ctx, size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void conf_free(void *ctx, void *ptr)
+{
+	free(ptr);
+}
+
 static int bed_up(void **state)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -254,6 +264,29 @@ static void addresses_of_a_site_are_one_source(void **state)
 	assert_int_equal(judged_from(b, "fd00:1:0:1::7", credentials(b)), TD_AUTH_PASSED);
 }
 
+static void none_pushed(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	static const struct td_alloc alloc = { .alloc = conf_alloc, .free = conf_free };
+	static const struct td_subscribers_grace grace = { 0 };
+
+	td_subscribers_free(rig->subscribers);
+	conf->subscribers = rig->subscribers = td_subscribers_new(&alloc, &grace, 4);
+}
+
+// After a start the subscribers come a little later: until then nobody is refused for not being known.
+static void nobody_is_judged_before_all_are_known(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+
+	assert_int_equal(register_rig_up(&b->rig, none_pushed), 0);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(judged(b, ""), TD_AUTH_BUSY);
+	assert_int_equal(b->answer.status, 503);
+	assert_true(answer_has(b, "Retry-After: "));
+	assert_int_equal(register_rig_down(&b->rig), 0);
+	free(b);
+}
+
 static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
 {
 	struct bed *b = *state;
@@ -351,6 +384,7 @@ int main(void)
 		T(forged_source_locks_nobody_out),
 		cmocka_unit_test(no_lock_out_by_a_nonce_for_all),
 		T(addresses_of_a_site_are_one_source),
+		cmocka_unit_test(nobody_is_judged_before_all_are_known),
 		T(subscriber_of_one_algorithm_is_asked_by_it),
 		cmocka_unit_test(absent_hash_opens_nothing),
 		T(credentials_for_another_uri_are_wrong),

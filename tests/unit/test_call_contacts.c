@@ -257,6 +257,20 @@ static void nobody_is_not_the_same_as_absent(void **state)
 	bed_down(&bed);
 }
 
+// Right after a start nobody knows who registers here: no other route is tried, and nobody is said not to exist.
+static void not_known_yet_is_neither(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "5", 0);
+	bed.rig->host.locate_answer = TD_REFUSED;
+	bed.rig->host.located.sip_code = 503;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_expect(bed.rig, "SIP/2.0 503 ");
+	rig_silence(bed.rig);
+	bed_down(&bed);
+}
+
 static void limit_of_the_callee(void **state)
 {
 	struct bed bed;
@@ -319,6 +333,7 @@ int main(void)
 		cmocka_unit_test(caller_gives_up),
 		cmocka_unit_test(bye_in_one_phones_dialog),
 		cmocka_unit_test(nobody_is_not_the_same_as_absent),
+		cmocka_unit_test(not_known_yet_is_neither),
 		cmocka_unit_test(limit_of_the_callee),
 		cmocka_unit_test(the_called_phone_moves),
 		cmocka_unit_test(ports_run_out),
