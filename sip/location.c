@@ -87,7 +87,7 @@ static uint16_t text_put(char **p, struct td_span text)
 	return (uint16_t)text.len;
 }
 
-static struct td_location_binding *binding_new(struct td_location *l, uint64_t hash,
+struct td_location_binding *td_location_make(struct td_location *l, uint64_t hash,
 	uint16_t realm, uint64_t born, const struct td_binding *b)
 {
 	uint32_t bytes = (uint32_t)sizeof(struct td_location_binding) + b->aor.len +
@@ -131,21 +131,19 @@ void td_location_remove(struct td_location *l, struct td_location_binding *b)
 	l->count--;
 }
 
-struct td_location_binding *td_location_put(struct td_location *l,
-	struct td_location_binding *old, uint64_t hash, uint16_t realm, uint64_t born,
-	const struct td_binding *b)
+void td_location_link(struct td_location *l, struct td_location_binding *old,
+	struct td_location_binding *made)
 {
-	if (!old && !td_location_has_room(l, 1))
-		return NULL;
-	struct td_location_binding *n = binding_new(l, hash, realm, born, b);
-	if (!n)
-		return NULL;
 	// The new one stands before the old one goes: no reader finds neither.
-	td_map_insert(&l->map, &n->node);
+	td_map_insert(&l->map, &made->node);
 	l->count++;
 	if (old)
 		td_location_remove(l, old);
-	return n;
+}
+
+void td_location_drop(struct td_location *l, struct td_location_binding *made)
+{
+	td_slab_put(l->slab, (char *)made);
 }
 
 void td_location_collect(struct td_location *l)

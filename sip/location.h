@@ -56,11 +56,15 @@ size_t td_location_bytes(uint32_t capacity); // what td_location_new() allocates
 struct td_location_binding *td_location_first(
 	struct td_location *location, uint64_t hash, struct td_span aor);
 struct td_location_binding *td_location_next(struct td_location_binding *binding);
-// A new one for b, in the place of old where that is not NULL; not timed yet. realm: index of the
-// flow; born: of the subscriber. NULL: full.
-struct td_location_binding *td_location_put(struct td_location *location,
-	struct td_location_binding *old, uint64_t hash, uint16_t realm, uint64_t born,
-	const struct td_binding *b);
+// One for b that nobody finds yet. realm: index of the flow; born: of the subscriber. NULL: no
+// memory.
+struct td_location_binding *td_location_make(struct td_location *location, uint64_t hash,
+	uint16_t realm, uint64_t born, const struct td_binding *b);
+// Puts it into the table, in the place of old where that is not NULL; not timed yet.
+void td_location_link(struct td_location *location, struct td_location_binding *old,
+	struct td_location_binding *made);
+// Gives back what was made and is in no table.
+void td_location_drop(struct td_location *location, struct td_location_binding *made);
 void td_location_remove(struct td_location *location, struct td_location_binding *binding);
 // Frees what no reader can hold any more. Before each change; nothing that was found before stands
 // after it.

@@ -290,13 +290,9 @@ static void change_apply(struct register_ask *ask, struct register_change *c)
 		return;
 	}
 	td_engine_count(e, b ? TD_C_REG_REFRESHED : TD_C_REG_ADDED);
-	if (!is_as_before(c, ask->came)) {
-		b = td_location_put(location, c->old, ask->hash, ask->came->realm,
-			ask->born, &c->b);
-		if (!b) { // the texts are longer than was planned for: the old one stands
-			td_engine_count(e, TD_C_REG_NO_ROOM);
-			return;
-		}
+	if (c->made) {
+		b = c->made;
+		td_location_link(location, c->old, b);
 		td_ping_plan(e, b, &c->uri);
 	}
 	b->cseq = c->b.cseq;
@@ -361,14 +357,49 @@ static uint64_t cookie_of(const struct td_registrar *r, const struct register_pe
 	       td_pool_generation(&r->pending, p);
 }
 
+static void changes_drop(struct register_ask *ask)
+{
+	for (uint16_t i = 0; i < ask->n; i++)
+		if (ask->changes[i].made)
+			td_location_drop(ask->e->registrar->location, ask->changes[i].made);
+}
+
+// Memory for all that is new, before anything is told to anybody. Texts may be longer than was
+// planned for.
+static bool changes_prepare(struct register_ask *ask)
+{
+	for (uint16_t i = 0; i < ask->n; i++) {
+		struct register_change *c = &ask->changes[i];
+		if (c->expires_s == 0 || is_as_before(c, ask->came))
+			continue;
+		c->made = td_location_make(ask->e->registrar->location, ask->hash,
+			ask->came->realm, ask->born, &c->b);
+		if (!c->made) {
+			changes_drop(ask);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void refuse_full(struct register_ask *ask)
+{
+	td_engine_count(ask->e, TD_C_REG_NO_ROOM);
+	refuse_busy(ask);
+}
+
 static void changes_make(struct register_ask *ask)
 {
 	struct td_engine *e = ask->e;
 	struct td_registrar *r = e->registrar;
 	uint32_t n, bytes = records_write(ask, r->records, &n);
-	struct register_pending *pending = td_pool_get(&r->pending);
 	enum td_answer written = TD_DONE;
 
+	if (!changes_prepare(ask)) {
+		refuse_full(ask);
+		return;
+	}
+	struct register_pending *pending = td_pool_get(&r->pending);
 	if (bytes > 0)
 		written = !pending ? TD_REFUSED
 				   : e->conf.ops->bindings_write(e->conf.host, r->records, bytes,
@@ -378,8 +409,8 @@ static void changes_make(struct register_ask *ask)
 		pending = NULL;
 	}
 	if (written == TD_REFUSED) {
-		td_engine_count(e, TD_C_REG_NO_ROOM);
-		refuse_busy(ask);
+		changes_drop(ask);
+		refuse_full(ask);
 		return;
 	}
 	for (uint16_t i = 0; i < ask->n; i++)
@@ -444,8 +475,7 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 		return;
 	}
 	if (!td_location_has_room(r->location, additions(ask))) {
-		td_engine_count(e, TD_C_REG_NO_ROOM);
-		refuse_busy(ask);
+		refuse_full(ask);
 		return;
 	}
 	changes_make(ask);
@@ -510,9 +540,12 @@ int td_engine_restore_binding(
 	if (rc != 0)
 		return rc;
 	struct td_location_binding *n =
-		td_location_put(r->location, NULL, hash, (uint16_t)realm, s->born, &b);
+		td_location_has_room(r->location, 1)
+			? td_location_make(r->location, hash, (uint16_t)realm, s->born, &b)
+			: NULL;
 	if (!n)
 		return -ENOSPC;
+	td_location_link(r->location, NULL, n);
 	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;
 	td_ping_plan(e, n, &uri);
 	binding_time(e, n);

@@ -12,7 +12,8 @@ enum { REGISTER_HEADERS_MAX = 16384 };
 
 // What a REGISTER asks for one contact.
 struct register_change {
-	struct td_location_binding *old; // NULL: it is new
+	struct td_location_binding *old;  // NULL: it is new
+	struct td_location_binding *made; // in its place; NULL: it changes in place, or goes
 	struct td_binding b;             // texts in the message or in old
 	struct td_uri uri;
 	uint32_t expires_s; // 0: remove

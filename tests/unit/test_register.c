@@ -327,6 +327,53 @@ static void full_journal_changes_nothing(void **state)
 	assert_int_equal(rig->host.counters[TD_C_REG_NO_ROOM], 1);
 }
 
+static bool never_over(void *host, uint64_t token)
+{
+	return false;
+}
+
+static uint64_t begin(void *host)
+{
+	return 1;
+}
+
+static struct td_host_ops ops_that_read;
+
+static void readers_that_stay(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	ops_that_read = *conf->ops;
+	ops_that_read.grace_begin = begin;
+	ops_that_read.grace_over = never_over;
+	conf->ops = &ops_that_read;
+	rig->host.realms[FAKE_WEST].registrar.nonce_lifetime_s = 100000;
+}
+
+// Without memory for what it asks for nothing is journalled, nothing changes, and no 200 says otherwise.
+static void no_memory_changes_nothing(void **state)
+{
+	struct register_rig *rig = calloc(1, sizeof(*rig));
+	const struct fake_sent *sent;
+	char lines[1600];
+	unsigned n = 0;
+
+	assert_int_equal(register_rig_up(rig, readers_that_stay), 0);
+	do {
+		fake_forget(&rig->host);
+		rig->host.bindings_len = rig->host.n_bindings = 0;
+		snprintf(lines, sizeof(lines), "Contact: <sip:alice@10.0.1.7;n=%0400u>\r\nPath: <sip:p%u@e;n=%0900u>\r\n", 1, n, 1);
+		sent = rig_register(rig, lines);
+	} while (++n < 10000 && fake_starts(sent, "SIP/2.0 200"));
+	is_status(sent, "503");
+	assert_true(fake_has(sent, "Retry-After"));
+	assert_int_equal(rig->host.n_bindings, 0);
+	assert_int_equal(rig->host.counters[TD_C_REG_NO_ROOM], 1);
+	assert_int_equal(bound(rig), 1); // the old one stands
+	is_ok(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"));
+	assert_int_equal(bound(rig), 0);
+	assert_int_equal(register_rig_down(rig), 0);
+	free(rig);
+}
+
 static void limit_of_bindings_is_held(void **state)
 {
 	static const char *const users[] = { "alice", "bob", "md5only" };
@@ -673,6 +720,7 @@ int main(void)
 		T(binding_keeps_the_flow_it_came_on),
 		T(others_are_refused),
 		T(full_journal_changes_nothing),
+		cmocka_unit_test(no_memory_changes_nothing),
 		T(limit_of_bindings_is_held),
 		cmocka_unit_test(only_the_owner_binds),
 		T(a_name_is_given_to_another),
