@@ -135,6 +135,43 @@ def test_attacks(access):
     assert lab.counters()["auth.penalty"] > 0 and lab.counters()["auth.replayed"] > 0
 
 
+def test_copies_from_elsewhere_are_replays(access):
+    """Who listens behind the same NAT and repeats a REGISTER, as it is or with another contact, gets no calls by it."""
+    lab = access
+    alice = Phone(lab, "1001", "secret")
+    assert alice.register()[0] == 200
+    thief = Phone(lab, "1001", "secret", port=6666)
+    assert "stale=true" in thief.ask(alice.last)
+    assert "stale=true" in alice.ask(alice.last.replace(alice.contact(), thief.contact()))
+    rows = until(lambda: lab.show("registrations") or None, what="registrations")
+    assert [(r["contact"], r["received"]) for r in rows] == [("sip:1001@10.0.1.2:5080", "10.0.1.2:5080")]
+
+
+def test_equal_contacts_are_one(access):
+    """Two contacts that differ from one another and equal the one that is bound."""
+    lab = access
+    alice = Phone(lab, "1001", "secret")
+    assert alice.register("Contact: <sip:1001@10.0.1.2>\r\n")[0] == 200
+    status, text = alice.register("Contact: <sip:1001@10.0.1.2;a=1>;q=0.5, <sip:1001@10.0.1.2;a=2>;expires=0\r\n")
+    assert status == 400 and "Contact Twice" in text, text
+    assert alice.register("Contact: *\r\nExpires: 0\r\n")[0] == 200
+
+
+def test_a_name_is_given_to_another(access):
+    """Phones of a subscriber that was deleted are not those of the next one of that name."""
+    lab = access
+    before = Phone(lab, "1001", "secret")
+    assert before.register()[0] == 200
+    until(lambda: len(lab.show("registrations")) == 1, what="the registration")
+    lab.ctl("subscriber", "del", f"1001@{DOMAIN}")
+    assert before.register()[0] in (403, 503)
+    provision(lab, "1001")
+    after = Phone(lab, "1001", "secret", ip="10.0.1.3")
+    status, text = after.register()
+    assert status == 200 and "10.0.1.3:5080" in text and "10.0.1.2:5080" not in text, text
+    until(lambda: [r["contact"] for r in lab.show("registrations")] == ["sip:1001@10.0.1.3:5080"], what="one phone alone")
+
+
 def test_flood_does_not_touch_others(access):
     lab = access
     alice = Phone(lab, "1001", "secret")
