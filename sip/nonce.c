@@ -139,15 +139,14 @@ static struct window *window_of(struct window bucket[WAYS], const struct td_toke
 		if (w->minted_s < oldest->minted_s)
 			oldest = w;
 	}
-	if (nonce->slot <= bucket[0].gone_s)
+	uint32_t gone_s = bucket[0].gone_s;
+	if (oldest->minted_s > gone_s)
+		gone_s = oldest->minted_s;
+	if (nonce->slot <= gone_s)
 		return NULL;
-	if (oldest->minted_s > bucket[0].gone_s)
-		bucket[0].gone_s = oldest->minted_s;
-	uint32_t gone_s = oldest->gone_s;
-	*oldest = (struct window){
-		.minted_s = nonce->slot, .sequence = nonce->generation, .gone_s = gone_s
-	};
-	return nonce->slot > bucket[0].gone_s ? oldest : NULL;
+	*oldest = (struct window){ .minted_s = nonce->slot, .sequence = nonce->generation };
+	bucket[0].gone_s = gone_s;
+	return oldest;
 }
 
 static enum td_nonce_verdict window_use(struct window *w, uint32_t nc, uint64_t request)

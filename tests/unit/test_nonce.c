@@ -152,6 +152,30 @@ static void forgotten_ones_stay_forgotten(void **state)
 	td_nonces_free(b.nonces, &alloc);
 }
 
+// More nonces of one second than there is room for: what was called stale stays so, since its bearer was challenged anew
+// and whoever repeats it is another; and it throws nobody out.
+static void what_was_stale_stays_stale(void **state)
+{
+	enum { ROOM = 64 };
+	struct bed b = bed_new(ROOM);
+	struct td_flow alice = flow_from("10.0.1.7", 5060);
+	struct td_nonce first;
+
+	for (unsigned i = 0; i <= ROOM; i++) {
+		b.len = td_nonce_mint(b.nonces, SECOND, &alice, false, b.text);
+		assert_int_equal(check(&b, 1, alice), TD_NONCE_GOOD);
+		if (i == 0)
+			first = b.token;
+		assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), i < ROOM ? TD_NONCE_GOOD : TD_NONCE_STALE);
+	}
+	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), TD_NONCE_STALE);
+	assert_int_equal(td_nonce_use(b.nonces, &first, 2, 2), TD_NONCE_GOOD);
+	b.len = td_nonce_mint(b.nonces, 2 * SECOND, &alice, false, b.text);
+	assert_int_equal(check(&b, 2, alice), TD_NONCE_GOOD);
+	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), TD_NONCE_GOOD);
+	td_nonces_free(b.nonces, &alloc);
+}
+
 // --- penalties ---
 
 static void penalties_grow(void **state)
@@ -186,6 +210,7 @@ int main(void)
 		cmocka_unit_test(others_of_it_are_stale),
 		cmocka_unit_test(counts_are_used_once),
 		cmocka_unit_test(forgotten_ones_stay_forgotten),
+		cmocka_unit_test(what_was_stale_stays_stale),
 		cmocka_unit_test(penalties_grow),
 	};
 
