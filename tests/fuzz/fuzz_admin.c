@@ -6,6 +6,7 @@
 #include "dataplane/log.h"
 #include "dataplane/limit_table.h"
 #include "dataplane/trunk_state.h"
+#include "sip/health.h"
 #include "tests/unit/path_host.h"
 
 #include <stdlib.h>
@@ -55,8 +56,9 @@ static void set_up(void)
 	dp.ports[0].steering = "single";
 	dp.trunks = td_trunk_state_new();
 	dp.limits = td_limit_table_new();
+	dp.health = td_health_new();
 	dp.qsbr = aligned_alloc(64, (rte_rcu_qsbr_get_memsize(1) + 63) & ~63ull);
-	must(dp.trunks && dp.limits && dp.qsbr && rte_rcu_qsbr_init(dp.qsbr, 1) == 0);
+	must(dp.trunks && dp.limits && dp.health && dp.qsbr && rte_rcu_qsbr_init(dp.qsbr, 1) == 0);
 	must(td_stats_init(&stats, &dp) == 0);
 	drain.dp = &dp;
 	provision.dp = &dp; // no realm has a registrar: those requests are refused
