@@ -60,6 +60,8 @@ static const char *const probe_words[] = { "none", "options", NULL, NULL };
 static const char *const accept_words[] = { "dialled", "plain", NULL, NULL };
 static const char *const format_words[] = { "keep", "e164", "plain", "national", "international",
 	NULL, NULL };
+static const char *const refused_words[] = { "default", "reject", "anonymous", NULL, NULL };
+static const char *const privacy_words[] = { "honour", "pass", "strip", NULL, NULL };
 static const char *const early_words[] = { "all", "single", NULL, NULL };
 
 // --- the machine ---
@@ -252,8 +254,31 @@ static const struct cfg_field trunk_rules[] = {
 	END,
 };
 
+static const struct cfg_field caller_in[] = {
+	READ("allowed", cfg_read_callers),
+	READ("default", cfg_read_caller_default),
+	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	END,
+};
+
+static const struct cfg_field caller_out[] = {
+	READ("allowed", cfg_read_callers),
+	READ("default", cfg_read_caller_default),
+	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	CHOICE("privacy", td_caller_id_conf, privacy, privacy_words, TD_PRIVACY_HONOUR),
+	END,
+};
+
+static const struct cfg_field caller_id[] = {
+	INSIDE("in", caller_in, td_numbers_conf, caller_in),
+	INSIDE("out", caller_out, td_numbers_conf, caller_out),
+	END,
+};
+
 #define NUMBERS(record, field)                                                                     \
-	INSIDE("number", number, record, field.form), INSIDE("rules", trunk_rules, record, field)
+	INSIDE("number", number, record, field.form),                                              \
+		INSIDE("rules", trunk_rules, record, field),                                       \
+		INSIDE("caller_id", caller_id, record, field)
 
 static const struct cfg_field subscribers[] = { NUMBERS(td_config, policy.subscribers), END };
 

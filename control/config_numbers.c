@@ -40,6 +40,64 @@ void cfg_read_rules_of_callee(struct cfg_reader *reader, config_setting_t *setti
 	list_read(reader, setting, &((struct td_rule_lists_conf *)record)->callee);
 }
 
+// --- callers ---
+
+static bool number_text(const char *text, size_t cap)
+{
+	size_t plus = text && text[0] == '+';
+
+	return text && strlen(text) < cap && strlen(text) > plus &&
+	       strspn(text + plus, "0123456789") == strlen(text) - plus;
+}
+
+void cfg_read_callers(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_caller_id_conf *caller = record;
+	int n = setting ? config_setting_length(setting) : 0;
+
+	if (setting && (!config_setting_is_array(setting) || n > TD_CALLERS_MAX)) {
+		cfg_fault(reader, setting, "an array of at most %d beginnings of numbers",
+			TD_CALLERS_MAX);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		const char *text = config_setting_get_string_elem(setting, i);
+		if (!number_text(text, sizeof(caller->allowed[0])))
+			cfg_fault(reader, config_setting_get_elem(setting, (unsigned int)i),
+				"how a number begins, such as \"+4930\"");
+		else
+			td_span_cstr(td_span_str(text), caller->allowed[caller->n_allowed++],
+				sizeof(caller->allowed[0]));
+	}
+}
+
+void cfg_read_caller_default(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_caller_id_conf *caller = record;
+	const char *text = setting ? config_setting_get_string(setting) : NULL;
+
+	if (setting && !number_text(text, sizeof(caller->fallback)))
+		cfg_fault(reader, setting, "a number, such as \"+4930123456\"");
+	else if (setting)
+		td_span_cstr(td_span_str(text), caller->fallback, sizeof(caller->fallback));
+}
+
+static void caller_check(struct cfg_reader *reader, const char *base, const char *direction,
+	const struct td_caller_id_conf *caller)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s.caller_id.%s", base, direction);
+	const config_setting_t *at = config_lookup(&reader->config, path);
+	if (at && caller->n_allowed > 0 && caller->on_refused == TD_CALLER_DEFAULT &&
+		caller->fallback[0] == '\0')
+		cfg_fault_text(reader, at,
+			"found callers that are allowed and no default for the others, expected "
+			"one, or another on_refused");
+}
+
+// --- what the whole can tell ---
+
 static bool rule_there(const struct td_policy_conf *policy, const char *name)
 {
 	for (uint32_t i = 0; i < policy->n_rules; i++)
@@ -73,6 +131,8 @@ static void numbers_check(
 	list_check(reader, base, "in.callee", &numbers->in.callee);
 	list_check(reader, base, "out.caller", &numbers->out.caller);
 	list_check(reader, base, "out.callee", &numbers->out.callee);
+	caller_check(reader, base, "in", &numbers->caller_in);
+	caller_check(reader, base, "out", &numbers->caller_out);
 	snprintf(path, sizeof(path), "%s.number", base);
 	const config_setting_t *at = config_lookup(&reader->config, path);
 	if (at && form->country[0] == '\0' &&

@@ -102,6 +102,8 @@ void cfg_read_rules_of_caller(struct cfg_reader *reader, config_setting_t *setti
 void cfg_read_rules_of_callee(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_rule_match(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_rule_replace(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_callers(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_caller_default(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_numbers_check(struct cfg_reader *reader);
 // config_registrar.c: realms.registrar.
 void cfg_registrar_check(struct cfg_reader *reader);

@@ -29,6 +29,22 @@ static Tandem__NumberForm *form_to_pb(struct builder *b, const struct td_number_
 	return form;
 }
 
+static Tandem__CallerId *caller_to_pb(struct builder *b, const struct td_caller_id_conf *conf)
+{
+	Tandem__CallerId *caller = make(b, 1, sizeof(*caller));
+
+	if (!caller)
+		return NULL;
+	tandem__caller_id__init(caller);
+	caller->fallback = text_to_pb(b, conf->fallback);
+	caller->allowed = make(b, conf->n_allowed, sizeof(*caller->allowed));
+	for (uint8_t i = 0; caller->allowed && i < conf->n_allowed; i++)
+		caller->allowed[caller->n_allowed++] = text_to_pb(b, conf->allowed[i]);
+	caller->on_refused = conf->on_refused;
+	caller->privacy = conf->privacy;
+	return caller;
+}
+
 // NULL, too, where nothing is said.
 Tandem__Numbers *numbers_to_pb(struct builder *b, const struct td_numbers_conf *conf)
 {
@@ -40,6 +56,8 @@ Tandem__Numbers *numbers_to_pb(struct builder *b, const struct td_numbers_conf *
 		return NULL;
 	tandem__numbers__init(numbers);
 	numbers->form = form_to_pb(b, &conf->form);
+	numbers->caller_in = caller_to_pb(b, &conf->caller_in);
+	numbers->caller_out = caller_to_pb(b, &conf->caller_out);
 	numbers->in_caller = rule_list_to_pb(b, &conf->in.caller, &numbers->n_in_caller);
 	numbers->in_callee = rule_list_to_pb(b, &conf->in.callee, &numbers->n_in_callee);
 	numbers->out_caller = rule_list_to_pb(b, &conf->out.caller, &numbers->n_out_caller);
@@ -84,6 +102,21 @@ static void form_from_pb(
 		c, pb->format, TD_FORMAT_INTERNATIONAL, "a form of numbers is unknown");
 }
 
+static void caller_from_pb(
+	struct checker *c, const Tandem__CallerId *pb, struct td_caller_id_conf *out)
+{
+	if (!pb)
+		return;
+	text_from_pb(c, pb->fallback, out->fallback, sizeof(out->fallback));
+	out->n_allowed = (uint8_t)bounded(
+		c, pb->n_allowed, TD_CALLERS_MAX, "a trunk allows too many callers");
+	for (uint8_t i = 0; i < out->n_allowed; i++)
+		text_from_pb(c, pb->allowed[i], out->allowed[i], sizeof(out->allowed[i]));
+	out->on_refused = (uint8_t)bounded(
+		c, pb->on_refused, TD_CALLER_ANONYMOUS, "what refused callers get is unknown");
+	out->privacy = (uint8_t)bounded(c, pb->privacy, TD_PRIVACY_STRIP, "a privacy is unknown");
+}
+
 void numbers_from_pb(
 	struct checker *c, const Tandem__Numbers *pb, struct td_numbers_conf *out)
 {
@@ -91,6 +124,8 @@ void numbers_from_pb(
 		return;
 	if (pb->form)
 		form_from_pb(c, pb->form, &out->form);
+	caller_from_pb(c, pb->caller_in, &out->caller_in);
+	caller_from_pb(c, pb->caller_out, &out->caller_out);
 	rule_list_from_pb(c, pb->in_caller, pb->n_in_caller, &out->in.caller);
 	rule_list_from_pb(c, pb->in_callee, pb->n_in_callee, &out->in.callee);
 	rule_list_from_pb(c, pb->out_caller, pb->n_out_caller, &out->out.caller);

@@ -42,6 +42,8 @@ static const struct {
 	FIELD("number", numbers.form),
 	FIELD("rules.in", numbers.in),
 	FIELD("rules.out", numbers.out),
+	FIELD("caller_id.in", numbers.caller_in),
+	FIELD("caller_id.out", numbers.caller_out),
 };
 
 struct trunk_ref {

@@ -31,6 +31,7 @@
 #define TD_RULE_LIST_MAX 8        // of one list of a trunk
 #define TD_RULE_MATCH_LEN 128     // a pattern, NUL included
 #define TD_RULE_REPLACE_LEN 64
+#define TD_CALLERS_MAX 16         // prefixes of callers that a trunk allows
 #define TD_PLANS_MAX 64           // loaded dial plans
 #define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
 #define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life

@@ -94,6 +94,9 @@
 	X(SIP_TRUNK_DISABLED,   "sip.trunk_disabled",      INFO) \
 	X(NUMBER_RULES,         "number.rules",            INFO) \
 	X(NUMBER_RULE_FAILED,   "number.rule_failed",      INFO) \
+	X(CALLER_REPLACED,      "caller.replaced",         INFO) \
+	X(CALLER_HIDDEN,        "caller.hidden",           INFO) \
+	X(CALLER_REFUSED,       "caller.refused",          INFO) \
 	X(SIP_NO_ROUTE,         "sip.no_route",            INFO) \
 	X(SIP_NO_POLICY,        "sip.no_policy",           INFO) \
 	X(SIP_DRAINING,         "sip.draining",            INFO) \

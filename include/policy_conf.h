@@ -144,11 +144,30 @@ struct td_number_form_conf {
 	uint8_t format;      // enum td_number_format, of what is sent
 };
 
+enum td_caller_refused { TD_CALLER_DEFAULT, TD_CALLER_REJECT, TD_CALLER_ANONYMOUS };
+
+// What becomes of Privacy (RFC 3323) towards a trunk that is not trusted with identities.
+enum td_privacy {
+	TD_PRIVACY_HONOUR, // who asks for it is anonymous
+	TD_PRIVACY_PASS,   // the trunk does that: it gets the number and the header
+	TD_PRIVACY_STRIP,  // it gets the number alone
+};
+
+// Which callers a trunk may show, or may be shown.
+struct td_caller_id_conf {
+	char fallback[20]; // "default": of those who may not; or empty
+	char allowed[TD_CALLERS_MAX][20]; // how numbers of E.164 begin
+	uint8_t n_allowed;                // 0: all
+	uint8_t on_refused;               // enum td_caller_refused
+	uint8_t privacy;                  // enum td_privacy; of those that are shown
+};
+
 // What becomes of numbers: of calls that come in, first the rules, then the form; of those that go
 // out, first the form, then the rules.
 struct td_numbers_conf {
 	struct td_rule_lists_conf in, out;
 	struct td_number_form_conf form;
+	struct td_caller_id_conf caller_in, caller_out;
 };
 
 struct td_trunk_conf {

@@ -106,6 +106,8 @@ static struct td_headers_way attempt_way(const struct td_attempt *attempt)
 		.identity = call->engine->calls->shown.from,
 		.asserted = call->engine->calls->shown.pai,
 		.privacy = call->privacy,
+		.privacy_is = attempt->b.trunk.privacy,
+		.hidden = call->engine->calls->shown.hidden,
 	};
 }
 
@@ -207,6 +209,11 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 
 	if (!trunk || !trunk->conf.enabled)
 		return NULL;
+	if (!numbers_show(call, trunk, msg, core)) {
+		call->best_status = call->best_status ? call->best_status : 403;
+		call->best_cause = call->best_cause ? call->best_cause : td_cause_of_status(403);
+		return NULL;
+	}
 	struct td_flow flow = { .remote = target->peer, .realm = trunk->realm };
 	flow.local = td_engine_local(engine, trunk->realm, target->peer.family);
 	if (target->contact)
@@ -224,7 +231,6 @@ static struct td_attempt *attempt_new(struct td_call *call, const struct td_call
 	attempt->number = (uint8_t)(call->n_attempts + 1);
 	trunk_ref_set(&attempt->b.trunk, trunk, ref.index);
 	attempt_conf(attempt, target, trunk);
-	numbers_show(call, trunk, msg, core);
 	attempt->b.trunk.own = engine->calls->shown.own;
 	attempt->b.dialog.flow = flow;
 	attempt->b.dialog.slot = call->a.dialog.slot;
@@ -258,6 +264,8 @@ static int attempt_invite(
 	struct td_headers_way way = attempt_way(attempt);
 	struct td_writer headers = call_relayed(call, &call->a, &attempt->b, msg);
 	td_headers_identity(&way, &headers);
+	if (way.hidden && call->privacy.len == 0)
+		td_put_lit(&headers, "Privacy: id\r\n");
 	td_put_lit(&headers, TD_ALLOW_LINE);
 	dialog_request(engine, &attempt->b, TD_M_INVITE, &request);
 	request.max_forwards = (uint8_t)(core->max_forwards - 1);

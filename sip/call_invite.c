@@ -260,6 +260,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 	}
 	if (call->numbers) {
 		query.caller = td_number_digits(&call->numbers->caller);
+		query.anonymous |= call->numbers->hidden;
 		if (call->numbers->callee.len > 0)
 			query.user = td_number_span(&call->numbers->callee);
 	}
@@ -291,10 +292,12 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_subscriber_entry *caller)
 {
 	if (call_keep_notes(call, trunk, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
-		(caller && caller_keep(call, caller, msg, core) != 0) ||
-		numbers_begin(call, trunk, msg, core) != 0)
+		(caller && caller_keep(call, caller, msg, core) != 0))
 		return 503;
-	int rc = side_a_init(call, flow, msg, core);
+	int rc = numbers_begin(call, trunk, msg, core);
+	if (rc != 0)
+		return rc == -EPERM ? 403 : 503;
+	rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)
 		return rc == -EBADMSG ? 400 : 503;
 	rc = limits_hold(call, trunk, caller);

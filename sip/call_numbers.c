@@ -80,6 +80,33 @@ static void numbers_pass(struct td_engine *engine, const struct td_numbers *numb
 		td_engine_count(engine, TD_C_NUMBER_RULE_FAILED);
 }
 
+// -EPERM: the caller is refused.
+static int caller_screen(struct td_call *call, const struct td_caller_id_conf *conf,
+	struct td_call_numbers *n)
+{
+	struct td_numbers_run run = { .names = n->rules };
+
+	if (call->emergency)
+		return 0;
+	enum td_caller_verdict verdict = td_numbers_screen(conf, &run, &n->caller, &n->asserted);
+	n->rules = run.names;
+	switch (verdict) {
+	case TD_CALLER_FITS:
+		break;
+	case TD_CALLER_REPLACED:
+		td_engine_count(call->engine, TD_C_CALLER_REPLACED);
+		break;
+	case TD_CALLER_HIDDEN:
+		td_engine_count(call->engine, TD_C_CALLER_HIDDEN);
+		n->hidden = true;
+		break;
+	case TD_CALLER_REFUSED:
+		td_engine_count(call->engine, TD_C_CALLER_REFUSED);
+		return -EPERM;
+	}
+	return 0;
+}
+
 int numbers_begin(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
 	const struct td_core *core)
 {
@@ -91,7 +118,9 @@ int numbers_begin(struct td_call *call, const struct td_trunk *trunk, const stru
 	call->numbers = (struct td_call_numbers *)(void *)block;
 	numbers_of(call, msg, core, call->numbers);
 	numbers_pass(call->engine, trunk->numbers, td_numbers_in, call->numbers);
-	return note_set(call, NOTE_RULES, td_number_span(&call->numbers->rules));
+	int rc = caller_screen(call, &trunk->numbers->caller_in, call->numbers);
+	int kept = note_set(call, NOTE_RULES, td_number_span(&call->numbers->rules));
+	return rc != 0 ? rc : kept;
 }
 
 // --- routing ---
@@ -152,7 +181,9 @@ static void callers_show(struct td_call *call, struct call_shown *shown,
 	struct td_span display =
 		subscriber ? subscriber->identity.display : core->from.display;
 
-	if (td_number_eq(&n->caller, &came->caller) && td_number_eq(&n->asserted, &came->asserted))
+	shown->hidden = n->hidden;
+	if (!n->hidden && td_number_eq(&n->caller, &came->caller) &&
+		td_number_eq(&n->asserted, &came->asserted))
 		return;
 	shown->own = true;
 	if (n->caller.len > 0)
@@ -163,7 +194,7 @@ static void callers_show(struct td_call *call, struct call_shown *shown,
 			subscriber ? display : (struct td_span){ 0 }, &n->asserted);
 }
 
-void numbers_show(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
+bool numbers_show(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
 	const struct td_core *core)
 {
 	struct call_shown *shown = &call->engine->calls->shown;
@@ -171,11 +202,15 @@ void numbers_show(struct td_call *call, const struct td_trunk *trunk, const stru
 
 	shown->called = &core->uri;
 	shown->from = shown->pai = call->caller ? &call->caller->identity : NULL;
-	shown->own = false;
+	shown->own = shown->hidden = false;
 	if (!call->numbers && !trunk->numbers)
-		return;
+		return true;
 	numbers_of(call, msg, core, &came);
 	n = call->numbers ? *call->numbers : came;
+	if (trunk->numbers && caller_screen(call, &trunk->numbers->caller_out, &n) != 0) {
+		note_set(call, NOTE_RULES, td_number_span(&n.rules));
+		return false;
+	}
 	note_set(call, NOTE_ASSERTED, td_number_digits(&n.asserted));
 	if (trunk->numbers)
 		numbers_pass(call->engine, trunk->numbers, td_numbers_out, &n);
@@ -183,4 +218,5 @@ void numbers_show(struct td_call *call, const struct td_trunk *trunk, const stru
 		shown->called = &shown->uri;
 	callers_show(call, shown, core, &came, &n);
 	note_set(call, NOTE_RULES, td_number_span(&n.rules));
+	return true;
 }

@@ -55,6 +55,7 @@ struct td_trunk_ref {
 	uint32_t slot;
 	uint16_t realm;
 	uint8_t trust;
+	uint8_t privacy : 2;  // enum td_privacy
 	bool own : 1;         // it hears identities that the switch has written
 	bool held : 1;        // counted against the trunk's limits
 	bool credentials : 1; // it had some
@@ -254,6 +255,7 @@ struct td_call_numbers {
 	struct td_number caller, callee;
 	struct td_number asserted; // the caller's, of whom somebody vouches for it
 	struct td_number rules;    // names of those that applied
+	bool hidden;               // shown as anonymous, though it did not ask for it
 };
 
 #define NUMBER_ESCAPED_MAX (3 * TD_NUMBER_TEXT)
@@ -268,6 +270,7 @@ struct call_shown {
 	const struct td_uri *called;          // A's Request-URI, or uri
 	const struct td_identity *from, *pai; // NULL: as A says it; nobody's
 	bool own; // identities of A's headers stay behind
+	bool hidden;
 	struct td_uri uri;
 	struct call_identity caller, asserted;
 	char callee[NUMBER_ESCAPED_MAX];
@@ -382,7 +385,7 @@ int notes_set(struct td_call *call, const struct td_span texts[NOTE__COUNT]);
 int note_set(struct td_call *call, enum call_note note, struct td_span text);
 
 // --- call_numbers.c
-// Numbers as the trunk's rules make them; 0 or -ENOBUFS.
+// Numbers as the trunk's rules make them; 0, -ENOBUFS, or -EPERM: that caller may not call.
 int numbers_begin(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
 	const struct td_core *core);
 // The routing number; in dst, or the call's own.
@@ -391,8 +394,8 @@ struct td_span numbers_called(const struct td_call *call, const struct td_core *
 // A's Request-URI with that number in its place. false: it is the one that stands there.
 bool numbers_uri(const struct td_call *call, const struct td_core *core,
 	const struct td_number *callee, struct td_uri *uri, char text[NUMBER_ESCAPED_MAX]);
-// Fills calls->shown for a target of that trunk.
-void numbers_show(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
+// Fills calls->shown for a target of that trunk. false: it is not shown that caller.
+bool numbers_show(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
 	const struct td_core *core);
 
 // --- call_trunk.c

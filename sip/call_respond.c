@@ -85,6 +85,7 @@ struct td_writer call_relayed(struct td_call *call, const struct td_side *from,
 		.our_address =
 			td_engine_advertised(engine, to->dialog.flow.realm, &to->dialog.flow.local),
 		.privacy = call->privacy,
+		.privacy_is = to->trunk.privacy,
 		.own_identities = msg->request && to->trunk.own,
 	};
 

@@ -213,6 +213,8 @@ static bool is_identity(enum td_header_id id)
 static void line_relay(const struct td_msg *msg, const struct td_header *h,
 	const struct td_headers_way *way, struct td_writer *out)
 {
+	if (h->id == TD_H_PRIVACY && way->privacy_is == TD_PRIVACY_STRIP)
+		return;
 	switch ((enum action)rules[h->id].by_trust[trust_index(way)]) {
 	case DROP:
 		return;
@@ -259,7 +261,8 @@ void td_headers_from(
 		    privacy_asks(way->privacy, TD_SPAN("user"));
 
 	// RFC 3323 §4.1: the host names nobody either.
-	if (hide && !receiver_trusted(way)) {
+	if (way->hidden || (hide && !receiver_trusted(way) &&
+				   way->privacy_is == TD_PRIVACY_HONOUR)) {
 		td_put_lit(out, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
 		return;
 	}

@@ -23,6 +23,8 @@ struct td_headers_way {
 	const struct td_identity *identity; // of the caller; NULL: From is believed
 	const struct td_identity *asserted; // whom the switch vouches for; NULL: nobody
 	bool own_identities; // the sender's stay behind
+	bool hidden;         // From is anonymous for everybody
+	uint8_t privacy_is;  // enum td_privacy
 	struct td_span
 		privacy; // Privacy of the request (RFC 3323), kept by the call for its responses
 };

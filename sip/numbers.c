@@ -71,3 +71,71 @@ void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run
 		tell(run, who, "number", "", NULL, &before, number);
 	rules_run(&numbers->out[who], run, who, number);
 }
+
+// --- callers ---
+
+static struct td_span digits_of(const char *text)
+{
+	return td_span_str(text + (text[0] == '+'));
+}
+
+static bool caller_allowed(const struct td_caller_id_conf *conf, const struct td_number *number)
+{
+	struct td_span digits = td_number_digits(number);
+
+	for (uint8_t i = 0; i < conf->n_allowed; i++) {
+		struct td_span prefix = digits_of(conf->allowed[i]);
+		if (digits.len >= prefix.len && memcmp(digits.ptr, prefix.ptr, prefix.len) == 0)
+			return true;
+	}
+	return conf->n_allowed == 0;
+}
+
+// Nobody vouches for the caller: the trunk's default number stands for it.
+static void vouch(const struct td_caller_id_conf *conf, struct td_number *asserted)
+{
+	if (asserted->len == 0)
+		td_number_append(asserted, td_span_str(conf->fallback));
+}
+
+static enum td_caller_verdict caller_judge(const struct td_caller_id_conf *conf,
+	struct td_number *caller, struct td_number *asserted)
+{
+	if (caller->len > 0 && caller_allowed(conf, caller)) {
+		if (asserted->len == 0 && conf->n_allowed > 0)
+			*asserted = *caller;
+		return TD_CALLER_FITS;
+	}
+	// Who is hidden already must be known to somebody, where callers are named at all.
+	if (caller->len == 0 && (conf->n_allowed == 0 || asserted->len > 0)) {
+		vouch(conf, asserted);
+		return TD_CALLER_FITS;
+	}
+	if (conf->on_refused == TD_CALLER_REJECT)
+		return TD_CALLER_REFUSED;
+	vouch(conf, asserted);
+	if (caller->len == 0)
+		return TD_CALLER_FITS;
+	caller->len = 0;
+	if (conf->on_refused == TD_CALLER_ANONYMOUS)
+		return TD_CALLER_HIDDEN;
+	td_number_append(caller, td_span_str(conf->fallback));
+	return TD_CALLER_REPLACED;
+}
+
+enum td_caller_verdict td_numbers_screen(const struct td_caller_id_conf *conf,
+	struct td_numbers_run *run, struct td_number *caller, struct td_number *asserted)
+{
+	static const char *const why[] = { NULL, "is not allowed: the default is shown",
+		"is not allowed: it is hidden", "is not allowed: the call is refused" };
+	struct td_number before = *caller;
+
+	if (asserted->len > 0 && !caller_allowed(conf, asserted))
+		asserted->len = 0;
+	enum td_caller_verdict verdict = caller_judge(conf, caller, asserted);
+	if (verdict == TD_CALLER_FITS)
+		return verdict;
+	name_add(run, "caller_id");
+	tell(run, TD_CALLER, "caller", "", why[verdict], &before, caller);
+	return verdict;
+}

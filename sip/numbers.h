@@ -16,11 +16,20 @@ struct td_rule_list {
 struct td_numbers {
 	struct td_rule_list in[2], out[2]; // by enum td_numbers_who
 	struct td_number_form_conf form;
+	struct td_caller_id_conf caller_in, caller_out;
+};
+
+// What a caller is told to be.
+enum td_caller_verdict {
+	TD_CALLER_FITS,
+	TD_CALLER_REPLACED, // another number is shown
+	TD_CALLER_HIDDEN,   // shown as anonymous
+	TD_CALLER_REFUSED,
 };
 
 // One change of a number, for people.
 struct td_numbers_step {
-	const char *what; // "rule", "number"
+	const char *what; // "rule", "number", "caller"
 	const char *name; // of the rule
 	const char *why;  // it was not applied; NULL: it was
 	enum td_numbers_who who;
@@ -44,5 +53,9 @@ struct td_numbers_run {
 // Of a call that comes in from the trunk, and of one that goes out to it.
 void td_numbers_in(const struct td_numbers *numbers, struct td_numbers_run *run,
 	enum td_numbers_who who, struct td_number *number);
+// Screens the caller: the number in From, and the one that somebody vouches for (RFC 3325); len 0:
+// there is none. A number that is allowed by name is vouched for from then on.
+enum td_caller_verdict td_numbers_screen(const struct td_caller_id_conf *conf,
+	struct td_numbers_run *run, struct td_number *caller, struct td_number *asserted);
 void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run,
 	enum td_numbers_who who, struct td_number *number);

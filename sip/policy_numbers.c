@@ -112,12 +112,35 @@ static int form_check(
 	return 0;
 }
 
+static bool number_ends(const char *text, size_t cap)
+{
+	return digits_end(text + (text[0] == '+'), cap - (text[0] == '+'));
+}
+
+static int caller_bind(const struct binder *b, const char *trunk,
+	const struct td_caller_id_conf *conf, struct td_caller_id_conf *out)
+{
+	bool good = conf->n_allowed <= TD_CALLERS_MAX &&
+		    number_ends(conf->fallback, sizeof(conf->fallback));
+
+	for (uint8_t i = 0; good && i < conf->n_allowed; i++)
+		good = number_ends(conf->allowed[i], sizeof(conf->allowed[i]));
+	if (!good)
+		return policy_fail(b->error, "trunk '%s': a caller is no number", trunk);
+	*out = *conf;
+	return 0;
+}
+
 static int numbers_bind(const struct binder *b, const char *trunk,
 	const struct td_numbers_conf *conf, struct td_numbers *out)
 {
 	int rc = form_check(b, trunk, &conf->form);
 
 	out->form = conf->form;
+	if (rc == 0)
+		rc = caller_bind(b, trunk, &conf->caller_in, &out->caller_in);
+	if (rc == 0)
+		rc = caller_bind(b, trunk, &conf->caller_out, &out->caller_out);
 	if (rc == 0)
 		rc = list_bind(b, trunk, &conf->in.caller, &out->in[TD_CALLER]);
 	if (rc == 0)

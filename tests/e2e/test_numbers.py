@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lab import Lab
-from scenario import PROVISIONALS, ack, bye, invite, recv, reply, reply_again, sdp, uac, uas
+from scenario import PROVISIONALS, ack, ack_failure, bye, invite, recv, reply, reply_again, sdp, uac, uas
 
 RULES = """
 rules = ( { name = "tech"; match = "^77#"; replace = ""; },
@@ -81,3 +81,32 @@ def test_changed_while_it_runs(lab):
     lab.ctl("reload")
     seen, _ = call(lab, "030555", "040999")
     assert seen.startswith("INVITE sip:99030555@")
+
+
+def screened(text):
+    a = FORM % "" + ' caller_id = { in = { allowed = [ "+4930" ]; on_refused = "reject"; }; };'
+    b = FORM % 'format = "national";' + (' trust = "out"; caller_id = { out = { allowed = [ "+49301" ]; default = "+49301000"; }; };')
+    return text.replace('name = "carrier-a";', f'name = "carrier-a"; {a}').replace('name = "carrier-b";', f'name = "carrier-b"; {b}')
+
+
+@pytest.fixture(scope="module")
+def strict():
+    with Lab(workers=(1, 1), edit=screened) as running:
+        yield running
+
+
+def test_callers_that_may_be_shown(strict):
+    seen, cdr = call(strict, "040999", "0301234")
+    assert user_of(seen, "From") == "0301234" and user_of(seen, "P-Asserted-Identity") == "0301234"
+    assert cdr["asserted"] == "49301234" and cdr["rules"] is None
+    seen, cdr = call(strict, "040999", "0302345")
+    assert user_of(seen, "From") == "0301000", "in it is allowed, out it is not"
+    assert cdr["rules"] == "caller_id" and cdr["from_number"] == "0302345"
+    before = len(strict.rows())
+    client = strict.sipp("a", uac(invite(uri="sip:040999@[remote_ip]:[remote_port]", from_user="0891"), recv(100, optional=True),
+                                  recv(403), ack_failure()))
+    assert client.wait(20) == 0, strict.sipp_error(client)
+    strict.settle()
+    (cdr,) = strict.rows()[before:]
+    assert cdr["sip_code"] == 403 and cdr["rules"] == "caller_id" and cdr["trunk_out"] in (None, "")
+    assert strict.counters()["caller.refused"] == 1 and strict.counters()["caller.replaced"] == 1

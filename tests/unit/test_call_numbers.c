@@ -306,6 +306,138 @@ static void subscribers_number(void **state)
 	rig_down(rig);
 }
 
+// --- callers that a trunk may show
+
+static void allow(struct td_caller_id_conf *conf, const char *prefix, const char *fallback, uint8_t on_refused)
+{
+	snprintf(conf->allowed[conf->n_allowed++], sizeof(conf->allowed[0]), "%s", prefix);
+	snprintf(conf->fallback, sizeof(conf->fallback), "%s", fallback);
+	conf->on_refused = on_refused;
+}
+
+static void callers_of_a_trunk(void **state)
+{
+	static const struct {
+		const char *from, *pai; // as A says it
+		uint8_t on_refused;
+		const char *shown, *asserted; // NULL: refused; nobody
+		const char *rules;
+	} cases[] = {
+		{ "0301234", "", TD_CALLER_REJECT, "+49301234", "+49301234", "" }, // allowed, so vouched for
+		{ "0217777", "", TD_CALLER_DEFAULT, "+49300", "+49300", "caller_id" },
+		{ "0217777", "", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
+		{ "0217777", "", TD_CALLER_ANONYMOUS, "anonymous", "+49300", "caller_id" },
+		// What somebody vouches for is screened, too; a hidden caller must be known by it.
+		{ "0301234", "0305", TD_CALLER_REJECT, "+49301234", "+49305", "" },
+		{ "0301234", "0405", TD_CALLER_REJECT, "+49301234", "+49301234", "" },
+		{ "anonymous", "0305", TD_CALLER_REJECT, "anonymous", "+49305", "" },
+		{ "anonymous", "0405", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
+		{ "anonymous", "", TD_CALLER_DEFAULT, "anonymous", "+49300", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = rig_new();
+		char line[128], text[128];
+		rig->trunks[0].numbers.form = germany;
+		rig->trunks[0].trust = TD_TRUST_IN;
+		rig->trunks[1].trust = TD_TRUST_OUT;
+		allow(&rig->trunks[0].numbers.caller_in, "+4930", "+49300", cases[i].on_refused);
+		rig_policy(rig);
+		rig_route(rig, "0");
+		from_user = cases[i].from;
+		snprintf(line, sizeof(line), "P-Asserted-Identity: <sip:%s@10.0.1.1>\r\n", cases[i].pai);
+		more = cases[i].pai[0] ? line : "";
+		invite(rig);
+		if (!cases[i].shown) {
+			rig_expect(rig, "SIP/2.0 403 ");
+			rig_silence(rig);
+			assert_int_equal(rig->host.counters[TD_C_CALLER_REFUSED], 1);
+			assert_int_equal(rig_cdr(rig)->sip_code, 403);
+		} else {
+			const struct fake_sent *sent = rig_expect(rig, "INVITE ");
+			snprintf(text, sizeof(text), "<sip:%s@", cases[i].shown);
+			assert_non_null(strstr(fake_header(sent, "From"), text));
+			snprintf(text, sizeof(text), "P-Asserted-Identity: <sip:%s@10.0.2.254:5060>\r\n", cases[i].asserted);
+			RIG_HAS(sent, text);
+			bool hidden = strcmp(cases[i].shown, "anonymous") == 0 && cases[i].on_refused == TD_CALLER_ANONYMOUS;
+			assert_int_equal(fake_has(sent, "Privacy: id\r\n"), hidden);
+			RIG_LACKS(sent, "217777");
+			refuse(rig, sent);
+			assert_string_equal(rig_cdr(rig)->asserted, cases[i].asserted + 1);
+		}
+		assert_string_equal(rig_cdr(rig)->rules, cases[i].rules);
+		rig_down(rig);
+	}
+}
+
+// Who may not be shown to a carrier goes to the next one, or is refused.
+static void callers_towards_a_trunk(void **state)
+{
+	for (unsigned n = 1; n <= 2; n++) {
+		struct rig *rig = rig_new();
+		rig->trunks[0].numbers.form = germany;
+		allow(&rig->trunks[1].numbers.caller_out, "+4940", "", TD_CALLER_REJECT);
+		allow(&rig->trunks[2].numbers.caller_out, "+4940", "+494000", TD_CALLER_DEFAULT);
+		rig->trunks[2].numbers.form = germany;
+		rig->trunks[2].numbers.form.format = TD_FORMAT_NATIONAL;
+		rig_policy(rig);
+		rig_route(rig, n == 1 ? "0" : "02");
+		invite(rig);
+		if (n == 1) {
+			rig_expect(rig, "SIP/2.0 403 ");
+		} else {
+			const struct fake_sent *sent = rig_expect(rig, "INVITE sip:040999@10.0.2.3:5060 ");
+			RIG_HAS(sent, "<sip:04000@10.0.2.254:5060>;tag=");
+			refuse(rig, sent);
+			assert_string_equal(rig_cdr(rig)->rules, "caller_id");
+			assert_int_equal(rig->host.counters[TD_C_CALLER_REPLACED], 1);
+		}
+		rig_down(rig);
+	}
+}
+
+static void emergency_is_never_screened(void **state)
+{
+	struct rig *rig = rig_new();
+
+	allow(&rig->trunks[0].numbers.caller_in, "+4930", "", TD_CALLER_REJECT);
+	allow(&rig->trunks[1].numbers.caller_out, "+4930", "", TD_CALLER_REJECT);
+	rig_policy(rig);
+	rig_route(rig, "0");
+	char text[2048];
+	snprintf(text, sizeof(text),
+		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
+		"From: <sip:040999@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(RIG_SDP_A), RIG_SDP_A);
+	rig_rx(rig, &rig->west, text);
+	refuse(rig, rig_expect(rig, "INVITE urn:service:sos "));
+	rig_down(rig);
+}
+
+// Privacy that A asks for, towards a trunk that is not trusted.
+static void privacy_of_a_trunk(void **state)
+{
+	static const struct {
+		uint8_t privacy;
+		bool shown, header;
+	} cases[] = { { TD_PRIVACY_HONOUR, false, true }, { TD_PRIVACY_PASS, true, true }, { TD_PRIVACY_STRIP, true, false } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = rig_new();
+		rig->trunks[1].numbers.caller_out.privacy = cases[i].privacy;
+		rig_policy(rig);
+		rig_route(rig, "0");
+		more = "Privacy: id\r\n";
+		invite(rig);
+		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
+		assert_int_equal(strstr(fake_header(sent, "From"), "0301234") != NULL, cases[i].shown);
+		assert_int_equal(fake_has(sent, "Privacy: id\r\n"), cases[i].header);
+		refuse(rig, sent);
+		rig_down(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +451,10 @@ int main(void)
 		cmocka_unit_test(pending_route),
 		cmocka_unit_test(registered_callee),
 		cmocka_unit_test(subscribers_number),
+		cmocka_unit_test(callers_of_a_trunk),
+		cmocka_unit_test(callers_towards_a_trunk),
+		cmocka_unit_test(emergency_is_never_screened),
+		cmocka_unit_test(privacy_of_a_trunk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

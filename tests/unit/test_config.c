@@ -666,6 +666,7 @@ static void numbers_are_read(void **state)
 	struct outcome o = load(HEAD RULES NUMBERS_TRUNK(
 		"number = { country = \"49\"; national_prefix = \"0\"; international_prefix = \"00\"; format = \"national\"; "
 		"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
+		"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = \"+49301\"; }; out = { on_refused = \"anonymous\"; privacy = \"strip\"; }; };"
 		"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; };")
 		"subscribers = { number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
 
@@ -692,6 +693,12 @@ static void numbers_are_read(void **state)
 	assert_string_equal(n->in.callee.names[1], "e164");
 	assert_int_equal(n->out.caller.n, 0);
 	assert_string_equal(n->out.callee.names[0], "cut");
+	assert_int_equal(n->caller_in.n_allowed, 2);
+	assert_string_equal(n->caller_in.allowed[1], "44");
+	assert_string_equal(n->caller_in.fallback, "+49301");
+	assert_int_equal(n->caller_in.on_refused, TD_CALLER_DEFAULT);
+	assert_int_equal(n->caller_out.on_refused, TD_CALLER_ANONYMOUS);
+	assert_int_equal(n->caller_out.privacy, TD_PRIVACY_STRIP);
 	assert_string_equal(p->subscribers.form.country, "1");
 	assert_string_equal(p->subscribers.out.caller.names[0], "cut");
 	release(&o);
@@ -707,6 +714,10 @@ static void numbers_are_refused(void **state)
 	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = \"cut\"; }; };"), "an array of at most 8");
 	refused(HEAD NUMBERS_TRUNK("number = { national_prefix = \"0\"; };"), "found no country");
 	refused(HEAD NUMBERS_TRUNK("number = { country = \"4a\"; };"), "at most 3 digits");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"+49x\" ]; on_refused = \"reject\"; }; };"), "how a number begins");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { default = \"bob\"; }; };"), "a number, such as");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"49\" ]; }; };"), "no default for the others");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { privacy = \"pass\"; }; };"), "unknown key");
 	refused(HEAD NUMBERS_TRUNK("number = { country = \"49\"; format = \"international\"; };"), "international_prefix");
 	refused(HEAD "subscribers = { rules = { out = { callee = [ \"gone\" ]; }; }; };", "subscribers.rules.out.callee[0]");
 	refused(HEAD TRUNK "rules = ( { name = \"a\"; match = \"1\"; replace = \"\"; }, { name = \"a\"; match = \"1\"; replace = \"\"; } );",

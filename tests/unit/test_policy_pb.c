@@ -46,7 +46,10 @@ static struct td_policy_conf sample(void)
 			.out = { .caller = { 1, { "r" } }, .callee = { 1, { "r" } } },
 			.form = { .country = "49", .area = "30", .international = "00",
 				.national = "0", .bare_digits = 5, .accept = TD_NUMBER_DIGITS,
-				.format = TD_FORMAT_NATIONAL } } };
+				.format = TD_FORMAT_NATIONAL },
+			.caller_in = { .fallback = "+4930", .allowed = { "+49", "44" }, .n_allowed = 2,
+				.on_refused = TD_CALLER_REJECT },
+			.caller_out = { .privacy = TD_PRIVACY_STRIP } } };
 	rules[0] = (struct td_rule_conf){ .name = "r", .match = "^00(.*)", .replace = "+\\1",
 		.last = true };
 	td_ip_parse(TD_SPAN("10.0.0.9"), &trunks[0].peers[0].address);
@@ -168,6 +171,9 @@ static void what_is_out_of_bounds_is_refused(void **state)
 	trunk->numbers->form->format = 5;
 	refuse(policy, "form of numbers");
 	trunk->numbers->form->format = 0;
+	trunk->numbers->caller_in->on_refused = 3;
+	refuse(policy, "refused callers");
+	trunk->numbers->caller_in->on_refused = 0;
 	policy->n_routes = TD_ROUTES_MAX + 1;
 	refuse(policy, "too many routes");
 	policy->n_routes = 1;
