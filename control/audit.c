@@ -44,6 +44,12 @@ static const char *trunk_subject(const Tandem__Frame *frame)
 	return frame->trunk_set->name;
 }
 
+static const char *stored_trunk_subject(const Tandem__Frame *frame)
+{
+	return frame->body_case == TANDEM__FRAME__BODY_TRUNK_PUT ? frame->trunk_put->name
+								 : frame->trunk_remove->name;
+}
+
 static const char *route_load_subject(const Tandem__Frame *frame)
 {
 	return frame->route_load->commit ? frame->route_load->plan : NULL;
@@ -87,6 +93,8 @@ static const struct {
 	{ TANDEM__FRAME__BODY_HANGUP, "hangup", hangup_subject },
 	{ TANDEM__FRAME__BODY_DRAIN, "drain", drain_subject },
 	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk", trunk_subject },
+	{ TANDEM__FRAME__BODY_TRUNK_PUT, "trunk put", stored_trunk_subject },
+	{ TANDEM__FRAME__BODY_TRUNK_REMOVE, "trunk del", stored_trunk_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_ADD, "subscriber add", subscriber_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },

@@ -15,8 +15,8 @@
 #define INCLUDE_DEPTH 10 // libconfig's
 
 // Checks the parsed tree and hands its content over.
-static int config_take(
-	struct cfg_reader *reader, const char *const *sets, int n_sets, struct td_config **out)
+static int config_take(struct cfg_reader *reader, const char *const *sets, int n_sets,
+	const struct td_stored_trunk *stored, uint32_t n_stored, struct td_config **out)
 {
 	uint32_t before = reader->faults->n;
 
@@ -27,6 +27,7 @@ static int config_take(
 	}
 	for (int i = 0; i < n_sets; i++)
 		cfg_apply_set(reader, sets[i]);
+	cfg_stored_add(reader, stored, n_stored);
 	cfg_read_fields(reader, config_root_setting(&reader->config), cfg_top, reader->conf);
 	cfg_cross_check(reader);
 	reader->conf->policy.max_calls = reader->conf->max_calls;
@@ -133,13 +134,20 @@ static bool file_prepare(config_t *config, const char *path, struct td_faults *f
 int td_config_load(const char *path, const char *const *sets, int n_sets, struct td_config **out,
 	struct td_faults *faults)
 {
+	return td_config_load_stored(path, sets, n_sets, NULL, 0, out, faults);
+}
+
+int td_config_load_stored(const char *path, const char *const *sets, int n_sets,
+	const struct td_stored_trunk *stored, uint32_t n, struct td_config **out,
+	struct td_faults *faults)
+{
 	struct cfg_reader reader = { .name = path, .faults = faults };
 	int rc;
 
 	if (!file_prepare(&reader.config, path, faults))
 		return -EINVAL;
 	if (config_read_file(&reader.config, path) == CONFIG_TRUE)
-		rc = config_take(&reader, sets, n_sets, out);
+		rc = config_take(&reader, sets, n_sets, stored, n, out);
 	else
 		rc = syntax_fault(&reader);
 	config_destroy(&reader.config);
@@ -154,7 +162,7 @@ int td_config_load_text(const char *text, const char *name, const char *const *s
 
 	config_init(&reader.config);
 	if (config_read_string(&reader.config, text) == CONFIG_TRUE)
-		rc = config_take(&reader, sets, n_sets, out);
+		rc = config_take(&reader, sets, n_sets, NULL, 0, out);
 	else
 		rc = syntax_fault(&reader);
 	config_destroy(&reader.config);

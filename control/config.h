@@ -16,6 +16,19 @@
 // *faults, *out is untouched. faults starts zeroed and is the caller's to free in both cases.
 int td_config_load(const char *path, const char *const *sets, int n_sets, struct td_config **out,
 	struct td_faults *faults);
+// A trunk that is kept in the store.
+struct td_stored_trunk {
+	char name[TD_NAME_LEN];
+	const char *settings; // borrowed; a line for each, "key=value" as of --set
+	char where[TD_NAME_LEN + 16]; // TD_STORED_WHERE and the name: what its faults begin with
+};
+
+#define TD_STORED_WHERE "stored trunk "
+
+// The same with n trunks beside the file's; one whose name the file has is passed over.
+int td_config_load_stored(const char *path, const char *const *sets, int n_sets,
+	const struct td_stored_trunk *stored, uint32_t n, struct td_config **out,
+	struct td_faults *faults);
 // The same from text in memory; name stands for the file in faults.
 int td_config_load_text(const char *text, const char *name, const char *const *sets, int n_sets,
 	struct td_config **out, struct td_faults *faults);

@@ -62,7 +62,10 @@ static void place_print(
 	for (const config_setting_t *s = setting; s; s = config_setting_parent(s)) {
 		if (config_setting_get_hook(s)) {
 			const char *set = config_setting_get_hook(s);
-			text_add(out, "--set %.*s: ", cfg_set_shown(set), set);
+			if (strncmp(set, TD_STORED_WHERE, strlen(TD_STORED_WHERE)) == 0)
+				text_add(out, "%s: ", set);
+			else
+				text_add(out, "--set %.*s: ", cfg_set_shown(set), set);
 			return;
 		}
 	}

@@ -4,8 +4,7 @@
 // loader; nobody else includes this.
 #pragma once
 
-#include "control/faults.h"
-#include "include/config.h"
+#include "control/config.h"
 
 #include <libconfig.h>
 
@@ -118,6 +117,12 @@ void cfg_read_failover_rule_codes(
 void cfg_read_failover_rule_classes(
 	struct cfg_reader *reader, config_setting_t *setting, void *record);
 
+// config_stored.c: adds the trunks of the store whose names the file has not.
+void cfg_stored_add(struct cfg_reader *reader, const struct td_stored_trunk *list, uint32_t n);
+// config_set.c: replaces parent's key by the value that text spells; where: what faults of it are
+// placed at, and lives as long as the reader. false: no such key can be, or memory is out.
+bool cfg_value_put(
+	config_setting_t *parent, const char *key, const char *text, const char *where);
 // config_set.c: one --set override.
 // How much of it may be shown: a value may be a password, or a URL that holds one.
 int cfg_set_shown(const char *set);

@@ -70,9 +70,9 @@ static config_setting_t *step(config_setting_t *from, const char *component, con
 	return member;
 }
 
-// Replaces parent's key by the value that text spells; syntax that libconfig does not take is a
-// string.
-static bool value_put(config_setting_t *parent, const char *key, const char *text, const char *set)
+// Syntax that libconfig does not take is a string.
+bool cfg_value_put(
+	config_setting_t *parent, const char *key, const char *text, const char *where)
 {
 	config_t scratch;
 	char *line = NULL;
@@ -98,7 +98,7 @@ static bool value_put(config_setting_t *parent, const char *key, const char *tex
 	}
 	if (done)
 		config_setting_set_hook(
-			config_setting_get_member(parent, key), (void *)(uintptr_t)set);
+			config_setting_get_member(parent, key), (void *)(uintptr_t)where);
 	free(line);
 	config_destroy(&scratch);
 	return done;
@@ -121,7 +121,7 @@ void cfg_apply_set(struct cfg_reader *reader, const char *set)
 	for (char *next; at && component && (next = strtok_r(NULL, ".", &save)); component = next)
 		at = step(at, component, set);
 	if (!at || !component || !config_setting_is_group(at) ||
-		!value_put(at, component, equals + 1, set))
+		!cfg_value_put(at, component, equals + 1, set))
 		td_faults_add(reader->faults,
 			"--set %.*s: found no such place in the configuration, expected keys "
 			"joined by dots, elements of a list by index or name",

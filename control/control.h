@@ -13,6 +13,7 @@
 #include "control/server.h"
 #include "control/store_worker.h"
 #include "control/sync.h"
+#include "control/trunks.h"
 
 struct td_control {
 	uv_loop_t loop;
@@ -32,6 +33,7 @@ struct td_control {
 	struct td_collector collector;
 	bool reloading; // or another change of the policy is under way
 	struct td_overlay overlay;
+	struct td_trunks trunks; // of the store
 	uv_signal_t on_term, on_int, on_hup;
 	uv_fs_event_t journal_watch;
 	uv_timer_t journal_timer, watchdog;

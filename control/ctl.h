@@ -170,6 +170,10 @@ enum ctl_status ctl_watch(struct ctl *ctl); // ctl_watch.c
 enum ctl_status ctl_trunk_enable(struct ctl *ctl); // ctl_trunk.c
 enum ctl_status ctl_trunk_disable(struct ctl *ctl);
 enum ctl_status ctl_trunk_drain(struct ctl *ctl);
+enum ctl_status ctl_trunk_add(struct ctl *ctl);
+enum ctl_status ctl_trunk_change(struct ctl *ctl);
+enum ctl_status ctl_trunk_del(struct ctl *ctl);
+extern const struct ctl_view ctl_view_stored_trunks;
 
 // --- ctl_provision.c, ctl_cdr.c ---
 

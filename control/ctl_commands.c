@@ -9,6 +9,8 @@
 	{                                                                                          \
 		.words = words_, .run = ctl_show, .view = &(view_), __VA_ARGS__                    \
 	}
+#define TRUNK_OPTIONS                                                                              \
+	"--realm=REALM --peer=ADDRESS --max-calls=N --max-cps=N --plan=PLAN --set=KEY=VALUE"
 #define ONE_ARG .args_min = 1, .args_max = 1
 
 // clang-format off
@@ -56,6 +58,13 @@ const struct ctl_command ctl_commands[] = {
 		.help = "end a call on both sides" },
 	{ "drain", .options = "--off", .run = ctl_drain,
 		.help = "take no new calls, or take them again" },
+	{ "trunk add", .args = "NAME", ONE_ARG, .options = TRUNK_OPTIONS, .run = ctl_trunk_add,
+		.help = "keep a trunk in the store, beside those of the configuration file" },
+	{ "trunk set", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .options = TRUNK_OPTIONS,
+		.run = ctl_trunk_change, .help = "change a trunk of the store" },
+	{ "trunk del", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .run = ctl_trunk_del,
+		.help = "remove a trunk from the store" },
+	VIEW("trunk list", ctl_view_stored_trunks, .help = "trunks of the store"),
 	{ "trunk enable", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .run = ctl_trunk_enable,
 		.help = "let a trunk take calls, whatever the configuration file says" },
 	{ "trunk disable", .args = "NAME", ONE_ARG,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// tandemctl trunk: takes a trunk out of service and back.
+// tandemctl trunk: takes a trunk out of service and back; keeps further ones in the store.
 #include "control/ctl.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -96,3 +97,133 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 	snprintf(text, sizeof(text), "trunk %s is disabled and has no call left", ctl->args[0]);
 	return ctl_end(ctl, CTL_DONE, text);
 }
+
+// --- trunks of the store ---
+
+#define SETTINGS_MAX 64
+
+// "A", "A:P", "[A]:P" and "A" of IPv6: as a peer of tandem.conf(5).
+static void peer_print(FILE *out, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	bool port = colon && (strchr(text, ':') == colon || (text[0] == '[' && colon[-1] == ']'));
+	size_t len = port ? (size_t)(colon - text) : strlen(text);
+
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	fprintf(out, "{ address = \"%.*s\"; ", (int)len, text);
+	if (port)
+		fprintf(out, "port = %s; ", colon + 1);
+	fputs("}", out);
+}
+
+static char *peers_setting(const struct ctl *ctl)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = ctl_value(ctl, "--peer", 0) ? open_memstream(&text, &size) : NULL;
+	const char *peer;
+
+	if (!out)
+		return NULL;
+	fputs("peers=( ", out);
+	for (int i = 0; (peer = ctl_value(ctl, "--peer", i)); i++) {
+		fputs(i ? ", " : "", out);
+		peer_print(out, peer);
+	}
+	fputs(" )", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+// A name is a text even where it looks like a number.
+static char *setting_of(const struct ctl *ctl, const char *option, const char *key, bool quoted)
+{
+	const char *value = ctl_value(ctl, option, 0);
+	const char *quote = quoted && value && value[0] ? "\"" : "";
+	char *text = NULL;
+
+	if (value && asprintf(&text, "%s=%s%s%s", key, quote, value, quote) < 0)
+		return NULL;
+	return text;
+}
+
+static enum ctl_status trunk_put(struct ctl *ctl, bool create)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__TrunkPut put = TANDEM__TRUNK_PUT__INIT;
+	char *settings[SETTINGS_MAX], *own[] = {
+		setting_of(ctl, "--realm", "realm", true),
+		peers_setting(ctl),
+		setting_of(ctl, "--max-calls", "max_calls", false),
+		setting_of(ctl, "--max-cps", "max_cps", false),
+		setting_of(ctl, "--plan", "plan", true),
+	};
+	const size_t n_own = sizeof(own) / sizeof(own[0]);
+	const char *more;
+
+	frame.body_case = TANDEM__FRAME__BODY_TRUNK_PUT;
+	frame.trunk_put = &put;
+	put.name = ctl->args[0];
+	put.create = create;
+	put.settings = settings;
+	for (size_t i = 0; i < n_own; i++)
+		if (own[i])
+			settings[put.n_settings++] = own[i];
+	for (int i = 0; (more = ctl_value(ctl, "--set", i)) && put.n_settings < SETTINGS_MAX; i++)
+		settings[put.n_settings++] = (char *)(uintptr_t)more;
+	enum ctl_status status = ctl_act(ctl, &frame, "done");
+	for (size_t i = 0; i < n_own; i++)
+		free(own[i]);
+	return status;
+}
+
+enum ctl_status ctl_trunk_add(struct ctl *ctl)
+{
+	return trunk_put(ctl, true);
+}
+
+enum ctl_status ctl_trunk_change(struct ctl *ctl)
+{
+	return trunk_put(ctl, false);
+}
+
+enum ctl_status ctl_trunk_del(struct ctl *ctl)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__TrunkRemove gone = TANDEM__TRUNK_REMOVE__INIT;
+
+	frame.body_case = TANDEM__FRAME__BODY_TRUNK_REMOVE;
+	frame.trunk_remove = &gone;
+	gone.name = ctl->args[0];
+	return ctl_act(ctl, &frame, "done");
+}
+
+static const char *const stored_columns[] = { "name", "settings" };
+
+static void stored_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
+{
+	const Tandem__StoredTrunk *t = item->stored_trunk;
+	char text[1024] = "";
+
+	for (size_t i = 0, at = 0; i < t->n_settings && at < sizeof(text); i++)
+		at += (size_t)snprintf(
+			text + at, sizeof(text) - at, "%s%s", i ? "; " : "", t->settings[i]);
+	ctl_table_cell(out, "%s", t->name);
+	ctl_table_cell(out, "%s", text);
+}
+
+static json_t *stored_json(const struct ctl *ctl, const Tandem__Item *item)
+{
+	const Tandem__StoredTrunk *t = item->stored_trunk;
+	json_t *settings = json_array();
+
+	for (size_t i = 0; i < t->n_settings; i++)
+		json_array_append_new(settings, ctl_text(t->settings[i]));
+	return json_pack("{s:o, s:o}", "name", ctl_text(t->name), "settings", settings);
+}
+
+const struct ctl_view ctl_view_stored_trunks = { TANDEM__TABLE__STORED_TRUNKS,
+	TANDEM__ITEM__ROW_STORED_TRUNK, CTL_COLUMNS(stored_columns), .cells = stored_cells,
+	.json = stored_json };

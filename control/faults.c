@@ -38,3 +38,19 @@ void td_faults_print(const struct td_faults *faults, int fd)
 	if (faults->n > faults->kept)
 		dprintf(fd, "and %u more\n", faults->n - faults->kept);
 }
+
+char *td_faults_text(const struct td_faults *faults)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (uint32_t i = 0; i < faults->kept; i++)
+		fprintf(out, "%s\n", faults->texts[i]);
+	if (faults->n > faults->kept)
+		fprintf(out, "and %u more\n", faults->n - faults->kept);
+	fclose(out);
+	return text;
+}

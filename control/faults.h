@@ -18,5 +18,8 @@ void td_faults_free(struct td_faults *faults); // leaves it empty and usable
 void td_faults_add(struct td_faults *faults, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void td_faults_addv(struct td_faults *faults, const char *format, va_list ap);
+// One line each, then how many there were beyond TD_FAULTS_MAX; freed by the caller. NULL: no
+// memory.
+char *td_faults_text(const struct td_faults *faults);
 // One line each on fd, then how many there were beyond TD_FAULTS_MAX.
 void td_faults_print(const struct td_faults *faults, int fd);

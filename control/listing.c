@@ -104,6 +104,17 @@ static int registrations_page(struct listing *l, struct td_store *store)
 	return rc;
 }
 
+static void trunk_add(void *user, struct td_span name, struct td_span settings)
+{
+	td_rows_stored_trunk(&((struct listing *)user)->rows, name, settings);
+}
+
+static int trunks_page(struct listing *l, struct td_store *store)
+{
+	l->last = true;
+	return td_store_trunks(store, trunk_add, l);
+}
+
 struct cdr_one {
 	struct td_cdr cdr;
 	bool found;
@@ -169,6 +180,7 @@ static const struct table tables[] = {
 	{ TANDEM__TABLE__NUMBERS, numbers_page },
 	{ TANDEM__TABLE__REGISTRATIONS, registrations_page, .key_is_aor = true },
 	{ TANDEM__TABLE__CDRS, cdrs_page },
+	{ TANDEM__TABLE__STORED_TRUNKS, trunks_page },
 };
 
 static int listing_run(struct td_store_job *job, struct td_store *store)

@@ -179,6 +179,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_plan_store_stop(&control->plans);
 	td_link_stop(&control->link);
 	td_sync_stop(&control->sync);
+	td_trunks_stop(&control->trunks);
 	control->stuck = !td_store_worker_stop(&control->store);
 	control->stuck |= !td_store_worker_stop(&control->restore);
 	td_journal_loop_stop(control);
@@ -277,6 +278,7 @@ static bool services_start(struct td_control *control)
 		!stores_start(control))
 		return false;
 	td_sync_start(&control->sync, control);
+	td_trunks_start(&control->trunks, control);
 	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0;
 }
 
@@ -300,6 +302,26 @@ static int control_run(struct td_control *control)
 	return EXIT_ENDED;
 }
 
+// The file alone says where state_dir is; what of the store lies there is read with it then.
+static int config_read(struct td_control *control, struct td_faults *faults)
+{
+	struct td_config *file = NULL;
+	int rc = td_config_load(control->path, control->sets, control->n_sets, &file, faults);
+
+	if (rc == 0)
+		rc = td_trunks_read(&control->trunks, file->state_dir);
+	if (file && rc != 0)
+		td_faults_add(faults, "%s/trunks.stored: %s; the store has what stands in it",
+			file->state_dir, strerror(-rc));
+	if (rc != 0 || control->trunks.list.n == 0) {
+		control->conf = file;
+		return rc;
+	}
+	td_config_free(file);
+	return td_config_load_stored(control->path, control->sets, control->n_sets,
+		control->trunks.list.trunks, control->trunks.list.n, &control->conf, faults);
+}
+
 int main(int argc, char **argv)
 {
 	static struct td_control control;
@@ -316,8 +338,7 @@ int main(int argc, char **argv)
 	control.sets = options.sets;
 	control.n_sets = options.n_sets;
 	control.run_lock = -1;
-	if (td_config_load(options.path, options.sets, options.n_sets, &control.conf, &faults) !=
-		0) {
+	if (config_read(&control, &faults) != 0) {
 		td_faults_print(&faults, STDERR_FILENO);
 		td_faults_free(&faults);
 		return EXIT_USAGE;
@@ -332,6 +353,8 @@ int main(int argc, char **argv)
 	}
 	if (!control.stuck)
 		td_config_free(control.conf);
+	if (!control.stuck)
+		td_trunks_free(&control.trunks);
 	if (control.run_lock >= 0)
 		close(control.run_lock);
 	return status;

@@ -22,22 +22,28 @@ static int write_all(int fd, const uint8_t *bytes, size_t len)
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf)
+int td_state_write(
+	const char *state_dir, const char *name, const uint8_t *bytes, size_t len)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
-	size_t len;
-	uint8_t *bytes = td_policy_pack(conf, &len);
 
-	if (!bytes)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/" TD_POLICY_FILE, state_dir);
-	snprintf(fresh, sizeof(fresh), "%s/" TD_POLICY_FILE ".new", state_dir);
+	snprintf(path, sizeof(path), "%s/%s", state_dir, name);
+	snprintf(fresh, sizeof(fresh), "%s/%s.new", state_dir, name);
 	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	int rc = fd < 0 ? -errno : write_all(fd, bytes, len);
 	if (fd >= 0)
 		close(fd);
 	if (rc == 0 && rename(fresh, path) != 0)
 		rc = -errno;
+	return rc;
+}
+
+int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf)
+{
+	size_t len;
+	uint8_t *bytes = td_policy_pack(conf, &len);
+	int rc = bytes ? td_state_write(state_dir, TD_POLICY_FILE, bytes, len) : -ENOMEM;
+
 	free(bytes);
 	return rc;
 }

@@ -7,7 +7,10 @@
 
 #define TD_POLICY_FILE "policy.pb"
 
-// Replaces it in one step, fsynced. 0, or negative errno.
+// Replaces a file of state_dir in one step, fsynced. 0, or negative errno.
+int td_state_write(
+	const char *state_dir, const char *name, const uint8_t *bytes, size_t len);
+// The same of the policy.
 int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf);
 // Generation of what is there, 0 where nothing is.
 uint64_t td_policy_file_generation(const char *state_dir);

@@ -87,22 +87,6 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 
 // --- the beginning ---
 
-static char *faults_text(const struct td_faults *faults)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
-	for (uint32_t i = 0; i < faults->kept; i++)
-		fprintf(out, "%s\n", faults->texts[i]);
-	if (faults->n > faults->kept)
-		fprintf(out, "and %u more\n", faults->n - faults->kept);
-	fclose(out);
-	return text;
-}
-
 static char *report_text(const struct td_control *control, const struct td_config *next)
 {
 	char *text = NULL;
@@ -124,10 +108,11 @@ static bool reload_read(struct reload *r, char **words)
 {
 	struct td_control *control = r->control;
 	struct td_faults faults = { 0 };
-	int rc = td_config_load(control->path, control->sets, control->n_sets, &r->next, &faults);
+	int rc = td_config_load_stored(control->path, control->sets, control->n_sets,
+		control->trunks.list.trunks, control->trunks.list.n, &r->next, &faults);
 
 	if (rc != 0)
-		*words = faults_text(&faults);
+		*words = td_faults_text(&faults);
 	td_faults_free(&faults);
 	if (rc != 0)
 		return false;

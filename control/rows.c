@@ -212,3 +212,30 @@ void td_rows_alarm(struct td_rows *rows, const struct td_alarm *alarm)
 	item.alarm = &row;
 	row_add(rows, &item);
 }
+
+// --- trunks of the store ---
+
+#define TRUNK_SETTINGS_MAX 64
+
+void td_rows_stored_trunk(struct td_rows *rows, struct td_span name, struct td_span settings)
+{
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__StoredTrunk row = TANDEM__STORED_TRUNK__INIT;
+	char *lines[TRUNK_SETTINGS_MAX], *rest = NULL, name_text[TD_NAME_LEN];
+	char *text = strndup(settings.ptr, settings.len);
+
+	if (!text) {
+		rows->failed = true;
+		return;
+	}
+	td_span_cstr(name, name_text, sizeof(name_text));
+	row.settings = lines;
+	for (char *line = strtok_r(text, "\n", &rest); line && row.n_settings < TRUNK_SETTINGS_MAX;
+		line = strtok_r(NULL, "\n", &rest))
+		lines[row.n_settings++] = line;
+	row.name = name_text;
+	item.row_case = TANDEM__ITEM__ROW_STORED_TRUNK;
+	item.stored_trunk = &row;
+	row_add(rows, &item);
+	free(text);
+}

@@ -30,6 +30,8 @@ void td_rows_number(struct td_rows *rows, const char *number, const char *aor);
 void td_rows_registration(struct td_rows *rows, const uint8_t *record, size_t len, uint64_t now_s);
 void td_rows_cdr(struct td_rows *rows, const struct td_cdr *cdr,
 	const struct td_cdr_attempt *attempts, uint32_t n);
+// settings: a line for each.
+void td_rows_stored_trunk(struct td_rows *rows, struct td_span name, struct td_span settings);
 void td_rows_alarm(struct td_rows *rows, const struct td_alarm *alarm);
 
 // As it is pushed to the data plane, with its hashes: points into s. numbers has room for

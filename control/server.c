@@ -98,6 +98,10 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 	case TANDEM__FRAME__BODY_TRUNK_SET:
 		trunk_request(client, frame);
 		break;
+	case TANDEM__FRAME__BODY_TRUNK_PUT:
+	case TANDEM__FRAME__BODY_TRUNK_REMOVE:
+		td_trunks_request(client, frame);
+		break;
 	case TANDEM__FRAME__BODY_ROUTE_LOAD:
 	case TANDEM__FRAME__BODY_ROUTE_COMMIT:
 	case TANDEM__FRAME__BODY_ROUTE_REMOVE:

@@ -98,6 +98,18 @@ int td_store_subscribers(struct td_store *store, const char *after, uint32_t lim
 	td_subscriber_each each, void *user);
 int td_store_generation(struct td_store *store, uint64_t *generation); // of the table, not 0
 
+// --- trunks beside the configuration file's (store_trunk.c) ---
+
+// Each change makes the next generation of the table, in the same transaction.
+int td_store_trunks_generation(struct td_store *store, uint64_t *generation); // not 0
+// settings: a line for each. create: -EEXIST where it is there; else -ENOENT where it is not.
+int td_store_trunk_put(
+	struct td_store *store, const char *name, const char *settings, bool create);
+int td_store_trunk_delete(struct td_store *store, const char *name); // -ENOENT
+// All, in the order of their names; texts live until the return.
+typedef void (*td_trunk_each)(void *user, struct td_span name, struct td_span settings);
+int td_store_trunks(struct td_store *store, td_trunk_each each, void *user);
+
 // --- bindings (store_binding.c) ---
 
 // Applies one record of the journal. -EBADMSG: it does not hold, and nothing was done.

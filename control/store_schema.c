@@ -56,6 +56,10 @@ static const char *const migrations[] = {
 	      "changed_us BIGINT NOT NULL, aor TEXT NOT NULL, expires_s BIGINT NOT NULL, "
 	      "record BYTEA NOT NULL, PRIMARY KEY (node, key)){};"
 	      "CREATE INDEX binding_aor ON binding (aor);",
+	// Trunks beside those of the configuration file.
+	[4] = "CREATE TABLE trunk (name TEXT PRIMARY KEY NOT NULL, settings TEXT NOT NULL){};"
+	      "CREATE TABLE trunk_generation (generation BIGINT NOT NULL);"
+	      "INSERT INTO trunk_generation VALUES (1);",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

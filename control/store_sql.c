@@ -52,6 +52,13 @@ static const char *const texts[ST__COUNT] = {
 	[ST_GENERATION] = "SELECT generation FROM subscriber_generation",
 	[ST_GENERATION_NEXT] = "UPDATE subscriber_generation SET generation = generation + 1 "
 			       "RETURNING generation",
+	[ST_TRUNK_GENERATION] = "SELECT generation FROM trunk_generation",
+	[ST_TRUNK_GENERATION_NEXT] = "UPDATE trunk_generation SET generation = generation + 1",
+	[ST_TRUNK_GET] = "SELECT name FROM trunk WHERE name = $1",
+	[ST_TRUNK_PUT] = "INSERT INTO trunk (name, settings) VALUES ($1, $2) "
+			 "ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
+	[ST_TRUNK_DELETE] = "DELETE FROM trunk WHERE name = $1 RETURNING name",
+	[ST_TRUNKS] = "SELECT name, settings FROM trunk ORDER BY name",
 	[ST_BINDING_PUT] = "INSERT INTO binding (node, key, changed_us, aor, expires_s, record) "
 			   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (node, key) DO UPDATE "
 			   "SET changed_us = excluded.changed_us, aor = excluded.aor, "

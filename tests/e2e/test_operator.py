@@ -284,3 +284,36 @@ def test_trunk_is_taken_out_of_service(fresh):
     lab.settle()
     assert [r["on"] for r in json.loads(lab.ctl("audit", "--json")) if r["what"] == "trunk"] == [
         "no-such-trunk", "carrier-b", "carrier-b", "carrier-b", "carrier-b"]
+
+
+def test_a_trunk_is_added_while_a_call_stands(fresh):
+    """A new carrier of the store calls in by its own address, also after both daemons were killed; a standing call stays."""
+    lab = fresh()
+    plan = lab.folder / "plan.csv"
+    plan.write_text("match,to,priority,weight,cost\n49,carrier-a,,,\n")
+    client, server = standing_call(lab)
+    stranger = ("-s", "4930123")
+
+    def calls_in(answered):
+        callee = lab.sipp("a", BASIC_UAS, ip="10.0.1.3", port=5070, timeout=20)
+        lab.wait_listening("a", 5070)
+        caller = lab.sipp("b", BASIC_UAC, *stranger, ip="10.0.2.3", timeout=8)
+        assert (caller.wait(30) == 0) == answered, lab.sipp_error(caller) + lab.logs()
+        callee.kill(signal.SIGKILL)
+
+    calls_in(False)
+    lab.ctl("route", "load", plan, "--plan", "new", "--commit")
+    lab.ctl("trunk", "add", "caller-in", "--realm", "west", "--peer", "10.0.1.3:5070")
+    plan.write_text("match,to,priority,weight,cost\n49,caller-in,,,\n")
+    lab.ctl("route", "load", plan, "--plan", "new", "--commit")
+    assert "+ carrier-c" in lab.ctl("trunk", "add", "carrier-c", "--realm", "east", "--peer", "10.0.2.3", "--plan", "new")
+    calls_in(True)
+    finish(lab, client, server)
+    lab.control.kill(signal.SIGKILL)
+    lab.dataplane.kill(signal.SIGKILL)
+    lab.start()
+    assert {"carrier-c", "caller-in"} < {t["name"] for t in lab.show("trunks")}
+    calls_in(True)
+    lab.ctl("trunk", "del", "carrier-c")
+    assert "carrier-c" not in {t["name"] for t in lab.show("trunks")}
+    lab.settle()

@@ -113,12 +113,16 @@ class Plane:
 class Bench:
     made = []
 
-    def __init__(self, name):
+    def __init__(self, name, more="", dataplane=True):
+        """more: lines of the configuration; dataplane: somebody will play it."""
         Bench.made.append(self)
         self.dir = FOLDER / name
         (self.dir / "state").mkdir(parents=True)
         self.conf = self.dir / "x.conf"
-        self.conf.write_text(CONFIG % {"dir": self.dir})
+        self.conf.write_text(CONFIG % {"dir": self.dir} + more)
+        if not dataplane:
+            self.start()
+            return
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.dir / "dataplane.sock"))
         self.listener.listen(4)
@@ -315,6 +319,102 @@ def journal(bench, payloads):
             f.write(struct.pack("<IIHHI", len(payload), crc, 5, 0, 1) + payload)
 
 
+def trunks(bench):
+    """name → settings of the trunks in the store."""
+    return {t["name"]: t["settings"] for t in json.loads(bench.ctl("trunk", "list", "--json"))}
+
+
+FILE_TRUNK = 'trunks = ( { name = "file"; realm = "access"; peers = ( { address = "10.0.1.1"; } ); } );\n'
+
+
+def trunks_of_the_store_join_those_of_the_file():
+    bench = Bench("trunks", FILE_TRUNK)
+    plane = Plane(bench)
+
+    def pushed(*names):
+        return plane.wait("policy", lambda p: sorted(t.name for t in p.trunks) == sorted(names))
+    pushed("file")
+    out = bench.ctl("trunk", "add", "one", "--realm", "access", "--peer", "10.0.1.7:5070", "--peer", "10.0.1.8", "--max-calls",
+                    "7", "--max-cps", "3", "--set", 'trust="in"', plane=plane)
+    assert "1 added" in out and "+ one" in out, out
+    one = next(t for t in pushed("file", "one").trunks if t.name == "one")
+    assert [(p.address.ip, p.address.port) for p in one.peers] == [(bytes([10, 0, 1, 7]), 5070), (bytes([10, 0, 1, 8]), 5060)]
+    assert one.max_calls == 7 and one.max_cps == 3 and one.enabled
+    assert "there already" in bench.ctl("trunk", "add", "one", "--realm", "access", "--peer", "10.0.1.9", code=1, plane=plane)
+    assert "configuration file" in bench.ctl("trunk", "add", "file", "--realm", "access", "--peer", "10.0.1.9", code=1)
+    assert "configuration file" in bench.ctl("trunk", "del", "file", code=1)
+    assert "not in the store" in bench.ctl("trunk", "del", "two", code=1)
+    for wrong, words in ((["--realm", "nowhere", "--peer", "10.0.1.9"], "stored trunk two: trunks[2].realm"),
+                         (["--realm", "access", "--peer", "10.0.1.7:99999"], "peers[0].port"),
+                         (["--realm", "access", "--peer", "10.0.1.9", "--max-calls", "many"], "max_calls"),
+                         (["--realm", "access", "--peer", "10.0.1.7"], "ambig"),
+                         (["--realm", "access", "--peer", "10.0.1.9", "--set", "auth={ password = \"x\"; }"], "account"),
+                         (["--realm", "access", "--peer", "10.0.1.9", "--set", "no_such_key=1"], "no_such_key")):
+        text = bench.ctl("trunk", "add", "two", *wrong, code=1, plane=plane)
+        assert words in text, (wrong, text)
+    assert "~ one" in bench.ctl("trunk", "set", "one", "--max-calls", "9", "--max-cps", "", plane=plane)
+    assert trunks(bench) == {"one": ['realm="access"', 'peers=( { address = "10.0.1.7"; port = 5070; }, { address = "10.0.1.8"; } )',
+                                     'trust="in"', "max_calls=9"]}
+    plane.wait("policy", lambda p: any(t.name == "one" and t.max_calls == 9 and t.max_cps == 0 for t in p.trunks))
+    # Over a restart, also where the store cannot be read.
+    bench.stop(signal.SIGKILL)
+    plane.close()
+    db = bench.dir / "state/tandem.db"
+    db.rename(bench.dir / "aside")
+    db.mkdir()
+    bench.start()
+    plane = Plane(bench)
+    pushed("file", "one")
+    db.rmdir()
+    (bench.dir / "aside").rename(db)
+    # The file takes the name: its trunk holds, and what is in the store waits.
+    bench.conf.write_text(bench.conf.read_text().replace('name = "file"', 'name = "one"'))
+    bench.ctl("reload", plane=plane)
+    assert pushed("one").trunks[0].peers[0].address.ip == bytes([10, 0, 1, 1])
+    bench.conf.write_text(bench.conf.read_text().replace('name = "one"', 'name = "file"'))
+    bench.ctl("reload", plane=plane)
+    # A route of the file that names it keeps it.
+    text = bench.conf.read_text()
+    bench.conf.write_text(text + 'routes = ( { from = [ "file" ]; to = ( { trunk = "one"; } ); } );\n')
+    bench.ctl("reload", plane=plane)
+    assert "routes[0].to" in until(lambda: bench.ctl("trunk", "del", "one", code=1, plane=plane), "the refusal")
+    bench.conf.write_text(text)
+    bench.ctl("reload", plane=plane)
+    plane.frames.clear()
+    assert "- one" in bench.ctl("trunk", "del", "one", plane=plane) and trunks(bench) == {}
+    pushed("file")
+    audit = json.loads(bench.ctl("audit", "--json"))
+    assert [a["on"] for a in audit if a["what"] == "trunk put" and a["code"] == 0] == ["one", "one"]
+    assert [a["on"] for a in audit if a["what"] == "trunk del" and a["code"] == 0] == ["one"]
+    bench.stop()
+
+
+def another_node_takes_the_trunks_of_the_store():
+    shared = f'store = "sqlite:{FOLDER}/shared.db";\n'
+    one = Bench("node1", shared + FILE_TRUNK, dataplane=False)
+    two = Bench("node2", shared + FILE_TRUNK)
+    plane = Plane(two)
+    one.ctl("trunk", "add", "x", "--realm", "access", "--peer", "10.0.1.7")
+    plane.wait("policy", lambda p: "x" in [t.name for t in p.trunks])
+    # What does not fit a node stays out there, and is told.
+    two.conf.write_text(two.conf.read_text().replace('"10.0.1.1"', '"10.0.1.9"'))
+    two.ctl("reload", plane=plane)
+    one.ctl("trunk", "add", "y", "--realm", "access", "--peer", "10.0.1.9")
+
+    def refused():
+        plane.turn()
+        return [a for a in json.loads(two.ctl("alarms", "--json")) if a["name"] == "trunks.refused"]
+    alarm = until(refused, "the alarm")[0]
+    assert "ambig" in alarm["text"] and "trunk set" in alarm["advice"], alarm
+    one.ctl("trunk", "del", "y")
+    until(lambda: not refused(), "the end of the alarm")
+    one.ctl("trunk", "del", "x")
+    plane.frames.clear()
+    plane.wait("policy", lambda p: [t.name for t in p.trunks] == ["file"])
+    one.stop()
+    two.stop()
+
+
 def bindings_outlive_both_daemons():
     bench = Bench("bindings")
     plane = Plane(bench)
@@ -355,14 +455,15 @@ def a_wrong_store_stops_nothing_and_says_so():
     assert "schema version 99" in bench.ctl("subscriber", "list", code=1)
     assert "schema version 99" in bench.add("1001@tandem.example", code=1)
     with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
-        db.execute("UPDATE schema_version SET version = 3")
+        db.execute("UPDATE schema_version SET version = 4")
     until(lambda: "store.down" not in [a["name"] for a in json.loads(bench.ctl("alarms", "--json"))], "the end of the alarm", 15)
     bench.stop()
 
 
 def main():
     tests = [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
-             wait_waits_for_subscribers_and_bindings,
+             wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
+             another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so]
     print(f"1..{len(tests)}")
     bad = 0

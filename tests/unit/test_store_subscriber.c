@@ -286,6 +286,71 @@ static void bindings_are_their_nodes(void **state)
 	td_store_close(two);
 }
 
+struct trunks_seen {
+	int n;
+	char text[256];
+};
+
+static void trunk_see(void *user, struct td_span name, struct td_span settings)
+{
+	struct trunks_seen *seen = user;
+	size_t at = strlen(seen->text);
+
+	snprintf(seen->text + at, sizeof(seen->text) - at, "%.*s{%.*s}", (int)name.len, name.ptr, (int)settings.len,
+		settings.ptr);
+	seen->n++;
+}
+
+static void trunks_are_kept_with_their_generation(void **state)
+{
+	struct td_store *store = *state;
+	struct trunks_seen seen = { 0 };
+	uint64_t first, generation;
+
+	assert_int_equal(td_store_trunks_generation(store, &first), 0);
+	assert_int_equal(td_store_trunk_put(store, "b", "realm=\"x\"\nmax_calls=3", true), 0);
+	assert_int_equal(td_store_trunk_put(store, "b", "", true), -EEXIST);
+	td_store_rollback(store);
+	assert_int_equal(td_store_trunk_put(store, "a", "", false), -ENOENT);
+	td_store_rollback(store);
+	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"y\"", true), 0);
+	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"z\"", false), 0);
+	assert_int_equal(td_store_trunks_generation(store, &generation), 0);
+	assert_int_equal(generation, first + 3);
+	assert_int_equal(td_store_trunks(store, trunk_see, &seen), 0);
+	assert_string_equal(seen.text, "a{realm=\"z\"}b{realm=\"x\"\nmax_calls=3}");
+	assert_int_equal(td_store_trunk_delete(store, "c"), -ENOENT);
+	td_store_rollback(store);
+	assert_int_equal(td_store_trunk_delete(store, "b"), 0);
+	assert_int_equal(td_store_trunks_generation(store, &generation), 0);
+	assert_int_equal(generation, first + 4);
+}
+
+// A store of schema version 3 has subscribers and no trunks.
+static void version_3_is_brought_forward(void **state)
+{
+	struct td_subscriber s = somebody("1001@tandem.example", "4930555100"), back;
+	struct trunks_seen seen = { 0 };
+	uint64_t generation, after;
+
+	assert_int_equal(put(*state, &s, false, &generation), 0);
+	td_store_close(*state);
+	*state = NULL;
+	store_ask("DROP TABLE trunk");
+	store_ask("DROP TABLE trunk_generation");
+	store_ask("UPDATE schema_version SET version = 3");
+	struct td_store *store = *state = store_open_as("n");
+	assert_non_null(store);
+	assert_string_not_equal(store_ask("SELECT version FROM schema_version"), "3");
+	assert_int_equal(td_store_subscriber_get(store, s.aor, &back), 0);
+	assert_memory_equal(&back, &s, sizeof(s));
+	assert_int_equal(td_store_generation(store, &after), 0);
+	assert_int_equal(after, generation);
+	assert_int_equal(td_store_trunk_put(store, "a", "x=1", true), 0);
+	assert_int_equal(td_store_trunks(store, trunk_see, &seen), 0);
+	assert_string_equal(seen.text, "a{x=1}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +363,8 @@ int main(void)
 		BOTH(what_expired_does_not_come_back),
 		BOTH(bindings_go_with_their_subscriber),
 		BOTH(bindings_come_page_by_page),
+		BOTH(trunks_are_kept_with_their_generation),
+		BOTH(version_3_is_brought_forward),
 		cmocka_unit_test_setup_teardown(bindings_are_their_nodes, store_fresh_pg, store_clean),
 	};
 	return cmocka_run_group_tests(tests, store_server_up, store_server_down);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Trunks beside those of the configuration file. Each change counts their generation up in its own
+// transaction.
+#include "control/store_priv.h"
+
+#include <errno.h>
+
+static int generation_row(void *user, const struct td_value *row, int n)
+{
+	*(uint64_t *)user = (uint64_t)row[0].number;
+	return 1;
+}
+
+static int found_row(void *user, const struct td_value *row, int n)
+{
+	*(bool *)user = true;
+	return 1;
+}
+
+int td_store_trunks_generation(struct td_store *store, uint64_t *generation)
+{
+	*generation = 0;
+	int rc = store_query(store, ST_TRUNK_GENERATION, NULL, 0, generation_row, generation);
+	return rc == 0 && *generation == 0 ? -EIO : rc;
+}
+
+static int change_end(struct td_store *store, int rc)
+{
+	if (rc == 0)
+		rc = store_run(store, ST_TRUNK_GENERATION_NEXT, NULL, 0);
+	return rc ? rc : td_store_commit(store);
+}
+
+int td_store_trunk_put(
+	struct td_store *store, const char *name, const char *settings, bool create)
+{
+	const struct td_value values[] = { value_text(name), value_text(settings) };
+	bool found = false;
+	int rc = td_store_begin(store);
+
+	if (rc == 0)
+		rc = store_query(store, ST_TRUNK_GET, values, 1, found_row, &found);
+	if (rc == 0 && found == create)
+		rc = create ? -EEXIST : -ENOENT;
+	if (rc == 0)
+		rc = store_run(store, ST_TRUNK_PUT, values, 2);
+	return change_end(store, rc);
+}
+
+int td_store_trunk_delete(struct td_store *store, const char *name)
+{
+	const struct td_value value = value_text(name);
+	bool found = false;
+	int rc = td_store_begin(store);
+
+	if (rc == 0)
+		rc = store_query(store, ST_TRUNK_DELETE, &value, 1, found_row, &found);
+	if (rc == 0 && !found)
+		rc = -ENOENT;
+	return change_end(store, rc);
+}
+
+struct reading {
+	td_trunk_each each;
+	void *user;
+};
+
+static int trunk_row(void *user, const struct td_value *row, int n)
+{
+	const struct reading *reading = user;
+
+	if (row[0].kind == TD_VALUE_TEXT && row[1].kind == TD_VALUE_TEXT)
+		reading->each(reading->user, td_span(row[0].text, row[0].len),
+			td_span(row[1].text, row[1].len));
+	return 0;
+}
+
+int td_store_trunks(struct td_store *store, td_trunk_each each, void *user)
+{
+	struct reading reading = { each, user };
+
+	return store_query(store, ST_TRUNKS, NULL, 0, trunk_row, &reading);
+}
