@@ -166,7 +166,7 @@ static bool has_moved(struct td_call *call, enum call_side_id from, const struct
 	struct td_auth_answer proof;
 	uint32_t slot;
 
-	if (!party_slot(call, from, &slot) || msg->method == TD_M_ACK) {
+	if (!engine->auth || !party_slot(call, from, &slot) || msg->method == TD_M_ACK) {
 		stranger(engine, flow, msg, core);
 		return false;
 	}

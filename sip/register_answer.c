@@ -36,14 +36,6 @@ static void put_contact(
 	td_put_lit(w, "\r\n");
 }
 
-static bool is_by_flow(const struct register_ask *ask)
-{
-	for (uint16_t i = 0; i < ask->n; i++)
-		if (ask->changes[i].keyed && ask->changes[i].expires_s > 0)
-			return true;
-	return false;
-}
-
 static void put_headers(struct register_ask *ask, struct td_writer *w)
 {
 	const struct td_registrar_conf *conf = ask->conf;
@@ -63,7 +55,7 @@ static void put_headers(struct register_ask *ask, struct td_writer *w)
 		td_put_lit(w, "\r\n");
 	}
 	td_put_lit(w, "Supported: path, outbound\r\n");
-	if (!is_by_flow(ask))
+	if (!register_asks_for_flow(ask))
 		return;
 	td_put_lit(w, "Require: outbound\r\n");
 	if (conf->flow_timer_s > 0) {

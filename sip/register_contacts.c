@@ -173,6 +173,39 @@ bool register_supports(const struct td_msg *msg, struct td_span option)
 	return false;
 }
 
+bool register_asks_for_flow(const struct register_ask *ask)
+{
+	for (uint16_t i = 0; i < ask->n; i++)
+		if (ask->changes[i].keyed && ask->changes[i].expires_s > 0)
+			return true;
+	return false;
+}
+
+static bool came_by_proxy(const struct td_msg *msg)
+{
+	struct td_span rest = td_msg_get(msg, TD_H_VIA), entry;
+
+	return td_msg_repeats(msg, TD_H_VIA) ||
+	       (td_list_next(&rest, &entry) && td_list_next(&rest, &entry));
+}
+
+// The flow of a contact ends at the first proxy, which says in Path that it keeps it (RFC 5626 §6).
+static bool is_flow_kept(struct register_ask *ask)
+{
+	struct td_span rest = td_span(ask->path, ask->path_len), entry, value;
+	struct td_name_addr first_hop = { 0 };
+
+	if (!register_asks_for_flow(ask) || !came_by_proxy(&ask->e->msg))
+		return true;
+	while (td_list_next(&rest, &entry))
+		td_name_addr_decode(entry, &first_hop); // each puts itself before the others
+	if (td_param_get(first_hop.uri.params, TD_SPAN("ob"), &value))
+		return true;
+	register_refuse(ask, 439, TD_SPAN("First Hop Lacks Outbound Support"),
+		(struct td_span){ 0 });
+	return false;
+}
+
 // Order within one Call-ID, for each binding that is touched (steps 6 and 7). The one request that
 // may have the same number is the same request.
 static bool is_in_order(struct register_ask *ask)
@@ -222,5 +255,6 @@ bool register_contacts_read(struct register_ask *ask)
 		return refuse_bad(ask, TD_SPAN("Call-ID Too Long"));
 	if (!td_msg_has(msg, TD_H_CONTACT))
 		return true;
-	return path_take(ask) && contacts_take(ask) && is_in_order(ask) && !is_too_many(ask);
+	return path_take(ask) && contacts_take(ask) && is_flow_kept(ask) &&
+	       is_in_order(ask) && !is_too_many(ask);
 }

@@ -57,6 +57,8 @@ void register_refuse(struct register_ask *ask, uint16_t status, struct td_span r
 	struct td_span headers);
 // register_contacts.c: fills ask->changes from the message. false: refused and answered.
 bool register_contacts_read(struct register_ask *ask);
+// Is a contact bound by its flow (RFC 5626)?
+bool register_asks_for_flow(const struct register_ask *ask);
 // Is that option among Supported?
 bool register_supports(const struct td_msg *msg, struct td_span option);
 // register_answer.c: writes the 200 with what is bound now; 0 or -errno (503 was sent).

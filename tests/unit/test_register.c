@@ -501,6 +501,26 @@ static void outbound_flows(void **state)
 	assert_string_equal(fake_header(sent, "Require"), "");
 }
 
+// RFC 5626 §6: of a proxy between that knows nothing of flows no flow can be kept.
+static void first_hop_must_know_of_flows(void **state)
+{
+	static const char flow[] = "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\nSupported: outbound, path\r\n";
+	static const char via[] = "Via: SIP/2.0/UDP 192.168.0.7;branch=z9hG4bKphone\r\n";
+	struct register_rig *rig = *state;
+	char lines[1024];
+
+	snprintf(lines, sizeof(lines), "%s%s", flow, via);
+	is_status(rig_register(rig, lines), "439 First Hop Lacks Outbound Support");
+	snprintf(lines, sizeof(lines), "%s%sPath: <sip:x@second.example;lr;ob>, <sip:first.example;lr>\r\n", flow, via);
+	is_status(rig_register(rig, lines), "439");
+	assert_int_equal(bound(rig), 0);
+	snprintf(lines, sizeof(lines), "%s%sPath: <sip:second.example;lr>, <sip:x@first.example;lr;ob>\r\n", flow, via);
+	is_ok(rig_register(rig, lines));
+	snprintf(lines, sizeof(lines), "Contact: <sip:alice@10.0.1.7:5062>\r\n%s", via); // asks for none
+	is_ok(rig_register(rig, lines));
+	assert_int_equal(bound(rig), 2);
+}
+
 // Two phones in two homes, both 192.168.1.2 there: both ring.
 static void alike_contacts_of_two_instances(void **state)
 {
@@ -726,6 +746,7 @@ int main(void)
 		T(a_name_is_given_to_another),
 		T(path_and_service_route),
 		T(outbound_flows),
+		T(first_hop_must_know_of_flows),
 		T(alike_contacts_of_two_instances),
 		T(bad_contacts_are_refused),
 		T(bindings_come_back),
