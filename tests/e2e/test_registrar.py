@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import BUILD, Lab, SIDES, until
-from raw import socket_in
+from raw import Raw, socket_in
 
 DOMAIN = "tandem.example"
 
@@ -170,6 +170,38 @@ def test_a_name_is_given_to_another(access):
     status, text = after.register()
     assert status == 200 and "10.0.1.3:5080" in text and "10.0.1.2:5080" not in text, text
     until(lambda: [r["contact"] for r in lab.show("registrations")] == ["sip:1001@10.0.1.3:5080"], what="one phone alone")
+
+
+def test_a_phone_moves_in_mid_call():
+    """It hangs up from its new address, where nobody knows it, and proves who it is."""
+    def calling(text):
+        return registrar(text).replace('from = [ "carrier-a" ]', 'from = [ "carrier-a", "subscribers" ]')
+
+    with Lab(workers=(1, 1, 1), edit=calling) as lab, Raw(lab, "a", 5090, "10.0.1.2") as phone, \
+            Raw(lab, "a", 5090, "10.0.1.3") as moved, Raw(lab, "b") as b:
+        provision(lab, "1001")
+        keys = Phone(lab, "1001", "secret", ip="10.0.1.4")
+        uri, call_id = f"sip:442079460123@{DOMAIN}", f"moves-{time.time_ns()}"
+
+        def proof(challenge, uri, method):
+            keys.nonce = re.search('nonce="([^"]+)"', challenge.get("www-authenticate")).group(1)
+            keys.nc = 0
+            return keys.credentials(uri, method)
+
+        phone.request("INVITE", call_id, f"<{uri}>", uri, body=phone.sdp())
+        lines = proof(phone.expect(401), uri, "INVITE")
+        phone.request("INVITE", call_id, f"<{uri}>", uri, cseq=2, body=phone.sdp(), headers=lines)
+        b.reply(b.expect("INVITE"), 200, "OK", b.sdp())
+        ok = phone.expect(200)
+        to, target = ok.get("to"), ok.uri("contact")
+        phone.request("ACK", call_id, to, target, cseq=2)
+        b.expect("ACK")
+        moved.request("BYE", call_id, to, target, cseq=3, tag=phone.tag)
+        lines = proof(moved.expect(401), target, "BYE")
+        moved.request("BYE", call_id, to, target, cseq=4, tag=phone.tag, headers=lines)
+        b.reply(b.expect("BYE"), 200, "OK")
+        assert moved.expect(200).get("cseq") == "4 BYE"
+        until(lambda: not lab.show("calls"), what="the end of the call")
 
 
 def test_flood_does_not_touch_others(access):
