@@ -109,6 +109,9 @@ enum td_answer td_registrar_bindings_write(
 	uint64_t needed = bytes + (uint64_t)n * sizeof(struct td_journal_record);
 	bool sync = w->dp->conf.location_sync;
 
+	// While the disk fails nothing becomes safe: that is told at once.
+	if (sync && atomic_load_explicit(&w->journal->error, memory_order_relaxed) != 0)
+		return TD_REFUSED;
 	if (!td_journal_has_spare(w->journal, needed) ||
 		(sync && w->registrar->n == TD_SYNC_WAITS_MAX)) {
 		td_worker_count(w, TD_C_JOURNAL_FULL, 1);
