@@ -19,7 +19,7 @@
 
 #define EXPORTER_AGAIN_MS 10000
 
-#define STEP_TRUNKS 3 // place of TRUNKS among the tables below
+#define STEP_PEERS 4 // place of PEERS among the tables below
 #define LABELS(...) ((const struct td_metrics_label[]){ __VA_ARGS__, { NULL, NULL } })
 
 // --- answer-seizure ratio ---
@@ -99,34 +99,13 @@ static void port_row(struct td_collector *c, const Tandem__Port *row)
 	td_metrics_count(&c->page, TD_METRIC_PORT_MISSED, labels, row->rx_missed);
 }
 
-// Rows come in the order of the policy. Where that changed, the trunks behind are new to us, and
-// what they were is not told.
-static void trunk_compare(struct td_collector *c, const Tandem__TrunkState *row)
-{
-	if (c->trunk_at == c->cap_trunks) {
-		uint32_t cap = 2 * c->cap_trunks + 64;
-		struct td_trunk_seen *larger = realloc(c->trunks, cap * sizeof(*larger));
-		if (!larger)
-			return;
-		c->trunks = larger;
-		c->cap_trunks = cap;
-	}
-	struct td_trunk_seen *seen = &c->trunks[c->trunk_at++];
-	bool known = c->trunk_at <= c->n_trunks && strcmp(seen->name, row->name) == 0;
-	if (known && strcmp(seen->state, row->state) != 0)
-		td_events_tell(&c->control->events, TD_EVENT_TRUNK, row->name, row->state,
-			"it was %s", seen->state);
-	snprintf(seen->name, sizeof(seen->name), "%s", row->name);
-	snprintf(seen->state, sizeof(seen->state), "%s", row->state);
-}
-
 static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
 {
 	static const char *const states[] = { "up", "down", "disabled", "draining" };
 	const struct td_metrics_label labels[] = { { "trunk", row->name }, { "realm", row->realm },
 		{ 0 } };
 
-	trunk_compare(c, row);
+	td_trunk_watch_trunk(&c->watch, row);
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		td_metrics_sample(&c->page, TD_METRIC_TRUNK_STATE,
 			LABELS({ "trunk", row->name }, { "realm", row->realm },
@@ -147,6 +126,17 @@ static void limit_row(struct td_collector *c, const Tandem__LimitState *row)
 	td_metrics_sample(&c->page, TD_METRIC_LIMIT_CPS, labels, row->cps);
 	td_metrics_count(&c->page, TD_METRIC_LIMIT_CPS_MAX, labels, row->max_cps);
 	td_metrics_count(&c->page, TD_METRIC_LIMIT_REFUSED, labels, row->refused);
+}
+
+static void peer_row(struct td_collector *c, const Tandem__PeerState *row)
+{
+	const struct td_metrics_label labels[] = { { "trunk", row->trunk },
+		{ "realm", row->realm }, { "peer", row->address }, { 0 } };
+
+	td_trunk_watch_peer(&c->watch, row);
+	td_metrics_sample(&c->page, TD_METRIC_PEER_SHARE, labels, row->share);
+	td_metrics_sample(
+		&c->page, TD_METRIC_PEER_RTT, labels, row->rtt_us > 0 ? row->rtt_us / 1e6 : NAN);
 }
 
 static void metric_row(struct td_collector *c, const Tandem__Metric *row)
@@ -196,6 +186,9 @@ static void row_take(struct td_collector *c, const Tandem__Item *item)
 		break;
 	case TANDEM__ITEM__ROW_LIMIT:
 		limit_row(c, item->limit);
+		break;
+	case TANDEM__ITEM__ROW_PEER:
+		peer_row(c, item->peer);
 		break;
 	case TANDEM__ITEM__ROW_METRIC:
 		metric_row(c, item->metric);
@@ -330,10 +323,11 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 		c->ports_ready = frame->status->ports_ready;
 		c->draining = frame->status->draining;
 	}
-	if (c->step == STEP_TRUNKS)
-		c->n_trunks = c->trunk_at;
+	bool good = frame && frame->body_case != TANDEM__FRAME__BODY_ERROR;
+	if (c->step == STEP_PEERS && good)
+		td_trunk_watch_end(&c->watch);
 	c->step++;
-	if (frame && frame->body_case != TANDEM__FRAME__BODY_ERROR)
+	if (good)
 		step_ask(c);
 	else
 		round_end(c); // what is there is shown
@@ -344,8 +338,8 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 static void step_ask(struct td_collector *c)
 {
 	static const Tandem__Table tables[] = { TANDEM__TABLE__CORES, TANDEM__TABLE__COUNTERS,
-		TANDEM__TABLE__PORTS, TANDEM__TABLE__TRUNKS, TANDEM__TABLE__STATS,
-		TANDEM__TABLE__LIMITS, TANDEM__TABLE__VERSION };
+		TANDEM__TABLE__PORTS, TANDEM__TABLE__TRUNKS, TANDEM__TABLE__PEERS,
+		TANDEM__TABLE__STATS, TANDEM__TABLE__LIMITS, TANDEM__TABLE__VERSION };
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Show show = TANDEM__SHOW__INIT;
 	Tandem__StatusRequest status = TANDEM__STATUS_REQUEST__INIT;
@@ -373,7 +367,8 @@ static void on_timer(uv_timer_t *timer)
 		exporter_start(c);
 	td_metrics_page_reset(&c->page);
 	c->step = 0;
-	c->n_cores = c->trunk_at = 0;
+	c->n_cores = 0;
+	td_trunk_watch_begin(&c->watch);
 	c->asr.ended_round = c->asr.answered_round = 0;
 	c->asr.told = false;
 	c->began_ns = uv_hrtime();
@@ -405,6 +400,7 @@ static void exporter_start(struct td_collector *c)
 void td_collector_start(struct td_collector *c, struct td_control *control)
 {
 	c->control = control;
+	c->watch = (struct td_trunk_watch){ &control->events, &control->alarms, .n_down = 0 };
 	if (control->conf->metrics_enabled)
 		exporter_start(c);
 	uv_timer_init(&control->loop, &c->timer);
@@ -419,7 +415,6 @@ void td_collector_stop(struct td_collector *c)
 	uv_close((uv_handle_t *)&c->timer, NULL);
 	td_exporter_stop(c->exporter);
 	td_metrics_page_fini(&c->page);
-	free(c->trunks);
+	td_trunk_watch_fini(&c->watch);
 	c->exporter = NULL;
-	c->trunks = NULL;
 }

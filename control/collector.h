@@ -8,16 +8,13 @@
 
 #include "control/exporter.h"
 #include "control/metrics_page.h"
+#include "control/trunk_watch.h"
 #include "include/ceilings.h"
 
 #include <tandem.pb-c.h>
 #include <uv.h>
 
 struct td_control;
-
-struct td_trunk_seen {
-	char name[TD_NAME_LEN], state[16];
-};
 
 #define TD_ASR_SLOTS 30
 #define TD_ASR_SLOT_MS 10000 // 30 of them: five minutes
@@ -41,9 +38,8 @@ struct td_collector {
 	uint64_t began_ns;
 	uint32_t n_cores, cores[TD_WORKERS_MAX + 1]; // in the order of show cores
 	bool ports_ready, draining;
-	uint64_t away_since_ms;       // the data plane; 0: it is there
-	struct td_trunk_seen *trunks; // as the last round saw them, in their order
-	uint32_t n_trunks, cap_trunks, trunk_at;
+	uint64_t away_since_ms; // the data plane; 0: it is there
+	struct td_trunk_watch watch;
 };
 
 // Starts the exporter where the configuration wants one, and the rounds.

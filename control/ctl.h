@@ -140,8 +140,8 @@ struct ctl_view {
 enum ctl_status ctl_show(struct ctl *ctl);
 // The same for any request whose answer is rows of that view.
 enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tandem__Frame *request);
-extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ctl_view_limits,
-	ctl_view_calls, ctl_view_call, ctl_view_counters, ctl_view_version;
+extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ctl_view_peers,
+	ctl_view_limits, ctl_view_calls, ctl_view_call, ctl_view_counters, ctl_view_version;
 extern const struct ctl_view ctl_view_stats; // ctl_stats.c
 extern const struct ctl_view ctl_view_audit; // ctl_watch.c
 extern const struct ctl_view ctl_view_subscribers, ctl_view_subscriber, ctl_view_numbers,

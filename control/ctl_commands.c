@@ -20,6 +20,7 @@ const struct ctl_command ctl_commands[] = {
 	VIEW("show cores", ctl_view_cores, .help = "load and packets of each core"),
 	VIEW("show ports", ctl_view_ports, .help = "ports and how they steer packets to cores"),
 	VIEW("show trunks", ctl_view_trunks, .help = "trunks, their state, calls and limits"),
+	VIEW("show peers", ctl_view_peers, .help = "peers of trunks, and who of them is there"),
 	VIEW("show limits", ctl_view_limits,
 		.help = "limits of the switch, trunks, groups and routes, and what they hold"),
 	VIEW("show calls", ctl_view_calls, .help = "every call that is up"),

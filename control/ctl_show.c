@@ -77,8 +77,8 @@ const struct ctl_view ctl_view_ports = { TANDEM__TABLE__PORTS, TANDEM__ITEM__ROW
 
 // --- trunks ---
 
-static const char *const trunk_columns[] = { "name", "realm", "state", ">calls", ">max calls",
-	">cps", ">max cps", "registration" };
+static const char *const trunk_columns[] = { "name", "realm", "state", ">peers up", ">calls",
+	">max calls", ">cps", ">max cps", "registration" };
 
 static void trunk_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -87,6 +87,7 @@ static void trunk_cells(const struct ctl *ctl, struct ctl_table *out, const Tand
 	ctl_table_cell(out, "%s", t->name);
 	ctl_table_cell(out, "%s", t->realm);
 	ctl_table_cell(out, "%s", t->state);
+	ctl_table_cell(out, "%u/%u", t->peers - t->peers_down, t->peers);
 	ctl_table_cell(out, "%" PRIu64, t->calls);
 	ctl_table_limit(out, t->max_calls);
 	ctl_table_cell(out, "%.1f", t->cps);
@@ -106,6 +107,8 @@ static json_t *trunk_json(const struct ctl *ctl, const Tandem__Item *item)
 		ctl_number(t->calls), "max_calls", ctl_number(t->max_calls), "cps", t->cps,
 		"max_cps", ctl_number(t->max_cps));
 
+	json_object_set_new(row, "peers", ctl_number(t->peers));
+	json_object_set_new(row, "peers_down", ctl_number(t->peers_down));
 	if (t->registration[0] == '\0')
 		return row;
 	json_object_set_new(row, "registration", ctl_text(t->registration));
@@ -116,6 +119,49 @@ static json_t *trunk_json(const struct ctl *ctl, const Tandem__Item *item)
 
 const struct ctl_view ctl_view_trunks = { TANDEM__TABLE__TRUNKS, TANDEM__ITEM__ROW_TRUNK,
 	CTL_COLUMNS(trunk_columns), .cells = trunk_cells, .json = trunk_json };
+
+// --- peers ---
+
+static const char *const peer_columns[] = { "trunk", "peer", "host", "state", ">share", ">code",
+	">rtt", "since" };
+
+static void peer_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
+{
+	const Tandem__PeerState *p = item->peer;
+	time_t since = (time_t)(p->since_us / 1000000);
+	struct tm tm;
+	char text[24] = "-";
+
+	if (since > 0) {
+		localtime_r(&since, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	}
+	ctl_table_cell(out, "%s", p->trunk);
+	ctl_table_cell(out, "%s", p->address);
+	ctl_table_cell(out, "%s", p->host[0] ? p->host : "-");
+	ctl_table_cell(out, "%s", p->state);
+	ctl_table_cell(out, "%.0f %%", 100 * p->share);
+	ctl_table_limit(out, p->sip_code);
+	if (p->rtt_us > 0)
+		ctl_table_cell(out, "%.1f ms", p->rtt_us / 1e3);
+	else
+		ctl_table_cell(out, "-");
+	ctl_table_cell(out, "%s", text);
+}
+
+static json_t *peer_json(const struct ctl *ctl, const Tandem__Item *item)
+{
+	const Tandem__PeerState *p = item->peer;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:f, s:o, s:b}", "trunk",
+		ctl_text(p->trunk), "realm", ctl_text(p->realm), "peer", ctl_text(p->address),
+		"host", ctl_text(p->host), "state", ctl_text(p->state), "share", p->share, "code",
+		ctl_number(p->sip_code), "rtt_ms", p->rtt_us / 1e3, "since_us",
+		ctl_time_or_null(p->since_us), "probed", p->probed);
+}
+
+const struct ctl_view ctl_view_peers = { TANDEM__TABLE__PEERS, TANDEM__ITEM__ROW_PEER,
+	CTL_COLUMNS(peer_columns), .cells = peer_cells, .json = peer_json };
 
 // --- limits ---
 

@@ -40,8 +40,9 @@ static json_t *event_json(const Tandem__Event *event)
 
 static const char *colour_of(const char *state)
 {
-	static const char *const bad[] = { "down", "raised", "lost", "refused", "server_error" },
-				 *const good[] = { "up", "cleared", "connected", "in_sync" };
+	static const char *const bad[] = { "down", "peer_down", "raised", "lost", "refused",
+		"server_error" };
+	static const char *const good[] = { "up", "peer_up", "cleared", "connected", "in_sync" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (strcmp(bad[i], state) == 0)

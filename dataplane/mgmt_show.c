@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define TRUNKS_PER_TURN 256
+#define PEERS_PER_TURN 32 // those of so many trunks
 
 static void item_send(struct td_mgmt_conn *conn, uint64_t id, Tandem__Item *item)
 {
@@ -149,26 +150,26 @@ static struct td_peer_view peer_view(
 		&trunk->conf.health, td_clock_now(&dp->clock) / 1000000);
 }
 
-static uint32_t peers_up(const struct td_dataplane *dp, const struct td_trunk *trunk)
+static uint32_t peers_down(const struct td_dataplane *dp, const struct td_trunk *trunk)
 {
 	uint32_t n = 0;
 
 	if (td_health_marked(dp->health, trunk->slot) == 0)
-		return trunk->conf.n_peers;
+		return 0;
 	for (uint32_t i = 0; i < trunk->conf.n_peers; i++)
-		n += peer_view(dp, trunk, i).state != TD_PEER_DOWN;
+		n += peer_view(dp, trunk, i).state == TD_PEER_DOWN;
 	return n;
 }
 
 // Down is what no call could leave through: the port of its realm has no carrier, or all of its
 // peers are down. A disabled trunk drains as long as it has calls.
-static const char *trunk_state(
-	const struct td_dataplane *dp, const struct td_trunk *trunk, uint64_t calls)
+static const char *trunk_state(const struct td_dataplane *dp, const struct td_trunk *trunk,
+	uint64_t calls, uint32_t n_down)
 {
 	if (!trunk->conf.enabled)
 		return calls > 0 ? "draining" : "disabled";
 	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]) ||
-		(trunk->conf.n_peers > 0 && peers_up(dp, trunk) == 0))
+		(n_down > 0 && n_down == trunk->conf.n_peers))
 		return "down";
 	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
 }
@@ -211,7 +212,9 @@ static void trunk_send(
 	row.name = (char *)trunk->conf.name;
 	row.realm = (char *)trunk->conf.realm;
 	row.calls = count ? atomic_load_explicit(&count->c.calls, memory_order_relaxed) : 0;
-	row.state = (char *)trunk_state(admin->dp, trunk, row.calls);
+	row.peers = trunk->conf.n_peers;
+	row.peers_down = peers_down(admin->dp, trunk);
+	row.state = (char *)trunk_state(admin->dp, trunk, row.calls, row.peers_down);
 	row.max_calls = trunk->conf.max_calls;
 	row.cps = td_stats_cps(admin->stats, TD_LIMIT_TRUNK, trunk->slot);
 	row.max_cps = trunk->conf.max_cps;
@@ -226,6 +229,53 @@ static void trunks_more(const struct td_admin *admin, struct td_mgmt_conn *conn)
 
 	for (uint32_t i = 0; i < TRUNKS_PER_TURN && conn->job.cursor < n; i++, conn->job.count++)
 		trunk_send(admin, conn, td_policy_trunk(policy, conn->job.cursor++));
+	if (conn->job.cursor >= n)
+		job_end(conn);
+}
+
+// --- peers
+
+static void peer_send(const struct td_admin *admin, struct td_mgmt_conn *conn,
+	const struct td_trunk *trunk, uint32_t peer)
+{
+	const struct td_dataplane *dp = admin->dp;
+	const struct td_sockaddr *address = &trunk->conf.peers[peer].address;
+	const struct td_host_conf *host = td_trunk_host(trunk, address);
+	struct td_peer_view view = peer_view(dp, trunk, peer);
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__PeerState row = TANDEM__PEER_STATE__INIT;
+	char text[TD_ADDR_STRLEN];
+
+	td_sockaddr_format(address, text, sizeof(text));
+	item.row_case = TANDEM__ITEM__ROW_PEER;
+	item.peer = &row;
+	row.trunk = (char *)trunk->conf.name;
+	row.realm = (char *)trunk->conf.realm;
+	row.address = text;
+	if (host)
+		row.host = (char *)host->name;
+	row.state = (char *)td_peer_state_name(view.state);
+	row.sip_code = view.sip_code;
+	row.share = view.share_10000 / 10000.0;
+	row.rtt_us = view.rtt_us;
+	row.probed = trunk->conf.health.probe != TD_PROBE_NONE && trunk->conf.enabled;
+	if (view.since_ms > 0)
+		row.since_us = view.since_ms * 1000 +
+			       atomic_load_explicit(&dp->wall_offset_ns, memory_order_relaxed) /
+				       1000;
+	item_send(conn, conn->job.id, &item);
+}
+
+static void peers_more(const struct td_admin *admin, struct td_mgmt_conn *conn)
+{
+	const struct td_policy *policy = admin->policy->current;
+	uint32_t n = policy ? td_policy_n_trunks(policy) : 0;
+
+	for (uint32_t i = 0; i < PEERS_PER_TURN && conn->job.cursor < n; i++) {
+		const struct td_trunk *trunk = td_policy_trunk(policy, conn->job.cursor++);
+		for (uint32_t p = 0; p < trunk->conf.n_peers; p++, conn->job.count++)
+			peer_send(admin, conn, trunk, p);
+	}
 	if (conn->job.cursor >= n)
 		job_end(conn);
 }
@@ -320,6 +370,8 @@ void td_mgmt_show_more(struct td_admin *admin, struct td_mgmt_conn *conn)
 		trunks_more(admin, conn);
 	else if (conn->job.kind == TD_JOB_LIMITS)
 		td_mgmt_show_limits(admin, conn);
+	else if (conn->job.kind == TD_JOB_PEERS)
+		peers_more(admin, conn);
 	else
 		calls_ask(admin, conn);
 }
@@ -357,6 +409,9 @@ void td_mgmt_show(
 		break;
 	case TANDEM__TABLE__LIMITS:
 		job_begin(admin, conn, id, TD_JOB_LIMITS, "");
+		break;
+	case TANDEM__TABLE__PEERS:
+		job_begin(admin, conn, id, TD_JOB_PEERS, "");
 		break;
 	case TANDEM__TABLE__CALLS:
 		job_begin(admin, conn, id, TD_JOB_CALLS, show->key);

@@ -114,6 +114,11 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"max_cps of a limit; 0: none.") \
 	X(LIMIT_REFUSED, "tandem_limit_refused_total", COUNTER, \
 		"Calls that a limit has turned away or sent on to another target.") \
+	X(PEER_SHARE, "tandem_trunk_peer_share_ratio", GAUGE, \
+		"Share of its calls that a peer of a trunk gets: 1 up, 0 down, between them " \
+		"while it returns.") \
+	X(PEER_RTT, "tandem_trunk_peer_rtt_seconds", GAUGE, \
+		"Round trip of the last OPTIONS that a peer answered; NaN where it had none.") \
 	X(CONNECTED, "tandem_dataplane_connected", GAUGE, \
 		"1 while control and the data plane are connected.") \
 	X(IN_SYNC, "tandem_policy_in_sync", GAUGE, \

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What trunks and their peers have come to since the last round of the collector, told as events;
+// and an alarm for each trunk all of whose peers are down.
+//
+// Owner: the loop.
+#pragma once
+
+#include "control/alarm.h"
+#include "control/events.h"
+
+#include <tandem.pb-c.h>
+
+struct td_state_seen {
+	char name[96], state[16]; // a trunk, or a trunk and a peer
+};
+
+// The rows of one table in the last round, in their order.
+struct td_states_seen {
+	struct td_state_seen *list;
+	uint32_t n, cap, at;
+};
+
+struct td_trunk_watch {
+	struct td_events *events;
+	struct td_alarms *alarms;
+	struct td_states_seen trunks, peers;
+	// Of this round, as many as there can be alarms.
+	char down[TD_ALARMS_MAX][32];
+	uint32_t n_down, n_told; // n_told: down[] before it have their alarm
+};
+
+void td_trunk_watch_fini(struct td_trunk_watch *watch);
+
+void td_trunk_watch_begin(struct td_trunk_watch *watch);
+// Trunks before peers, each table in the order of the policy.
+void td_trunk_watch_trunk(struct td_trunk_watch *watch, const Tandem__TrunkState *row);
+void td_trunk_watch_peer(struct td_trunk_watch *watch, const Tandem__PeerState *row);
+// Both tables came whole: alarms of trunks that are not down any more are cleared.
+void td_trunk_watch_end(struct td_trunk_watch *watch);
