@@ -321,8 +321,8 @@ static bool targets_start(struct td_call *call, const struct td_call_target *tar
 // Has its peer gone down since the route was chosen?
 static bool target_gone(struct td_call *call, struct td_call_target *target)
 {
-	if (target->kind != TARGET_PEER || target->last || call->emergency ||
-		!trunk_ref_down(call->engine, &target->trunk, &target->peer))
+	if (target->kind != TARGET_PEER || call->emergency ||
+		!trunk_ref_down(call->engine, &target->trunk, &target->peer, target->last))
 		return false;
 	td_engine_count(call->engine, TD_C_CALL_PEER_DOWN);
 	return true;

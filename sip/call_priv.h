@@ -414,8 +414,9 @@ bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref,
 // A call to that peer was answered, or was not until its time was over (sip/health.h).
 void trunk_ref_found(struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_sockaddr *peer, bool heard);
+// Is that peer down, so that it is not to be tried? last: as in td_route_target.
 bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
-	const struct td_sockaddr *peer);
+	const struct td_sockaddr *peer, bool last);
 
 // --- call_limit.c
 // Counts against a limit, and what it refuses by name. limits: false, it is counted and passes;

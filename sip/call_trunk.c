@@ -90,14 +90,19 @@ void trunk_ref_found(struct td_engine *engine, struct td_trunk_ref *ref,
 }
 
 bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
-	const struct td_sockaddr *peer)
+	const struct td_sockaddr *peer, bool last)
 {
 	const struct td_health *health = engine->conf.health;
 
 	if (!health || td_health_marked(health, ref->slot) == 0)
 		return false;
 	const struct td_trunk *trunk = trunk_ref_find(engine, ref);
-	return trunk && td_health_view(health, ref->slot, peer, &trunk->conf.health,
-				td_engine_now_ms(engine))
-					.state == TD_PEER_DOWN;
+	if (!trunk)
+		return false;
+	// Without probes it was put last since it was down already.
+	if (last && trunk->conf.health.probe == TD_PROBE_NONE)
+		return false;
+	struct td_peer_view view = td_health_view(health, ref->slot, peer, &trunk->conf.health,
+		td_engine_now_ms(engine));
+	return view.state == TD_PEER_DOWN;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another life of it; the same
-// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt runs one part, SIM_LOG=1 shows the switch's log,
+// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|gateways runs one part, SIM_LOG=1 shows the switch's log,
 // SIM_TRACE=N what the agents of call N receive.
 #include "tests/sim/sim.h"
 
@@ -197,6 +197,13 @@ int main(void)
 	bad.seed += 1000;
 	if (wanted("corrupt"))
 		run("corruption as well", &bad, false, NULL);
+	struct options gateways = opt;
+	gateways.seed += 4000;
+	gateways.calls_per_second = 20;
+	gateways.jitter_ms = 20;
+	gateways.reload = gateways.gateways = true;
+	if (wanted("gateways"))
+		run("gateways come and go", &gateways, false, NULL);
 	fprintf(stdout, "1..%u\n", n_lines);
 	return failed ? 1 : 0;
 }

@@ -85,7 +85,10 @@ static void arrive_at_agent(struct sim *sim, void *what, uint64_t arg)
 		check_message(d->ua, &m, d->data, d->len, true);
 	else if (d->whole)
 		breach(sim, BREACH_MALFORMED, "call %u: %.*s", d->ua->call, (int)d->len, d->data);
-	ua_rx(d->ua, &d->src, &d->dst, d->data, d->len);
+	if (d->ua->call == NO_CALL)
+		gateway_rx(d->ua, &d->src, &d->dst, &m);
+	else
+		ua_rx(d->ua, &d->src, &d->dst, d->data, d->len);
 	free(d);
 }
 
@@ -138,8 +141,13 @@ void net_to_agent(struct sim *sim, const struct td_flow *flow, const char *data,
 		return;
 	struct ua *ua = sip_read(&m, data, len) ? ua_find(sim, sip_header(&m, "Call-ID", 0)) : NULL;
 
-	if (!ua && m.request && strcmp(m.method, "INVITE") == 0)
+	if (!ua && m.request && strcmp(m.method, "INVITE") == 0) {
+		gateway_called(sim, &flow->remote);
 		ua = ua_callee_of(sim, &flow->remote, &m);
+	}
+	struct gateway *gateway = gateway_at(sim, &flow->remote);
+	if (!ua && gateway && m.request && strcmp(m.method, "OPTIONS") == 0)
+		ua = &gateway->ua;
 	// An answer to what corruption made of a message belongs to nobody.
 	if (!ua) {
 		sim->n_strays++;

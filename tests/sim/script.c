@@ -77,6 +77,8 @@ static void call_begin(struct sim *sim, uint32_t call)
 	c->script = (struct script){ .kind = (uint8_t)(rng_chance(&rng, 300000) ? KIND_ANSWER : call % KIND__COUNT),
 		.final = 200, .hangup_by = (uint8_t)rng_below(&rng, 3) };
 	struct script *s = &c->script;
+	if (sim->opt.gateways) // silence and refusals are theirs
+		s->kind = (uint8_t[]){ KIND_ANSWER, KIND_BUSY, KIND_CANCEL }[call % 3];
 	s->ring = rng_chance(&rng, 700000);
 	s->early_media = rng_chance(&rng, 300000);
 	s->ring_ms = rng_between(&rng, 5, 500);
@@ -180,6 +182,15 @@ void script_called(struct ua *ua, struct tx *tx)
 
 	if (s->kind == KIND_PHONES && ua->attempt != s->winner) {
 		rival_called(ua, tx, s);
+		return;
+	}
+	uint16_t says = gateway_says(sim, &ua->gateway);
+	if (says == 0) {
+		ua_over(ua);
+		return;
+	}
+	if (says != 200) {
+		at(sim, sim->now, do_final, tx, says);
 		return;
 	}
 	if (ua->attempt < s->n_fail) {

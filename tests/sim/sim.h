@@ -21,6 +21,8 @@ enum { TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2, TRUNKS, SLOTS = T
 #define MS 1000000ull
 #define SECOND (1000 * MS)
 #define GARBAGE "z9hG4bK-garbage" // branch of requests whose answer nobody waits for
+#define NO_CALL (UINT32_MAX - 1) // of an agent that belongs to none
+#define GATEWAYS 6
 #define T1 (500 * MS)
 #define T2 (4 * SECOND)
 
@@ -37,6 +39,7 @@ struct options {
 	uint32_t loss, duplicate, corrupt; // per million datagrams
 	uint32_t scarce; // per million questions to the host: no buffer, port, room or flow
 	bool reload; // the policy is pushed anew every few seconds
+	bool gateways; // they come and go, and the switch asks them by OPTIONS
 	bool limits; // groups and routes are limited, at random with each policy
 	uint32_t delay_ms, jitter_ms;
 	uint32_t trace; // call whose messages are shown, UINT32_MAX: none
@@ -121,6 +124,13 @@ struct call {
 	uint64_t random; // what the switch draws while it handles this call's messages
 };
 
+struct gateway {
+	struct ua ua;
+	uint8_t mode;   // gateway.c
+	uint64_t since; // in that mode
+	uint64_t rng;
+};
+
 struct leg {
 	bool open;
 	uint32_t generation;
@@ -152,7 +162,7 @@ struct event {
 // Breaches of an invariant, each with the first one's story.
 enum breach {
 	BREACH_CALL_LEFT, BREACH_AGENT_LEFT, BREACH_CDR, BREACH_RESOURCE_LEFT, BREACH_HEARD, BREACH_LEAK, BREACH_MALFORMED,
-	BREACH_ASTRAY, BREACH_LIMIT, BREACH_OUTCOME, BREACH_SILENT, BREACH__COUNT
+	BREACH_ASTRAY, BREACH_LIMIT, BREACH_OUTCOME, BREACH_SILENT, BREACH_DOWN, BREACH_HEALTH, BREACH__COUNT
 };
 
 struct sim {
@@ -163,6 +173,9 @@ struct sim {
 	struct owner owners[OWNERS_MAX];
 	struct td_token_keys keys;
 	struct td_policy *policy;
+	struct td_health *health; // NULL without opt.gateways
+	struct gateway gateways[GATEWAYS];
+	bool gateways_over;
 	struct td_engine_realm realms[REALMS];
 	struct sim_limit { struct td_shared_count count; uint32_t calls, most, max; } limits[TD_LIMIT__KINDS][SLOTS];
 	struct leg *legs;
@@ -224,6 +237,7 @@ void net_to_agent(struct sim *sim, const struct td_flow *flow, const char *data,
 
 int switch_up(struct sim *sim); // 0 or -1
 void switch_down(struct sim *sim);
+void switch_policy(struct sim *sim); // compiles and pushes it anew
 void switch_rx(struct sim *sim, const struct td_flow *flow, uint32_t call, const char *data, uint32_t len);
 void switch_media_timeout(struct sim *sim, struct ua *ua);
 void switch_hangup(struct sim *sim, struct call *call);
@@ -283,6 +297,15 @@ void script_up(struct ua *ua);                    // the call is answered, as th
 void script_reinvited(struct ua *ua, struct tx *tx);
 void script_start(struct sim *sim, void *what, uint64_t arg);
 const char *kind_name(enum kind kind);
+
+// --- gateway.c
+
+extern const struct td_health_conf gateway_health;
+void gateways_up(struct sim *sim);
+struct gateway *gateway_at(struct sim *sim, const struct td_sockaddr *address); // NULL: none
+void gateway_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst, const struct sip *m);
+void gateway_called(struct sim *sim, const struct td_sockaddr *address); // a call's first INVITE leaves for it
+uint16_t gateway_says(struct sim *sim, const struct td_sockaddr *address); // to a call: 200 what it likes, 0 nothing
 
 // --- check.c -----------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 // The switch: N owners, each with its engine, and the steering in front of them that a receiver does (architecture §4).
 #include "tests/sim/sim.h"
 
+#include "sip/health.h"
 #include "sip/peek.h"
 
 #include <stdlib.h>
@@ -130,6 +131,8 @@ static int policy_up(struct sim *sim)
 	trunk_make(&trunks[TRUNK_EAST_1], TRUNK_EAST_1, "east-1", 2);
 	trunk_make(&trunks[TRUNK_EAST_2], TRUNK_EAST_2, "east-2", 1);
 	trunk_make(&trunks[TRUNK_WEST_2], TRUNK_WEST_2, "west-2", 1);
+	for (uint32_t t = 0; t < TRUNKS && sim->opt.gateways && !sim->gateways_over; t++)
+		trunks[t].health = gateway_health;
 	route_make(&routes[0], "west", "49", "east-1", "east-2");
 	route_make(&routes[1], "east", "44", "west-1", "west-2");
 	if (sim->opt.limits) {
@@ -144,6 +147,8 @@ static int policy_up(struct sim *sim)
 	free(routes);
 	if (!sim->policy)
 		fprintf(stderr, "policy: %s\n", error);
+	if (sim->policy && sim->health)
+		td_health_follow(sim->health, sim->policy);
 	return sim->policy ? 0 : -1;
 }
 
@@ -151,7 +156,7 @@ static int owner_up(struct sim *sim, uint32_t index)
 {
 	struct owner *o = &sim->owners[index];
 	struct td_engine_conf conf = { .ops = &sim_host_ops, .host = o, .counters = o->counters, .node = 1,
-		.worker = (uint8_t)index, .epoch = 7, .node_name = "sim", .max_calls = MAX_CALLS, .max_cps = MAX_CPS,
+		.worker = (uint8_t)index, .n_workers = (uint8_t)sim->opt.owners, .health = sim->health, .epoch = 7, .node_name = "sim", .max_calls = MAX_CALLS, .max_cps = MAX_CPS,
 		.sip_message_bytes = 16384, .t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000,
 		.wall_offset_ns = 1700000000 * SECOND, .n_realms = REALMS, .realms = sim->realms };
 
@@ -164,19 +169,29 @@ static int owner_up(struct sim *sim, uint32_t index)
 	if (!o->engine)
 		return -1;
 	td_engine_set_policy(o->engine, sim->policy);
+	owner_run(o);
 	return 0;
 }
 
 // Every reader lets go of the old policy before it is freed.
-static void reload(struct sim *sim, void *what, uint64_t left)
+void switch_policy(struct sim *sim)
 {
 	struct td_policy *old = sim->policy;
 
 	if (policy_up(sim) < 0)
 		abort();
-	for (uint32_t i = 0; i < sim->opt.owners; i++)
+	for (uint32_t i = 0; i < sim->opt.owners; i++) {
 		td_engine_set_policy(sim->owners[i].engine, sim->policy);
+		owner_run(&sim->owners[i]);
+	}
+	if (sim->health)
+		td_health_sweep(sim->health, sim->policy);
 	td_policy_free(old);
+}
+
+static void reload(struct sim *sim, void *what, uint64_t left)
+{
+	switch_policy(sim);
 	if (left > 0)
 		at(sim, sim->now + 3 * SECOND, reload, NULL, left - 1);
 }
@@ -188,11 +203,15 @@ int switch_up(struct sim *sim)
 	td_token_keys_init(&sim->keys, token_key, 1, 7);
 	sim->opt.owners = sim->opt.owners > OWNERS_MAX ? OWNERS_MAX : sim->opt.owners;
 	sim->context = UINT32_MAX;
+	if (sim->opt.gateways && !(sim->health = td_health_new()))
+		return -1;
 	if (policy_up(sim) < 0)
 		return -1;
 	for (uint32_t i = 0; i < sim->opt.owners; i++)
 		if (owner_up(sim, i) < 0)
 			return -1;
+	if (sim->opt.gateways)
+		gateways_up(sim);
 	if (sim->opt.reload)
 		at(sim, SECOND, reload, NULL, sim->opt.calls / sim->opt.calls_per_second / 3);
 	return 0;
@@ -205,6 +224,7 @@ void switch_down(struct sim *sim)
 		host_down(&sim->owners[i]);
 	}
 	td_policy_free(sim->policy);
+	td_health_free(sim->health);
 }
 
 static void tick(struct sim *sim, void *what, uint64_t arg)
