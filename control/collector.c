@@ -114,6 +114,8 @@ static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
 	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS, labels, row->calls);
 	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS_LIMIT, labels, row->max_calls);
 	td_metrics_sample(&c->page, TD_METRIC_TRUNK_CPS, labels, row->cps);
+	td_metrics_count(&c->page, TD_METRIC_TRUNK_SEIZURES, labels, row->seizures);
+	td_metrics_count(&c->page, TD_METRIC_TRUNK_ANSWERS, labels, row->answers);
 }
 
 static void limit_row(struct td_collector *c, const Tandem__LimitState *row)

@@ -109,6 +109,8 @@ static json_t *trunk_json(const struct ctl *ctl, const Tandem__Item *item)
 
 	json_object_set_new(row, "peers", ctl_number(t->peers));
 	json_object_set_new(row, "peers_down", ctl_number(t->peers_down));
+	json_object_set_new(row, "seizures", ctl_number(t->seizures));
+	json_object_set_new(row, "answers", ctl_number(t->answers));
 	if (t->registration[0] == '\0')
 		return row;
 	json_object_set_new(row, "registration", ctl_text(t->registration));

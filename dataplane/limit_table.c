@@ -94,6 +94,8 @@ uint32_t td_limit_slot(struct td_limit_table *table, enum td_limit_kind kind, co
 		atomic_store_explicit(&count->c.arrival_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&count->c.accepted, 0, memory_order_relaxed);
 		atomic_store_explicit(&count->refused, 0, memory_order_relaxed);
+		atomic_store_explicit(&count->seized, 0, memory_order_relaxed);
+		atomic_store_explicit(&count->answered, 0, memory_order_relaxed);
 		*bucket = slot + 1;
 		k->next = slot + 1;
 		return slot;
@@ -139,4 +141,13 @@ void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uin
 {
 	if (slot < n_slots[kind])
 		td_shared_release(&table->kinds[kind].counts[slot].c);
+}
+
+void td_limit_seized(struct td_limit_table *table, uint32_t trunk_slot, bool answered)
+{
+	if (trunk_slot >= n_slots[TD_LIMIT_TRUNK])
+		return;
+	struct td_limit_count *count = &table->kinds[TD_LIMIT_TRUNK].counts[trunk_slot];
+	atomic_fetch_add_explicit(
+		answered ? &count->answered : &count->seized, 1, memory_order_relaxed);
 }

@@ -18,6 +18,7 @@
 struct td_limit_count {
 	struct td_shared_count c __attribute__((aligned(64)));
 	_Atomic uint64_t refused; // INVITEs, in its life
+	_Atomic uint64_t seized, answered; // of a trunk: attempts, in its life
 };
 
 struct td_limit_table;
@@ -43,3 +44,5 @@ const struct td_limit_count *td_limit_count_of(
 int td_limit_acquire(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, uint64_t now_ns);
 void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
+// td_host_ops.trunk_seized.
+void td_limit_seized(struct td_limit_table *table, uint32_t trunk_slot, bool answered);

@@ -212,6 +212,10 @@ static void trunk_send(
 	row.name = (char *)trunk->conf.name;
 	row.realm = (char *)trunk->conf.realm;
 	row.calls = count ? atomic_load_explicit(&count->c.calls, memory_order_relaxed) : 0;
+	if (count) {
+		row.seizures = atomic_load_explicit(&count->seized, memory_order_relaxed);
+		row.answers = atomic_load_explicit(&count->answered, memory_order_relaxed);
+	}
 	row.peers = trunk->conf.n_peers;
 	row.peers_down = peers_down(admin->dp, trunk);
 	row.state = (char *)trunk_state(admin->dp, trunk, row.calls, row.peers_down);

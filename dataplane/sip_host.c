@@ -90,6 +90,13 @@ static void host_limit_release(void *host, enum td_limit_kind kind, uint32_t slo
 	td_limit_release(w->dp->limits, kind, slot);
 }
 
+static void host_trunk_seized(void *host, uint32_t trunk_slot, bool answered)
+{
+	const struct td_worker *w = host;
+
+	td_limit_seized(w->dp->limits, trunk_slot, answered);
+}
+
 static void host_trunk_registered(
 	void *host, uint32_t trunk_slot, uint8_t state, uint16_t sip_code, uint32_t expires_s)
 {
@@ -208,6 +215,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.grace_begin = td_registrar_grace_begin,
 	.grace_over = td_registrar_grace_over,
 	.trunk_registered = host_trunk_registered,
+	.trunk_seized = host_trunk_seized,
 };
 
 int td_sip_host_create(struct td_worker *w)

@@ -175,4 +175,6 @@ struct td_host_ops {
 	// NULL: nobody asks.
 	void (*trunk_registered)(void *host, uint32_t trunk_slot, uint8_t state, uint16_t sip_code,
 		uint32_t expires_s);
+	// An attempt at that trunk began, or was answered. NULL: nobody counts.
+	void (*trunk_seized)(void *host, uint32_t trunk_slot, bool answered);
 };

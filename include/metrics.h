@@ -114,6 +114,10 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"max_cps of a limit; 0: none.") \
 	X(LIMIT_REFUSED, "tandem_limit_refused_total", COUNTER, \
 		"Calls that a limit has turned away or sent on to another target.") \
+	X(TRUNK_SEIZURES, "tandem_trunk_seizures_total", COUNTER, \
+		"Attempts at a trunk, failovers and each phone that rings among them.") \
+	X(TRUNK_ANSWERS, "tandem_trunk_answers_total", COUNTER, \
+		"Attempts at a trunk that were answered.") \
 	X(PEER_SHARE, "tandem_trunk_peer_share_ratio", GAUGE, \
 		"Share of its calls that a peer of a trunk gets: 1 up, 0 down, between them " \
 		"while it returns.") \

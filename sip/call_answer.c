@@ -51,6 +51,7 @@ static void call_established(struct td_call *call, struct td_attempt *attempt)
 	struct td_engine *engine = call->engine;
 
 	attempt->state = ATTEMPT_ANSWERED;
+	trunk_ref_seized(engine, &attempt->b.trunk, true);
 	td_timer_stop(&engine->wheel, &attempt->timer);
 	call->answered = attempt;
 	// The others' phones count no missed call (RFC 3326 §2).

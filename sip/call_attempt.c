@@ -298,6 +298,7 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 	note_set(call, NOTE_ROUTE, td_span_str(target->route));
 	call->n_attempts++;
 	td_engine_count(call->engine, TD_C_CALL_ATTEMPTS);
+	trunk_ref_seized(call->engine, &attempt->b.trunk, false);
 	attempt_timer_start(attempt, target_patience_ms(call, target, attempt));
 	return 0;
 }

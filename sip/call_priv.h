@@ -409,6 +409,9 @@ int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_trunk *trunk, bool limits,
 	bool new_call); // 0, -EDQUOT, -EAGAIN
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref);
+// An attempt at it began, or was answered.
+void trunk_ref_seized(
+	struct td_engine *engine, const struct td_trunk_ref *ref, bool answered);
 bool trunk_ref_has(const struct td_engine *engine, struct td_trunk_ref *ref,
 	const struct td_sockaddr *address);
 // A call to that peer was answered, or was not until its time was over (sip/health.h).

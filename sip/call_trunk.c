@@ -106,3 +106,10 @@ bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
 		td_engine_now_ms(engine));
 	return view.state == TD_PEER_DOWN;
 }
+
+void trunk_ref_seized(
+	struct td_engine *engine, const struct td_trunk_ref *ref, bool answered)
+{
+	if (engine->conf.ops->trunk_seized)
+		engine->conf.ops->trunk_seized(engine->conf.host, ref->slot, answered);
+}

@@ -305,6 +305,14 @@ static void fake_random(void *ctx, void *dst, uint32_t len)
 		((uint8_t *)dst)[i] = (uint8_t)random_next(ctx);
 }
 
+static void fake_trunk_seized(void *host, uint32_t slot, bool answered)
+{
+	struct fake_host *h = host;
+
+	h->seized += !answered;
+	h->answered += answered;
+}
+
 static void fake_trunk_registered(
 	void *ctx, uint32_t trunk_slot, uint8_t state, uint16_t sip_code, uint32_t expires_s)
 {
@@ -367,6 +375,7 @@ const struct td_host_ops fake_host_ops = {
 	.log = fake_log,
 	.random = fake_random,
 	.trunk_registered = fake_trunk_registered,
+	.trunk_seized = fake_trunk_seized,
 	.bindings_write = fake_bindings_write,
 	.bindings_restoring = fake_bindings_restoring,
 	.locate = fake_locate,

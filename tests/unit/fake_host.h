@@ -74,6 +74,7 @@ struct fake_host {
 	uint8_t registration_state; // enum td_registration_state
 	uint16_t registration_code;
 	uint32_t registration_expires_s;
+	uint32_t seized, answered; // attempts at trunks
 
 	// Start-up memory: the n-th call from now fails (0: none).
 	uint32_t fail_alloc_at, n_allocs;

@@ -193,6 +193,41 @@ static void calls_that_nobody_answers_tell_too(void **state)
 	rig_end(rig);
 }
 
+// One that was returning when the call was routed is not tried when it has gone down since; one that was put last because
+// calls found it silent is, for want of another.
+static void what_was_put_last_is_looked_at_once_more(void **state)
+{
+	for (int with_probes = 0; with_probes < 2; with_probes++) {
+		struct rig *rig = rig_new();
+		rig_health(rig);
+		rig->trunks[1].health = with_probes ? probed : unprobed;
+		rig->trunks[1].health.interval_ms = 1000000;
+		rig_policy(rig);
+		rig_route(rig, "01");
+		rig->host.route.targets[1].last = true;
+		for (unsigned i = 0; i < 5; i++)
+			td_health_called(rig->health, 1, &rig->trunks[1].peers[1].address, &rig->trunks[1].health,
+				rig->host.now_ns / 1000000, false);
+		assert_int_equal(rig_peer(rig, 1, 1).state, TD_PEER_DOWN);
+		rig_invite(rig, "", RIG_SDP_A);
+		rig_reply(rig, rig_expect(rig, "INVITE "), "500 Server Internal Error", "t", "", "");
+		rig_expect(rig, "ACK ");
+		if (with_probes) {
+			rig_expect(rig, "SIP/2.0 500 ");
+		} else {
+			const struct fake_sent *second = rig_expect(rig, "INVITE ");
+			assert_true(td_sockaddr_eq(&second->flow.remote, &rig->east[1].remote));
+			rig_reply(rig, second, "486 Busy Here", "t", "", "");
+			rig_expect(rig, "ACK ");
+			rig_expect(rig, "SIP/2.0 486 ");
+		}
+		assert_int_equal(rig->host.seized, with_probes ? 1 : 2);
+		assert_int_equal(rig->host.answered, 0);
+		rig_advance(rig, 40000);
+		rig_end(rig);
+	}
+}
+
 static void an_answer_of_any_kind_clears_a_peer(void **state)
 {
 	struct rig *rig = rig_new();
@@ -224,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_late_answer_is_stray),
 		cmocka_unit_test(peers_are_spread),
 		cmocka_unit_test(calls_that_nobody_answers_tell_too),
+		cmocka_unit_test(what_was_put_last_is_looked_at_once_more),
 		cmocka_unit_test(an_answer_of_any_kind_clears_a_peer),
 	};
 
