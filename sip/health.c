@@ -15,19 +15,10 @@
 #define ENTRIES (2 * TD_PEERS_MAX) // a reload may replace every peer while the old ones are in use
 #define SINCE_BITS 40              // of milliseconds: 34 years
 
-struct entry {
+struct td_health_entry {
 	struct td_sockaddr address; // main: wo, before the entry is used
 	_Atomic uint32_t rtt_us;
 	_Atomic uint64_t word;
-};
-
-// One that was freed rests until the next sweep, since whoever read the old `used` may still look
-// at its address.
-struct td_health_trunk {
-	_Atomic uint32_t used; // main: wo
-	uint32_t resting;      // main's
-	uint32_t wanted;       // main's, inside a sweep
-	struct entry entries[ENTRIES];
 };
 
 struct state {
@@ -58,8 +49,8 @@ struct td_health *td_health_new(void)
 
 	if (!health)
 		return NULL;
-	health->trunks = calloc(TD_TRUNK_SLOTS, sizeof(*health->trunks));
-	if (health->trunks)
+	health->entries = calloc((size_t)TD_TRUNK_SLOTS * ENTRIES, sizeof(*health->entries));
+	if (health->entries)
 		return health;
 	free(health);
 	return NULL;
@@ -68,50 +59,60 @@ struct td_health *td_health_new(void)
 void td_health_free(struct td_health *health)
 {
 	if (health)
-		free(health->trunks);
+		free(health->entries);
 	free(health);
 }
 
 // --- places ---
 
-static int entry_of(const struct td_health_trunk *t, uint32_t among, const struct td_sockaddr *peer)
+// An entry that was freed rests until the next sweep, since whoever read the old `used` may still
+// look at its address.
+
+static struct td_health_entry *entries_of(const struct td_health *health, uint32_t slot)
+{
+	return health->entries + (size_t)slot * ENTRIES;
+}
+
+static int entry_of(const struct td_health *health, uint32_t slot, uint32_t among,
+	const struct td_sockaddr *peer)
 {
 	for (; among != 0; among &= among - 1) {
 		int n = __builtin_ctz(among);
-		if (td_sockaddr_eq(&t->entries[n].address, peer))
+		if (td_sockaddr_eq(&entries_of(health, slot)[n].address, peer))
 			return n;
 	}
 	return -1;
 }
 
-static struct entry *entry_find(
+static struct td_health_entry *entry_find(
 	const struct td_health *health, uint32_t slot, const struct td_sockaddr *peer)
 {
 	if (slot >= TD_TRUNK_SLOTS)
 		return NULL;
-	struct td_health_trunk *t = &health->trunks[slot];
-	int n = entry_of(t, atomic_load_explicit(&t->used, memory_order_acquire), peer);
-	return n >= 0 ? &t->entries[n] : NULL;
+	uint32_t used = atomic_load_explicit(&health->used[slot], memory_order_acquire);
+	int n = entry_of(health, slot, used, peer);
+	return n >= 0 ? &entries_of(health, slot)[n] : NULL;
 }
 
 static void entry_take(struct td_health *health, uint32_t slot, const struct td_sockaddr *peer)
 {
-	struct td_health_trunk *t = &health->trunks[slot];
-	uint32_t used = atomic_load_explicit(&t->used, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&health->used[slot], memory_order_relaxed);
+	uint32_t resting = health->resting[slot];
 
-	if (entry_of(t, used, peer) >= 0)
+	if (entry_of(health, slot, used, peer) >= 0)
 		return;
-	int n = entry_of(t, t->resting, peer);
-	if (n < 0 && (used | t->resting) != UINT32_MAX)
-		n = __builtin_ctz(~(used | t->resting));
+	int n = entry_of(health, slot, resting, peer);
+	if (n < 0 && (used | resting) != UINT32_MAX)
+		n = __builtin_ctz(~(used | resting));
 	if (n < 0)
 		return;
-	t->resting &= ~(1u << n);
-	t->entries[n].address = *peer;
-	atomic_store_explicit(&t->entries[n].word, 0, memory_order_relaxed);
-	atomic_store_explicit(&t->entries[n].rtt_us, 0, memory_order_relaxed);
+	struct td_health_entry *entry = &entries_of(health, slot)[n];
+	health->resting[slot] &= ~(1u << n);
+	entry->address = *peer;
+	atomic_store_explicit(&entry->word, 0, memory_order_relaxed);
+	atomic_store_explicit(&entry->rtt_us, 0, memory_order_relaxed);
 	atomic_fetch_and(&health->marked[slot], ~(1u << n));
-	atomic_store_explicit(&t->used, used | 1u << n, memory_order_release);
+	atomic_store_explicit(&health->used[slot], used | 1u << n, memory_order_release);
 }
 
 void td_health_follow(struct td_health *health, const struct td_policy *policy)
@@ -123,19 +124,16 @@ void td_health_follow(struct td_health *health, const struct td_policy *policy)
 	}
 }
 
-static void trunk_sweep(struct td_health *health, uint32_t slot)
+static void slot_sweep(struct td_health *health, uint32_t slot)
 {
-	struct td_health_trunk *t = &health->trunks[slot];
-	uint32_t used = atomic_load_explicit(&t->used, memory_order_relaxed);
-	uint32_t gone = used & ~t->wanted;
+	uint32_t used = atomic_load_explicit(&health->used[slot], memory_order_relaxed);
+	uint32_t gone = used & ~health->wanted[slot];
 
-	if (t->resting != gone)
-		t->resting = gone;
-	if (t->wanted != 0)
-		t->wanted = 0;
+	health->resting[slot] = gone;
+	health->wanted[slot] = 0;
 	if (gone == 0)
 		return;
-	atomic_store_explicit(&t->used, used & ~gone, memory_order_release);
+	atomic_store_explicit(&health->used[slot], used & ~gone, memory_order_release);
 	atomic_fetch_and(&health->marked[slot], ~gone);
 }
 
@@ -143,14 +141,15 @@ void td_health_sweep(struct td_health *health, const struct td_policy *policy)
 {
 	for (uint32_t i = 0; i < td_policy_n_trunks(policy); i++) {
 		const struct td_trunk *trunk = td_policy_trunk(policy, i);
-		for (uint32_t p = 0; p < trunk->conf.n_peers && trunk->slot < TD_TRUNK_SLOTS; p++) {
-			struct td_health_trunk *t = &health->trunks[trunk->slot];
-			int n = entry_of(t, t->used, &trunk->conf.peers[p].address);
-			t->wanted |= n >= 0 ? 1u << n : 0;
+		uint32_t slot = trunk->slot;
+		for (uint32_t p = 0; p < trunk->conf.n_peers && slot < TD_TRUNK_SLOTS; p++) {
+			int n = entry_of(
+				health, slot, health->used[slot], &trunk->conf.peers[p].address);
+			health->wanted[slot] |= n >= 0 ? 1u << n : 0;
 		}
 	}
 	for (uint32_t slot = 0; slot < TD_TRUNK_SLOTS; slot++)
-		trunk_sweep(health, slot);
+		slot_sweep(health, slot);
 }
 
 // --- what time has made of a state ---
@@ -192,7 +191,7 @@ static uint16_t share_10000(
 struct td_peer_view td_health_view(const struct td_health *health, uint32_t slot,
 	const struct td_sockaddr *peer, const struct td_health_conf *conf, uint64_t now_ms)
 {
-	const struct entry *entry = entry_find(health, slot, peer);
+	const struct td_health_entry *entry = entry_find(health, slot, peer);
 
 	if (!entry)
 		return (struct td_peer_view){ .share_10000 = 10000 };
@@ -277,9 +276,9 @@ static bool is_plain(const struct state *s)
 }
 
 // Whoever clears the mark looks once more: another worker may have found something meanwhile.
-static void mark(struct td_health *health, uint32_t slot, const struct entry *entry)
+static void mark(struct td_health *health, uint32_t slot, const struct td_health_entry *entry)
 {
-	uint32_t bit = 1u << (entry - health->trunks[slot].entries);
+	uint32_t bit = 1u << (entry - entries_of(health, slot));
 	struct state s = unpack(atomic_load(&entry->word));
 
 	if (is_plain(&s)) {
@@ -291,8 +290,8 @@ static void mark(struct td_health *health, uint32_t slot, const struct entry *en
 }
 
 static struct td_peer_change entry_found(struct td_health *health, uint32_t slot,
-	struct entry *entry, const struct td_health_conf *conf, uint64_t now_ms, enum finding what,
-	uint16_t code)
+	struct td_health_entry *entry, const struct td_health_conf *conf, uint64_t now_ms,
+	enum finding what, uint16_t code)
 {
 	uint64_t word = atomic_load(&entry->word), next;
 	struct state stored, after;
@@ -314,7 +313,7 @@ struct td_peer_change td_health_probed(struct td_health *health, uint32_t slot,
 	const struct td_sockaddr *peer, const struct td_health_conf *conf, uint64_t now_ms,
 	uint16_t sip_code, uint32_t rtt_us)
 {
-	struct entry *entry = entry_find(health, slot, peer);
+	struct td_health_entry *entry = entry_find(health, slot, peer);
 	bool good = sip_code != TD_HEALTH_SILENT && sip_code != 503;
 
 	if (!entry)
@@ -329,7 +328,7 @@ struct td_peer_change td_health_called(struct td_health *health, uint32_t slot,
 	const struct td_sockaddr *peer, const struct td_health_conf *conf, uint64_t now_ms,
 	bool heard)
 {
-	struct entry *entry = entry_find(health, slot, peer);
+	struct td_health_entry *entry = entry_find(health, slot, peer);
 
 	if (!entry)
 		return (struct td_peer_change){ 0 };

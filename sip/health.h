@@ -35,9 +35,12 @@ struct td_peer_change {
 };
 
 struct td_health {
-	// Bit n: something is to be said of the n-th entry of that slot.
+	// By slot. Bit n of marked: something is to be said of the n-th entry of it.
 	_Atomic uint32_t marked[TD_TRUNK_SLOTS];
-	struct td_health_trunk *trunks;
+	_Atomic uint32_t used[TD_TRUNK_SLOTS]; // main: wo
+	uint32_t resting[TD_TRUNK_SLOTS];      // main's
+	uint32_t wanted[TD_TRUNK_SLOTS];       // main's, inside a sweep
+	struct td_health_entry *entries;
 };
 
 struct td_health *td_health_new(void); // NULL: ENOMEM

@@ -7,10 +7,11 @@
 
 enum {
 	BUCKETS = 4096,
-	SOON_MS = 1000, // a peer of which something is known begins within that time
+	SOON_MS = 1000,     // a peer of which something is known begins within that time
+	TRUNKS_PER_MS = 64, // looked through after a change of policy
 };
 
-#define of_timer(ptr) ((struct probe *)(void *)((char *)(ptr)-offsetof(struct probe, timer)))
+#define probe_of(ptr) ((struct probe *)(void *)((char *)(ptr)-offsetof(struct probe, timer)))
 
 struct probe {
 	struct probe *next;
@@ -18,18 +19,20 @@ struct probe {
 	struct td_engine *engine;
 	struct td_ctx *ctx; // NULL: none under way
 	uint64_t sent_ns;
-	uint32_t index; // of the trunk in the policy in force
-	uint32_t slot;
+	uint32_t slot; // of the trunk
 	struct td_sockaddr peer;
-	bool wanted;
 };
 
 struct td_probes {
 	struct td_engine *engine;
+	struct td_timer timer;          // the next piece of a policy that is new
+	uint32_t cursor;                // in it
 	struct probe *buckets[BUCKETS]; // by slot and address
 };
 
 static const struct td_ctx_user probe_user;
+
+static void piece_due(void *arg, struct td_timer *timer);
 
 struct td_probes *td_probes_new(struct td_engine *engine, const struct td_alloc *alloc)
 {
@@ -39,6 +42,7 @@ struct td_probes *td_probes_new(struct td_engine *engine, const struct td_alloc 
 		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->engine = engine;
+	p->timer.expired = piece_due;
 	return p;
 }
 
@@ -50,9 +54,25 @@ void td_probes_free(struct td_probes *p, const struct td_alloc *alloc)
 
 // --- one probe ---
 
+static bool is_ours(const struct td_engine *e, const struct td_trunk *trunk)
+{
+	return trunk->conf.enabled && trunk->conf.health.probe != TD_PROBE_NONE &&
+	       trunk->slot % e->conf.n_workers == e->conf.worker;
+}
+
+// NULL: the policy in force wants nobody to ask this peer.
 static const struct td_trunk *trunk_of(const struct probe *p)
 {
-	return td_policy_trunk(p->engine->policy, p->index);
+	const struct td_policy *policy = p->engine->policy;
+	int index = policy ? td_policy_by_slot(policy, p->slot) : -1;
+	const struct td_trunk *trunk = index >= 0 ? td_policy_trunk(policy, (uint32_t)index) : NULL;
+
+	if (!trunk || !is_ours(p->engine, trunk))
+		return NULL;
+	for (uint32_t i = 0; i < trunk->conf.n_peers; i++)
+		if (td_sockaddr_eq(&trunk->conf.peers[i].address, &p->peer))
+			return trunk;
+	return NULL;
 }
 
 static void timer_set(struct probe *p, uint64_t ms)
@@ -87,6 +107,11 @@ static void found(struct probe *p, uint16_t status, uint32_t rtt_us)
 {
 	struct td_engine *e = p->engine;
 	const struct td_trunk *trunk = trunk_of(p);
+
+	if (!trunk) {
+		timer_set(p, 0);
+		return;
+	}
 	const struct td_health_conf *conf = &trunk->conf.health;
 	struct td_peer_change change = td_health_probed(
 		e->conf.health, p->slot, &p->peer, conf, td_engine_now_ms(e), status, rtt_us);
@@ -141,10 +166,9 @@ static const struct td_ctx_user probe_user = {
 };
 
 // Calls come first where transactions are few: a probe that is not sent says nothing of the peer.
-static void send_options(struct probe *p)
+static void send_options(struct probe *p, const struct td_trunk *trunk)
 {
 	struct td_engine *e = p->engine;
-	const struct td_trunk *trunk = trunk_of(p);
 	const struct td_health_conf *conf = &trunk->conf.health;
 	struct td_flow flow = { .local = td_engine_local(e, trunk->realm, p->peer.family),
 		.remote = p->peer,
@@ -168,20 +192,6 @@ static void send_options(struct probe *p)
 	timer_set(p, conf->timeout_ms);
 }
 
-static void due(void *arg, struct td_timer *timer)
-{
-	struct probe *p = of_timer(timer);
-
-	if (!p->ctx) {
-		send_options(p);
-		return;
-	}
-	td_ctx_forget(p->engine, p->ctx);
-	silent(p);
-}
-
-// --- policies come and go ---
-
 static struct probe **bucket_of(
 	struct td_probes *all, uint32_t slot, const struct td_sockaddr *peer)
 {
@@ -191,6 +201,34 @@ static struct probe **bucket_of(
 		h = (h ^ peer->ip[i]) * 16777619u;
 	return &all->buckets[(h ^ h >> 16) % BUCKETS];
 }
+
+static void probe_end(struct td_probes *all, struct probe *p)
+{
+	struct probe **at = bucket_of(all, p->slot, &p->peer);
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	td_slab_put(all->engine->slab, (char *)p);
+}
+
+static void due(void *arg, struct td_timer *timer)
+{
+	struct probe *p = probe_of(timer);
+
+	if (p->ctx) {
+		td_ctx_forget(p->engine, p->ctx);
+		silent(p);
+		return;
+	}
+	const struct td_trunk *trunk = trunk_of(p);
+	if (trunk)
+		send_options(p, trunk);
+	else
+		probe_end(p->engine->probes, p);
+}
+
+// --- policies come and go ---
 
 // A whole interval for those that begin, so that many trunks do not do so in one moment.
 static void begin(struct probe *p, const struct td_health_conf *conf)
@@ -205,19 +243,16 @@ static void begin(struct probe *p, const struct td_health_conf *conf)
 	timer_set(p, 1 + (random * within_ms >> 32));
 }
 
-static void follow_peer(struct td_probes *all, uint32_t index, const struct td_sockaddr *peer)
+static void follow_peer(
+	struct td_probes *all, const struct td_trunk *trunk, const struct td_sockaddr *peer)
 {
 	struct td_engine *e = all->engine;
-	const struct td_trunk *trunk = td_policy_trunk(e->policy, index);
 	struct probe **bucket = bucket_of(all, trunk->slot, peer), *p = *bucket;
 
 	while (p && (p->slot != trunk->slot || !td_sockaddr_eq(&p->peer, peer)))
 		p = p->next;
-	if (p) {
-		p->index = index;
-		p->wanted = true;
+	if (p)
 		return;
-	}
 	p = (struct probe *)(void *)td_slab_get(e->slab, sizeof(*p));
 	if (!p) {
 		td_engine_count(e, TD_C_SIP_NO_MEMORY);
@@ -225,48 +260,34 @@ static void follow_peer(struct td_probes *all, uint32_t index, const struct td_s
 	}
 	*p = (struct probe){ .next = *bucket,
 		.engine = e,
-		.index = index,
 		.slot = trunk->slot,
 		.peer = *peer,
-		.timer.expired = due,
-		.wanted = true };
+		.timer.expired = due };
 	*bucket = p;
 	begin(p, &trunk->conf.health);
 }
 
-static bool is_ours(const struct td_engine *e, const struct td_trunk *trunk)
+// A worker has packets to serve: it looks through ten thousand trunks a piece at a time.
+static void piece_due(void *arg, struct td_timer *timer)
 {
-	return trunk->conf.enabled && trunk->conf.health.probe != TD_PROBE_NONE &&
-	       trunk->slot % e->conf.n_workers == e->conf.worker;
-}
+	struct td_engine *e = arg;
+	struct td_probes *all = e->probes;
+	uint32_t n = e->policy ? td_policy_n_trunks(e->policy) : 0;
 
-static void bucket_sweep(struct td_probes *all, struct probe **at)
-{
-	while (*at) {
-		struct probe *p = *at;
-		if (p->wanted) {
-			p->wanted = false;
-			at = &p->next;
-			continue;
-		}
-		*at = p->next;
-		if (p->ctx)
-			td_ctx_forget(all->engine, p->ctx);
-		td_timer_stop(&all->engine->wheel, &p->timer);
-		td_slab_put(all->engine->slab, (char *)p);
+	for (uint32_t i = 0; i < TRUNKS_PER_MS && all->cursor < n; i++) {
+		const struct td_trunk *trunk = td_policy_trunk(e->policy, all->cursor++);
+		for (uint32_t k = 0; k < trunk->conf.n_peers && is_ours(e, trunk); k++)
+			follow_peer(all, trunk, &trunk->conf.peers[k].address);
 	}
+	if (all->cursor < n)
+		td_timer_start(&e->wheel, &all->timer, td_engine_now_ms(e) + 1);
 }
 
 void td_probes_follow(struct td_probes *all)
 {
 	struct td_engine *e = all->engine;
 
-	for (uint32_t i = 0; e->policy && e->conf.health && i < td_policy_n_trunks(e->policy);
-		i++) {
-		const struct td_trunk *trunk = td_policy_trunk(e->policy, i);
-		for (uint32_t k = 0; k < trunk->conf.n_peers && is_ours(e, trunk); k++)
-			follow_peer(all, i, &trunk->conf.peers[k].address);
-	}
-	for (uint32_t i = 0; i < BUCKETS; i++)
-		bucket_sweep(all, &all->buckets[i]);
+	all->cursor = 0;
+	if (e->conf.health && e->policy)
+		td_timer_start(&e->wheel, &all->timer, td_engine_now_ms(e));
 }

@@ -16,8 +16,8 @@ struct td_probes *td_probes_new(
 	struct td_engine *engine, const struct td_alloc *alloc); // NULL: no memory
 void td_probes_free(struct td_probes *probes, const struct td_alloc *alloc);
 
-// The engine's policy has changed: new peers are probed, those that are gone no more, and what goes
-// on keeps its rhythm.
+// The engine's policy has changed: new peers are probed from some milliseconds on, those that are
+// gone no more when their turn comes, and what goes on keeps its rhythm.
 void td_probes_follow(struct td_probes *probes);
 
 // Counts and logs that a peer is up, down or returning now.

@@ -201,7 +201,7 @@ static void what_was_put_last_is_looked_at_once_more(void **state)
 		struct rig *rig = rig_new();
 		rig_health(rig);
 		rig->trunks[1].health = with_probes ? probed : unprobed;
-		rig->trunks[1].health.interval_ms = 1000000;
+		rig->trunks[1].health.interval_ms = 100000;
 		rig_policy(rig);
 		rig_route(rig, "01");
 		rig->host.route.targets[1].last = true;
