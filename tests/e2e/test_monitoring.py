@@ -41,7 +41,10 @@ def test_promtool_takes_the_rules(tmp_path):
     sh("promtool", "check", "rules", RULES)
     sh("promtool", "check", "config", ROOT / "configs" / "prometheus" / "prometheus.yml")
     cases = tmp_path / "rules.test.yml"
-    cases.write_text((ROOT / "tests" / "data" / "tandem-rules.test.yml").read_text().replace("RULES", str(RULES)))
+    fires = [{"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) > bool 0', "eval_time": "40m",
+              "exp_samples": [{"labels": "{}", "value": 1}]} for name in re.findall(r"- alert: (\w+)", RULES.read_text())]
+    cases.write_text((ROOT / "tests" / "data" / "tandem-rules.test.yml").read_text().replace("RULES", str(RULES)).replace(
+        "EACH_FIRES", json.dumps(fires)))
     sh("promtool", "test", "rules", cases)
 
 
