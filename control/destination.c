@@ -16,6 +16,7 @@
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 5000
 #define BUSY_PATIENCE 4  // times that somebody else may hold the database before it is told
+#define STRANGER_MS 60000
 #define SLOW_MS 5000     // one batch lasts so long only where something is wrong
 
 static const char slow_advice[] =
@@ -99,6 +100,24 @@ static void success_tell(struct td_destination *d)
 	td_alarm_clear(d->all->alarms, name, d->shown);
 }
 
+static void stranger_watch(struct td_destination *d, bool seen)
+{
+	char name[32];
+
+	if (!seen && (d->stranger_ms == 0 || now_ms() - d->stranger_ms < STRANGER_MS))
+		return;
+	snprintf(name, sizeof(name), "%s.shared", d->name);
+	d->stranger_ms = seen ? now_ms() : 0;
+	if (seen)
+		td_alarm_raise(d->all->alarms, TD_CRITICAL, name, d->shown,
+			"give each switch that shares the database a node name of its own (node = "
+			"\"…\" in tandem.conf) and restart the second one",
+			"another tandem-control of the same node name stores there: after a "
+			"restart records of one may be lost");
+	else
+		td_alarm_clear(d->all->alarms, name, d->shown);
+}
+
 static void stats_tell(struct td_destination *d, const struct td_journal_reader_stats *before)
 {
 	struct td_journal_reader_stats after;
@@ -110,6 +129,7 @@ static void stats_tell(struct td_destination *d, const struct td_journal_reader_
 	if (after.unknown != before->unknown)
 		td_log(TD_LOG_WARNING, "journal.unknown", "destination=%s records=%" PRIu64,
 			d->name, after.unknown - before->unknown);
+	stranger_watch(d, after.strangers != before->strangers);
 	atomic_store(&d->records, after.records);
 }
 

@@ -32,6 +32,7 @@ struct td_destination {
 	struct td_journal_reader *reader; // thread
 	struct td_sink *sink;             // thread; lock to interrupt it
 	uint32_t failures;                // thread; one after the other
+	uint64_t stranger_ms; // thread; when somebody else's hand was last seen; 0: not of late
 	uint32_t news;                    // thread; of all->news, what it has seen
 	bool running;
 

@@ -22,6 +22,8 @@ struct td_journal_reader {
 	struct td_sink *sink; // of this run
 	bool begun;           // its transaction
 	struct td_store_position position;
+	struct td_store_position last; // where the run before this one ended
+	bool sure;                     // it succeeded, so that is what the sink says too
 	struct td_journal_reader_stats stats;
 	uint8_t chunk[CHUNK];
 };
@@ -331,16 +333,31 @@ static int run_commit(struct td_journal_reader *reader)
 	return rc ? rc : reader->sink->ops->commit(reader->sink, &reader->position);
 }
 
+// Two nodes of one name that share a database write one position: each would take the other's, and
+// pass over records of its own. Ours is what we committed.
+static void stranger_tell(struct td_journal_reader *reader)
+{
+	if (!reader->sure || (reader->position.sequence == reader->last.sequence &&
+				     reader->position.offset == reader->last.offset))
+		return;
+	reader->stats.strangers++;
+	reader->position = reader->last;
+}
+
 int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink, uint32_t max)
 {
 	struct pass pass = { .left = max };
 	struct td_journal_reader_stats before = reader->stats;
 	int rc = sink->ops->position_get(sink, &reader->position);
 
-	if (rc == -ENOENT)
+	if (rc == 0)
+		stranger_tell(reader);
+	else if (rc == -ENOENT)
 		reader->position = (struct td_store_position){ 0 };
-	else if (rc != 0)
+	reader->sure = false;
+	if (rc != 0 && rc != -ENOENT)
 		return rc;
+	uint64_t strangers = reader->stats.strangers;
 	struct td_store_position from = reader->position;
 	reader->sink = sink;
 	reader->begun = false;
@@ -356,9 +373,13 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 		if (reader->begun)
 			sink->ops->rollback(sink);
 		reader->stats = before;
-		reader->position = from;
+		reader->stats.strangers = strangers;
+		reader->position = reader->last = from;
+		reader->sure = rc == 0 && pass.rc == 0;
 		return rc;
 	}
+	reader->last = reader->position;
+	reader->sure = true;
 	reader->stats.records += pass.applied;
 	return (int)pass.applied;
 }

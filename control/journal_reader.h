@@ -32,6 +32,7 @@ struct td_journal_reader_stats {
 	uint64_t skipped_bytes; // behind a bad record of a segment that has a successor
 	uint64_t incomplete;    // calls closed by a boot
 	uint64_t gaps;          // times that segments were gone before they were read
+	uint64_t strangers;     // times that somebody else had written our position meanwhile
 };
 void td_journal_reader_stats(
 	const struct td_journal_reader *reader, struct td_journal_reader_stats *out);

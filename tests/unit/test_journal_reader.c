@@ -370,6 +370,32 @@ static void a_journal_that_begins_anew_is_read(void **state)
 	assert_int_equal(rows("cdr"), 2);
 }
 
+// A second node of one name, which has its own journal: its position is not ours.
+static void somebody_elses_position_is_not_taken(void **state)
+{
+	struct td_store_position far = { .sequence = 1, .offset = 1 << 20 };
+	struct td_journal_reader_stats stats;
+	char error[128], url[100];
+	FILE *f = segment(1);
+
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fflush(f);
+	assert_int_equal(run(100), 1);
+	snprintf(url, sizeof(url), "sqlite:%s", db);
+	struct td_store *other = td_store_open(url, "n", error, sizeof(error));
+	assert_int_equal(td_store_position_set(other, &far), 0);
+	td_store_close(other);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
+	fclose(f);
+	assert_int_equal(run(100), 1);
+	assert_int_equal(rows("cdr"), 2);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.strangers, 1);
+	assert_int_equal(run(100), 0);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.strangers, 1); // ours stands there again
+}
+
 static void a_foreign_header_is_no_segment(void **state)
 {
 	char path[128];
@@ -404,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interim_records_outlive_a_crash, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_gap_is_told_and_passed, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_journal_that_begins_anew_is_read, fresh, clean),
+		cmocka_unit_test_setup_teardown(somebody_elses_position_is_not_taken, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
