@@ -9,6 +9,7 @@
 #define TRIES 8        // of a job whose store is busy or was lost
 #define TRY_AGAIN_MS 250
 #define STOP_PATIENCE_S 3
+#define SILENT_MS 5000 // an opening that lasts so long was not refused: nobody answered
 
 // --- the thread ---
 
@@ -28,13 +29,47 @@ static bool final(int rc)
 	       rc == -ENOMEM;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int silence_note(struct td_store_worker *w, const struct td_store_job *job)
+{
+	w->silent_until_ms = now_ms() + SILENT_MS;
+	snprintf(w->silent_reason, sizeof(w->silent_reason), "%s", job->reason);
+	return -ETIMEDOUT;
+}
+
+// 0, or why not in job->reason. A server that does not answer takes all its patience from one job;
+// those that wait behind it are told at once, or they would be told after their askers had left.
+static int store_reach(struct td_store_worker *w, struct td_store_job *job)
+{
+	uint64_t begin_ms = now_ms();
+
+	if (w->store)
+		return 0;
+	if (begin_ms < w->silent_until_ms) {
+		snprintf(job->reason, sizeof(job->reason), "%s", w->silent_reason);
+		return -ETIMEDOUT;
+	}
+	store_set(w, td_store_open(w->url, w->node, job->reason, sizeof(job->reason)));
+	if (w->store)
+		return 0;
+	if (now_ms() - begin_ms < SILENT_MS)
+		return -EIO;
+	return silence_note(w, job);
+}
+
 static int job_try(struct td_store_worker *w, struct td_store_job *job)
 {
 	job->reason[0] = '\0';
-	if (!w->store)
-		store_set(w, td_store_open(w->url, w->node, job->reason, sizeof(job->reason)));
-	if (!w->store)
-		return -EIO;
+	int reached = store_reach(w, job);
+	if (reached != 0)
+		return reached;
 	int rc = job->run(job, w->store);
 	td_store_rollback(w->store); // what it left unfinished
 	if (rc != 0 && !job->reason[0])
@@ -42,7 +77,7 @@ static int job_try(struct td_store_worker *w, struct td_store_job *job)
 			td_store_error(w->store)[0] ? td_store_error(w->store) : strerror(-rc));
 	if (!final(rc) && rc != -EBUSY)
 		store_set(w, NULL);
-	return rc;
+	return rc == -ETIMEDOUT ? silence_note(w, job) : rc;
 }
 
 static bool stopping(struct td_store_worker *w)

@@ -35,6 +35,8 @@ struct td_store_worker {
 	struct td_store_job *first, *last; // lock; wait for the thread
 	struct td_store_job *ended;        // lock; wait for the loop, newest first
 	struct td_store *store;            // thread; lock to interrupt it
+	uint64_t silent_until_ms; // thread; the server does not answer, and so long nobody asks
+	char silent_reason[TD_STORE_REASON_LEN]; // thread
 	uint32_t n;                        // lock; all that were not told yet
 	bool stop;                         // lock
 	bool running;

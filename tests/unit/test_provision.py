@@ -460,11 +460,28 @@ def a_wrong_store_stops_nothing_and_says_so():
     bench.stop()
 
 
+def a_server_that_does_not_answer_is_told_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        bench = Bench("silent")
+        bench.stop()
+        port = silent.getsockname()[1]
+        bench.conf.write_text(bench.conf.read_text() + f'store = "postgresql://u@127.0.0.1:{port}/db";\n')
+        bench.start()
+        begin = time.monotonic()
+        asked = [subprocess.Popen([TANDEMCTL, "-c", bench.conf, "number", "list"], stderr=subprocess.PIPE, text=True)
+                 for _ in range(3)]
+        for p in asked:
+            assert p.wait(30) == 1 and "does not answer" in p.stderr.read()
+        assert time.monotonic() - begin < 15, "one patience for all of them"
+        bench.stop()
+
+
 def main():
     tests = [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
              another_node_takes_the_trunks_of_the_store,
-             a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so]
+             a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
+             a_server_that_does_not_answer_is_told_in_time]
     print(f"1..{len(tests)}")
     bad = 0
     for n, test in enumerate(tests, 1):
