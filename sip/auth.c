@@ -25,6 +25,7 @@ enum { PENALTIES = 16384, NONCES_SPARE = 4096, NOT_READY_S = 5 };
 struct td_auth {
 	struct td_nonces *nonces;
 	struct td_penalties *penalties;
+	struct td_digest_a2 registers[TD_DIGEST__COUNT]; // of the last REGISTER of each algorithm
 };
 
 // What one request brought.
@@ -47,6 +48,7 @@ struct td_auth *td_auth_create(
 
 	if (!auth)
 		return NULL;
+	memset(auth, 0, sizeof(*auth));
 	auth->nonces = td_nonces_new(
 		alloc, 2 * registrations + NONCES_SPARE, &e->keys, e->conf.worker);
 	auth->penalties = td_penalties_new(alloc, PENALTIES, e->keys.hash);
@@ -202,8 +204,8 @@ static uint8_t flag_of(enum td_digest_algorithm algorithm)
 	return algorithm == TD_DIGEST_MD5 ? TD_SUBSCRIBER_MD5 : TD_SUBSCRIBER_SHA256;
 }
 
-static bool digest_holds(const struct claim *c, const struct td_subscriber_entry *s,
-	const struct td_msg *msg)
+static bool digest_holds(struct td_auth *auth, const struct claim *c,
+	const struct td_subscriber_entry *s, const struct td_msg *msg)
 {
 	static const uint8_t nobody[TD_DIGEST_BYTES_MAX];
 	const struct td_digest_ask ask = {
@@ -216,12 +218,19 @@ static bool digest_holds(const struct claim *c, const struct td_subscriber_entry
 	};
 	// What was not provisioned is as good as nobody: it is hashed all the same and never holds.
 	bool known = s && s->flags & flag_of(c->algorithm);
-	const uint8_t *ha1 = !known                          ? nobody
-			     : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5
-							     : s->ha1_sha256;
+	const uint8_t *seed = !known                          ? nobody
+			      : c->algorithm == TD_DIGEST_MD5 ? s->ha1_md5
+							      : s->seed_sha256;
+	// All phones of a domain register by one URI.
+	struct td_digest_a2 once, *a2 = &once;
+	if (msg->method == TD_M_REGISTER)
+		a2 = &auth->registers[c->algorithm];
+	else
+		once.uri_len = 0;
 	char hex[TD_DIGEST_HEX_MAX];
 
-	size_t len = td_digest_response(c->algorithm, ha1, &ask, hex);
+	td_digest_a2(a2, c->algorithm, ask.method, ask.uri);
+	size_t len = td_digest_seeded(c->algorithm, seed, a2, &ask, hex);
 	return td_digest_equal(hex, c->params.response, len) && known && td_subscriber_enabled(s);
 }
 
@@ -332,7 +341,7 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		challenge(e, &c, core, true, other, out);
 		return;
 	}
-	if (!uri_fits(&c, core) || !digest_holds(&c, s, msg)) {
+	if (!uri_fits(&c, core) || !digest_holds(e->auth, &c, s, msg)) {
 		td_penalty_failed(e->auth->penalties, e->now_ns, source, c.aor);
 		refuse(e, TD_AUTH_FORBIDDEN, 403, TD_C_AUTH_FORBIDDEN, out);
 		return;

@@ -59,22 +59,20 @@ enum td_digest_algorithm td_digest_id(struct td_span name)
 	return td_span_ieq(name, TD_SPAN("SHA-256")) ? TD_DIGEST_SHA256 : TD_DIGEST__COUNT;
 }
 
-// Parts joined by colons. What fits is gathered first: few calls of the hash are fewer than many.
-static void hash_joined(enum td_digest_algorithm algorithm, const struct td_span *parts, size_t n,
-	uint8_t *out)
+// Parts joined by colons behind what was hashed before. What fits is gathered first: few calls of
+// the hash are fewer than many.
+static void hash_joined(struct hash *h, const struct td_span *parts, size_t n, uint8_t *out)
 {
-	struct hash h;
 	char text[256];
 	size_t len = 0;
 
-	hash_begin(&h, algorithm);
 	for (size_t i = 0; i < n; i++) {
 		if (len + parts[i].len + 1 > sizeof(text)) {
-			hash_put(&h, text, len);
+			hash_put(h, text, len);
 			len = 0;
 		}
 		if (parts[i].len + 1 > sizeof(text)) {
-			hash_put(&h, parts[i].ptr, parts[i].len);
+			hash_put(h, parts[i].ptr, parts[i].len);
 		} else if (parts[i].len > 0) {
 			memcpy(text + len, parts[i].ptr, parts[i].len);
 			len += parts[i].len;
@@ -82,16 +80,18 @@ static void hash_joined(enum td_digest_algorithm algorithm, const struct td_span
 		if (i + 1 < n)
 			text[len++] = ':';
 	}
-	hash_put(&h, text, len);
-	hash_end(&h, out);
+	hash_put(h, text, len);
+	hash_end(h, out);
 }
 
 void td_digest_ha1(enum td_digest_algorithm algorithm, struct td_span user, struct td_span realm,
 	struct td_span password, uint8_t ha1[TD_DIGEST_BYTES_MAX])
 {
 	const struct td_span parts[] = { user, realm, password };
+	struct hash h;
 
-	hash_joined(algorithm, parts, 3, ha1);
+	hash_begin(&h, algorithm);
+	hash_joined(&h, parts, 3, ha1);
 }
 
 static void hex_write(const uint8_t *bytes, size_t n, char *hex)
@@ -121,28 +121,106 @@ static void hex_write(const uint8_t *bytes, size_t n, char *hex)
 	}
 }
 
+// Behind HA1, a2 in hexadecimal.
+static size_t response_end(struct hash *h, struct td_span ha1, const char *a2,
+	const struct td_digest_ask *ask, char hex[TD_DIGEST_HEX_MAX])
+{
+	const size_t bytes = td_digest_bytes(h->algorithm);
+	uint8_t raw[TD_DIGEST_BYTES_MAX];
+
+	if (ask->qop.len > 0) {
+		const struct td_span parts[] = { ha1, ask->nonce, ask->nc, ask->cnonce, ask->qop,
+			td_span(a2, 2 * bytes) };
+		hash_joined(h, parts, 6, raw);
+	} else {
+		const struct td_span parts[] = { ha1, ask->nonce, td_span(a2, 2 * bytes) };
+		hash_joined(h, parts, 3, raw);
+	}
+	hex_write(raw, bytes, hex);
+	return 2 * bytes;
+}
+
+static void a2_hash(enum td_digest_algorithm algorithm, struct td_span method, struct td_span uri,
+	char hex[TD_DIGEST_HEX_MAX])
+{
+	const struct td_span parts[] = { method, uri };
+	uint8_t raw[TD_DIGEST_BYTES_MAX];
+	struct hash h;
+
+	hash_begin(&h, algorithm);
+	hash_joined(&h, parts, 2, raw);
+	hex_write(raw, td_digest_bytes(algorithm), hex);
+}
+
 size_t td_digest_response(enum td_digest_algorithm algorithm, const uint8_t *ha1,
 	const struct td_digest_ask *ask, char hex[TD_DIGEST_HEX_MAX])
 {
-	const size_t bytes = td_digest_bytes(algorithm), len = 2 * bytes;
-	const struct td_span a2[] = { ask->method, ask->uri };
-	uint8_t raw[TD_DIGEST_BYTES_MAX];
+	const size_t bytes = td_digest_bytes(algorithm);
 	char one[TD_DIGEST_HEX_MAX], two[TD_DIGEST_HEX_MAX];
+	struct hash h;
 
 	hex_write(ha1, bytes, one);
-	hash_joined(algorithm, a2, 2, raw);
-	hex_write(raw, bytes, two);
-	if (ask->qop.len > 0) {
-		const struct td_span parts[] = { td_span(one, len), ask->nonce, ask->nc,
-			ask->cnonce, ask->qop, td_span(two, len) };
-		hash_joined(algorithm, parts, 6, raw);
-	} else {
-		const struct td_span parts[] = { td_span(one, len), ask->nonce,
-			td_span(two, len) };
-		hash_joined(algorithm, parts, 3, raw);
+	a2_hash(algorithm, ask->method, ask->uri, two);
+	hash_begin(&h, algorithm);
+	return response_end(&h, td_span(one, 2 * bytes), two, ask, hex);
+}
+
+void td_digest_seed(enum td_digest_algorithm algorithm, const uint8_t *ha1,
+	uint8_t seed[TD_DIGEST_BYTES_MAX])
+{
+	struct sha256_ctx sha256;
+	char hex[TD_DIGEST_HEX_MAX];
+
+	static_assert(sizeof(sha256.state) == TD_DIGEST_BYTES_MAX, "the seed is that state");
+	static_assert(sizeof(hex) == SHA256_BLOCK_SIZE, "HA1 is one block");
+	if (algorithm == TD_DIGEST_MD5) {
+		memcpy(seed, ha1, TD_MD5_BYTES);
+		return;
 	}
-	hex_write(raw, bytes, hex);
-	return len;
+	hex_write(ha1, TD_SHA256_BYTES, hex);
+	sha256_init(&sha256);
+	sha256_update(&sha256, sizeof(hex), (const uint8_t *)hex);
+	memcpy(seed, sha256.state, sizeof(sha256.state));
+}
+
+static bool a2_is(const struct td_digest_a2 *kept, struct td_span method, struct td_span uri)
+{
+	return td_span_eq(td_span(kept->text, kept->method_len), method) &&
+	       td_span_eq(td_span(kept->text + kept->method_len, kept->uri_len), uri);
+}
+
+void td_digest_a2(struct td_digest_a2 *kept, enum td_digest_algorithm algorithm,
+	struct td_span method, struct td_span uri)
+{
+	if (kept->uri_len > 0 && a2_is(kept, method, uri))
+		return;
+	a2_hash(algorithm, method, uri, kept->hex);
+	kept->uri_len = 0;
+	if (method.len + uri.len > sizeof(kept->text) || uri.len == 0)
+		return; // good for this once
+	memcpy(kept->text, method.ptr, method.len);
+	memcpy(kept->text + method.len, uri.ptr, uri.len);
+	kept->method_len = (uint16_t)method.len;
+	kept->uri_len = (uint16_t)uri.len;
+}
+
+size_t td_digest_seeded(enum td_digest_algorithm algorithm, const uint8_t *seed,
+	const struct td_digest_a2 *a2, const struct td_digest_ask *ask,
+	char hex[TD_DIGEST_HEX_MAX])
+{
+	struct hash h;
+	char ha1[TD_DIGEST_HEX_MAX];
+
+	if (algorithm == TD_DIGEST_MD5) {
+		hex_write(seed, TD_MD5_BYTES, ha1);
+		hash_begin(&h, algorithm);
+		return response_end(&h, td_span(ha1, 2 * TD_MD5_BYTES), a2->hex, ask, hex);
+	}
+	h.algorithm = algorithm;
+	memcpy(h.sha256.state, seed, sizeof(h.sha256.state));
+	h.sha256.count = 1; // block behind it
+	h.sha256.index = 0;
+	return response_end(&h, (struct td_span){ 0 }, a2->hex, ask, hex);
 }
 
 bool td_digest_equal(const char *ours, struct td_span theirs, size_t len)

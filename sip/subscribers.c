@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/subscribers.h"
 
+#include "sip/digest.h"
 #include "sip/shared_count.h"
 #include "sip/token.h"
 
@@ -105,7 +106,8 @@ static struct td_subscriber_entry *entry_new(
 	if (!e)
 		return NULL;
 	memset(e, 0, head);
-	memcpy(e->ha1_sha256, s->ha1_sha256, sizeof(e->ha1_sha256));
+	if (s->has_sha256)
+		td_digest_seed(TD_DIGEST_SHA256, s->ha1_sha256, e->seed_sha256);
 	memcpy(e->ha1_md5, s->ha1_md5, sizeof(e->ha1_md5));
 	e->flags = (uint8_t)((s->has_md5 ? TD_SUBSCRIBER_MD5 : 0) |
 			     (s->has_sha256 ? TD_SUBSCRIBER_SHA256 : 0) |

@@ -15,7 +15,7 @@
 // As it lies in the table; texts stand behind it.
 struct td_subscriber_entry {
 	struct td_map_node node;
-	uint8_t ha1_sha256[TD_SHA256_BYTES];
+	uint8_t seed_sha256[TD_SHA256_BYTES]; // of td_digest_seed(), in the place of HA1
 	uint8_t ha1_md5[TD_MD5_BYTES];
 	uint8_t flags; // TD_SUBSCRIBER_…
 	uint8_t n_numbers, aor_len, plan_len, display_len;

@@ -20,6 +20,16 @@ static void answers(enum td_digest_algorithm a, const char *realm, const char *p
 	size_t len = td_digest_response(a, ha1, ask, hex);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(hex, expected, len);
+	// The same from what is kept of HA1 and of the last method and URI; twice, to use what is kept.
+	static struct td_digest_a2 kept[TD_DIGEST__COUNT];
+	uint8_t seed[TD_DIGEST_BYTES_MAX];
+	td_digest_seed(a, ha1, seed);
+	for (int i = 0; i < 2; i++) {
+		td_digest_a2(&kept[a], a, ask->method, ask->uri);
+		len = td_digest_seeded(a, seed, &kept[a], ask, hex);
+		assert_int_equal(len, strlen(expected));
+		assert_memory_equal(hex, expected, len);
+	}
 }
 
 static void rfc_7616_examples(void **state)
@@ -53,6 +63,31 @@ static void rfc_2617_examples(void **state)
 	// The same without qop, as RFC 2069 had it.
 	ask.qop = (struct td_span){ 0 };
 	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask, "670fd8c2df070c60b045671b8b24ff02");
+}
+
+// What is kept of one request is another's only where method and URI are the same; a URI that finds no room is hashed
+// each time.
+static void what_is_kept_is_of_one_uri(void **state)
+{
+	static const char *const methods[] = { "REGISTER", "REGISTER", "INVITE", "REGISTE", "REGISTER" };
+	static const char *const uris[] = { "sip:a", "sip:b", "sip:b", "Rsip:b", NULL };
+	static struct td_digest_a2 kept;
+	struct td_digest_ask ask = { .nonce = TD_SPAN("n"), .nc = TD_SPAN("00000001"), .cnonce = TD_SPAN("c"),
+		.qop = TD_SPAN("auth") };
+	uint8_t ha1[TD_DIGEST_BYTES_MAX], seed[TD_DIGEST_BYTES_MAX];
+	char whole[TD_DIGEST_HEX_MAX], hex[TD_DIGEST_HEX_MAX], uri[300];
+
+	memset(uri, 'u', sizeof(uri));
+	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN("u"), TD_SPAN("r"), TD_SPAN("p"), ha1);
+	td_digest_seed(TD_DIGEST_SHA256, ha1, seed);
+	for (unsigned i = 0; i < 20; i++) {
+		ask.method = td_span_str(methods[i * 7 % 5]);
+		ask.uri = uris[i * 7 % 5] ? td_span_str(uris[i * 7 % 5]) : td_span(uri, sizeof(uri) - i);
+		size_t len = td_digest_response(TD_DIGEST_SHA256, ha1, &ask, whole);
+		td_digest_a2(&kept, TD_DIGEST_SHA256, ask.method, ask.uri);
+		assert_int_equal(td_digest_seeded(TD_DIGEST_SHA256, seed, &kept, &ask, hex), len);
+		assert_memory_equal(hex, whole, len);
+	}
 }
 
 // However the parts lie around the buffer in which they are gathered, the hash is that of the whole: "A:B:C:D" cut at
@@ -128,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_7616_examples),
 		cmocka_unit_test(rfc_2617_examples),
+		cmocka_unit_test(what_is_kept_is_of_one_uri),
 		cmocka_unit_test(long_parts_are_hashed_whole),
 		cmocka_unit_test(equal_takes_both_cases),
 		cmocka_unit_test(credentials_are_read),
