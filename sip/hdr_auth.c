@@ -5,36 +5,64 @@
 
 #include <errno.h>
 
-#define FIELD(key, member)                                                                         \
+#define FIELD(key, bytes, member)                                                                  \
 	{                                                                                          \
-		TD_SPAN(key), offsetof(struct td_digest_params, member)                            \
+		key, bytes, offsetof(struct td_digest_params, member)                              \
 	}
 
+// By the first eight letters of the name; one has nine.
 static const struct field {
-	struct td_span name;
-	size_t offset;
+	char head[8];
+	uint8_t len;
+	uint8_t offset;
 } fields[] = {
-	FIELD("username", username),
-	FIELD("realm", realm),
-	FIELD("nonce", nonce),
-	FIELD("uri", uri),
-	FIELD("response", response),
-	FIELD("algorithm", algorithm),
-	FIELD("cnonce", cnonce),
-	FIELD("opaque", opaque),
-	FIELD("qop", qop),
-	FIELD("nc", nc),
-	FIELD("stale", stale),
+	FIELD("username", 8, username),
+	FIELD("realm", 5, realm),
+	FIELD("nonce", 5, nonce),
+	FIELD("uri", 3, uri),
+	FIELD("response", 8, response),
+	FIELD("algorith", 9, algorithm),
+	FIELD("cnonce", 6, cnonce),
+	FIELD("opaque", 6, opaque),
+	FIELD("qop", 3, qop),
+	FIELD("nc", 2, nc),
+	FIELD("stale", 5, stale),
 };
+static_assert(sizeof(struct td_digest_params) < 256, "offsets fit");
 
-// What nobody asked for is passed over (§25.1 auth-param).
-static struct td_span *place_of(struct td_span name, struct td_digest_params *out)
+// As it would stand in the table: the rest zero, letters in lower case. A token has no character
+// but a letter that becomes one with that bit.
+static uint64_t head_of(struct td_span name, const char *end)
 {
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (name.len == fields[i].name.len &&
-			(memcmp(name.ptr, fields[i].name.ptr, name.len) == 0 ||
-				td_span_ieq(name, fields[i].name)))
-			return (struct td_span *)(void *)((char *)out + fields[i].offset);
+	const uint64_t lower = 0x2020202020202020;
+	uint32_t n = name.len < 8 ? name.len : 8;
+	uint64_t word = 0;
+
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && end - name.ptr >= 8) {
+		uint64_t mask = n == 8 ? UINT64_MAX : (1ull << 8 * n) - 1;
+		memcpy(&word, name.ptr, 8);
+		return (word | lower) & mask;
+	}
+	char head[8] = { 0 };
+	for (uint32_t i = 0; i < n; i++)
+		head[i] = name.ptr[i] | 0x20;
+	memcpy(&word, head, 8);
+	return word;
+}
+
+// What nobody asked for is passed over (§25.1 auth-param). end: of the header.
+static struct td_span *place_of(struct td_span name, const char *end, struct td_digest_params *out)
+{
+	uint64_t word = head_of(name, end), head;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		memcpy(&head, fields[i].head, 8);
+		if (word != head || name.len != fields[i].len)
+			continue;
+		if (name.len == 9 && (name.ptr[8] | 0x20) != 'm')
+			return NULL;
+		return (struct td_span *)(void *)((char *)out + fields[i].offset);
+	}
 	return NULL;
 }
 
@@ -83,7 +111,7 @@ static const char *param_scan(const char *p, const char *end, struct td_digest_p
 	p = value_scan(td_skip_space(p + 1, end), end, &value);
 	if (!p)
 		return NULL;
-	struct td_span *place = place_of(td_span(name, (size_t)(name_end - name)), out);
+	struct td_span *place = place_of(td_span(name, (size_t)(name_end - name)), end, out);
 	if (place && place->ptr)
 		return NULL;
 	if (place)

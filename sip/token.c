@@ -84,10 +84,13 @@ uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	const uint8_t *p = data;
 	uint64_t last = (uint64_t)len << 56, v[4];
+	const bool long_enough = len >= 8;
 
 	sip_begin(v, key);
 	for (; len >= 8; p += 8, len -= 8)
 		sip_word(v, load64(p));
+	if (long_enough && len > 0) // the word that ends with the text, without what was taken
+		return sip_end(v, last | load64(p + len - 8) >> 8 * (8 - len));
 	for (size_t i = 0; i < len; i++)
 		last |= (uint64_t)p[i] << (8 * i);
 	return sip_end(v, last);

@@ -134,6 +134,24 @@ static void credentials_are_read(void **state)
 	assert_int_equal(p.stale.len, 0);
 }
 
+// Names in any case, and at the very end; what only looks like one is none.
+static void names_are_told_apart(void **state)
+{
+	char text[] = "Digest rEALM=\"r\",ALGORITHM=MD5,algorithx=1,algorith=1,username8=2,noncf=3,realms=4,\x0eonce=5,NC=7";
+	struct td_digest_params p;
+
+	assert_int_equal(td_digest_params_decode(td_span(text, sizeof(text) - 1), &p), -EBADMSG); // no character of a name
+	*strchr(text, '\x0e') = '.';
+	char *exact = malloc(sizeof(text) - 1); // a sanitizer sees what is read behind it
+	memcpy(exact, text, sizeof(text) - 1);
+	assert_int_equal(td_digest_params_decode(td_span(exact, sizeof(text) - 1), &p), 0);
+	assert_true(td_span_eq(p.realm, TD_SPAN("r")));
+	assert_true(td_span_eq(p.algorithm, TD_SPAN("MD5")));
+	assert_true(td_span_eq(p.nc, TD_SPAN("7")));
+	assert_int_equal(p.username.len + p.nonce.len, 0);
+	free(exact);
+}
+
 static void broken_credentials_are_refused(void **state)
 {
 	static const char *const bad[] = { "Digest ", "Digest username", "Digest username=", "Digest username=\"bob",
@@ -167,6 +185,7 @@ int main(void)
 		cmocka_unit_test(long_parts_are_hashed_whole),
 		cmocka_unit_test(equal_takes_both_cases),
 		cmocka_unit_test(credentials_are_read),
+		cmocka_unit_test(names_are_told_apart),
 		cmocka_unit_test(broken_credentials_are_refused),
 		cmocka_unit_test(nonce_counts_are_eight_digits),
 	};
