@@ -90,17 +90,25 @@ static bool is_stranger(
 	return true;
 }
 
-static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
+static bool is_over_rate(struct td_engine *e, const struct td_flow *flow)
 {
 	uint32_t per_second = e->policy ? td_policy_limits(e->policy)->source_cps : 0;
 
-	bool emergency = e->msg.method == TD_M_INVITE &&
-			 td_policy_emergency(e->policy, &e->core.uri);
-	if (emergency || td_source_rate_pass(e->conf.source_rate, e->now_ns, flow->realm,
-				 &flow->remote, per_second))
+	if (td_source_rate_pass(
+		    e->conf.source_rate, e->now_ns, flow->realm, &flow->remote, per_second))
 		return false;
 	td_engine_count(e, TD_C_SIP_SOURCE_RATE);
 	return true;
+}
+
+static bool calls_emergency(const struct td_engine *e)
+{
+	return e->msg.method == TD_M_INVITE && td_policy_emergency(e->policy, &e->core.uri);
+}
+
+static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
+{
+	return !calls_emergency(e) && is_over_rate(e, flow);
 }
 
 static bool is_too_big(
@@ -211,6 +219,9 @@ static bool is_unproven(struct td_engine *e, const struct td_flow *flow,
 	td_auth_check(e, flow, &e->msg, &e->core, proof);
 	if (proof->verdict == TD_AUTH_PASSED)
 		return false;
+	// An emergency call that is proven passed the rate; what only looks like one has none.
+	if (calls_emergency(e) && is_over_rate(e, flow))
+		return true;
 	answer(e, flow, proof->status, td_auth_headers(proof));
 	return true;
 }

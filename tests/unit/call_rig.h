@@ -29,6 +29,7 @@ struct rig {
 	struct td_trunk_conf trunks[3]; // west, east (peers .1 and .2), far (peer 10.0.2.3); policy is compiled from it
 	struct td_flow west, east[3];
 	uint32_t branch;
+	uint32_t source_cps; // of the policy; 0: no limit
 	uint32_t n_trunks; // of the policy; 0 stands for all three
 	uint64_t generation; // of the policy; 0 stands for 1
 	struct td_failover_conf rule; // of the policy where it has a name: index 1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Calls of subscribers: who does not prove who it is gets nowhere, and whoever does is shown as the switch knows it.
 #include "tests/unit/call_rig.h"
+#include "sip/source_rate.h"
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
 
@@ -19,6 +20,7 @@ struct phone {
 	struct td_flow flow;
 	struct digest_client digest;
 	unsigned cseq;
+	const char *uri;  // that it calls; NULL: URI
 	char lines[1024]; // of the INVITE with credentials
 };
 
@@ -40,13 +42,15 @@ static void phone_invite(struct phone *phone, const char *from, const char *head
 {
 	char text[4096];
 
+	const char *uri = phone->uri ? phone->uri : URI;
+
 	phone->cseq++;
 	snprintf(text, sizeof(text),
-		"INVITE " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\nMax-Forwards: 70\r\n"
-		"From: %s;tag=ptag\r\nTo: <" URI ">\r\nCall-ID: phone-call\r\nCSeq: %u INVITE\r\n"
+		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\nMax-Forwards: 70\r\n"
+		"From: %s;tag=ptag\r\nTo: <%s>\r\nCall-ID: phone-call\r\nCSeq: %u INVITE\r\n"
 		"Contact: <sip:1001@10.0.1.50:5070>\r\nUser-Agent: phone/1\r\n%s"
 		"Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
-		phone->cseq, from, phone->cseq, headers, strlen(RIG_SDP_A), RIG_SDP_A);
+		uri, phone->cseq, from, uri, phone->cseq, headers, strlen(RIG_SDP_A), RIG_SDP_A);
 	rig_rx(phone->rig, &phone->flow, text);
 }
 
@@ -229,6 +233,45 @@ static void a_phone_moves_in_mid_call(void **state)
 	rig_down(rig);
 }
 
+// An emergency call passes the limit of its source when it is proven; who only asks for one is answered no oftener than
+// others.
+static void emergency_is_no_way_to_flood(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_new();
+	struct td_alloc alloc = { rig->conf.alloc, rig->conf.free, rig->conf.alloc_ctx, NULL };
+	struct td_source_rate *rate = td_source_rate_new(&alloc, 64, (uint64_t[2]){ 1, 2 });
+	char line[1024];
+
+	rig->conf.source_rate = rate;
+	rig->source_cps = 3;
+	rig_registrar(rig);
+	rig_subscriber(rig, "1001", "4930555100", "", 0);
+	rig_route(rig, "0");
+	phone = (struct phone){ .rig = rig,
+		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
+		.digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret", .realm = "tandem.example" },
+		.uri = "sip:112@tandem.example" };
+	for (unsigned i = 0; i < 50; i++)
+		phone_invite(&phone, "<sip:1001@tandem.example>", "");
+	for (unsigned i = 0; i < 3; i++) {
+		const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+		assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	}
+	rig_silence(rig);
+	assert_int_equal(rig->host.counters[TD_C_SIP_SOURCE_RATE], 47);
+	digest_client_line(&phone.digest, "INVITE", phone.uri, line, sizeof(line));
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag", "", "");
+	rig_advance(rig, 100000);
+	rig->host.n_read = rig->host.n_sent;
+	td_engine_free(rig->engine);
+	td_source_rate_free(rate, &alloc);
+	rig->conf.source_rate = NULL;
+	rig->engine = td_engine_new(&rig->conf);
+	rig_free(rig);
+}
+
 static void limits_of_a_subscriber(void **state)
 {
 	struct phone phone;
@@ -263,6 +306,7 @@ int main(void)
 		cmocka_unit_test(privacy_of_a_subscriber),
 		cmocka_unit_test(a_call_is_not_replayed),
 		cmocka_unit_test(a_phone_moves_in_mid_call),
+		cmocka_unit_test(emergency_is_no_way_to_flood),
 		cmocka_unit_test(limits_of_a_subscriber),
 	};
 
