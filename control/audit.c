@@ -50,6 +50,11 @@ static const char *stored_trunk_subject(const Tandem__Frame *frame)
 								 : frame->trunk_remove->name;
 }
 
+static const char *dns_subject(const Tandem__Frame *frame)
+{
+	return frame->dns_refresh->name;
+}
+
 static const char *route_load_subject(const Tandem__Frame *frame)
 {
 	return frame->route_load->commit ? frame->route_load->plan : NULL;
@@ -95,6 +100,7 @@ static const struct {
 	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk", trunk_subject },
 	{ TANDEM__FRAME__BODY_TRUNK_PUT, "trunk put", stored_trunk_subject },
 	{ TANDEM__FRAME__BODY_TRUNK_REMOVE, "trunk del", stored_trunk_subject },
+	{ TANDEM__FRAME__BODY_DNS_REFRESH, "dns.refresh", dns_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_ADD, "subscriber add", subscriber_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },

@@ -266,6 +266,16 @@ static void alarm_samples(struct td_metrics_page *page, struct td_alarms *alarms
 		page, TD_METRIC_ALARMS, LABELS({ "severity", "critical" }), by_severity[1]);
 }
 
+static void dns_samples(struct td_metrics_page *page, const struct td_dns_names *names)
+{
+	td_metrics_count(page, TD_METRIC_DNS_QUERIES, NULL, names->resolver.queries);
+	td_metrics_count(page, TD_METRIC_DNS_FAILURES, NULL, names->resolver.failures);
+	for (int i = 0; i < TD_DNS_STATE__COUNT; i++)
+		td_metrics_count(page, TD_METRIC_DNS_NAMES,
+			LABELS({ "state", td_dns_state_name((enum td_dns_state)i) }),
+			td_dns_names_count(names, (enum td_dns_state)i));
+}
+
 static void own_samples(struct td_collector *c)
 {
 	const struct td_control *control = c->control;
@@ -280,6 +290,7 @@ static void own_samples(struct td_collector *c)
 	td_metrics_count(page, TD_METRIC_OPERATORS, NULL, operators(&control->server));
 	td_metrics_sample(page, TD_METRIC_BUILD,
 		LABELS({ "component", "tandem-control" }, { "version", TANDEM_VERSION }), 1);
+	dns_samples(page, &control->names);
 	destination_samples(page, &control->destinations);
 	alarm_samples(page, &c->control->alarms);
 	// A data plane that is away has not begun anew: no count is not a count of nothing.

@@ -36,3 +36,7 @@ int td_config_load_text(const char *text, const char *name, const char *const *s
 // 0; -EINVAL as above.
 int td_config_run_dir(const char *path, char *dst, size_t cap, struct td_faults *faults);
 void td_config_free(struct td_config *conf); // NULL is fine
+
+struct td_policy_env;
+// For compiling a policy (sip/policy.h) without a data plane: every trunk has a slot. conf is kept.
+void td_config_policy_env(struct td_config *conf, struct td_policy_env *out);

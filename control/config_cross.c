@@ -256,6 +256,10 @@ static void check_peers(struct cfg_reader *reader, uint32_t t, const struct td_r
 			"found neither peers nor sources, expected one of them");
 	for (uint8_t i = 0; i < trunk->n_peers; i++) {
 		const struct td_sockaddr *a = &trunk->peers[i].address;
+		for (uint8_t j = 0; j < i && trunk->peers[i].host != 0; j++)
+			if (trunk->peers[i].host == trunk->peers[j].host)
+				cfg_fault_text(reader, inside(peers, i),
+					"found the host of peers[%u] again, expected each once", j);
 		if (a->family == 0)
 			continue;
 		if (realm && !realm_has_family(realm, a->family))
@@ -368,7 +372,7 @@ static bool trunk_uses(const struct td_trunk_conf *trunk, const char *realm, uin
 	bool uses = false;
 
 	for (uint8_t i = 0; i < trunk->n_peers; i++)
-		uses |= trunk->peers[i].address.family == family;
+		uses |= trunk->peers[i].host != 0 || trunk->peers[i].address.family == family;
 	for (uint8_t i = 0; i < trunk->n_sources; i++)
 		uses |= trunk->sources[i].family == family;
 	return uses && strcmp(trunk->realm, realm) == 0;
@@ -403,6 +407,8 @@ static void check_media_room(
 	const struct td_realm_conf *realm = &conf->realms[r];
 	uint64_t addresses = 0, needed = 0;
 
+	if (!realm_has_family(realm, family)) // what a host has of it is passed over
+		return;
 	for (uint8_t i = 0; i < realm->n_addresses; i++)
 		addresses += realm->addresses[i].media && realm->addresses[i].ip.family == family;
 	for (uint32_t t = 0; t < conf->policy.n_trunks; t++) {
@@ -449,6 +455,12 @@ void cfg_cross_check(struct cfg_reader *reader)
 	check_realms(reader, &ports);
 	cfg_registrar_check(reader);
 	check_trunks(reader, &realms);
+	if (conf->dns.min_ttl_s > conf->dns.max_ttl_s)
+		cfg_fault_text(reader, config_lookup(&reader->config, "dns"),
+			"found a min_ttl above max_ttl (%u s)", conf->dns.max_ttl_s);
+	if (conf->dns.timeout_ms < 50)
+		cfg_fault_text(reader, config_lookup(&reader->config, "dns"),
+			"found a timeout of %u ms, expected at least 0.05 s", conf->dns.timeout_ms);
 	check_routes(reader, &trunks);
 	cfg_numbers_check(reader);
 	for (uint32_t r = 0; r < conf->n_realms; r++) {

@@ -187,8 +187,9 @@ static const struct cfg_field realm[] = {
 // --- policy ---
 
 static const struct cfg_field peer[] = {
-	READ("address", cfg_read_peer_address, REQUIRED, .expected = "an IP address"),
-	NUMBER("port", td_peer_conf, address.port, 1, 65535, 5060),
+	NUMBER("port", td_peer_conf, address.port, 1, 65535, 0), // what is read next knows
+	READ("address", cfg_read_peer_address, REQUIRED,
+		.expected = "an IP address or a host name"),
 	CHOICE("transport", td_peer_conf, transport, transport_words, TD_UDP),
 	NUMBER("priority", td_peer_conf, priority, 0, 65535, 1),
 	NUMBER("weight", td_peer_conf, weight, 0, 65535, 0),
@@ -423,6 +424,15 @@ static const struct cfg_field cdr[] = {
 	END,
 };
 
+static const struct cfg_field dns[] = {
+	READ("servers", cfg_read_dns_servers),
+	SECONDS("timeout", td_config, dns.timeout_ms, 1000, 0, 30, 2000),
+	NUMBER("tries", td_config, dns.tries, 1, 10, 2),
+	SECONDS("min_ttl", td_config, dns.min_ttl_s, 1, 1, 86400, 10),
+	SECONDS("max_ttl", td_config, dns.max_ttl_s, 1, 1, 604800, 3600),
+	END,
+};
+
 // --- the file ---
 
 static const struct cfg_field location[] = {
@@ -478,6 +488,7 @@ const struct cfg_field cfg_top[] = {
 	GROUP("emergency", emergency),
 	GROUP("sip", timers),
 	GROUP("metrics", metrics),
+	GROUP("dns", dns),
 	LIST("ports", ports, REQUIRED),
 	LIST("realms", realms, REQUIRED),
 	LIST("rules", rules),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The last check: the policy is compiled as the data plane will compile it, so that what stays
 // ambiguous there is refused here, before it is pushed.
+#include "control/config.h"
 #include "control/config_schema.h"
 
 #include "sip/policy.h"
@@ -27,15 +28,22 @@ static const char *registrar_realm(void *ctx, uint16_t realm)
 	return conf->realms[realm].registrar.n_domains > 0 ? conf->realms[realm].name : NULL;
 }
 
+void td_config_policy_env(struct td_config *conf, struct td_policy_env *out)
+{
+	*out = (struct td_policy_env){ .slot_of = any_slot,
+		.realm_of = realm_index,
+		.ctx = conf,
+		.registrar_realm = registrar_realm,
+		.n_realms = conf->n_realms };
+}
+
 void cfg_policy_check(struct cfg_reader *reader)
 {
-	struct td_policy_env env = { .slot_of = any_slot,
-		.realm_of = realm_index,
-		.ctx = reader->conf,
-		.registrar_realm = registrar_realm,
-		.n_realms = reader->conf->n_realms };
+	struct td_policy_env env;
 	const config_setting_t *trunks = config_lookup(&reader->config, "trunks");
 	char words[256] = "";
+
+	td_config_policy_env(reader->conf, &env);
 	struct td_policy *policy = td_policy_new(&reader->conf->policy, &env, words, sizeof(words));
 
 	if (!policy)

@@ -359,6 +359,8 @@ static void read_list(struct cfg_reader *reader, config_setting_t *setting,
 			return;
 		}
 	}
+	void *outer = reader->outer;
+	reader->outer = record;
 	// The count comes first: readers of elements find each other through it.
 	memcpy(at(record, list->count_offset), &n, list->count_bytes);
 	for (uint64_t i = 0; i < n; i++) {
@@ -371,6 +373,7 @@ static void read_list(struct cfg_reader *reader, config_setting_t *setting,
 			cfg_read_fields(reader, NULL, list->group, place);
 		}
 	}
+	reader->outer = outer;
 }
 
 static void put_preset(struct cfg_reader *reader, const struct cfg_field *f, void *record)

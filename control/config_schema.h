@@ -28,6 +28,7 @@ struct cfg_reader {
 	const char *name; // of the file, where libconfig has none
 	struct td_faults *faults;
 	struct td_config *conf;
+	void *outer; // the record whose list is read
 };
 
 struct cfg_list;
@@ -78,6 +79,7 @@ void cfg_read_realm_advertise(struct cfg_reader *reader, config_setting_t *setti
 void cfg_read_realm_gateways(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_ports(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_media_addresses(struct cfg_reader *reader, config_setting_t *setting, void *record);
+void cfg_read_dns_servers(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_metrics_address(
 	struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record);

@@ -35,23 +35,11 @@ static bool number_of(const config_setting_t *setting, long long min, long long 
 	return *out >= min && *out <= max;
 }
 
-// An address that one machine can have on a wire.
-static bool host_usable(const struct td_sockaddr *a)
-{
-	static const uint8_t zero[16], loopback6[16] = { [15] = 1 };
-
-	if (memcmp(a->ip, zero, 16) == 0)
-		return false;
-	if (a->family == TD_IPV4)
-		return a->ip[0] != 0 && a->ip[0] != 127 && a->ip[0] < 224;
-	return a->ip[0] != 0xff && memcmp(a->ip, loopback6, 16) != 0;
-}
-
 static bool host_parse(const char *text, struct td_sockaddr *out)
 {
 	struct td_sockaddr a = { 0 };
 
-	if (td_ip_parse(td_span_str(text), &a) != 0 || !host_usable(&a))
+	if (td_ip_parse(td_span_str(text), &a) != 0 || !td_ip_is_host(&a))
 		return false;
 	out->family = a.family;
 	memcpy(out->ip, a.ip, 16);
@@ -152,7 +140,7 @@ void cfg_read_realm_addresses(struct cfg_reader *reader, config_setting_t *setti
 		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
 		struct td_realm_address address = { .media = true };
 		if (cidr_parse(text_of(element), false, &address.ip, &address.prefix_len) &&
-			host_usable(&address.ip) && address.prefix_len > 0)
+			td_ip_is_host(&address.ip) && address.prefix_len > 0)
 			realm->addresses[realm->n_addresses++] = address;
 		else
 			cfg_fault(reader, element,
@@ -309,15 +297,87 @@ void cfg_read_metrics_address(struct cfg_reader *reader, config_setting_t *setti
 	memcpy(conf->metrics.ip, address.ip, sizeof(address.ip));
 }
 
+// --- DNS ---
+
+// "ADDRESS" or "ADDRESS:PORT", "[ADDRESS]:PORT". Name servers are asked through the kernel: any
+// address that it can reach will do.
+static bool server_parse(const char *text, struct td_sockaddr *out)
+{
+	struct td_sockaddr a = { .port = 53 };
+	const char *colon = strrchr(text, ':');
+	char host[TD_ADDR_STRLEN], after;
+	unsigned int port = 0;
+
+	if (td_ip_parse(td_span_str(text), &a) != 0) {
+		if (!colon || (text[0] == '[' ? colon[-1] != ']' : strchr(text, ':') != colon) ||
+			!isdigit((unsigned char)colon[1]) ||
+			sscanf(colon + 1, "%5u%c", &port, &after) != 1 || port < 1 || port > 65535)
+			return false;
+		td_span_cstr(td_span(text, (size_t)(colon - text)), host, sizeof(host));
+		if (td_ip_parse(td_span_str(host), &a) != 0)
+			return false;
+		a.port = (uint16_t)port;
+	}
+	*out = a;
+	return true;
+}
+
+void cfg_read_dns_servers(struct cfg_reader *reader, config_setting_t *setting, void *record)
+{
+	struct td_config *conf = record;
+	int count = setting ? elements(reader, setting, TD_DNS_SERVERS_MAX, "name servers") : 0;
+
+	for (int i = 0; i < count; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, (unsigned int)i);
+		if (server_parse(text_of(element), &conf->dns.servers[conf->dns.n_servers]))
+			conf->dns.n_servers++;
+		else
+			cfg_fault(reader, element,
+				"an IP address, with or without a port, such as "
+				"\"192.0.2.53:53\"");
+	}
+}
+
 // --- policy ---
 
+// Where the name stands among the trunk's hosts, from 1; 0: there is no room.
+static uint8_t host_place(struct td_trunk_conf *trunk, const struct td_host_conf *host)
+{
+	for (uint8_t i = 0; i < trunk->n_hosts; i++)
+		if (memcmp(&trunk->hosts[i], host, sizeof(*host)) == 0)
+			return i + 1;
+	if (trunk->n_hosts == TD_TRUNK_HOSTS_MAX)
+		return 0;
+	trunk->hosts[trunk->n_hosts] = *host;
+	return ++trunk->n_hosts;
+}
+
+// Behind the port in the table: whether one was given decides what a name stands for (RFC 3263
+// §4.2).
 void cfg_read_peer_address(struct cfg_reader *reader, config_setting_t *setting, void *record)
 {
 	struct td_peer_conf *peer = record;
+	struct td_host_conf host = { .port = peer->address.port };
+	const char *text = setting ? text_of(setting) : "";
 
-	if (setting && !host_parse(text_of(setting), &peer->address))
-		cfg_fault(reader, setting,
-			"a unicast IP address (names are not resolved by this version)");
+	if (!setting)
+		return;
+	if (host_parse(text, &peer->address)) {
+		if (peer->address.port == 0)
+			peer->address.port = 5060;
+		return;
+	}
+	if (!td_host_is_name(td_span_str(text))) {
+		cfg_fault(reader, setting, "a unicast IP address or a host name");
+		return;
+	}
+	for (uint32_t i = 0; text[i]; i++)
+		host.name[i] = (char)tolower((unsigned char)text[i]);
+	peer->host = host_place(reader->outer, &host);
+	if (peer->host == 0)
+		cfg_fault_text(reader, setting,
+			"found another host name, expected at most %d of a trunk",
+			TD_TRUNK_HOSTS_MAX);
 }
 
 void cfg_read_sources(struct cfg_reader *reader, config_setting_t *setting, void *record)

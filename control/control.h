@@ -6,10 +6,12 @@
 #include "control/collector.h"
 #include "control/config.h"
 #include "control/destination.h"
+#include "control/dns_names.h"
 #include "control/events.h"
 #include "control/link.h"
 #include "control/overlay.h"
 #include "control/plan_store.h"
+#include "control/pushed.h"
 #include "control/server.h"
 #include "control/store_worker.h"
 #include "control/sync.h"
@@ -28,6 +30,8 @@ struct td_control {
 	struct td_store_worker restore;      // bindings that go back, beside the subscribers
 	struct td_sync sync;
 	struct td_link link;
+	struct td_dns_names names;
+	struct td_pushed pushed;
 	struct td_plan_store plans;
 	struct td_server server;
 	struct td_collector collector;

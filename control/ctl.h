@@ -147,6 +147,7 @@ extern const struct ctl_view ctl_view_audit; // ctl_watch.c
 extern const struct ctl_view ctl_view_subscribers, ctl_view_subscriber, ctl_view_numbers,
 	ctl_view_registrations;                     // ctl_provision.c
 extern const struct ctl_view ctl_view_cdr, ctl_view_alarms; // ctl_cdr.c
+extern const struct ctl_view ctl_view_dns; // ctl_dns.c
 
 // --- ctl_route.c ---
 
@@ -183,3 +184,4 @@ enum ctl_status ctl_number_add(struct ctl *ctl);
 enum ctl_status ctl_number_del(struct ctl *ctl);
 enum ctl_status ctl_cdr_last(struct ctl *ctl);
 enum ctl_status ctl_cdr_find(struct ctl *ctl);
+enum ctl_status ctl_dns_refresh(struct ctl *ctl); // ctl_dns.c

@@ -54,6 +54,9 @@ const struct ctl_command ctl_commands[] = {
 		.help = "the newest ones of a calling or called number" },
 	VIEW("cdr show", ctl_view_cdr, .args = "ID", ONE_ARG,
 		.help = "one record and its attempts"),
+	VIEW("show dns", ctl_view_dns, .help = "host names of peers and what they lead to"),
+	{ "dns refresh", .args = "NAME", ONE_ARG, .run = ctl_dns_refresh,
+		.help = "ask for a host name now" },
 	VIEW("alarms", ctl_view_alarms, .help = "what is wrong at the moment, and what to do"),
 	{ "hangup", .args = "ID", ONE_ARG, .complete = CTL_CALLS, .run = ctl_hangup,
 		.help = "end a call on both sides" },
@@ -78,7 +81,7 @@ const struct ctl_command ctl_commands[] = {
 			"or say what would change" },
 	{ "watch", .options = "--kind=KIND --trunk=TRUNK", .run = ctl_watch,
 		.help = "what happens, as it happens: trunks, alarms, calls, policy, dataplane, "
-			"audit" },
+			"audit, dns" },
 	VIEW("audit", ctl_view_audit, .options = "--last=N", .help = "who changed what, and when"),
 	{ "route load", .args = "FILE", ONE_ARG, .options = "--plan=PLAN --commit",
 		.complete = CTL_FILES,

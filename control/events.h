@@ -25,7 +25,8 @@ struct td_server;
 	X(CALL, "call")                                                                            \
 	X(POLICY, "policy")                                                                        \
 	X(DATAPLANE, "dataplane")                                                                  \
-	X(AUDIT, "audit")
+	X(AUDIT, "audit")                                                                          \
+	X(DNS, "dns")
 
 #define X(id, name) TD_EVENT_##id,
 enum td_event_kind { TD_EVENT_KINDS(X) TD_EVENT__COUNT };

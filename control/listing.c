@@ -293,11 +293,36 @@ static void alarms_show(struct td_client *client, const Tandem__Frame *frame)
 	td_rows_free(&rows);
 }
 
+static void names_show(struct td_client *client, const Tandem__Frame *frame)
+{
+	const struct td_control *control = client->server->control;
+	struct td_rows rows = { .id = frame->id };
+
+	for (uint32_t i = 0; i < control->names.n; i++)
+		if (control->names.list[i]->wanted)
+			td_rows_dns_name(&rows, control->names.list[i], uv_now(&control->loop),
+				&control->conf->policy);
+	if (td_conn_write(client->conn, rows.bytes, rows.len) == 0)
+		td_conn_done(client->conn, frame->id, rows.n, "");
+	td_rows_free(&rows);
+}
+
+// Tables that are shown without asking the store.
+static const struct {
+	Tandem__Table table;
+	void (*show)(struct td_client *client, const Tandem__Frame *frame);
+} known[] = {
+	{ TANDEM__TABLE__ALARMS, alarms_show },
+	{ TANDEM__TABLE__DNS, names_show },
+};
+
 bool td_listing(struct td_client *client, const Tandem__Frame *frame)
 {
-	if (frame->show->table == TANDEM__TABLE__ALARMS) {
-		alarms_show(client, frame);
-		return true;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].table == frame->show->table) {
+			known[i].show(client, frame);
+			return true;
+		}
 	}
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (tables[i].table == frame->show->table) {

@@ -4,7 +4,6 @@
 #include "control/control.h"
 #include "control/journal_loop.h"
 #include "control/log.h"
-#include "control/policy_file.h"
 #include "control/policy_pb.h"
 #include "control/reload.h"
 
@@ -135,21 +134,17 @@ static bool folders_make(const struct td_config *conf)
 	return folder_make(conf->run_dir) == 0 && folder_make(path) == 0;
 }
 
-static void policy_begin(struct td_control *control)
+static bool policy_begin(struct td_control *control)
 {
-	struct td_policy_conf *policy = &control->conf->policy;
-	const char *state_dir = control->conf->state_dir;
+	struct td_config *conf = control->conf;
+	const char *error = "";
 
-	td_overlay_begin(&control->overlay, state_dir, policy);
-	policy->generation = td_policy_generation_of(policy);
-	uint64_t before = td_policy_file_generation(state_dir);
-	td_log(TD_LOG_INFO, "policy.read",
-		"generation=%016" PRIx64 " before=%016" PRIx64 " trunks=%u routes=%u",
-		policy->generation, before, policy->n_trunks, policy->n_routes);
-	int rc = before == policy->generation ? 0 : td_policy_file_write(state_dir, policy);
-	if (rc != 0)
-		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"", state_dir,
-			strerror(-rc));
+	td_overlay_begin(&control->overlay, conf->state_dir, &conf->policy);
+	conf->policy.generation = td_policy_generation_of(&conf->policy);
+	if (td_pushed_begin(&control->pushed, control, &error) == 0)
+		return true;
+	td_log(TD_LOG_ERROR, "start.dns", "error=\"%s\"", error);
+	return false;
 }
 
 // --- running ---
@@ -178,6 +173,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_collector_stop(&control->collector);
 	td_plan_store_stop(&control->plans);
 	td_link_stop(&control->link);
+	td_pushed_stop(&control->pushed);
 	td_sync_stop(&control->sync);
 	td_trunks_stop(&control->trunks);
 	control->stuck = !td_store_worker_stop(&control->store);
@@ -237,6 +233,7 @@ static int events_start(struct td_control *control)
 	control->alarms.changed = on_alarm;
 	control->alarms.user = control;
 	control->link.events = &control->events;
+	control->names.events = &control->events;
 	return td_events_start(&control->events, &control->loop, &control->server);
 }
 
@@ -279,18 +276,18 @@ static bool services_start(struct td_control *control)
 		return false;
 	td_sync_start(&control->sync, control);
 	td_trunks_start(&control->trunks, control);
-	return td_link_start(&control->link, &control->loop, path, &control->conf->policy) == 0;
+	return td_link_start(&control->link, &control->loop, path, &control->pushed.policy.conf) ==
+	       0;
 }
 
 static int control_run(struct td_control *control)
 {
 	if (!folders_make(control->conf) || !run_dir_lock(control))
 		return EXIT_FAILED;
-	policy_begin(control);
 	uv_loop_init(&control->loop);
 	signals_take(control);
 	watchdog_start(control);
-	if (!services_start(control))
+	if (!policy_begin(control) || !services_start(control))
 		return EXIT_FAILED;
 	td_log(TD_LOG_INFO, "start.ready", "version=" TANDEM_VERSION " node=%s run_dir=%s",
 		control->conf->node, control->conf->run_dir);

@@ -162,7 +162,7 @@ static bool entry_note(struct td_overlay *overlay, const char *name, bool enable
 	return true;
 }
 
-static void set_commit(struct trunk_set *set, bool in_force)
+static void set_commit(struct trunk_set *set)
 {
 	struct td_control *control = set->control;
 	const char *state_dir = control->conf->state_dir;
@@ -178,11 +178,6 @@ static void set_commit(struct trunk_set *set, bool in_force)
 		entry->seen_next = true;
 	td_overlay_commit(&control->overlay, state_dir);
 	bool kept = overlay_save(&control->overlay, state_dir);
-	int saved = td_policy_file_write(state_dir, &control->conf->policy);
-	if (saved != 0)
-		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"", state_dir,
-			strerror(-saved));
-	td_link_set_policy(&control->link, &control->conf->policy, in_force);
 	td_events_tell(&control->events, TD_EVENT_POLICY, set->name,
 		set->enabled ? "enabled" : "disabled", "by an operator");
 	snprintf(text, sizeof(text), "trunk %s is %s%s%s", set->name,
@@ -194,21 +189,16 @@ static void set_commit(struct trunk_set *set, bool in_force)
 	set_end(set, 0, text);
 }
 
-static void on_pushed(void *user, const Tandem__Frame *frame, int error)
+static void on_pushed(void *user, int code, const char *text)
 {
 	struct trunk_set *set = user;
 
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE) {
-		set_commit(set, true);
+	if (code == 0) {
+		set_commit(set);
 		return;
 	}
 	enabled_set(set->control, set->name, set->before);
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
-		set_end(set, -EINVAL, frame->error->text);
-		return;
-	}
-	td_link_doubt(&set->control->link);
-	set_end(set, error ? error : -EPROTO, "the data plane did not take it; nothing changed");
+	set_end(set, code, text);
 }
 
 void td_trunk_set(struct td_control *control, const char *name, bool enabled,
@@ -238,11 +228,5 @@ void td_trunk_set(struct td_control *control, const char *name, bool enabled,
 	snprintf(set->name, sizeof(set->name), "%s", name);
 	control->reloading = true;
 	enabled_set(control, set->name, enabled);
-	int rc = td_link_push(&control->link, &control->conf->policy, on_pushed, set);
-	if (rc == -ENOTCONN) {
-		set_commit(set, false);
-	} else if (rc != 0) {
-		enabled_set(control, set->name, set->before);
-		set_end(set, rc, "the policy could not be sent to the data plane");
-	}
+	td_pushed_push(&control->pushed, &control->conf->policy, on_pushed, set);
 }

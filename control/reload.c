@@ -50,39 +50,21 @@ static void reload_end(struct reload *r, int code, const char *text)
 }
 
 // The new policy is in force, or will be when the data plane is back.
-static void reload_commit(struct reload *r, bool in_force)
+static void on_pushed(void *user, int code, const char *text)
 {
+	struct reload *r = user;
 	struct td_policy_conf before = r->control->conf->policy;
 
+	if (code != 0) {
+		reload_end(r, code, text);
+		return;
+	}
 	r->control->conf->policy = r->next->policy;
 	r->next->policy = before;
 	td_overlay_commit(&r->control->overlay, r->control->conf->state_dir);
-	int saved = td_policy_file_write(r->control->conf->state_dir, &r->control->conf->policy);
-	if (saved != 0)
-		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"",
-			r->control->conf->state_dir, strerror(-saved));
-	td_link_set_policy(&r->control->link, &r->control->conf->policy, in_force);
 	td_events_tell(
 		&r->control->events, TD_EVENT_POLICY, "reload", "committed", "%s", r->report);
 	reload_end(r, 0, r->report);
-}
-
-static void on_pushed(void *user, const Tandem__Frame *frame, int error)
-{
-	struct reload *r = user;
-
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE) {
-		reload_commit(r, true);
-		return;
-	}
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
-		reload_end(r, -EINVAL, frame->error->text);
-		return;
-	}
-	td_link_doubt(&r->control->link);
-	reload_end(r, error ? error : -EPROTO,
-		"the data plane did not say whether it took the policy; it is held to the one "
-		"before");
 }
 
 // --- the beginning ---
@@ -158,9 +140,5 @@ void td_reload(struct td_control *control, bool dry_run, td_reload_done done, vo
 		reload_end(r, 0, r->report);
 		return;
 	}
-	int rc = td_link_push(&control->link, &r->next->policy, on_pushed, r);
-	if (rc == -ENOTCONN)
-		reload_commit(r, false);
-	else if (rc != 0)
-		reload_end(r, rc, "the policy could not be sent to the data plane");
+	td_pushed_push(&control->pushed, &r->next->policy, on_pushed, r);
 }

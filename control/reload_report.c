@@ -68,6 +68,29 @@ static struct trunk_ref *trunks_sort(const struct td_policy_conf *policy)
 	return refs;
 }
 
+static void hosts_print(FILE *out, const struct td_trunk_conf *trunk)
+{
+	for (uint8_t i = 0; i < trunk->n_hosts; i++) {
+		fprintf(out, " %s", trunk->hosts[i].name);
+		if (trunk->hosts[i].port != 0)
+			fprintf(out, ":%u", trunk->hosts[i].port);
+	}
+	if (trunk->n_hosts == 0)
+		fputs(" none", out);
+}
+
+static bool hosts_change(FILE *out, const struct td_trunk_conf *now,
+	const struct td_trunk_conf *next, const char *lead)
+{
+	if (memcmp(now->hosts, next->hosts, sizeof(now->hosts)) == 0)
+		return false;
+	fprintf(out, "%shosts", lead);
+	hosts_print(out, now);
+	fputs(" →", out);
+	hosts_print(out, next);
+	return true;
+}
+
 static void trunk_change(
 	FILE *out, const struct td_trunk_conf *now, const struct td_trunk_conf *next)
 {
@@ -90,6 +113,7 @@ static void trunk_change(
 			fprintf(out, " %u → %u", before, after);
 		}
 	}
+	named |= hosts_change(out, now, next, lead);
 	fputs(named ? "\n" : ": other settings\n", out);
 }
 
@@ -345,6 +369,7 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 				 conf->t4_ms != next->t4_ms },
 		{ "metrics", conf->metrics_enabled != next->metrics_enabled ||
 				     !td_sockaddr_eq(&conf->metrics, &next->metrics) },
+		{ "dns", memcmp(&conf->dns, &next->dns, sizeof(conf->dns)) != 0 },
 		{ "ports", conf->n_ports != next->n_ports ||
 				   memcmp(conf->ports, next->ports, sizeof(conf->ports)) != 0 },
 		{ "realms", conf->n_realms != next->n_realms ||

@@ -239,3 +239,60 @@ void td_rows_stored_trunk(struct td_rows *rows, struct td_span name, struct td_s
 	row_add(rows, &item);
 	free(text);
 }
+
+// --- host names ---
+
+#define TRUNKS_SHOWN 32
+
+static size_t trunks_of(
+	const struct td_dns_name *name, const struct td_policy_conf *policy, char **out)
+{
+	size_t n = 0;
+
+	for (uint32_t t = 0; t < policy->n_trunks && n < TRUNKS_SHOWN; t++) {
+		const struct td_trunk_conf *trunk = &policy->trunks[t];
+		for (uint8_t i = 0; i < trunk->n_hosts; i++) {
+			if (trunk->hosts[i].port == name->port &&
+				strcmp(trunk->hosts[i].name, name->name) == 0) {
+				out[n++] = borrowed(trunk->name);
+				break;
+			}
+		}
+	}
+	return n;
+}
+
+void td_rows_dns_name(struct td_rows *rows, const struct td_dns_name *name, uint64_t now_ms,
+	const struct td_policy_conf *policy)
+{
+	Tandem__Item item = TANDEM__ITEM__INIT;
+	Tandem__DnsName row = TANDEM__DNS_NAME__INIT;
+	Tandem__DnsRecord records[TD_DNS_ANSWERS_MAX], *list[TD_DNS_ANSWERS_MAX];
+	char addresses[TD_DNS_ANSWERS_MAX][TD_ADDR_STRLEN], *trunks[TRUNKS_SHOWN];
+
+	row.name = borrowed(name->name);
+	row.port = name->port;
+	row.state = borrowed(td_dns_state_name((enum td_dns_state)name->state));
+	row.ttl_s = name->ends_ms > now_ms ? (name->ends_ms - now_ms + 999) / 1000 : 0;
+	row.next_s = name->due_ms > now_ms ? (name->due_ms - now_ms + 999) / 1000 : 0;
+	row.resolved_s = name->resolved_s;
+	row.error = borrowed(td_dns_error(name->error));
+	row.left_out = name->answer.left_out;
+	for (uint16_t i = 0; i < name->answer.n; i++) {
+		const struct td_dns_record *r = &name->answer.records[i];
+		tandem__dns_record__init(&records[i]);
+		td_sockaddr_format(&r->address, addresses[i], sizeof(addresses[i]));
+		records[i].address = addresses[i];
+		records[i].priority = r->priority;
+		records[i].weight = r->weight;
+		records[i].host = borrowed(r->host);
+		list[i] = &records[i];
+	}
+	row.n_records = name->answer.n;
+	row.records = list;
+	row.n_trunks = trunks_of(name, policy, trunks);
+	row.trunks = trunks;
+	item.row_case = TANDEM__ITEM__ROW_DNS_NAME;
+	item.dns_name = &row;
+	row_add(rows, &item);
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/alarm.h"
+#include "control/dns_names.h"
 #include "include/binding.h"
 #include "include/cdr.h"
 #include "include/subscriber.h"
@@ -33,6 +34,9 @@ void td_rows_cdr(struct td_rows *rows, const struct td_cdr *cdr,
 // settings: a line for each.
 void td_rows_stored_trunk(struct td_rows *rows, struct td_span name, struct td_span settings);
 void td_rows_alarm(struct td_rows *rows, const struct td_alarm *alarm);
+// now_ms: the loop's clock. policy: names the trunks that have it.
+void td_rows_dns_name(struct td_rows *rows, const struct td_dns_name *name, uint64_t now_ms,
+	const struct td_policy_conf *policy);
 
 // As it is pushed to the data plane, with its hashes: points into s. numbers has room for
 // TD_SUBSCRIBER_NUMBERS_MAX.

@@ -64,6 +64,18 @@ static void trunk_request(struct td_client *client, const Tandem__Frame *frame)
 			frame->trunk_set->enabled, on_changed, asker);
 }
 
+static void refresh_request(struct td_client *client, const Tandem__Frame *frame)
+{
+	struct td_control *control = client->server->control;
+	uint32_t n = td_dns_names_refresh(&control->names, frame->dns_refresh->name);
+
+	if (n > 0)
+		td_conn_done(client->conn, frame->id, n, "it is asked for");
+	else
+		td_conn_error(client->conn, frame->id, ENOENT,
+			"no trunk has a peer of that host name");
+}
+
 // Tables that control has itself; all others are the data plane's.
 static const struct {
 	Tandem__Table table;
@@ -101,6 +113,9 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 	case TANDEM__FRAME__BODY_TRUNK_PUT:
 	case TANDEM__FRAME__BODY_TRUNK_REMOVE:
 		td_trunks_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_DNS_REFRESH:
+		refresh_request(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_ROUTE_LOAD:
 	case TANDEM__FRAME__BODY_ROUTE_COMMIT:

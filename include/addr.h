@@ -33,6 +33,18 @@ static inline size_t td_ip_len(uint8_t family)
 	return family == TD_IPV4 ? 4 : 16;
 }
 
+// An address that one machine can have on a wire.
+static inline bool td_ip_is_host(const struct td_sockaddr *a)
+{
+	static const uint8_t zero[16], loopback6[16] = { [15] = 1 };
+
+	if (memcmp(a->ip, zero, 16) == 0)
+		return false;
+	if (a->family == TD_IPV4)
+		return a->ip[0] != 0 && a->ip[0] != 127 && a->ip[0] < 224;
+	return a->ip[0] != 0xff && memcmp(a->ip, loopback6, 16) != 0;
+}
+
 static inline bool td_ip_eq(const struct td_sockaddr *a, const struct td_sockaddr *b)
 {
 	return a->family == b->family && memcmp(a->ip, b->ip, 16) == 0;

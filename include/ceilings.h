@@ -15,6 +15,8 @@
 #define TD_HOST_LEN 128           // host names, NUL included
 #define TD_TRUNK_HOSTS_MAX 4      // host names among the peers of one trunk
 #define TD_FINDINGS_MAX 60        // in a row, until a peer is held to be down or up
+#define TD_DNS_SERVERS_MAX 4
+#define TD_DNS_ANSWERS_MAX 16     // of one question, and addresses of one name
 #define TD_SOURCES_MAX 32         // ingress prefixes of one trunk
 #define TD_ROUTE_TARGETS_MAX 16
 #define TD_ROUTE_FROM_MAX 64

@@ -70,6 +70,14 @@ struct td_realm_conf {
 	struct td_registrar_conf registrar;
 };
 
+// Whom control asks for host names.
+struct td_dns_conf {
+	uint8_t n_servers; // 0: those of /etc/resolv.conf
+	struct td_sockaddr servers[TD_DNS_SERVERS_MAX];
+	uint32_t timeout_ms, tries;    // of one server: the first time-out, how often
+	uint32_t min_ttl_s, max_ttl_s; // what a time to live is raised and lowered to
+};
+
 // cdr.csv, cdr.jsonl: call detail records as lines of files.
 struct td_cdr_file_conf {
 	char path[TD_PATH_LEN]; // empty: none
@@ -99,6 +107,7 @@ struct td_config {
 	char store[TD_STORE_URL_LEN]; // "sqlite:/PATH" or "postgresql://…"; may hold a password
 	bool metrics_enabled;        // default true
 	struct td_sockaddr metrics;  // where /metrics is served; default 127.0.0.1:9464
+	struct td_dns_conf dns;
 	uint8_t n_ports, n_realms;
 	struct td_port_conf ports[TD_PORTS_MAX];
 	struct td_realm_conf realms[TD_REALMS_MAX];

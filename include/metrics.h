@@ -131,6 +131,12 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"1 while both daemons are up, in sync, every port works and no drain is on.") \
 	X(EPOCH, "tandem_dataplane_epoch", GAUGE, \
 		"Number of the data plane's boot: grows with each.") \
+	X(DNS_QUERIES, "tandem_dns_queries_total", COUNTER, \
+		"Questions to name servers.") \
+	X(DNS_FAILURES, "tandem_dns_failures_total", COUNTER, \
+		"Questions to name servers that got no answer that holds.") \
+	X(DNS_NAMES, "tandem_dns_names", GAUGE, \
+		"Host names among the peers of trunks, by state.") \
 	X(OPERATORS, "tandem_operators", GAUGE, \
 		"Connections on control.sock.") \
 	X(SCRAPE_SECONDS, "tandem_snapshot_seconds", GAUGE, \

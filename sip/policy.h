@@ -41,8 +41,9 @@ struct td_policy_env {
 	// An address that a host name of one trunk has at the moment is another trunk's source too,
 	// and no match tells them apart: the other one keeps it. The address is still a peer. NULL:
 	// nobody is told.
-	void (*source_lost)(void *ctx, const struct td_trunk *trunk, const struct td_trunk *keeper,
-		const struct td_sockaddr *address);
+	void (*source_lost)(void *source_ctx, const struct td_trunk *trunk,
+		const struct td_trunk *keeper, const struct td_sockaddr *address);
+	void *source_ctx;
 	// Dial plans that were loaded, found by the name in their header; they outlive the policy.
 	const struct td_route_image *const *plans;
 	uint32_t n_plans;

@@ -277,7 +277,7 @@ static void entries_settle(struct td_policy *policy, const struct td_policy_env 
 			const struct ingress_entry *keeper = loser == &e ? other : &e;
 			struct td_sockaddr address = prefix_address(&e.prefix);
 			if (env->source_lost)
-				env->source_lost(env->ctx, &policy->trunks[loser->trunk],
+				env->source_lost(env->source_ctx, &policy->trunks[loser->trunk],
 					&policy->trunks[keeper->trunk], &address);
 			if (loser != &e)
 				memmove(other, other + 1, (--n - j) * sizeof(*other));

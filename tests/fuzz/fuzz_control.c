@@ -86,7 +86,10 @@ static void set_up(void)
 	must(td_events_start(&control.events, &control.loop, &control.server) == 0, "no events");
 	control.link.events = &control.events;
 	snprintf(plane_path, sizeof(plane_path), "%s/dataplane.sock", dir);
-	must(td_link_start(&control.link, &control.loop, plane_path, &control.conf->policy) == 0,
+	const char *error;
+	must(td_pushed_begin(&control.pushed, &control, &error) == 0, "no policy");
+	must(td_link_start(&control.link, &control.loop, plane_path, &control.pushed.policy.conf) ==
+			0,
 		"no link");
 }
 

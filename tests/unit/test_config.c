@@ -327,6 +327,50 @@ static void records_go_to_files_too(void **state)
 	refused(HEAD "cdr = { jsonl = { path = \"/x\"; rotate_mb = 0; }; };", "cdr.jsonl.rotate_mb: found 0");
 }
 
+#define NAMED(peers) HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( " peers " ); } );"
+
+static void peers_may_be_names(void **state)
+{
+	struct outcome o = load(NAMED("{ address = \"SIP.Carrier.example\"; }, "
+				      "{ address = \"sip.carrier.example\"; port = 5070; }, "
+				      "{ address = \"10.0.1.9\"; }")
+		"dns = { servers = [ \"192.0.2.53\", \"[2001:db8::1]:5353\" ]; timeout = 0.5; };",
+		NULL, 0);
+
+	assert_int_equal(o.rc, 0);
+	const struct td_trunk_conf *trunk = &o.conf->policy.trunks[0];
+	assert_int_equal(trunk->n_hosts, 2);
+	assert_string_equal(trunk->hosts[0].name, "sip.carrier.example");
+	assert_int_equal(trunk->hosts[0].port, 0);
+	assert_int_equal(trunk->hosts[1].port, 5070);
+	assert_int_equal(trunk->peers[1].host, 2);
+	assert_int_equal(trunk->peers[1].address.family, 0);
+	assert_int_equal(trunk->peers[2].host, 0);
+	assert_int_equal(trunk->peers[2].address.port, 5060);
+	assert_int_equal(o.conf->dns.n_servers, 2);
+	assert_int_equal(o.conf->dns.servers[0].port, 53);
+	assert_int_equal(o.conf->dns.servers[1].port, 5353);
+	assert_int_equal(o.conf->dns.timeout_ms, 500);
+	assert_int_equal(o.conf->dns.min_ttl_s, 10);
+	release(&o);
+	static const char *const wrong[] = { "10.0.1.300", "a..example", ".example", "a.example.", "a_ b.example",
+		"127.0.0.1", "host.9", "" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[1024];
+		snprintf(text, sizeof(text), NAMED("{ address = \"%s\"; }"), wrong[i]);
+		refused(text, "expected a unicast IP address or a host name");
+	}
+	refused(NAMED("{ address = \"a.example\"; }, { address = \"A.example\"; }"),
+		"found the host of peers[0] again");
+	refused(NAMED("{ address = \"a\"; }, { address = \"b\"; }, { address = \"c\"; }, "
+		      "{ address = \"d\"; }, { address = \"e\"; }"),
+		"at most 4 of a trunk");
+	refused(HEAD "dns = { servers = [ \"ns.example\" ]; };", "expected an IP address, with or without a port");
+	refused(HEAD "dns = { servers = [ \"192.0.2.53:0\" ]; };", "expected an IP address, with or without a port");
+	refused(HEAD "dns = { min_ttl = 60; max_ttl = 30; };", "found a min_ttl above max_ttl");
+	refused(HEAD "dns = { timeout = 0; };", "expected at least 0.05 s");
+}
+
 static void what_later_versions_do_is_named(void **state)
 {
 	refused(HEAD "location = { share = \"redis://127.0.0.1\"; };",
@@ -744,6 +788,7 @@ int main(void)
 		cmocka_unit_test(a_folder_is_not_included),
 		cmocka_unit_test(a_store_is_a_url_whose_secret_stays),
 		cmocka_unit_test(records_go_to_files_too),
+		cmocka_unit_test(peers_may_be_names),
 		cmocka_unit_test(what_later_versions_do_is_named),
 		cmocka_unit_test(values_of_each_kind_are_checked),
 		cmocka_unit_test(names_that_exist_once_are_held_to_it),

@@ -500,8 +500,8 @@ static void test_resolved_sources(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 	struct lost lost = { "" };
-	struct td_policy_env env = { .slot_of = any_slot, .realm_of = any_realm, .ctx = &lost,
-		.source_lost = source_lost };
+	struct td_policy_env env = { .slot_of = any_slot, .realm_of = any_realm,
+		.source_lost = source_lost, .source_ctx = &lost };
 
 	for (const char *name = "abcd"; *name; name++)
 		trunk(d, (char[]){ *name, 0 }, "west", "10.0.1.1");

@@ -113,13 +113,13 @@ class Plane:
 class Bench:
     made = []
 
-    def __init__(self, name, more="", dataplane=True):
+    def __init__(self, name, more="", dataplane=True, config=CONFIG):
         """more: lines of the configuration; dataplane: somebody will play it."""
         Bench.made.append(self)
         self.dir = FOLDER / name
         (self.dir / "state").mkdir(parents=True)
         self.conf = self.dir / "x.conf"
-        self.conf.write_text(CONFIG % {"dir": self.dir} + more)
+        self.conf.write_text(config % {"dir": self.dir} + more)
         if not dataplane:
             self.start()
             return
@@ -476,8 +476,8 @@ def a_server_that_does_not_answer_is_told_in_time():
         bench.stop()
 
 
-def main():
-    tests = [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
+def main(tests=None):
+    tests = tests or [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
              another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,

@@ -99,8 +99,10 @@ static int setup(void **state)
 	assert_int_equal(td_server_start(&control.server, &control.loop, path, &control), 0);
 	assert_int_equal(td_events_start(&control.events, &control.loop, &control.server), 0);
 	control.link.events = &control.events;
+	const char *error;
+	assert_int_equal(td_pushed_begin(&control.pushed, &control, &error), 0);
 	assert_int_equal(td_link_start(&control.link, &control.loop, address.sun_path,
-				 &control.conf->policy),
+				 &control.pushed.policy.conf),
 		0);
 	turn();
 	plane = -1;
@@ -114,6 +116,7 @@ static int teardown(void **state)
 	td_server_stop(&control.server);
 	td_events_stop(&control.events);
 	td_link_stop(&control.link);
+	td_pushed_stop(&control.pushed);
 	uv_run(&control.loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&control.loop), 0); // every handle was closed
 	td_config_free(control.conf);
