@@ -161,15 +161,15 @@ static uint32_t peers_down(const struct td_dataplane *dp, const struct td_trunk 
 	return n;
 }
 
-// Down is what no call could leave through: the port of its realm has no carrier, or all of its
-// peers are down. A disabled trunk drains as long as it has calls.
+// Down is what no call could leave through: the port of its realm has no carrier, all of its peers
+// are down, or its hosts have no known address. A disabled trunk drains as long as it has calls.
 static const char *trunk_state(const struct td_dataplane *dp, const struct td_trunk *trunk,
 	uint64_t calls, uint32_t n_down)
 {
 	if (!trunk->conf.enabled)
 		return calls > 0 ? "draining" : "disabled";
 	if (!td_port_up(&dp->ports[dp->realms[trunk->realm].port]) ||
-		(n_down > 0 && n_down == trunk->conf.n_peers))
+		(trunk->conf.n_peers + trunk->conf.n_hosts > 0 && n_down == trunk->conf.n_peers))
 		return "down";
 	return atomic_load_explicit(&dp->draining, memory_order_relaxed) ? "draining" : "up";
 }
