@@ -28,7 +28,7 @@ enum td_auth_verdict {
 
 struct td_auth_answer {
 	uint8_t verdict; // enum td_auth_verdict
-	bool repeated;   // passed, and the very request that passed last with this nonce
+	bool repeated;   // passed, and the very REGISTER that passed last with this nonce
 	uint16_t status; // to answer with; 0: passed
 	// passed; until the event is over
 	const struct td_subscriber_entry *subscriber;

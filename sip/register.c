@@ -2,6 +2,8 @@
 // RFC 3261 §10.3 in its order: domain, extensions, who it is, whose AoR, contacts, order, and then
 // all changes or none.
 //
+// What is sent again is answered again, and changes nothing.
+//
 //   records to the journal ─┬─ written ──────────────→ table, 200
 //                           ├─ pending (sync) → table, 200 when they are safe
 //                           └─ full → 503, nothing changed
@@ -54,6 +56,7 @@ struct td_registrar *td_registrar_create(
 		return NULL;
 	e->registrar = r;
 	r->location = NULL;
+	r->changed_us = 0;
 	uint32_t waiting = pending_max(e, registrations);
 	int rc = td_pool_init(
 		&r->pending, alloc, sizeof(struct register_pending), waiting, waiting);
@@ -208,13 +211,23 @@ static bool is_whose_aor(struct register_ask *ask)
 
 // --- changing ---
 
+// By the wall clock, and later than every change before it: not so by the clock alone where it is
+// set back, or where one burst brings two changes of a binding.
+static uint64_t changed_us_next(struct td_engine *e)
+{
+	struct td_registrar *r = e->registrar;
+	uint64_t wall_us = td_engine_wall_us(e);
+
+	r->changed_us = wall_us > r->changed_us ? wall_us : r->changed_us + 1;
+	return r->changed_us;
+}
+
 // What the record says beside what the contact said.
 static void change_complete(struct register_ask *ask, struct register_change *c)
 {
 	struct td_engine *e = ask->e;
 	struct td_span agent = td_msg_get(&e->msg, TD_H_USER_AGENT);
 	struct td_binding *b = &c->b;
-	uint64_t wall_us = td_engine_wall_us(e);
 
 	b->op = c->expires_s > 0 ? TD_BINDING_UPSERT : TD_BINDING_REMOVE;
 	b->aor = ask->aor;
@@ -227,8 +240,8 @@ static void change_complete(struct register_ask *ask, struct register_change *c)
 	b->path = td_span(ask->path, ask->path_len);
 	b->user_agent = td_span(agent.ptr,
 		agent.len < TD_BINDING_USER_AGENT_MAX ? agent.len : TD_BINDING_USER_AGENT_MAX);
-	b->expires_s = wall_us / 1000000 + c->expires_s;
-	b->changed_us = c->old && c->old->changed_us >= wall_us ? c->old->changed_us + 1 : wall_us;
+	b->expires_s = td_engine_wall_us(e) / 1000000 + c->expires_s;
+	b->changed_us = changed_us_next(e);
 	if (b->op == TD_BINDING_REMOVE && c->old) {
 		b->contact = td_location_contact(c->old);
 		b->instance = td_location_instance(c->old);
@@ -244,11 +257,11 @@ static uint32_t records_write(struct register_ask *ask, uint8_t *dst, uint32_t *
 	*n = 0;
 	for (uint16_t i = 0; i < ask->n; i++) {
 		struct register_change *c = &ask->changes[i];
+		if (!c->old && c->expires_s == 0)
+			continue; // of what is not there
 		change_complete(ask, c);
 		if (c->old && !c->keyed && c->old->reg_id == 0)
 			c->b.contact = td_location_contact(c->old);
-		if (!c->old && c->expires_s == 0)
-			continue; // of what is not there
 		bytes += (uint32_t)td_binding_pack(&c->b, dst + bytes);
 		(*n)++;
 	}
@@ -392,15 +405,17 @@ static void changes_make(struct register_ask *ask)
 {
 	struct td_engine *e = ask->e;
 	struct td_registrar *r = e->registrar;
-	uint32_t n, bytes = records_write(ask, r->records, &n);
+	const uint16_t changes = ask->repeated ? 0 : ask->n; // what is repeated is done
+	uint32_t n = 0, bytes = changes > 0 ? records_write(ask, r->records, &n) : 0;
 	enum td_answer written = TD_DONE;
 
-	if (!changes_prepare(ask)) {
+	if (changes > 0 && !changes_prepare(ask)) {
 		refuse_full(ask);
 		return;
 	}
 	struct register_pending *pending = td_pool_get(&r->pending);
-	if (bytes > 0)
+	// Where nothing is written any more, what an earlier copy wrote must be safe all the same.
+	if (bytes > 0 || e->conf.location_sync)
 		written = !pending ? TD_REFUSED
 				   : e->conf.ops->bindings_write(e->conf.host, r->records, bytes,
 					     n, cookie_of(r, pending));
@@ -413,7 +428,7 @@ static void changes_make(struct register_ask *ask)
 		refuse_full(ask);
 		return;
 	}
-	for (uint16_t i = 0; i < ask->n; i++)
+	for (uint16_t i = 0; i < changes; i++)
 		change_apply(ask, &ask->changes[i]);
 	answer_send(ask, written == TD_PENDING ? pending : NULL);
 }
@@ -439,14 +454,15 @@ static void refuse_early(struct register_ask *ask)
 	refuse_busy(ask);
 }
 
-// Would it remove what may not be back yet from before a restart? It would come back after its 200.
+// Would it remove what may not be back yet from before a restart? It would come back after its 200;
+// also what was bound anew meanwhile, whose older record is still on its way.
 static bool removes_too_early(const struct register_ask *ask)
 {
 	const struct td_engine_conf *conf = &ask->e->conf;
 	bool removes = ask->e->core.contact.star;
 
 	for (uint16_t i = 0; i < ask->n; i++)
-		removes |= !ask->changes[i].old && ask->changes[i].expires_s == 0;
+		removes |= ask->changes[i].expires_s == 0;
 	return removes && conf->ops->bindings_restoring &&
 	       conf->ops->bindings_restoring(conf->host);
 }
@@ -547,6 +563,8 @@ int td_engine_restore_binding(
 		return -ENOSPC;
 	td_location_link(r->location, NULL, n);
 	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;
+	if (b.changed_us > r->changed_us)
+		r->changed_us = b.changed_us;
 	td_ping_plan(e, n, &uri);
 	binding_time(e, n);
 	td_engine_count(e, TD_C_REG_RESTORED);

@@ -2,7 +2,7 @@
 // The registrar (RFC 3261 §10.3): REGISTER in, bindings of this engine's location table out.
 //
 // Owner: the engine's thread. Allocates only at creation. A REGISTER leaves no transaction: what
-// repeats it is recognised by its nonce count and does the same again.
+// repeats it is recognised by its nonce count and changes nothing.
 #pragma once
 
 #include "sip/core.h"

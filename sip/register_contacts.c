@@ -206,22 +206,33 @@ static bool is_flow_kept(struct register_ask *ask)
 	return false;
 }
 
-// Order within one Call-ID, for each binding that is touched (steps 6 and 7). The one request that
-// may have the same number is the same request.
-static bool is_in_order(struct register_ask *ask)
+static bool is_of_this_request(
+	const struct td_location_binding *b, const struct td_core *core)
+{
+	return td_span_eq(td_location_call_id(b), core->call_id) && b->cseq == core->cseq.number;
+}
+
+// A request that comes again finds what it is about as it left it: what somebody kept of it brings
+// no binding back and removes none that was made since.
+static bool change_is_in_order(const struct register_ask *ask, const struct register_change *c)
 {
 	const struct td_core *core = &ask->e->core;
 
-	for (uint16_t i = 0; i < ask->n; i++) {
-		const struct td_location_binding *old = ask->changes[i].old;
-		if (!old || !td_span_eq(td_location_call_id(old), core->call_id))
-			continue;
-		if (core->cseq.number > old->cseq ||
-			(ask->repeated && core->cseq.number == old->cseq))
-			continue;
-		register_refuse(ask, 500, TD_SPAN("CSeq Out of Order"), (struct td_span){ 0 });
-		return false;
-	}
+	if (ask->repeated)
+		return c->expires_s == 0 ? !c->old : c->old && is_of_this_request(c->old, core);
+	return !c->old || core->cseq.number > c->old->cseq ||
+	       !td_span_eq(td_location_call_id(c->old), core->call_id);
+}
+
+// Order within one Call-ID, for each binding that is touched (steps 6 and 7).
+static bool is_in_order(struct register_ask *ask)
+{
+	for (uint16_t i = 0; i < ask->n; i++)
+		if (!change_is_in_order(ask, &ask->changes[i])) {
+			register_refuse(
+				ask, 500, TD_SPAN("CSeq Out of Order"), (struct td_span){ 0 });
+			return false;
+		}
 	return true;
 }
 

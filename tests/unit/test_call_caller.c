@@ -98,6 +98,31 @@ static void nobody_calls_without_proof(void **state)
 	rig_free(rig);
 }
 
+// An INVITE with its credentials is good for one call: a copy of it, when the first has ended, is not.
+static void a_copy_is_no_second_call(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+	char line[1024];
+
+	rig->host.route_answer = TD_REFUSED;
+	rig->host.route.sip_code = 404;
+	phone_invite(&phone, "<sip:1001@tandem.example>", "");
+	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+	assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	rig_expect(rig, "SIP/2.0 404 ");
+	assert_int_equal(rig->host.n_ends, 1);
+	rig_advance(rig, 100000); // nothing of the first is left
+	rig->host.n_read = rig->host.n_sent;
+	phone.cseq--;
+	phone_invite(&phone, "<sip:1001@tandem.example>", line);
+	rig_expect(rig, "SIP/2.0 401 ");
+	assert_int_equal(rig->host.n_ends, 1);
+	rig_down(rig);
+}
+
 static void identity_is_asserted(void **state)
 {
 	static const struct {
@@ -302,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_calls_without_proof),
+		cmocka_unit_test(a_copy_is_no_second_call),
 		cmocka_unit_test(identity_is_asserted),
 		cmocka_unit_test(privacy_of_a_subscriber),
 		cmocka_unit_test(a_call_is_not_replayed),
