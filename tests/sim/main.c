@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another life of it; the same
-// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|gateways runs one part, SIM_LOG=1 shows the switch's log,
+// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|gateways|registrar runs one part,
+// SIM_LOG=1 shows the switch's log,
 // SIM_TRACE=N what the agents of call N receive.
-#include "tests/sim/sim.h"
+#include "tests/sim/registrar.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -12,7 +13,7 @@
 static uint32_t n_lines;
 static bool failed;
 
-static void report(bool good, const char *part, const char *what, uint32_t count, const char *story)
+void report(bool good, const char *part, const char *what, uint32_t count, const char *story)
 {
 	fprintf(stdout, "%sok %u - %s: %s (%u)\n", good ? "" : "not ", ++n_lines, part, what, count);
 	if (!good && story && story[0] != '\0') {
@@ -160,6 +161,27 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 	return text && text[0] != '\0' ? strtoull(text, NULL, 0) : otherwise;
 }
 
+// Phones at a registrar: where everything goes well, where everything goes wrong, and where a 200 waits
+// for the disk and the power fails.
+static void run_registrar(uint64_t seed)
+{
+	struct reg_options opt = { .seed = seed, .phones = 300, .owners = 3, .life_s = 600, .attackers = 2 };
+
+	registrar_run("registrar, lossless", &opt);
+	opt.seed += 1000;
+	opt.loss = 50000;
+	opt.duplicate = 30000;
+	opt.jitter_ms = 300;
+	opt.attackers = 4;
+	opt.restarts = 12;
+	opt.refuse = 20000;
+	registrar_run("registrar, bad network, killed", &opt);
+	opt.seed += 1000;
+	opt.sync = true;
+	opt.clock_steps = true;
+	registrar_run("registrar, sync, the clock set", &opt);
+}
+
 int main(void)
 {
 	struct options opt = { .seed = number_of("SEED", 1), .calls = (uint32_t)number_of("CALLS", 4000), .owners = 3,
@@ -204,6 +226,8 @@ int main(void)
 	gateways.reload = gateways.gateways = true;
 	if (wanted("gateways"))
 		run("gateways come and go", &gateways, false, NULL);
+	if (wanted("registrar"))
+		run_registrar(opt.seed);
 	fprintf(stdout, "1..%u\n", n_lines);
 	return failed ? 1 : 0;
 }

@@ -307,6 +307,9 @@ void gateway_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_so
 void gateway_called(struct sim *sim, const struct td_sockaddr *address); // a call's first INVITE leaves for it
 uint16_t gateway_says(struct sim *sim, const struct td_sockaddr *address); // to a call: 200 what it likes, 0 nothing
 
+// main.c: one line of the report.
+void report(bool good, const char *part, const char *what, uint32_t count, const char *story);
+
 // --- check.c -----------------------------------------------------------------------------------------------------------
 
 void breach(struct sim *sim, enum breach what, const char *format, ...) __attribute__((format(printf, 3, 4)));
