@@ -64,6 +64,47 @@ request_route {{
 }}
 """
 
+# Registers with the switch, answers its challenges in the name of its phones, which know nothing of that, and gives them the
+# calls that come in.
+PBX = COMMON + """
+loadmodule "db_text.so"
+loadmodule "uac.so"
+modparam("uac", "reg_db_url", "text://{tables}")
+modparam("uac", "reg_contact_addr", "{ip}:{port}")
+modparam("uac", "reg_timer_interval", 2)
+modparam("uac", "reg_retry_interval", 3)
+modparam("uac", "credential", "{user}:{realm}:{password}")
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+  if (is_method("ACK")) {{ if (has_totag()) {{ loose_route(); }} t_relay(); exit; }}
+  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+  if (is_method("OPTIONS") && !has_totag()) {{ sl_send_reply("200", "OK"); exit; }}
+  if (has_totag()) {{ loose_route(); t_relay(); exit; }}
+  record_route();
+  if ($si == "{switch}") {{
+    xlog("L_NOTICE", "PBX called $ru\\n");
+    $du = "sip:{phone}:5060";
+  }} else {{
+    $du = "sip:{switch}:5060";
+    t_on_failure("CHALLENGED");
+  }}
+  t_relay();
+}}
+failure_route[CHALLENGED] {{
+  if (t_is_canceled() || !t_check_status("401|407")) exit;
+  if (uac_auth()) {{
+    xlog("L_NOTICE", "PBX answers the challenge\\n");
+    t_relay();
+  }}
+}}
+"""
+
+UACREG = """id(int,auto) l_uuid(string) l_username(string) l_domain(string) r_username(string) r_domain(string) realm(string) \
+auth_username(string) auth_password(string) auth_ha1(string,null) auth_proxy(string) expires(int) flags(int) reg_delay(int) \
+contact_addr(string,null) socket(string,null)
+1:{user}:{user}:{realm}:{user}:{realm}:{realm}:{user}:{password}::sip\\:{switch}\\:5060:{expires}:0:0::
+"""
+
 
 class Kamailio:
     def __init__(self, lab, text, side="b", **values):
@@ -88,3 +129,13 @@ class Kamailio:
 def provider(lab, realm="provider.example", password="wholesale", far=None, algorithm="", nonce_count=0, **kw):
     return Kamailio(lab, PROVIDER, realm=realm, password=password, far=far or "10.0.2.2", algorithm=algorithm,
                     nonce_count=nonce_count, **kw)
+
+
+def pbx(lab, user, password, phone, realm="tandem.example", side="a", expires=60):
+    """phone: the address of the one that it has."""
+    tables = lab.folder / f"tables-{len(lab.children)}"
+    tables.mkdir()
+    switch = SIDES[side]["switch"]
+    (tables / "version").write_text("table_name(string) table_version(int)\nuacreg:5\n")
+    (tables / "uacreg").write_text(UACREG.format(user=user, password=password, realm=realm, switch=switch, expires=expires))
+    return Kamailio(lab, PBX, side=side, tables=tables, user=user, password=password, phone=phone, realm=realm, switch=switch)

@@ -171,6 +171,68 @@ def test_a_name_is_given_to_another(access):
     assert status == 200 and "10.0.1.3:5080" in text and "10.0.1.2:5080" not in text, text
     until(lambda: [r["contact"] for r in lab.show("registrations")] == ["sip:1001@10.0.1.3:5080"], what="one phone alone")
 
+def invite(phone, number, call_id, credentials="", user=None):
+    """An INVITE without a body; From names user, whoever that is."""
+    phone.cseq += 1
+    uri = f"sip:{number}@{SIDES['a']['switch']}"
+    return (f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {phone.ip}:{phone.port};branch=z9hG4bK{time.time_ns()};rport\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:{user or phone.user}@{DOMAIN}>;tag=1\r\nTo: <{uri}>\r\nCall-ID: {call_id}\r\n"
+            f"CSeq: {phone.cseq} INVITE\r\nContact: <sip:{phone.user}@{phone.ip}:{phone.port}>\r\n{credentials}"
+            "Content-Length: 0\r\n\r\n"), uri
+
+
+def call(phone, number, user=None):
+    """Status of the final answer to an INVITE with the phone's credentials, and the INVITE that got it."""
+    call_id = f"call{time.time_ns()}"
+    challenge = phone.ask(invite(phone, number, call_id, user=user)[0])
+    assert challenge.startswith("SIP/2.0 401 "), challenge
+    phone.nonce, phone.nc = re.search(rf'nonce="([^"]+)", algorithm={phone.algorithm}', challenge).group(1), 0
+    _, uri = invite(phone, number, call_id)
+    text, _ = invite(phone, number, call_id, phone.credentials(uri, "INVITE"), user)
+    answer = phone.ask(text)
+    while answer.startswith("SIP/2.0 100 "):
+        answer = phone.receive()
+    return int(answer.split()[1]), text
+
+
+def test_calls_prove_whose_they_are(access):
+    """Without proof an INVITE leaves nothing; with it the caller is who the credentials say, whatever From says; a copy of it from
+    another address or another port is no call."""
+    lab = access
+    lab.ctl("number", "add", "4930555101", f"1001@{DOMAIN}")
+    lab.ctl("number", "add", "4930555102", f"1002@{DOMAIN}")
+    stranger = Phone(lab, "1001", "wrong", ip="10.0.1.5")
+    for n in range(3):
+        assert stranger.ask(invite(stranger, "442079460123", f"bare{n}")[0]).startswith("SIP/2.0 401 ")
+    assert call(stranger, "442079460123")[0] == 403
+    assert lab.rows() == [] and lab.counters()["call.ended"] == 0
+    bob = Phone(lab, "1002", "secret", ip="10.0.1.3")
+    status, text = call(bob, "442079460123", user="1001")
+    assert status == 404, "no route is given to them here"
+    (row,) = lab.cdrs(1)
+    assert (row["auth_user"], row["asserted"]) == (f"1002@{DOMAIN}", "4930555102"), dict(row)
+    for other in (Phone(lab, "1002", "", ip="10.0.1.4"), Phone(lab, "1002", "", ip="10.0.1.3", port=5081)):
+        copied = text.replace("branch=z9hG4bK", "branch=z9hG4bKx")
+        other.send(copied.replace(f":{bob.port};branch", f":{other.port};branch"))
+        assert "stale=true" in other.receive()
+    assert len(lab.rows()) == 1
+
+
+def test_a_source_that_floods_is_held():
+    """limits.source_cps: what is beyond it from one source is dropped before it is read, and nobody else's is."""
+    def edit(text):
+        return registrar(text).replace("cps = 1000;", "cps = 1000; source_cps = 20;")
+    with Lab(edit=edit) as lab:
+        provision(lab, "1001")
+        alice, flooder = Phone(lab, "1001", "secret"), Phone(lab, "1002", "nothing", ip="10.0.1.6")
+        for i in range(1000):
+            flooder.send(flooder.message(flooder.contact()))
+            if i % 250 == 0:
+                status, text = alice.register()
+                assert status == 200, text
+        counters = until(lambda: lab.counters() if lab.counters()["sip.source_rate"] > 500 else None, what="the dropped flood")
+        assert counters["auth.challenged"] < 500, counters["auth.challenged"]
+
 
 def test_a_phone_moves_in_mid_call():
     """It hangs up from its new address, where nobody knows it, and proves who it is."""
