@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Places in the neighbour table come back: by age, and when somebody invents addresses.
-#include "path_host.h"
+#include "neigh_rig.h"
 
 #include "dataplane/leg.h"
 #include "dataplane/l2.h"
@@ -17,46 +17,11 @@
 #define SPOOFED 10000
 
 static const struct rte_ether_addr peer = PEER_MAC;
-static uint8_t out[4096];
 
-static int setup(void **state)
-{
-	path_start(2, TD_CHECKSUM_AUTO);
-	path_run(0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
+// From the first worker.
 static void send_to(uint16_t realm, const char *src, const char *dst)
 {
-	struct td_worker *w = path.dp->workers[0];
-	struct td_sockaddr s = path_addr(src, 5060), d = path_addr(dst, 5070);
-	struct rte_mbuf *m = rte_pktmbuf_alloc(path.frames);
-
-	memset(rte_pktmbuf_append(m, 100), 'x', 100);
-	assert_true(td_udp_header(w, m, realm, &s, &d, 24));
-	td_ip_output(w, td_adjacency_find(w, realm, &d), m);
-}
-
-static uint32_t sent(int port)
-{
-	uint32_t n = 0;
-
-	while (path_take(port, out, sizeof(out)) > 0)
-		n++;
-	return n;
-}
-
-static void learn(uint16_t realm, const char *ip)
-{
-	struct td_sockaddr a = path_addr(ip, 0);
-
-	td_neigh_learn(path.dp, realm, &a, &peer, true);
+	neigh_send(0, realm, src, dst, 100);
 }
 
 static uint32_t find(uint16_t realm, const char *ip)
@@ -76,7 +41,7 @@ static bool known(uint16_t realm, const char *ip)
 // We have sent to it and it answered.
 static void meet(uint16_t realm, const char *src, const char *ip)
 {
-	learn(realm, ip);
+	neigh_learn(realm, ip);
 	send_to(realm, src, ip);
 	path_run(1000); // a sweep sees it
 	assert_true(known(realm, ip));
@@ -86,8 +51,8 @@ static void seconds(int n)
 {
 	for (int i = 0; i < n; i++) {
 		path_run(1000);
-		sent(PORT_A);
-		sent(PORT_B);
+		neigh_sent(PORT_A);
+		neigh_sent(PORT_B);
 	}
 }
 
@@ -111,15 +76,15 @@ static td_leg_id leg_to(const char *ip)
 
 static void strangers_go_unasked(void **state)
 {
-	learn(WEST, "10.0.1.7");
+	neigh_learn(WEST, "10.0.1.7");
 	seconds(29);
 	assert_true(known(WEST, "10.0.1.7"));
-	learn(WEST, "10.0.1.7"); // it is heard of again
+	neigh_learn(WEST, "10.0.1.7"); // it is heard of again
 	seconds(29);
 	assert_true(known(WEST, "10.0.1.7"));
 	for (int i = 0; i < 5; i++) {
 		path_run(1000);
-		assert_int_equal(sent(PORT_A), 0);
+		assert_int_equal(neigh_sent(PORT_A), 0);
 	}
 	assert_int_equal(find(WEST, "10.0.1.7"), TD_ADJACENCY_NONE);
 	assert_int_equal(td_neigh_table_count(path.dp), GATEWAYS);
@@ -140,8 +105,8 @@ static void those_we_sent_to_stay_ten_minutes(void **state)
 		if (i == 590)
 			send_to(WEST, "10.0.1.254", "10.0.1.7");
 		path_run(1000);
-		if (sent(PORT_A) > 0)
-			learn(WEST, "10.0.1.7"); // it answers
+		if (neigh_sent(PORT_A) > 0)
+			neigh_learn(WEST, "10.0.1.7"); // it answers
 		assert_true(known(WEST, "10.0.1.7"));
 	}
 	seconds(15);
@@ -150,10 +115,10 @@ static void those_we_sent_to_stay_ten_minutes(void **state)
 
 static void a_place_is_another_s_then(void **state)
 {
-	learn(WEST, "10.0.1.7");
+	neigh_learn(WEST, "10.0.1.7");
 	uint32_t place = find(WEST, "10.0.1.7");
 	seconds(33);
-	learn(EAST, "10.0.2.9");
+	neigh_learn(EAST, "10.0.2.9");
 	assert_int_equal(find(EAST, "10.0.2.9"), place);
 	assert_int_equal(path.dp->adjacencies[place].port, PORT_B);
 	assert_true(known(EAST, "10.0.2.9"));
@@ -167,8 +132,8 @@ static void a_leg_holds_its_neighbour(void **state)
 	assert_true(td_leg_adjacency_held(path.dp->workers[0], place));
 	for (int i = 0; i < 700; i++) {
 		path_run(1000);
-		if (sent(PORT_A) > 0)
-			learn(WEST, "10.0.1.7");
+		if (neigh_sent(PORT_A) > 0)
+			neigh_learn(WEST, "10.0.1.7");
 	}
 	assert_true(known(WEST, "10.0.1.7"));
 	assert_int_equal(find(WEST, "10.0.1.7"), place);
@@ -176,8 +141,8 @@ static void a_leg_holds_its_neighbour(void **state)
 	assert_false(td_leg_adjacency_held(path.dp->workers[0], place));
 	for (int i = 0; i < 610; i++) {
 		path_run(1000);
-		if (sent(PORT_A) > 0)
-			learn(WEST, "10.0.1.7");
+		if (neigh_sent(PORT_A) > 0)
+			neigh_learn(WEST, "10.0.1.7");
 	}
 	assert_int_equal(find(WEST, "10.0.1.7"), TD_ADJACENCY_NONE);
 }
@@ -190,16 +155,16 @@ static void spoof(int from, int to, bool answers)
 	for (int i = from; i < to; i++) {
 		snprintf(ip, sizeof(ip), "fd00:1::1:%x", i);
 		if (i % 2 == 0)
-			learn(WEST, ip);
+			neigh_learn(WEST, ip);
 		else
 			send_to(WEST, "fd00:1::fe", ip);
 		if (i % 2 == 1 && answers) {
 			path_run(0);
-			learn(WEST, ip);
+			neigh_learn(WEST, ip);
 		}
 		if (i % 16 == 0)
 			path_run(100);
-		sent(PORT_A);
+		neigh_sent(PORT_A);
 	}
 }
 
@@ -210,19 +175,19 @@ static void spoofed_sources(void **state)
 	td_leg_id leg = leg_to("10.0.1.7");
 	for (int i = 0; i < SPOOFED; i += 1000) {
 		spoof(i, i + 1000, i % 2000 == 0);
-		learn(WEST, "10.0.1.7"); // answers when it is asked
+		neigh_learn(WEST, "10.0.1.7"); // answers when it is asked
 		assert_int_equal(find(WEST, "10.0.1.7"), place);
 		assert_true(known(WEST, "10.0.1.7"));
 		assert_true(path.dp->n_adjacencies <= CAPACITY);
 		// Somebody new is found in the middle of it.
 		for (int sweep = 0; sweep < 3; sweep++)
 			path_run(100);
-		sent(PORT_B);
+		neigh_sent(PORT_B);
 		send_to(EAST, "10.0.2.254", i % 2000 ? "10.0.2.8" : "10.0.2.9");
 		path_run(0);
-		learn(EAST, i % 2000 ? "10.0.2.8" : "10.0.2.9");
+		neigh_learn(EAST, i % 2000 ? "10.0.2.8" : "10.0.2.9");
 		path_run(0);
-		assert_true(sent(PORT_B) >= 1);
+		assert_true(neigh_sent(PORT_B) >= 1);
 		assert_true(known(EAST, i % 2000 ? "10.0.2.8" : "10.0.2.9"));
 	}
 	assert_int_not_equal(find(WEST, "10.0.1.1"), TD_ADJACENCY_NONE);
@@ -257,13 +222,13 @@ static void a_trunk_s_peer_stays(void **state)
 	meet(WEST, "10.0.1.254", "10.0.1.20");
 	meet(WEST, "10.0.1.254", "10.0.1.21"); // later, but nobody's
 	spoof(0, 4000, true);
-	learn(WEST, "10.0.1.20");
+	neigh_learn(WEST, "10.0.1.20");
 	assert_true(known(WEST, "10.0.1.20"));
 	assert_int_equal(find(WEST, "10.0.1.21"), TD_ADJACENCY_NONE);
 	for (int i = 0; i < 1300; i++) { // nor does silence drive it away
 		path_run(1000);
-		sent(PORT_A);
-		learn(WEST, "10.0.1.20");
+		neigh_sent(PORT_A);
+		neigh_learn(WEST, "10.0.1.20");
 	}
 	assert_int_equal(td_neigh_table_count(path.dp), GATEWAYS + 1);
 	path.dp->policy = NULL;
@@ -273,13 +238,13 @@ static void a_trunk_s_peer_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(strangers_go_unasked, setup, teardown),
-		cmocka_unit_test_setup_teardown(who_does_not_answer_goes, setup, teardown),
-		cmocka_unit_test_setup_teardown(those_we_sent_to_stay_ten_minutes, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_place_is_another_s_then, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_leg_holds_its_neighbour, setup, teardown),
-		cmocka_unit_test_setup_teardown(spoofed_sources, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_trunk_s_peer_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_go_unasked, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(who_does_not_answer_goes, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(those_we_sent_to_stay_ten_minutes, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(a_place_is_another_s_then, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(a_leg_holds_its_neighbour, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(spoofed_sources, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(a_trunk_s_peer_stays, neigh_setup, neigh_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
