@@ -41,7 +41,7 @@ static void is_ok(const struct fake_sent *sent)
 
 static void is_status(const struct fake_sent *sent, const char *status)
 {
-	char line[32];
+	char line[64];
 
 	snprintf(line, sizeof(line), "SIP/2.0 %s", status);
 	assert_non_null(sent);
