@@ -269,8 +269,8 @@ static uint64_t request_hash(const struct td_engine *e, const struct td_flow *fl
 	return hash;
 }
 
-// A REGISTER may come twice, since it leaves no transaction. Copies of others end in theirs: one that
-// comes here is not the sender's.
+// A REGISTER may come twice, since it leaves no transaction. Copies of others end in theirs: one
+// that comes here is not the sender's.
 static enum td_nonce_verdict count_use(struct td_engine *e, const struct claim *c,
 	const struct td_msg *msg, const struct td_core *core)
 {
