@@ -281,7 +281,12 @@ static const struct cfg_field caller_id[] = {
 		INSIDE("rules", trunk_rules, record, field),                                       \
 		INSIDE("caller_id", caller_id, record, field)
 
-static const struct cfg_field subscribers[] = { NUMBERS(td_config, policy.subscribers), END };
+static const struct cfg_field subscribers[] = {
+	NUMBERS(td_config, policy.subscribers),
+	SECONDS("max_duration", td_config, policy.subscribers_max_duration_s, 1, 0, 2592000, 0),
+	SECONDS("media_timeout", td_config, policy.subscribers_media_timeout_s, 1, 0, 86400, 300),
+	END,
+};
 
 static const struct cfg_field trunk[] = {
 	NAME("name", td_trunk_conf, name, REQUIRED),

@@ -289,6 +289,8 @@ static void routing_to_pb(
 	policy->route_limits = make(b, conf->n_limits, sizeof(*policy->route_limits));
 	policy->rules = make(b, conf->n_rules, sizeof(*policy->rules));
 	policy->subscribers = numbers_to_pb(b, &conf->subscribers);
+	policy->subscribers_media_timeout_s = conf->subscribers_media_timeout_s;
+	policy->subscribers_max_duration_s = conf->subscribers_max_duration_s;
 	for (uint32_t i = 0; !b->failed && i < conf->n_groups; i++)
 		policy->groups[policy->n_groups++] = group_to_pb(b, &conf->groups[i]);
 	for (uint32_t i = 0; !b->failed && i < conf->n_windows; i++)
@@ -594,6 +596,8 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 	for (; out->n_rules < rules; out->n_rules++)
 		rule_from_pb(c, pb->rules[out->n_rules], &out->rules[out->n_rules]);
 	numbers_from_pb(c, pb->subscribers, &out->subscribers);
+	out->subscribers_media_timeout_s = pb->subscribers_media_timeout_s;
+	out->subscribers_max_duration_s = pb->subscribers_max_duration_s;
 	return true;
 }
 

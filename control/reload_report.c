@@ -327,6 +327,10 @@ static void report_limits(
 		{ "limits.cps_burst", now->cps_burst, next->cps_burst },
 		{ "limits.source_cps", now->source_cps, next->source_cps },
 		{ "limits.drain_s", now->drain_s, next->drain_s },
+		{ "subscribers.media_timeout", now->subscribers_media_timeout_s,
+			next->subscribers_media_timeout_s },
+		{ "subscribers.max_duration", now->subscribers_max_duration_s,
+			next->subscribers_max_duration_s },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

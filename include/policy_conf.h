@@ -276,6 +276,7 @@ struct td_policy_conf {
 	struct td_limit_conf *limits;
 	struct td_rule_conf *rules;
 	struct td_numbers_conf subscribers; // of subscribers' calls
+	uint32_t subscribers_media_timeout_s, subscribers_max_duration_s; // 0: off
 	// Called numbers that are emergency calls, beside urn:service:sos.
 	uint32_t n_emergency;
 	char emergency[TD_EMERGENCY_MAX][TD_EMERGENCY_LEN];

@@ -143,6 +143,8 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 		t->conf = (struct td_trunk_conf){ .enabled = true,
 			.attempt_timeout_ms = 5000,
 			.ring_timeout_ms = 180000,
+			.media_timeout_s = conf->subscribers_media_timeout_s,
+			.max_duration_s = conf->subscribers_max_duration_s,
 			.numbers = conf->subscribers };
 		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
 		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));

@@ -60,7 +60,7 @@ void rig_policy(struct rig *rig)
 	char error[256] = "";
 	struct td_policy_conf conf = { .generation = rig->generation ? rig->generation : 1, .n_trunks = rig->n_trunks ? rig->n_trunks : 3, .trunks = rig->trunks,
 		.max_calls = 77, .max_cps = 88, .source_cps = rig->source_cps, .n_failovers = rig->rule.name[0] != '\0', .failovers = &rig->rule, .groups = rig->groups,
-		.limits = rig->limits, .rules = rig->rules, .subscribers = rig->subscriber_numbers,
+		.limits = rig->limits, .rules = rig->rules, .subscribers = rig->subscriber_numbers, .subscribers_media_timeout_s = rig->subscriber_media_timeout_s,
 		.n_emergency = 1, .emergency = { "112" } };
 	while (conf.n_rules < 8 && rig->rules[conf.n_rules].name[0] != '\0')
 		conf.n_rules++;

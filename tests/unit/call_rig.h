@@ -37,6 +37,7 @@ struct rig {
 	struct td_limit_conf limits[RIG_LIMITS];
 	struct td_rule_conf rules[8]; // of numbers, to the first without a name
 	struct td_numbers_conf subscriber_numbers;
+	uint32_t subscriber_media_timeout_s;
 	struct td_subscribers *subscribers; // NULL: nobody registers
 	struct td_health *health;           // NULL: every peer is up
 };

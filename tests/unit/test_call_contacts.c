@@ -124,6 +124,34 @@ static void first_answer_wins(void **state)
 	bed_down(&bed);
 }
 
+// A phone whose battery is empty says no BYE.
+static void a_phone_that_vanishes_ends_its_call(void **state)
+{
+	struct rig_dialog a;
+	struct bed bed;
+	const struct fake_leg *phone = NULL;
+
+	bed_up(&bed, "5", 0);
+	bed.rig->subscriber_media_timeout_s = 300;
+	rig_policy(bed.rig);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_expect(bed.rig, "ACK sip:x@");
+	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
+	rig_send(bed.rig, &a, "ACK", "", "");
+	for (unsigned i = 0; i < FAKE_LEGS_MAX; i++)
+		if (bed.rig->host.legs[i].last.timeout_s == 300)
+			phone = &bed.rig->host.legs[i];
+	assert_non_null(phone);
+	td_engine_media_timeout(bed.rig->engine, bed.rig->host.now_ns, phone->opened.call);
+	for (int i = 0; i < 2; i++)
+		rig_reply(bed.rig, rig_expect(bed.rig, "BYE "), "200 OK", "", "", "");
+	assert_int_equal(bed.rig->host.legs_open, 0);
+	assert_int_equal(bed.rig->host.counters[TD_C_CALL_MEDIA_TIMEOUT], 1);
+	bed_down(&bed);
+}
+
 // Two phones at once answer: one is connected, the other one's dialog is ended.
 static void two_answers_cross(void **state)
 {
@@ -327,6 +355,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_answer_wins),
+		cmocka_unit_test(a_phone_that_vanishes_ends_its_call),
 		cmocka_unit_test(two_answers_cross),
 		cmocka_unit_test(q_after_q_and_the_best_failure),
 		cmocka_unit_test(decline_ends_all),

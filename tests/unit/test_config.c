@@ -92,6 +92,7 @@ static void defaults_fill_what_is_not_said(void **state)
 	assert_int_equal(trunk->health.silent_after, 5);
 	assert_int_equal(o.conf->policy.max_calls, 1000);
 	assert_int_equal(o.conf->policy.drain_s, 30);
+	assert_int_equal(o.conf->policy.subscribers_media_timeout_s, 300);
 	release(&o);
 }
 
@@ -712,7 +713,7 @@ static void numbers_are_read(void **state)
 		"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
 		"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = \"+49301\"; }; out = { on_refused = \"anonymous\"; privacy = \"strip\"; }; };"
 		"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; };")
-		"subscribers = { number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
+		"subscribers = { media_timeout = 60; number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
 
 	if (o.rc != 0)
 		told(&o, "nothing");
@@ -745,6 +746,7 @@ static void numbers_are_read(void **state)
 	assert_int_equal(n->caller_out.privacy, TD_PRIVACY_STRIP);
 	assert_string_equal(p->subscribers.form.country, "1");
 	assert_string_equal(p->subscribers.out.caller.names[0], "cut");
+	assert_int_equal(p->subscribers_media_timeout_s, 60);
 	release(&o);
 }
 

@@ -78,6 +78,7 @@ static struct td_policy_conf sample(void)
 		.n_rules = 1,
 		.rules = rules,
 		.subscribers = { .form = { .country = "1" } },
+		.subscribers_media_timeout_s = 301, .subscribers_max_duration_s = 7201,
 		.max_calls = 1,
 		.max_cps = 2,
 		.cps_burst = 5,
@@ -115,6 +116,8 @@ static void there_and_back_is_the_same(void **state)
 	assert_int_equal(back->n_rules, 1);
 	assert_memory_equal(&back->rules[0], &rules[0], sizeof(rules[0]));
 	assert_memory_equal(&back->subscribers, &conf.subscribers, sizeof(conf.subscribers));
+	assert_int_equal(back->subscribers_media_timeout_s, 301);
+	assert_int_equal(back->subscribers_max_duration_s, 7201);
 	td_policy_conf_free(back);
 	free(bytes);
 }
