@@ -158,6 +158,12 @@ enum ctl_status ctl_route_dump(struct ctl *ctl);
 enum ctl_status ctl_route_test(struct ctl *ctl);
 extern const struct ctl_view ctl_view_plans;
 
+// --- ctl_rule.c ---
+
+extern const struct ctl_view ctl_view_rules;
+enum ctl_status ctl_rule_test(struct ctl *ctl);
+void ctl_number_step(const Tandem__RouteStep *step); // what became of a number, a line
+
 // --- ctl_actions.c ---
 
 // Asks for something that ends with Done. text: said when the answer brings none.

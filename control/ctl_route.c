@@ -372,7 +372,9 @@ enum ctl_status ctl_route_dump(struct ctl *ctl)
 
 static void step_print(const Tandem__RouteStep *s)
 {
-	if (strcmp(s->what, "plan") == 0)
+	if (s->who[0])
+		ctl_number_step(s);
+	else if (strcmp(s->what, "plan") == 0)
 		fprintf(stdout, "plan %s (%s)\n", s->plan, s->name);
 	else if (strcmp(s->what, "match") == 0)
 		fprintf(stdout, "match \"%s\" in plan %s\n", s->match, s->plan);
@@ -389,26 +391,34 @@ static void step_print(const Tandem__RouteStep *s)
 
 static json_t *step_json(const Tandem__RouteStep *s)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "what",
-		ctl_text(s->what), "plan", ctl_text(s->plan), "match", ctl_text(s->match), "name",
-		ctl_text(s->name), "why", s->why[0] ? ctl_text(s->why) : json_null(), "priority",
-		ctl_number(s->priority), "weight", ctl_number(s->weight), "cost",
-		(double)s->cost / 1e6, "status", ctl_number(s->status), "tried",
+	bool number = s->who[0] != '\0';
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}",
+		"what", ctl_text(s->what), "who", number ? ctl_text(s->who) : json_null(),
+		"before", number ? ctl_text(s->before) : json_null(), "after",
+		number ? ctl_text(s->after) : json_null(), "plan", ctl_text(s->plan), "match",
+		ctl_text(s->match), "name", ctl_text(s->name), "why",
+		s->why[0] ? ctl_text(s->why) : json_null(), "priority", ctl_number(s->priority),
+		"weight", ctl_number(s->weight), "cost", (double)s->cost / 1e6, "status",
+		ctl_number(s->status), "tried",
 		json_boolean(strcmp(s->what, "target") == 0 && s->why[0] == '\0'));
 }
 
 static json_t *target_json(const Tandem__RouteTargetState *t)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "trunk", ctl_text(t->trunk), "peer",
-		ctl_text(t->peer), "group", ctl_text(t->group), "limit", ctl_text(t->limit),
-		"failover", ctl_text(t->failover), "max_duration_s", ctl_number(t->max_duration_s));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "trunk", ctl_text(t->trunk),
+		"peer", ctl_text(t->peer), "group", ctl_text(t->group), "limit",
+		ctl_text(t->limit), "failover", ctl_text(t->failover), "max_duration_s",
+		ctl_number(t->max_duration_s), "number", ctl_text(t->number), "caller",
+		ctl_text(t->caller));
 }
 
 static void target_print(int n, const Tandem__RouteTargetState *t)
 {
 	if (n == 1)
 		fputs("tried in this order:\n", stdout);
-	fprintf(stdout, "  %d. %s %s\n", n, t->trunk, t->peer);
+	fprintf(stdout, "  %d. %s %s%s%s%s%s\n", n, t->trunk, t->peer,
+		t->number[0] ? ", called " : "", t->number, t->caller[0] ? " by " : "", t->caller);
 }
 
 static bool time_read(const char *text, uint64_t *out)

@@ -123,6 +123,7 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 		td_plan_store_request(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_ROUTE_TEST:
+	case TANDEM__FRAME__BODY_RULE_TEST:
 		td_forward(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_SHOW:

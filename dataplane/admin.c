@@ -335,6 +335,9 @@ static void frame_take(void *ctx, struct td_mgmt_conn *conn, const Tandem__Frame
 	case TANDEM__FRAME__BODY_ROUTE_TEST:
 		td_route_test(admin, conn, frame->id, frame->route_test);
 		break;
+	case TANDEM__FRAME__BODY_RULE_TEST:
+		td_rule_test(admin, conn, frame->id, frame->rule_test);
+		break;
 	case TANDEM__FRAME__BODY_STATUS_REQUEST:
 		status_send(admin, conn, frame->id);
 		break;

@@ -11,6 +11,7 @@
 #include "dataplane/policy_apply.h"
 #include "dataplane/provision.h"
 #include "dataplane/stats.h"
+#include "sip/numbers.h"
 
 enum td_admin_job {
 	TD_JOB_NONE,
@@ -48,6 +49,17 @@ void td_admin_plans(struct td_admin *admin);
 
 void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
 	const Tandem__RouteTest *request);
+
+extern const struct td_alloc td_rule_test_memory; // main may allocate
+
+// --- rule_test.c ---
+
+void td_rule_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
+	const Tandem__RuleTest *request);
+void td_rules_show(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id);
+// A step of a number as a row; it lives until the return.
+void td_number_step_send(
+	struct td_mgmt_conn *conn, uint64_t id, const struct td_numbers_step *step);
 
 // --- mgmt_show.c ---
 

@@ -417,6 +417,9 @@ void td_mgmt_show(
 	case TANDEM__TABLE__PEERS:
 		job_begin(admin, conn, id, TD_JOB_PEERS, "");
 		break;
+	case TANDEM__TABLE__RULES:
+		td_rules_show(admin, conn, id);
+		break;
 	case TANDEM__TABLE__CALLS:
 		job_begin(admin, conn, id, TD_JOB_CALLS, show->key);
 		break;

@@ -6,11 +6,18 @@
 #include "sip/subscribers.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 struct test {
 	struct td_mgmt_conn *conn;
 	uint64_t id;
 	uint64_t steps;
+	bool emergency;
+	struct td_rule_matcher *matcher;
+};
+
+struct numbers {
+	struct td_number caller, callee, asserted;
 };
 
 #define STEPS_MAX 2000 // of one answer
@@ -53,8 +60,50 @@ static void on_step(void *ctx, const struct td_route_step *step)
 	item_send(t, &item);
 }
 
-static void target_send(
-	const struct test *t, const struct td_policy *policy, const struct td_route_target *target)
+// What the rules and the form of a trunk make of the two numbers.
+static void on_number(void *ctx, const struct td_numbers_step *step)
+{
+	struct test *t = ctx;
+
+	if (t->steps++ < STEPS_MAX)
+		td_number_step_send(t->conn, t->id, step);
+}
+
+// As they go out to a target; the number of an emergency call stays as it is.
+static void numbers_out(struct test *t, const struct td_trunk *trunk, struct numbers *n)
+{
+	const struct td_numbers_trace trace = { on_number, t };
+	struct td_numbers_run run = { .matcher = t->matcher, .trace = &trace };
+
+	if (!trunk->numbers)
+		return;
+	if (!t->emergency)
+		td_numbers_screen(
+			&trunk->numbers->caller_out, &run, &n->caller, &n->asserted);
+	if (n->callee.len > 0 && !t->emergency)
+		td_numbers_out(trunk->numbers, &run, TD_CALLEE, &n->callee);
+	if (n->caller.len > 0)
+		td_numbers_out(trunk->numbers, &run, TD_CALLER, &n->caller);
+}
+
+// As they come in. false: that caller is refused.
+static bool numbers_in(struct test *t, const struct td_trunk *trunk, struct numbers *n)
+{
+	const struct td_numbers_trace trace = { on_number, t };
+	struct td_numbers_run run = { .matcher = t->matcher, .trace = &trace };
+
+	if (!trunk->numbers)
+		return true;
+	if (n->callee.len > 0 && !t->emergency)
+		td_numbers_in(trunk->numbers, &run, TD_CALLEE, &n->callee);
+	if (n->caller.len > 0)
+		td_numbers_in(trunk->numbers, &run, TD_CALLER, &n->caller);
+	return t->emergency || td_numbers_screen(&trunk->numbers->caller_in, &run, &n->caller,
+				       &n->asserted) != TD_CALLER_REFUSED;
+}
+
+static void target_send(struct test *t, const struct td_policy *policy,
+	const struct td_route_target *target, const struct numbers *came)
 {
 	const struct td_trunk *trunk = td_policy_trunk(policy, target->trunk);
 	const struct td_policy_limit *group =
@@ -65,10 +114,19 @@ static void target_send(
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__RouteTargetState row = TANDEM__ROUTE_TARGET_STATE__INIT;
 	char peer[TD_ADDR_STRLEN] = "", registrar[] = "registrar";
+	char number[TD_NUMBER_TEXT], caller[TD_NUMBER_TEXT];
+	struct numbers n = *came;
+
+	if (target->kind == TD_TARGET_PEER && trunk)
+		numbers_out(t, trunk, &n);
+	td_span_cstr(td_number_span(&n.callee), number, sizeof(number));
+	td_span_cstr(td_number_span(&n.caller), caller, sizeof(caller));
 
 	item.row_case = TANDEM__ITEM__ROW_ROUTE_TARGET;
 	item.route_target = &row;
 	row.trunk = registrar;
+	row.number = number;
+	row.caller = caller;
 	if (target->kind == TD_TARGET_PEER && trunk) {
 		row.trunk = (char *)(uintptr_t)trunk->conf.name;
 		td_sockaddr_format(&trunk->conf.peers[target->peer].address, peer, sizeof(peer));
@@ -128,17 +186,62 @@ static bool is_emergency(const struct td_policy *policy, const char *number)
 	return td_uri_parse(td_span_str(text), &uri) == 0 && td_policy_emergency(policy, &uri);
 }
 
+static void *heap(void *ctx, size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void heap_free(void *ctx, void *place)
+{
+	free(place);
+}
+
+const struct td_alloc td_rule_test_memory = { .alloc = heap, .free = heap_free };
+
+static void number_put(struct td_number *number, struct td_span text, bool plus)
+{
+	if (plus && text.len > 0 && text.ptr[0] != '+')
+		td_number_append(number, TD_SPAN("+"));
+	if (!td_number_append(number, text))
+		number->len = 0; // too long for any rule
+}
+
+static enum td_answer decide(struct test *t, const struct td_policy *policy,
+	struct td_route_query *query, const struct numbers *n, struct td_route_answer *answer)
+{
+	struct td_route_trace trace = { on_step, t };
+
+	query->user = n->callee.len > 0 ? td_number_span(&n->callee) : query->user;
+	query->number = n->callee.len > 0 ? td_number_digits(&n->callee) : query->user;
+	query->caller = td_number_digits(&n->caller);
+	return td_policy_route_traced(policy, query, answer, &trace);
+}
+
+static void test_run(struct test *t, const struct td_policy *policy,
+	struct td_route_query *query, struct numbers *n)
+{
+	struct td_route_answer answer = { 0 };
+	enum td_answer said = TD_REFUSED;
+
+	if (numbers_in(t, td_policy_trunk(policy, query->trunk_in), n))
+		said = decide(t, policy, query, n, &answer);
+	else
+		answer.sip_code = 403;
+	for (uint16_t i = 0; said == TD_DONE && i < answer.n; i++)
+		target_send(t, policy, &answer.targets[i], n);
+	td_mgmt_send_done(t->conn, t->id, said == TD_DONE ? 0 : answer.sip_code);
+}
+
 void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id,
 	const Tandem__RouteTest *request)
 {
 	const struct td_policy *policy = admin->policy->current;
-	struct test t = { conn, id, 0 };
-	struct td_route_trace trace = { on_step, &t };
+	struct test t = { .conn = conn, .id = id };
+	struct numbers n = { 0 };
 	struct td_route_query query = { .random = 1,
 		.wall_s = request->at_s,
 		.health = admin->dp->health,
 		.now_ms = td_clock_now(&admin->dp->clock) / 1000000 };
-	struct td_route_answer answer;
 	char plan[TD_NAME_LEN];
 	const char *number = request->number, *at = strchr(number, '@');
 
@@ -151,12 +254,16 @@ void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t i
 	query.user = at ? td_span(number, (size_t)(at - number)) : td_span_str(number);
 	if (at)
 		query.domain = td_span_str(at + 1);
-	query.number = query.user;
-	if (query.number.len > 0 && query.number.ptr[0] == '+')
-		query.number = td_span(query.number.ptr + 1, query.number.len - 1);
-	query.emergency = is_emergency(policy, number);
-	enum td_answer said = td_policy_route_traced(policy, &query, &answer, &trace);
-	for (uint16_t i = 0; said == TD_DONE && i < answer.n; i++)
-		target_send(&t, policy, &answer.targets[i]);
-	td_mgmt_send_done(conn, id, said == TD_DONE ? 0 : answer.sip_code);
+	query.emergency = t.emergency = is_emergency(policy, number);
+	number_put(&n.callee, query.user, false);
+	// A subscriber's own numbers are E.164.
+	number_put(&n.caller, query.caller, strchr(request->from, '@') != NULL);
+	if (strchr(request->from, '@'))
+		n.asserted = n.caller;
+	t.matcher = td_rule_matcher_new(&td_rule_test_memory);
+	if (t.matcher)
+		test_run(&t, policy, &query, &n);
+	else
+		td_mgmt_send_error(conn, id, ENOMEM, "no memory");
+	td_rule_matcher_free(t.matcher, &td_rule_test_memory);
 }

@@ -83,6 +83,24 @@ def test_changed_while_it_runs(lab):
     assert seen.startswith("INVITE sip:99030555@")
 
 
+def test_what_an_operator_is_told(lab):
+    assert [r["name"] for r in json.loads(lab.ctl("--json", "rule", "list"))] == ["tech", "short", "prefix"]
+    assert "^77#" in lab.ctl("rule", "list")
+    assert lab.ctl("rule", "test", "tech", "77#030") == "77#030 → 030\n"
+    assert lab.ctl("rule", "test", "tech", "030", code=1) == "tech does not match\n"
+    lab.ctl("rule", "test", "nobody", "030", code=1)
+    said = json.loads(lab.ctl("--json", "route", "test", "77#0301234", "--from", "carrier-a", "--caller", "040999"))
+    steps = [(s["who"], s["what"], s["name"], s["before"], s["after"]) for s in said["steps"] if s["who"]]
+    assert steps[:3] == [("callee", "rule", "tech", "77#0301234", "0301234"), ("callee", "rule", "short", "0301234", "0301234"),
+                         ("callee", "number", "", "0301234", "+49301234")]
+    assert ("caller", "number", "", "040999", "+4940999") in steps
+    assert ("callee", "number", "", "+49301234", "0301234") in steps, "as it goes out"
+    (target,) = said["targets"]
+    assert (target["trunk"], target["number"], target["caller"]) == ("carrier-b", "990301234", "040999")
+    text = lab.ctl("route", "test", "115", "--from", "carrier-a")
+    assert "callee rule short: 115 → +4930115" in text and "1. carrier-b 10.0.2.1:5060, called 99030115" in text
+
+
 def screened(text):
     a = FORM % "" + ' caller_id = { in = { allowed = [ "+4930" ]; on_refused = "reject"; }; };'
     b = FORM % 'format = "national";' + (' trust = "out"; caller_id = { out = { allowed = [ "+49301" ]; default = "+49301000"; }; };')
@@ -109,4 +127,6 @@ def test_callers_that_may_be_shown(strict):
     strict.settle()
     (cdr,) = strict.rows()[before:]
     assert cdr["sip_code"] == 403 and cdr["rules"] == "caller_id" and cdr["trunk_out"] in (None, "")
+    said = json.loads(strict.ctl("--json", "route", "test", "040999", "--from", "carrier-a", "--caller", "0891", code=1))
+    assert said["status"] == 403 and said["steps"][-1]["what"] == "caller"
     assert strict.counters()["caller.refused"] == 1 and strict.counters()["caller.replaced"] == 1
