@@ -62,6 +62,7 @@ static void on_pushed(void *user, int code, const char *text)
 	r->control->conf->policy = r->next->policy;
 	r->next->policy = before;
 	td_overlay_commit(&r->control->overlay, r->control->conf->state_dir);
+	td_trunks_in_force(&r->control->trunks);
 	td_events_tell(
 		&r->control->events, TD_EVENT_POLICY, "reload", "committed", "%s", r->report);
 	reload_end(r, 0, r->report);
@@ -134,8 +135,10 @@ void td_reload(struct td_control *control, bool dry_run, td_reload_done done, vo
 		return;
 	}
 	bool same = r->next->policy.generation == control->conf->policy.generation;
-	if (same && !dry_run) // what an operator said may be what the file says now
+	if (same && !dry_run) { // what an operator said may be what the file says now
 		td_overlay_commit(&control->overlay, control->conf->state_dir);
+		td_trunks_in_force(&control->trunks);
+	}
 	if (dry_run || same) {
 		reload_end(r, 0, r->report);
 		return;

@@ -102,9 +102,10 @@ int td_store_generation(struct td_store *store, uint64_t *generation); // of the
 
 // Each change makes the next generation of the table, in the same transaction.
 int td_store_trunks_generation(struct td_store *store, uint64_t *generation); // not 0
-// settings: a line for each. create: -EEXIST where it is there; else -ENOENT where it is not.
+// settings: a line for each. before: those that they were made from, or NULL for a new one.
+// -EEXIST, -ENOENT; -EINVAL: somebody else changed it meanwhile.
 int td_store_trunk_put(
-	struct td_store *store, const char *name, const char *settings, bool create);
+	struct td_store *store, const char *name, const char *settings, const char *before);
 int td_store_trunk_delete(struct td_store *store, const char *name); // -ENOENT
 // All, in the order of their names; texts live until the return.
 typedef void (*td_trunk_each)(void *user, struct td_span name, struct td_span settings);

@@ -54,7 +54,7 @@ static const char *const texts[ST__COUNT] = {
 			       "RETURNING generation",
 	[ST_TRUNK_GENERATION] = "SELECT generation FROM trunk_generation",
 	[ST_TRUNK_GENERATION_NEXT] = "UPDATE trunk_generation SET generation = generation + 1",
-	[ST_TRUNK_GET] = "SELECT name FROM trunk WHERE name = $1",
+	[ST_TRUNK_GET] = "SELECT settings FROM trunk WHERE name = $1",
 	[ST_TRUNK_PUT] = "INSERT INTO trunk (name, settings) VALUES ($1, $2) "
 			 "ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
 	[ST_TRUNK_DELETE] = "DELETE FROM trunk WHERE name = $1 RETURNING name",

@@ -11,6 +11,21 @@ static int generation_row(void *user, const struct td_value *row, int n)
 	return 1;
 }
 
+struct now {
+	const char *before;
+	bool found, same;
+};
+
+static int now_row(void *user, const struct td_value *row, int n)
+{
+	struct now *now = user;
+
+	now->found = true;
+	now->same = now->before && row[0].kind == TD_VALUE_TEXT &&
+		    td_span_eq(td_span(row[0].text, row[0].len), td_span_str(now->before));
+	return 1;
+}
+
 static int found_row(void *user, const struct td_value *row, int n)
 {
 	*(bool *)user = true;
@@ -24,24 +39,32 @@ int td_store_trunks_generation(struct td_store *store, uint64_t *generation)
 	return rc == 0 && *generation == 0 ? -EIO : rc;
 }
 
+// The row of the generation is changed first: whoever else changes a trunk waits for it.
+static int change_begin(struct td_store *store)
+{
+	int rc = td_store_begin(store);
+
+	return rc ? rc : store_run(store, ST_TRUNK_GENERATION_NEXT, NULL, 0);
+}
+
 static int change_end(struct td_store *store, int rc)
 {
-	if (rc == 0)
-		rc = store_run(store, ST_TRUNK_GENERATION_NEXT, NULL, 0);
 	return rc ? rc : td_store_commit(store);
 }
 
 int td_store_trunk_put(
-	struct td_store *store, const char *name, const char *settings, bool create)
+	struct td_store *store, const char *name, const char *settings, const char *before)
 {
 	const struct td_value values[] = { value_text(name), value_text(settings) };
-	bool found = false;
-	int rc = td_store_begin(store);
+	struct now now = { .before = before };
+	int rc = change_begin(store);
 
 	if (rc == 0)
-		rc = store_query(store, ST_TRUNK_GET, values, 1, found_row, &found);
-	if (rc == 0 && found == create)
-		rc = create ? -EEXIST : -ENOENT;
+		rc = store_query(store, ST_TRUNK_GET, values, 1, now_row, &now);
+	if (rc == 0 && now.found != (before != NULL))
+		rc = before ? -ENOENT : -EEXIST;
+	if (rc == 0 && before && !now.same)
+		rc = -EINVAL;
 	if (rc == 0)
 		rc = store_run(store, ST_TRUNK_PUT, values, 2);
 	return change_end(store, rc);
@@ -51,7 +74,7 @@ int td_store_trunk_delete(struct td_store *store, const char *name)
 {
 	const struct td_value value = value_text(name);
 	bool found = false;
-	int rc = td_store_begin(store);
+	int rc = change_begin(store);
 
 	if (rc == 0)
 		rc = store_query(store, ST_TRUNK_DELETE, &value, 1, found_row, &found);

@@ -62,8 +62,6 @@ static bool same(const struct td_trunk_list *a, const struct td_trunk_list *b)
 
 static void list_put(struct td_trunks *trunks, struct look *look)
 {
-	const char *state_dir = trunks->control->conf->state_dir;
-
 	if (!look->read)
 		return;
 	trunks->due |= !same(&trunks->list, &look->list);
@@ -72,6 +70,17 @@ static void list_put(struct td_trunks *trunks, struct look *look)
 	look->list = (struct td_trunk_list){ 0 };
 	td_log(TD_LOG_INFO, "trunks.read", "generation=%" PRIu64 " trunks=%u",
 		trunks->list.generation, trunks->list.n);
+}
+
+void td_trunks_in_force(struct td_trunks *trunks)
+{
+	if (trunks->list.generation == 0)
+		return;
+	const char *state_dir = trunks->control->conf->state_dir;
+
+	td_alarm_clear(&trunks->control->alarms, "trunks.refused", "store");
+	if (trunks->due) // a newer one came meanwhile
+		return;
 	int rc = td_trunk_list_save(&trunks->list, state_dir);
 	if (rc != 0)
 		td_log(TD_LOG_WARNING, "trunks.not_saved", "state_dir=%s error=\"%s\"", state_dir,
@@ -83,10 +92,8 @@ static void applied(struct td_trunks *trunks, int code, const char *text)
 {
 	struct td_alarms *alarms = &trunks->control->alarms;
 
-	trunks->due = code == -EBUSY;
-	if (code == 0)
-		td_alarm_clear(alarms, "trunks.refused", "store");
-	else if (!trunks->due)
+	trunks->due |= code != 0 && code != -EINVAL;
+	if (code == -EINVAL)
 		td_alarm_raise(alarms, TD_WARNING, "trunks.refused", "store",
 			"the trunks of the store do not fit this node's configuration file: make "
 			"them fit (tandemctl trunk list, trunk set, trunk del), then tandemctl "
@@ -120,8 +127,10 @@ static void on_timer(uv_timer_t *timer)
 	struct td_trunks *trunks = timer->data;
 	struct look *look;
 
-	if (trunks->due && !trunks->control->reloading)
+	if (trunks->due && !trunks->control->reloading) {
+		trunks->due = false; // a reload reads the list at once
 		td_reload(trunks->control, false, on_reloaded, trunks);
+	}
 	if (trunks->asking || !(look = calloc(1, sizeof(*look))))
 		return;
 	look->job.run = look_run;
@@ -167,6 +176,7 @@ struct change {
 	bool create;
 	char name[TD_NAME_LEN];
 	char *settings; // NULL: the trunk goes
+	char *before;   // what they were made from; NULL: it is new
 };
 
 static void change_end(struct change *change, int code, const char *text)
@@ -179,6 +189,7 @@ static void change_end(struct change *change, int code, const char *text)
 		td_conn_error(conn, change->id, -code, text);
 	td_trunk_list_free(&change->look.list);
 	free(change->settings);
+	free(change->before);
 	free(change);
 }
 
@@ -186,12 +197,16 @@ static int change_run(struct td_store_job *job, struct td_store *store)
 {
 	struct change *change = (struct change *)job;
 	int rc = change->settings ? td_store_trunk_put(store, change->name, change->settings,
-					    change->create)
+					    change->before)
 				  : td_store_trunk_delete(store, change->name);
 
 	if (rc == -EEXIST || rc == -ENOENT)
 		snprintf(job->reason, sizeof(job->reason), "trunk %s is %s in the store",
 			change->name, rc == -EEXIST ? "there already" : "not");
+	else if (rc == -EINVAL)
+		snprintf(job->reason, sizeof(job->reason),
+			"somebody else changed trunk %s meanwhile: look at it, then try again",
+			change->name);
 	return rc ? rc : list_read(&change->look, store);
 }
 
@@ -215,6 +230,7 @@ static void change_done(struct td_store_job *job, int rc)
 		return;
 	}
 	list_put(trunks, &change->look);
+	trunks->due = false;
 	td_reload(trunks->control, false, on_change_reloaded, change);
 }
 
@@ -293,6 +309,10 @@ static const char *put_read(struct change *change, const Tandem__TrunkPut *put)
 			       "name, auth and register: an account belongs in the configuration "
 			       "file";
 	change->create = put->create;
+	if (!put->create && !before)
+		return "that trunk is not in the store";
+	if (!put->create && !(change->before = strdup(before->settings)))
+		return "no memory";
 	change->settings = td_trunk_settings_merge(before && !put->create ? before->settings : "",
 		put->settings, put->n_settings);
 	return change->settings ? NULL : "no memory";

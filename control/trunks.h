@@ -34,6 +34,8 @@ int td_trunks_read(struct td_trunks *trunks, const char *state_dir);
 void td_trunks_start(struct td_trunks *trunks, struct td_control *control);
 void td_trunks_stop(struct td_trunks *trunks);
 void td_trunks_free(struct td_trunks *trunks);
+// A reload took the list into force, whoever asked for it.
+void td_trunks_in_force(struct td_trunks *trunks);
 // TrunkPut, TrunkRemove: answered now or later.
 void td_trunks_request(struct td_client *client, const Tandem__Frame *frame);
 

@@ -406,6 +406,12 @@ def another_node_takes_the_trunks_of_the_store():
         return [a for a in json.loads(two.ctl("alarms", "--json")) if a["name"] == "trunks.refused"]
     alarm = until(refused, "the alarm")[0]
     assert "ambig" in alarm["text"] and "trunk set" in alarm["advice"], alarm
+    # Nor does it keep the node from starting again.
+    two.stop()
+    plane.close()
+    two.start()
+    plane = Plane(two)
+    until(refused, "the alarm again")
     one.ctl("trunk", "del", "y")
     until(lambda: not refused(), "the end of the alarm")
     one.ctl("trunk", "del", "x")

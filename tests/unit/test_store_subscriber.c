@@ -308,13 +308,15 @@ static void trunks_are_kept_with_their_generation(void **state)
 	uint64_t first, generation;
 
 	assert_int_equal(td_store_trunks_generation(store, &first), 0);
-	assert_int_equal(td_store_trunk_put(store, "b", "realm=\"x\"\nmax_calls=3", true), 0);
-	assert_int_equal(td_store_trunk_put(store, "b", "", true), -EEXIST);
+	assert_int_equal(td_store_trunk_put(store, "b", "realm=\"x\"\nmax_calls=3", NULL), 0);
+	assert_int_equal(td_store_trunk_put(store, "b", "", NULL), -EEXIST);
 	td_store_rollback(store);
-	assert_int_equal(td_store_trunk_put(store, "a", "", false), -ENOENT);
+	assert_int_equal(td_store_trunk_put(store, "a", "", ""), -ENOENT);
 	td_store_rollback(store);
-	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"y\"", true), 0);
-	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"z\"", false), 0);
+	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"y\"", NULL), 0);
+	assert_int_equal(td_store_trunk_put(store, "a", "", "realm=\"v\""), -EINVAL); // of another node
+	td_store_rollback(store);
+	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"z\"", "realm=\"y\""), 0);
 	assert_int_equal(td_store_trunks_generation(store, &generation), 0);
 	assert_int_equal(generation, first + 3);
 	assert_int_equal(td_store_trunks(store, trunk_see, &seen), 0);
@@ -346,7 +348,7 @@ static void version_3_is_brought_forward(void **state)
 	assert_memory_equal(&back, &s, sizeof(s));
 	assert_int_equal(td_store_generation(store, &after), 0);
 	assert_int_equal(after, generation);
-	assert_int_equal(td_store_trunk_put(store, "a", "x=1", true), 0);
+	assert_int_equal(td_store_trunk_put(store, "a", "x=1", NULL), 0);
 	assert_int_equal(td_store_trunks(store, trunk_see, &seen), 0);
 	assert_string_equal(seen.text, "a{x=1}");
 }
