@@ -20,9 +20,9 @@ static void away(struct td_alarms *alarms, uint64_t *since_ms, uint64_t now_ms)
 {
 	if (*since_ms == 0)
 		*since_ms = now_ms;
+	ports_forget(alarms); // what is down still, the next data plane says anew
 	if (now_ms - *since_ms < TD_CONDITION_PATIENCE_MS)
 		return;
-	ports_forget(alarms);
 	td_alarm_clear(alarms, "journal.stopped", "");
 	td_alarm_raise(alarms, TD_CRITICAL, "dataplane.away", "",
 		"look at tandem-dataplane (systemctl status tandem-dataplane; journalctl -u "

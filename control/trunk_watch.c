@@ -10,6 +10,8 @@
 	"tandemctl show peers; ask the carrier; where it answers no OPTIONS: health.probe = "      \
 	"\"none\"; to be silent about it: tandemctl trunk disable"
 
+enum { TOLD_MAX = 16 }; // alarms are few: they must not hide what else is wrong
+
 void td_trunk_watch_fini(struct td_trunk_watch *w)
 {
 	free(w->trunks.list);
@@ -54,7 +56,7 @@ void td_trunk_watch_trunk(struct td_trunk_watch *w, const Tandem__TrunkState *ro
 		td_events_tell(
 			w->events, TD_EVENT_TRUNK, row->name, row->state, "it was %s", before);
 	if (strcmp(row->state, "down") == 0 && row->peers > 0 && row->peers == row->peers_down &&
-		w->n_down < TD_ALARMS_MAX)
+		w->n_down < TOLD_MAX)
 		snprintf(w->down[w->n_down++], sizeof(w->down[0]), "%s", row->name);
 }
 

@@ -110,7 +110,7 @@ static void a_trunk_whose_peers_are_well_has_no_alarm(void **state)
 	td_trunk_watch_fini(&w);
 }
 
-// More trunks are down than there can be alarms.
+// More trunks are down than anybody wants alarms of.
 static void very_many_are_bounded(void **state)
 {
 	struct td_alarms alarms = TD_ALARMS_INIT;
@@ -128,7 +128,7 @@ static void very_many_are_bounded(void **state)
 			peer(&w, name, "10.0.0.1:5060", "down", 408);
 		}
 		td_trunk_watch_end(&w);
-		assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
+		assert_int_equal(td_alarms_copy(&alarms, list), 16); // there is room for other alarms
 	}
 	td_trunk_watch_begin(&w);
 	td_trunk_watch_end(&w);
