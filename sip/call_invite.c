@@ -278,12 +278,13 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 static int limits_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_subscriber_entry *caller)
 {
-	int rc = call_limits_acquire(call);
+	// The narrowest first: who is over a limit of his own takes nothing of the others' rate.
+	int rc = caller ? caller_acquire(call, caller) : 0;
 
 	if (rc == 0)
 		rc = trunk_ref_acquire(
 			call->engine, &call->a.trunk, trunk, !call->emergency, true);
-	return rc == 0 && caller ? caller_acquire(call, caller) : rc;
+	return rc == 0 ? call_limits_acquire(call) : rc;
 }
 
 // Everything the call holds on to. 0, or the status that refuses it.

@@ -3,6 +3,7 @@
 // what is full leads on to the next target.
 #include "tests/unit/call_rig.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -57,6 +58,19 @@ static const struct td_cdr *refused(struct rig *rig, uint16_t cause)
 static void somebody_else(struct rig *rig, enum td_limit_kind kind, uint16_t index, uint32_t calls)
 {
 	rig->host.shared[kind][index - 1].calls += calls;
+}
+
+static void who_is_over_its_own_limit_takes_nothing_of_all(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig_route(rig, "0");
+	rig->host.trunk_error = -EAGAIN;
+	rig->host.call_max = 0;
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_expect(rig, "SIP/2.0 503 ");
+	assert_int_equal(rig->host.call_max, 0); // the whole switch's was not asked
+	rig_free(rig);
 }
 
 static void a_full_group_is_503(void **state)
@@ -225,6 +239,7 @@ static void a_longer_number_is_no_emergency(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_over_its_own_limit_takes_nothing_of_all),
 		cmocka_unit_test(a_full_group_is_503),
 		cmocka_unit_test(a_full_group_leads_on_to_the_next),
 		cmocka_unit_test(failover_moves_the_count),
