@@ -46,9 +46,13 @@ static void numbers_of(const struct td_call *call, const struct td_msg *msg,
 		out->asserted = out->caller;
 		return;
 	}
-	if (!td_number_of(&core->from.uri, &out->caller) ||
-		td_span_ieq(td_number_span(&out->caller), TD_SPAN("anonymous")))
+	if (!td_number_of(&core->from.uri, &out->caller)) {
 		out->caller.len = 0;
+		if (core->from.uri.user.len > 0) // fits no list, which nobody does too
+			td_number_append(&out->caller, TD_SPAN("?"));
+	} else if (td_span_ieq(td_number_span(&out->caller), TD_SPAN("anonymous"))) {
+		out->caller.len = 0;
+	}
 	believed_number(call, msg, &out->asserted);
 }
 
@@ -182,12 +186,15 @@ static void callers_show(struct td_call *call, struct call_shown *shown,
 		subscriber ? subscriber->identity.display : core->from.display;
 
 	shown->hidden = n->hidden;
-	if (!n->hidden && td_number_eq(&n->caller, &came->caller) &&
-		td_number_eq(&n->asserted, &came->asserted))
+	bool same = !n->hidden && td_number_eq(&n->caller, &came->caller) &&
+		    td_number_eq(&n->asserted, &came->asserted);
+	if (same && (subscriber || n->asserted.len == 0))
 		return;
-	shown->own = true;
-	if (n->caller.len > 0)
+	shown->own = true; // of several asserted ones only the one that was judged
+	if (n->caller.len > 0 && !same)
 		shown->from = identity_make(&shown->caller, display, &n->caller);
+	else if (n->caller.len == 0 && came->caller.len > 0)
+		shown->hidden = true; // not A's own From in place of what was taken away
 	shown->pai = NULL;
 	if (n->asserted.len > 0)
 		shown->pai = identity_make(&shown->asserted,

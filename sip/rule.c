@@ -33,6 +33,8 @@ enum td_rule_result td_rule_apply(
 		return TD_RULE_PASSED;
 	if (n < 0)
 		return TD_RULE_GAVE_UP;
+	if (n == 0) // more groups than a replacement can name; those it can are there
+		n = RULE_GROUPS;
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(matcher->data);
 	if (at[0] > at[1]) // \K in a look-ahead
 		return TD_RULE_GAVE_UP;

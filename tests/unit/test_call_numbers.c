@@ -333,6 +333,11 @@ static void callers_of_a_trunk(void **state)
 		{ "anonymous", "0305", TD_CALLER_REJECT, "anonymous", "+49305", "" },
 		{ "anonymous", "0405", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
 		{ "anonymous", "", TD_CALLER_DEFAULT, "anonymous", "+49300", "" },
+		// What is no number fits no list.
+		{ "0217777%20", "", TD_CALLER_DEFAULT, "+49300", "+49300", "caller_id" },
+		{ "0217777%20", "", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
+		// Of several identities the one that was judged goes on.
+		{ "0301234", "0305@10.0.1.1>, <sip:0217777", TD_CALLER_REJECT, "+49301234", "+49305", "" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -186,6 +186,7 @@ static void rules_apply(void **state)
 		{ "^(1)?2", "<\\1>", "23", "<>3", TD_RULE_APPLIED }, // a group that took no part
 		{ "^\\+49", "\\0\\0", "+4930", "+49+4930", TD_RULE_APPLIED },
 		{ "(?i)^ALICE$", "+4930", "alice", "+4930", TD_RULE_APPLIED },
+		{ "^(1)(2)(3)(4)(5)(6)(7)(8)(9)(0)(1)$", "\\9\\1", "12345678901", "91", TD_RULE_APPLIED },
 		{ "1", "1234567890123456789012345678901234567890123456789012345678901", "3131",
 			"3131", TD_RULE_TOO_LONG },
 		{ "(a+)+$", "x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
