@@ -193,8 +193,11 @@ static uint32_t target_patience_ms(
 	const struct td_failover_conf *rule = target_rule(call, target);
 	const struct td_trunk *trunk = trunk_ref_find(call->engine, &attempt->b.trunk);
 
-	if (rule && rule->attempt_timeout_ms > 0)
+	if (rule && rule->attempt_timeout_ms > 0) {
+		attempt->hurried =
+			trunk && rule->attempt_timeout_ms < trunk->conf.attempt_timeout_ms;
 		return rule->attempt_timeout_ms;
+	}
 	return trunk ? trunk->conf.attempt_timeout_ms : 0;
 }
 

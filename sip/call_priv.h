@@ -160,6 +160,7 @@ struct td_attempt {
 	uint8_t state;  // enum attempt_state
 	bool heard;     // some response came: CANCEL is legal (§9.1)
 	bool tried;     // a 100 came
+	bool hurried;   // a failover rule waits for less than the trunk: silence says nothing
 	bool closed;    // its row is written, trunk and legs are given back
 	bool contact;   // of the called AoR; else a trunk's peer
 };

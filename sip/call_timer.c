@@ -47,7 +47,8 @@ static void attempt_late(void *arg, struct td_timer *timer)
 	struct td_call *call = attempt->call;
 	bool rang = attempt->state == ATTEMPT_RINGING;
 
-	attempt_found(attempt, false);
+	if (!attempt->hurried)
+		attempt_found(attempt, false);
 	attempt_give_up(attempt, rang ? 480 : 408, rang ? CAUSE_NO_ANSWER : CAUSE_TIMER,
 		(struct td_span){ 0 });
 	if (rang)
