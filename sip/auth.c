@@ -261,6 +261,8 @@ static uint64_t request_hash(const struct td_engine *e, const struct td_flow *fl
 	const uint64_t *key = e->keys.hash;
 	uint64_t hash = (uint64_t)core->cseq.number << 16 | flow->remote.port;
 
+	hash = hash_on(key, hash,
+		td_span((const char *)flow->remote.ip, sizeof(flow->remote.ip)));
 	hash = hash_on(key, hash, core->via.branch);
 	hash = hash_on(key, hash, core->call_id);
 	for (unsigned k = 0; k < sizeof(headers); k++)

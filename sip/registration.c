@@ -12,6 +12,7 @@ enum {
 	EXPIRES_MAX_S = 86400,   // what a provider may lay down
 	TEXT_MAX = 512,
 	BUCKETS = 256,
+	REMOVALS_MAX = 64, // sent at once
 };
 
 #define of_timer(ptr)                                                                              \
@@ -35,6 +36,7 @@ struct registration {
 struct td_registrations {
 	struct td_engine *engine;
 	struct registration *buckets[BUCKETS]; // by the low bits of the trunk's slot
+	unsigned removals; // sent for the policy that came last
 };
 
 static const struct td_ctx_user registration_user;
@@ -359,8 +361,9 @@ static const struct td_trunk *trunk_before(
 
 static bool same_binding(const struct td_register_conf *a, const struct td_register_conf *b)
 {
-	return strcmp(a->user, b->user) == 0 && strcmp(a->domain, b->domain) == 0 &&
-	       strcmp(a->contact, b->contact) == 0;
+	return strncmp(a->user, b->user, sizeof(a->user)) == 0 &&
+	       strncmp(a->domain, b->domain, sizeof(a->domain)) == 0 &&
+	       strncmp(a->contact, b->contact, sizeof(a->contact)) == 0;
 }
 
 // Whatever is under way goes on alone: its answer says nothing of what comes next.
@@ -374,7 +377,12 @@ static void request_leave(struct registration *r)
 // Takes back what is registered with the configuration that was.
 static void registration_remove(struct registration *r, const struct td_trunk *old)
 {
-	struct td_ctx *ctx = r->registered ? send_register(r, old, 0) : NULL;
+	struct td_registrations *all = r->engine->registrations;
+	// What a large change leaves out expires at the provider.
+	bool send = r->registered && td_txn_has_room(r->engine) && all->removals < REMOVALS_MAX;
+	struct td_ctx *ctx = send ? send_register(r, old, 0) : NULL;
+
+	all->removals += send;
 
 	if (ctx)
 		td_ctx_set_user(ctx, NULL, NULL);
@@ -453,6 +461,7 @@ void td_registrations_follow(struct td_registrations *all, const struct td_polic
 	const uint32_t *indices = NULL;
 	uint32_t n = policy ? td_policy_registering(policy, &indices) : 0;
 
+	all->removals = 0;
 	for (uint32_t i = 0; i < n; i++)
 		if (is_ours(all->engine, td_policy_trunk(policy, indices[i])))
 			follow_trunk(all, before, indices[i]);
