@@ -135,9 +135,9 @@ def test_calls_go_past_peers_that_are_not_there(switch):
         one.calls.clear()
         assert call(lab, a, 50)[0] == 486 and len(one.calls) == 1
         until(lambda: names(lab) == {}, 10, what="the end of the alarm")
-    lab.settle()
-    time.sleep(1.5)  # a round of the collector
-    watch.kill(signal.SIGINT)
+        lab.settle()
+        time.sleep(1.5)  # a round of the collector
+        watch.kill(signal.SIGINT)
     told = [json.loads(line) for line in watch.text().splitlines() if line.startswith("{")]
     states = [(e["subject"], e["state"]) for e in told if e["kind"] == "trunk"]
     for wanted in (("carrier-b", "peer_down"), ("carrier-b", "down"), ("carrier-b", "up"), ("carrier-b", "peer_up")):
