@@ -55,10 +55,8 @@ static void conf_fill(struct td_config *conf, const char *folder, uint32_t max_c
 		.max_cps = 5000,
 		.sip_message_bytes = 16384,
 		.quarantine_ms = 1,
-		// The far ends answer within one turn of this program: where the machine lets it
-		// stand still meanwhile, nothing is sent again that they would have to tell apart.
-		.t1_ms = 60000,
-		.t2_ms = 60000,
+		.t1_ms = 500,
+		.t2_ms = 4000,
 		.t4_ms = 5000 };
 	snprintf(conf->node, sizeof(conf->node), "bench");
 	snprintf(conf->run_dir, sizeof(conf->run_dir), "%s", folder);
@@ -101,7 +99,7 @@ static void trunk_fill(struct td_trunk_conf *t, uint32_t index, int side)
 	snprintf(t->name, sizeof(t->name), "trunk%u", index);
 	snprintf(t->realm, sizeof(t->realm), "realm%d", side);
 	t->enabled = true;
-	t->attempt_timeout_ms = 60000;
+	t->attempt_timeout_ms = 5000;
 	t->ring_timeout_ms = 180000;
 	t->peers[t->n_peers++].address = address(bed_peer_ip[side], 5060);
 }
