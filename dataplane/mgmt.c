@@ -123,6 +123,17 @@ void td_mgmt_send(struct td_mgmt_conn *conn, const Tandem__Frame *frame)
 	conn->out_len += TD_FRAME_HEADER + len;
 }
 
+void td_mgmt_item_send(struct td_mgmt_conn *conn, uint64_t id, Tandem__Item *item)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_ITEM;
+	frame.item = item;
+	td_mgmt_send(conn, &frame);
+}
+
 void td_mgmt_send_error(struct td_mgmt_conn *conn, uint64_t id, int code, const char *text)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;

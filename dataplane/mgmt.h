@@ -78,6 +78,8 @@ uint32_t td_mgmt_turn(struct td_mgmt *mgmt);
 
 // Queues a frame. A connection that would be owed too much is closed instead.
 void td_mgmt_send(struct td_mgmt_conn *conn, const Tandem__Frame *frame);
+// One row of a table.
+void td_mgmt_item_send(struct td_mgmt_conn *conn, uint64_t id, Tandem__Item *item);
 void td_mgmt_send_error(struct td_mgmt_conn *conn, uint64_t id, int code,
 	const char *text); // code: errno, positive
 void td_mgmt_send_done(struct td_mgmt_conn *conn, uint64_t id, uint64_t count);

@@ -15,17 +15,6 @@
 #define TRUNKS_PER_TURN 256
 #define PEERS_PER_TURN 32 // those of so many trunks
 
-static void item_send(struct td_mgmt_conn *conn, uint64_t id, Tandem__Item *item)
-{
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
-
-	frame.version = 1;
-	frame.id = id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = item;
-	td_mgmt_send(conn, &frame);
-}
-
 static void job_end(struct td_mgmt_conn *conn)
 {
 	struct td_mgmt_job job = conn->job;
@@ -57,7 +46,7 @@ static void core_send(const struct td_admin *admin, struct td_mgmt_conn *conn, u
 	core.held = td_counters_balance(w->counters);
 	core.buffers = (uint64_t)rte_mempool_in_use_count(w->mbufs) +
 		       rte_mempool_in_use_count(w->big_mbufs);
-	item_send(conn, id, &item);
+	td_mgmt_item_send(conn, id, &item);
 }
 
 static void show_cores(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id)
@@ -86,7 +75,7 @@ static void port_send(struct td_mgmt_conn *conn, uint64_t id, const struct td_po
 	row.tx_packets = stats.opackets;
 	row.rx_missed = stats.imissed + stats.rx_nombuf;
 	row.up = td_port_up(port);
-	item_send(conn, id, &item);
+	td_mgmt_item_send(conn, id, &item);
 }
 
 static void show_ports(const struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id)
@@ -116,7 +105,7 @@ static void show_counters(
 		counter.name = (char *)td_counter_name(c);
 		counter.n_per_core = per_core ? dp->n_workers + 1u : 0;
 		counter.per_core = cores;
-		item_send(conn, id, &item);
+		td_mgmt_item_send(conn, id, &item);
 	}
 	td_mgmt_send_done(conn, id, TD_C__COUNT);
 }
@@ -131,7 +120,7 @@ static void version_send(
 	item.version = &row;
 	row.component = (char *)component;
 	row.version = (char *)version;
-	item_send(conn, id, &item);
+	td_mgmt_item_send(conn, id, &item);
 }
 
 static void show_version(struct td_mgmt_conn *conn, uint64_t id)
@@ -223,7 +212,7 @@ static void trunk_send(
 	row.cps = td_stats_cps(admin->stats, TD_LIMIT_TRUNK, trunk->slot);
 	row.max_cps = trunk->conf.max_cps;
 	trunk_registration(admin->dp, trunk, &row);
-	item_send(conn, conn->job.id, &item);
+	td_mgmt_item_send(conn, conn->job.id, &item);
 }
 
 static void trunks_more(const struct td_admin *admin, struct td_mgmt_conn *conn)
@@ -267,7 +256,7 @@ static void peer_send(const struct td_admin *admin, struct td_mgmt_conn *conn,
 		row.since_us = view.since_ms * 1000 +
 			       atomic_load_explicit(&dp->wall_offset_ns, memory_order_relaxed) /
 				       1000;
-	item_send(conn, conn->job.id, &item);
+	td_mgmt_item_send(conn, conn->job.id, &item);
 }
 
 static void peers_more(const struct td_admin *admin, struct td_mgmt_conn *conn)
@@ -351,7 +340,7 @@ static void call_send(struct td_mgmt_conn *conn, const struct td_call_view *view
 	row.answer_us = view->answer_us;
 	row.n_legs = view->n_legs;
 	row.legs = leg_rows;
-	item_send(conn, conn->job.id, &item);
+	td_mgmt_item_send(conn, conn->job.id, &item);
 }
 
 void td_mgmt_show_calls(struct td_mgmt_conn *conn, const struct td_command *answer)

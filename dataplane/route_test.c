@@ -22,17 +22,6 @@ struct numbers {
 
 #define STEPS_MAX 2000 // of one answer
 
-static void item_send(const struct test *t, Tandem__Item *item)
-{
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
-
-	frame.version = 1;
-	frame.id = t->id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = item;
-	td_mgmt_send(t->conn, &frame);
-}
-
 static void on_step(void *ctx, const struct td_route_step *step)
 {
 	struct test *t = ctx;
@@ -57,7 +46,7 @@ static void on_step(void *ctx, const struct td_route_step *step)
 	row.weight = step->weight;
 	row.cost = step->cost;
 	row.status = step->status;
-	item_send(t, &item);
+	td_mgmt_item_send(t->conn, t->id, &item);
 }
 
 // What the rules and the form of a trunk make of the two numbers.
@@ -139,7 +128,7 @@ static void target_send(struct test *t, const struct td_policy *policy,
 	if (failover)
 		row.failover = (char *)(uintptr_t)failover->name;
 	row.max_duration_s = target->max_duration_s;
-	item_send(t, &item);
+	td_mgmt_item_send(t->conn, t->id, &item);
 }
 
 // Index of the trunk that requests of that name come from.

@@ -6,17 +6,6 @@
 
 #include <errno.h>
 
-static void item_send(struct td_mgmt_conn *conn, uint64_t id, Tandem__Item *item)
-{
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
-
-	frame.version = 1;
-	frame.id = id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = item;
-	td_mgmt_send(conn, &frame);
-}
-
 void td_number_step_send(
 	struct td_mgmt_conn *conn, uint64_t id, const struct td_numbers_step *step)
 {
@@ -36,7 +25,7 @@ void td_number_step_send(
 	row.who = step->who == TD_CALLER ? caller : callee;
 	row.before = before;
 	row.after = after;
-	item_send(conn, id, &item);
+	td_mgmt_item_send(conn, id, &item);
 }
 
 struct test {
@@ -100,7 +89,7 @@ void td_rules_show(const struct td_admin *admin, struct td_mgmt_conn *conn, uint
 		row.match = (char *)(uintptr_t)conf->match;
 		row.replace = (char *)(uintptr_t)conf->replace;
 		row.last = conf->last;
-		item_send(conn, id, &item);
+		td_mgmt_item_send(conn, id, &item);
 	}
 	td_mgmt_send_done(conn, id, n);
 }
