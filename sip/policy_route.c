@@ -21,7 +21,8 @@ struct choice {
 	uint16_t blocked;
 	uint8_t matched; // td_route_target
 	char match[TD_ROUTE_SYMBOLS_MAX + 2]; // of the trace
-	uint32_t named[TD_ATTEMPTS_MAX];      // trunks, and ROUTE_REGISTRAR
+	// Trunks that brought a peer here or to last, and ROUTE_REGISTRAR.
+	uint32_t named[2 * TD_ATTEMPTS_MAX];
 	// Peers that are tried when all others have failed: down, or returning and not in turn.
 	struct td_route_target last[TD_ATTEMPTS_MAX];
 };
@@ -203,6 +204,18 @@ static void take_drawn_peers(
 	}
 }
 
+static void take_peers(struct choice *c, const struct extras *x, uint32_t trunk, bool doubtful)
+{
+	const struct route_trunk *t = &c->policy->routes.trunks[trunk];
+
+	if (UNLIKELY(t->weighted)) {
+		take_drawn_peers(c, x, trunk, doubtful);
+		return;
+	}
+	for (uint32_t i = 0; i < t->n_peers && c->out->n < TD_ATTEMPTS_MAX; i++)
+		take_peer(c, x, trunk, (uint16_t)i, doubtful);
+}
+
 static void take_trunk(struct choice *c, const struct extras *x, uint32_t trunk)
 {
 	const struct route_trunk *t = &c->policy->routes.trunks[trunk];
@@ -221,16 +234,14 @@ static void take_trunk(struct choice *c, const struct extras *x, uint32_t trunk)
 				    : "it has no peers");
 		return;
 	}
-	c->named[c->n_named++] = trunk;
 	tell_target(c, x, "target", name, NULL);
 	bool doubtful =
 		c->query->health != NULL && td_health_marked(c->query->health, t->slot) != 0;
-	if (UNLIKELY(t->weighted)) {
-		take_drawn_peers(c, x, trunk, doubtful);
-		return;
-	}
-	for (uint32_t i = 0; i < t->n_peers && c->out->n < TD_ATTEMPTS_MAX; i++)
-		take_peer(c, x, trunk, (uint16_t)i, doubtful);
+	uint32_t before = c->out->n + c->n_last;
+	take_peers(c, x, trunk, doubtful);
+	// Who is down brings nothing, however often it is named, so that the list has an end.
+	if (c->out->n + c->n_last > before)
+		c->named[c->n_named++] = trunk;
 }
 
 static void take_group(struct choice *c, struct extras *x, uint32_t group)

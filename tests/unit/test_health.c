@@ -37,6 +37,11 @@ static uint32_t slot_of(void *ctx, enum td_limit_kind kind, const char *name)
 	return SLOT + (uint32_t)(name[0] == 'o') + 2 * (uint32_t)(name[0] == 't');
 }
 
+static uint32_t row_slot(void *ctx, enum td_limit_kind kind, const char *name)
+{
+	return (uint32_t)atoi(name);
+}
+
 static int realm_of(void *ctx, const char *name)
 {
 	return 0;
@@ -248,6 +253,51 @@ static void with_all_down_there_is_no_way(void **state)
 	bench_free(b);
 }
 
+// As many trunks may be down as there are: each is passed over, and what is still there is found behind them.
+static void a_long_row_of_trunks_is_down(void **state)
+{
+	enum { ROUTES = 6, TRUNKS = ROUTES * TD_ROUTE_TARGETS_MAX };
+	struct td_health *health = td_health_new();
+	struct td_trunk_conf *trunks = calloc(TRUNKS + 2, sizeof(*trunks));
+	struct td_route_conf *routes = calloc(ROUTES + 1, sizeof(*routes));
+	struct td_policy_conf conf = { .generation = 1, .n_trunks = TRUNKS + 2, .n_routes = ROUTES + 1,
+		.trunks = trunks, .routes = routes };
+	struct td_policy_env env = { row_slot, realm_of, NULL };
+	struct td_route_query query = { .number = TD_SPAN("4930123456"), .random = 1, .health = health, .now_ms = 1 };
+	struct td_route_answer answer;
+	char name[TD_NAME_LEN], error[256] = "";
+
+	for (unsigned i = 0; i < TRUNKS + 2; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		trunk(&trunks[i], name, i, 1, &probed);
+	}
+	for (unsigned i = 0; i <= ROUTES; i++) { // the longest prefix first; the last route is the only way
+		routes[i] = (struct td_route_conf){ .n_from = 1, .from = { "0" } };
+		snprintf(routes[i].prefix, sizeof(routes[i].prefix), "%.*s", (int)(ROUTES - i + 1), "4930123456");
+		for (unsigned k = 0; k < (i < ROUTES ? TD_ROUTE_TARGETS_MAX : 1); k++)
+			snprintf(routes[i].to[routes[i].n_to++].trunk, TD_NAME_LEN, "%u", 1 + i * TD_ROUTE_TARGETS_MAX + k);
+	}
+	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
+	if (!policy)
+		fail_msg("%s", error);
+	td_health_follow(health, policy);
+	for (unsigned i = 1; i <= TRUNKS; i++)
+		for (unsigned n = 0; n < probed.down_after; n++)
+			td_health_probed(health, i, &trunks[i].peers[0].address, &probed, 1, 408, 0);
+	assert_int_equal(td_policy_route(policy, &query, &answer), TD_DONE);
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.targets[0].trunk, TRUNKS + 1);
+	query.emergency = true;
+	assert_int_equal(td_policy_route(policy, &query, &answer), TD_DONE);
+	assert_int_equal(answer.n, TD_ATTEMPTS_MAX);
+	assert_int_equal(answer.targets[0].trunk, TRUNKS + 1);
+	assert_int_equal(answer.targets[1].trunk, 1);
+	td_policy_free(policy);
+	td_health_free(health);
+	free(trunks);
+	free(routes);
+}
+
 static void what_nobody_asked_for_stays_off(void **state)
 {
 	static const struct td_health_conf off = { 0 };
@@ -354,6 +404,7 @@ int main(void)
 		cmocka_unit_test(a_returning_peer_gets_its_share_and_no_second_chance),
 		cmocka_unit_test(silent_calls_withdraw_and_time_gives_another_chance),
 		cmocka_unit_test(with_all_down_there_is_no_way),
+		cmocka_unit_test(a_long_row_of_trunks_is_down),
 		cmocka_unit_test(what_nobody_asked_for_stays_off),
 		cmocka_unit_test(a_reload_keeps_what_stays),
 		cmocka_unit_test(many_find_and_each_change_is_one),
