@@ -149,21 +149,46 @@ static bool is_sane(const struct td_subscriber *s)
 
 // --- slots ---
 
-static int slot_take(struct td_subscribers *t, uint32_t *out)
+static struct td_shared_count *slot_count(const struct td_subscribers *t, uint32_t slot)
 {
-	// The longest at rest; where its calls still stand, a new one.
-	if (t->n_rested > 0) {
-		uint32_t slot = t->rested[t->rested_at];
-		struct td_shared_count *c =
-			&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK];
+	return &t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK];
+}
+
+static void slot_rest(struct td_subscribers *t, uint32_t slot)
+{
+	uint32_t at = t->rested_at + t->n_rested++;
+
+	t->rested[at < 2 * t->capacity ? at : at - 2 * t->capacity] = slot;
+}
+
+static uint32_t slot_wake(struct td_subscribers *t)
+{
+	uint32_t slot = t->rested[t->rested_at];
+
+	t->rested_at = t->rested_at + 1 == 2 * t->capacity ? 0 : t->rested_at + 1;
+	t->n_rested--;
+	return slot;
+}
+
+// The longest at rest of those without calls. false: there is none.
+static bool slot_again(struct td_subscribers *t, uint32_t *out)
+{
+	for (uint32_t n = t->n_rested; n > 0; n--) {
+		*out = slot_wake(t);
+		struct td_shared_count *c = slot_count(t, *out);
 		if (atomic_load_explicit(&c->calls, memory_order_relaxed) == 0) {
 			atomic_store_explicit(&c->arrival_ns, 0, memory_order_relaxed);
-			t->rested_at = t->rested_at + 1 == 2 * t->capacity ? 0 : t->rested_at + 1;
-			t->n_rested--;
-			*out = slot;
-			return 0;
+			return true;
 		}
+		slot_rest(t, *out);
 	}
+	return false;
+}
+
+static int slot_take(struct td_subscribers *t, uint32_t *out)
+{
+	if (slot_again(t, out))
+		return 0;
 	if (t->n_slots == 2 * t->capacity)
 		return -ENOSPC;
 	struct td_shared_count **chunk = &t->chunks[t->n_slots / SLOTS_PER_CHUNK];
@@ -178,31 +203,21 @@ static int slot_take(struct td_subscribers *t, uint32_t *out)
 	return 0;
 }
 
-static void slot_rest(struct td_subscribers *t, uint32_t slot)
-{
-	uint32_t at = t->rested_at + t->n_rested++;
-
-	t->rested[at < 2 * t->capacity ? at : at - 2 * t->capacity] = slot;
-}
-
 int td_subscriber_acquire(struct td_subscribers *t, uint32_t slot, const struct td_limit *limit,
 	uint64_t now_ns)
 {
-	return td_shared_acquire(
-		&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK], limit, now_ns);
+	return td_shared_acquire(slot_count(t, slot), limit, now_ns);
 }
 
 void td_subscriber_release(struct td_subscribers *t, uint32_t slot)
 {
-	td_shared_release(&t->chunks[slot / SLOTS_PER_CHUNK][slot % SLOTS_PER_CHUNK]);
+	td_shared_release(slot_count(t, slot));
 }
 
 bool td_subscribers_calls(const struct td_subscribers *t, uint32_t *at, uint32_t max, uint64_t *sum)
 {
 	for (uint32_t n = 0; n < max && *at < t->n_slots; n++, ++*at)
-		*sum += atomic_load_explicit(
-			&t->chunks[*at / SLOTS_PER_CHUNK][*at % SLOTS_PER_CHUNK].calls,
-			memory_order_relaxed);
+		*sum += atomic_load_explicit(&slot_count(t, *at)->calls, memory_order_relaxed);
 	return *at < t->n_slots;
 }
 

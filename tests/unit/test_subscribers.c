@@ -185,6 +185,26 @@ static void limits_belong_to_one(void **state)
 	assert_int_equal(held, 0);
 }
 
+// One call that lasts keeps its slot, and nobody else from one.
+static void a_long_call_uses_up_no_slots(void **state)
+{
+	struct td_subscribers_grace grace = { 0 };
+	struct td_subscribers *t = td_subscribers_new(&alloc, &grace, 4);
+
+	assert_int_equal(put(t, "a@a.example", NULL), 0);
+	uint32_t a = td_subscribers_find(t, TD_SPAN("a@a.example"))->slot;
+	assert_int_equal(td_subscriber_acquire(t, a, &(struct td_limit){ 1, 0, 0 }, 1), 0);
+	assert_int_equal(td_subscribers_delete(t, TD_SPAN("a@a.example")), 0);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(put(t, "b@a.example", NULL), 0);
+		assert_int_not_equal(td_subscribers_find(t, TD_SPAN("b@a.example"))->slot, a);
+		assert_int_equal(td_subscribers_delete(t, TD_SPAN("b@a.example")), 0);
+	}
+	td_subscriber_release(t, a);
+	td_subscribers_free(t);
+	assert_int_equal(held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +213,7 @@ int main(void)
 		cmocka_unit_test(replaced_entries_wait),
 		cmocka_unit_test(whole_push_sweeps),
 		cmocka_unit_test(limits_belong_to_one),
+		cmocka_unit_test(a_long_call_uses_up_no_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
