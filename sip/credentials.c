@@ -66,8 +66,12 @@ static bool can_answer(const struct td_trunk *trunk, const struct td_digest_para
 static void keep(struct challenge *c, const struct td_trunk *trunk, bool proxy,
 	const struct td_digest_params *p)
 {
+	// Two requests may be challenged with one nonce: no count of it is used twice.
+	bool again = c->slot == trunk->slot + 1 &&
+		     td_span_eq(td_span(c->nonce, c->nonce_len), p->nonce);
 	*c = (struct challenge){
 		.slot = trunk->slot + 1,
+		.count = again ? c->count : 0,
 		.algorithm = (uint8_t)td_digest_id(p->algorithm),
 		.qop = p->qop.len > 0,
 		.proxy = proxy,

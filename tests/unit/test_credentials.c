@@ -207,6 +207,27 @@ static void a_stale_nonce_is_no_refusal(void **state)
 	rig_free(rig);
 }
 
+// Requests that cross are challenged with one nonce: a count of it that comes twice would be a replay.
+static void a_nonce_that_comes_again_is_counted_on(void **state)
+{
+	struct rig *rig = rig_with_account();
+	struct rig_call call;
+
+	rig_call(rig, &call);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_send(rig, &call.a, "INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n");
+		challenge(rig, rig_expect(rig, "INFO "), "401 Unauthorized", "nonce=\"n1\"");
+		const struct fake_sent *info = rig_expect(rig, "INFO ");
+		verify(info, "Authorization", "n1", i == 0 ? "00000001" : "00000003");
+		rig_reply(rig, info, "200 OK", "", "", "");
+		rig_expect(rig, "SIP/2.0 200 ");
+	}
+	rig_send(rig, &call.a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_reply(rig, rig_expect(rig, "BYE "), "200 OK", "", "", "");
+	rig_free(rig);
+}
+
 // Nobody but the configured realm gets an answer out of us, and nobody without a trunk's account.
 static void foreign_challenges_are_failures(void **state)
 {
@@ -252,6 +273,7 @@ int main(void)
 		cmocka_unit_test(an_old_challenge_is_answered),
 		cmocka_unit_test(refused_credentials_fail_the_attempt),
 		cmocka_unit_test(a_stale_nonce_is_no_refusal),
+		cmocka_unit_test(a_nonce_that_comes_again_is_counted_on),
 		cmocka_unit_test(foreign_challenges_are_failures),
 		cmocka_unit_test(a_cancelled_invite_stays_cancelled),
 	};
