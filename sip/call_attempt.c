@@ -310,6 +310,8 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 static bool targets_start(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
+	if (target->kind != TARGET_CONTACT) // the call goes on without whom it was for
+		callee_release(call);
 	int rc = call_limits_move(call, target);
 	bool started = rc == 0 && attempt_start(call, target, msg, core) == 0;
 

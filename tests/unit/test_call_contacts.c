@@ -4,6 +4,7 @@
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -312,6 +313,27 @@ static void limit_of_the_callee(void **state)
 	bed_down(&bed);
 }
 
+// A call that goes on to somebody else is none of the callee's any more.
+static void a_call_that_moved_on_leaves_its_callee_free(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "5", 1);
+	bed.rig->rule = (struct td_failover_conf){ .name = "voicemail", .n_codes = 1, .codes = { 480 } };
+	rig_policy(bed.rig);
+	bed.rig->host.route.targets[0].failover = 1;
+	uint32_t slot = bed.rig->host.located.subscriber->slot;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1), -EDQUOT);
+	refuse(&bed, 0, "480 Temporarily Unavailable");
+	rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
+	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1), 0);
+	td_subscriber_release(bed.rig->subscribers, slot);
+	rig_cancel(bed.rig, "");
+	bed_down(&bed);
+}
+
 // The called phone too may go on from another address, when it proves whose it is.
 static void the_called_phone_moves(void **state)
 {
@@ -364,6 +386,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_not_the_same_as_absent),
 		cmocka_unit_test(not_known_yet_is_neither),
 		cmocka_unit_test(limit_of_the_callee),
+		cmocka_unit_test(a_call_that_moved_on_leaves_its_callee_free),
 		cmocka_unit_test(the_called_phone_moves),
 		cmocka_unit_test(ports_run_out),
 	};
