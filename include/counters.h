@@ -137,6 +137,7 @@
 	X(CALL_ATTEMPTS,        "call.attempts",           INFO) \
 	X(CALL_EMERGENCY,       "call.emergency",          INFO) \
 	X(CALL_FAILOVER,        "call.failover",           INFO) \
+	X(CALL_FLOW_FAILED,     "call.flow_failed",        INFO) \
 	X(CALL_PEER_DOWN,       "call.peer_down",          INFO) \
 	X(CALL_MEDIA_TIMEOUT,   "call.media_timeout",      INFO) \
 	X(JOURNAL_RECORDS,      "journal.records",         INFO) \

@@ -82,8 +82,14 @@ struct td_contact {
 	struct td_span instance; // RFC 5626; or empty
 	struct td_flow flow;     // the only way to it
 	uint16_t q;              // 0 – 1000
-	uint32_t reg_id;
+	uint32_t reg_id; // 0: none
 };
+
+// Two flows of one phone (RFC 5626 §5.3): a request goes over one of them at a time.
+static inline bool td_contact_same_instance(const struct td_contact *a, const struct td_contact *b)
+{
+	return a->reg_id > 0 && b->reg_id > 0 && td_span_eq(a->instance, b->instance);
+}
 
 struct td_locate_answer {
 	uint16_t n;        // contacts, the highest q first
@@ -153,8 +159,8 @@ struct td_host_ops {
 	// Unpredictable bytes (tags, Call-IDs); a simulator's come from its seed.
 	void (*random)(void *host, void *dst, uint32_t len);
 
-	// Where is that subscriber, named by AoR ("user@domain") or number (digits)? Of several
-	// flows of one instance only the newest is told. NULL: nobody registers here.
+	// Where is that subscriber, named by AoR ("user@domain") or number (digits)? NULL: nobody
+	// registers here.
 	enum td_answer (*locate)(void *host, struct td_span who, uint64_t cookie,
 		struct td_locate_answer *out);
 	// Journals n changes of bindings, packed one after the other (include/binding.h), all or

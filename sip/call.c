@@ -114,7 +114,7 @@ void call_text_free(struct td_engine *engine, struct td_span *text)
 void call_setup_free(struct td_call *call)
 {
 	for (uint8_t i = 0; i < call->n_targets; i++)
-		td_slab_put(call->engine->slab, (char *)call->targets[i].contact);
+		contact_free(call->engine, call->targets[i].contact);
 	td_slab_put(call->engine->slab, (char *)call->targets);
 	call->targets = NULL;
 	call->n_targets = call->next_target = 0;

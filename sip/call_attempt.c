@@ -287,7 +287,10 @@ static int attempt_invite(
 static int attempt_start(struct td_call *call, const struct td_call_target *target,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	struct td_attempt *attempt = attempt_new(call, target, msg, core);
+	// Flows of phones may be more than the record has room for.
+	struct td_attempt *attempt = call->n_attempts < TD_ATTEMPTS_MAX
+					     ? attempt_new(call, target, msg, core)
+					     : NULL;
 
 	if (!attempt)
 		return -1;
@@ -488,10 +491,37 @@ static bool call_trying(const struct td_call *call)
 	return false;
 }
 
+// Where the flow to a phone has failed and not the phone, it is tried over the next one of its
+// flows, whoever else rings meanwhile (RFC 5626 §5.3). Silence may be either; with any other answer
+// the phone has spoken.
+static bool attempt_replaced(
+	struct td_attempt *attempt, uint16_t status, const struct td_msg *msg)
+{
+	struct td_call *call = attempt->call;
+	struct td_calls *calls = call->engine->calls;
+	bool lost = status == 430 || status == 408 || (status == 503 && !msg);
+
+	if (!lost || !attempt->contact || call->state >= CALL_ANSWERED)
+		return false;
+	struct td_call_target *target = &call->targets[attempt->target];
+	while (contact_next_flow(call, target)) {
+		if (call_invite_reload(call) != 0)
+			return false;
+		if (attempt_start(call, target, &calls->invite_msg, &calls->invite_core) != 0)
+			continue;
+		td_engine_count(call->engine, TD_C_CALL_FLOW_FAILED);
+		return true;
+	}
+	return false;
+}
+
 void attempt_failed(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, const struct td_msg *msg)
 {
 	struct td_call *call = attempt->call;
+
+	if (attempt_replaced(attempt, status, msg))
+		return;
 	uint16_t shown = status_for_other(status);
 	bool best = status_rank(shown) <= status_rank(call->best_status);
 	struct td_writer headers = { 0 };

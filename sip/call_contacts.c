@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The registrar as a target: the contacts of the AoR or number that is called, in the place of the
 // target. Those of one q ring together, then those of the next (§16.6, §16.7); each is reached over
-// the flow that it registered on, and no other.
+// the flow that it registered on, and no other. A phone with several flows rings over one of them
+// at a time (RFC 5626 §5.3).
 #include "sip/call_priv.h"
 
 #include "sip/aor.h"
@@ -66,17 +67,39 @@ static struct td_call_contact *contact_keep(
 	return kept;
 }
 
-// One target more, in the trunk of the subscribers of its flow's realm. false: it cannot be.
-static bool contact_add(struct td_call *call, const struct td_call_target *aor,
+void contact_free(struct td_engine *engine, struct td_call_contact *contact)
+{
+	while (contact) {
+		struct td_call_contact *next = contact->next;
+		td_slab_put(engine->slab, (char *)contact);
+		contact = next;
+	}
+}
+
+// Points the target at its contact, by the trunk of the subscribers of the flow's realm. false:
+// there is none.
+static bool target_follow(struct td_engine *engine, struct td_call_target *target)
+{
+	const struct td_flow *flow = &target->contact->flow;
+	int trunk = engine->policy ? td_policy_subscribers(engine->policy, flow->realm) : -1;
+
+	if (trunk < 0)
+		return false;
+	trunk_ref_set(&target->trunk, td_policy_trunk(engine->policy, (uint32_t)trunk),
+		(uint32_t)trunk);
+	target->peer = flow->remote;
+	return true;
+}
+
+// One target more. NULL: it cannot be.
+static struct td_call_target *contact_add(struct td_call *call, const struct td_call_target *aor,
 	const struct td_contact *contact, bool together)
 {
 	struct td_engine *engine = call->engine;
-	int trunk = engine->policy ? td_policy_subscribers(engine->policy, contact->flow.realm)
-				   : -1;
 	struct td_call_target *target = &call->targets[call->n_targets];
 
-	if (trunk < 0 || call->n_targets == TD_ATTEMPTS_MAX)
-		return false;
+	if (call->n_targets == TD_ATTEMPTS_MAX)
+		return NULL;
 	*target = (struct td_call_target){ .kind = TARGET_CONTACT,
 		.together = together,
 		.failover = aor->failover,
@@ -86,12 +109,48 @@ static bool contact_add(struct td_call *call, const struct td_call_target *aor,
 		.contact = contact_keep(engine, contact) };
 	memcpy(target->route, aor->route, sizeof(target->route));
 	if (!target->contact)
-		return false;
-	trunk_ref_set(&target->trunk, td_policy_trunk(engine->policy, (uint32_t)trunk),
-		(uint32_t)trunk);
-	target->peer = contact->flow.remote;
+		return NULL;
+	if (!target_follow(engine, target)) {
+		contact_free(engine, target->contact);
+		return NULL;
+	}
 	call->n_targets++;
-	return true;
+	return target;
+}
+
+// Another flow behind those that the phone has already; without memory there is one less.
+static void flow_add(
+	struct td_call *call, struct td_call_target *target, const struct td_contact *contact)
+{
+	struct td_call_contact **end = &target->contact;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = contact_keep(call->engine, contact);
+}
+
+bool contact_next_flow(struct td_call *call, struct td_call_target *target)
+{
+	while (target->contact && target->contact->next) {
+		struct td_call_contact *failed = target->contact;
+		target->contact = failed->next;
+		failed->next = NULL;
+		contact_free(call->engine, failed);
+		if (target_follow(call->engine, target))
+			return true;
+	}
+	return false;
+}
+
+// The target that is another flow of contact i's phone; NULL: there is none.
+static struct td_call_target *phone_find(const struct td_locate_answer *located,
+	struct td_call_target *const made[], uint16_t i)
+{
+	for (uint16_t j = 0; j < i; j++)
+		if (made[j] && td_contact_same_instance(
+				       &located->contacts[j], &located->contacts[i]))
+			return made[j];
+	return NULL;
 }
 
 // Puts the contacts before the targets that are left; what finds no room is left out.
@@ -100,13 +159,22 @@ static void contacts_insert(struct td_call *call, const struct td_locate_answer 
 	struct td_call_target left[TD_ATTEMPTS_MAX];
 	struct td_call_target aor = call->targets[call->next_target - 1];
 	uint8_t at = call->next_target, n_left = (uint8_t)(call->n_targets - at);
+	struct td_call_target *made[TD_CONTACTS_MAX];
 	int q = -1;
 
 	memcpy(left, call->targets + at, n_left * sizeof(left[0]));
 	call->n_targets = at;
-	for (uint16_t i = 0; i < located->n && i < TD_CONTACTS_MAX; i++)
-		if (contact_add(call, &aor, &located->contacts[i], located->contacts[i].q == q))
-			q = located->contacts[i].q;
+	for (uint16_t i = 0; i < located->n && i < TD_CONTACTS_MAX; i++) {
+		const struct td_contact *contact = &located->contacts[i];
+		made[i] = phone_find(located, made, i);
+		if (made[i]) {
+			flow_add(call, made[i], contact);
+			continue;
+		}
+		made[i] = contact_add(call, &aor, contact, contact->q == q);
+		if (made[i])
+			q = contact->q;
+	}
 	for (uint8_t i = 0; i < n_left && call->n_targets < TD_ATTEMPTS_MAX; i++)
 		call->targets[call->n_targets++] = left[i];
 }

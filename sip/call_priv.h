@@ -178,6 +178,7 @@ struct td_caller {
 
 // A contact of the called AoR, in one slab block with its texts.
 struct td_call_contact {
+	struct td_call_contact *next; // another flow of the same phone, for when this one fails
 	struct td_flow flow;
 	struct td_span uri, path, domain; // path: values for Route; domain: of the AoR
 };
@@ -556,6 +557,9 @@ struct td_span call_aor_domain(struct td_span aor);
 // Puts the contacts of whom A called in front of the targets that are left. 0 (also where the
 // registrar knows nobody of that name), or the status that ends the call.
 uint16_t contacts_expand(struct td_call *call, const struct td_core *core);
+// The target becomes the next flow of its phone. false: there is none.
+bool contact_next_flow(struct td_call *call, struct td_call_target *target);
+void contact_free(struct td_engine *engine, struct td_call_contact *contact); // and its other flows
 void callee_release(struct td_call *call);
 
 // --- call_ring.c

@@ -69,7 +69,7 @@ void call_reply_with(struct td_engine *engine, const struct td_flow *flow, const
 
 uint16_t status_for_other(uint16_t status)
 {
-	if (status < 400)
+	if (status < 400 || status == 430) // RFC 5626 §11.5: no endpoint hears of flows
 		return 480;
 	return status == 401 || status == 407 ? 403 : status;
 }

@@ -172,12 +172,16 @@ bool td_location_has_room(const struct td_location *l, uint32_t more)
 
 // --- readers ---
 
-// Two flows of one instance, or what is just being replaced. Two phones behind two NATs may well
-// have one URI; an instance with and without its name has one flow.
+// One binding that is just being replaced, or two that lead the same way. Two phones behind two
+// NATs may well have one URI; an instance with and without its name has one flow.
 static bool is_same(const struct td_contact *a, const struct td_contact *b)
 {
 	if (a->reg_id > 0 && b->reg_id > 0)
-		return td_span_eq(a->instance, b->instance);
+		return td_contact_same_instance(a, b) &&
+		       (a->reg_id == b->reg_id ||
+			       (td_sockaddr_eq(&a->flow.remote, &b->flow.remote) &&
+				       td_sockaddr_eq(&a->flow.local, &b->flow.local) &&
+				       td_span_eq(a->path, b->path)));
 	return td_span_eq(a->uri, b->uri) &&
 	       ((a->reg_id > 0) == (b->reg_id > 0) ||
 		       td_sockaddr_eq(&a->flow.remote, &b->flow.remote));

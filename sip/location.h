@@ -107,8 +107,9 @@ static inline struct td_span td_location_user_agent(const struct td_location_bin
 
 // --- readers ---
 
-// Contacts of an AoR, the highest q first; of several flows of one instance the newest alone
-// (RFC 5626 §5). born: of the subscriber that has it now: what others have left is not its own.
+// Contacts of an AoR, the highest q first, of one q the newest; all flows of an instance are among
+// them (RFC 5626 §5.3). born: of the subscriber that has it now: what others have left is not its
+// own.
 // Returns how many.
 uint16_t td_location_find(const struct td_location *location, uint64_t hash, struct td_span aor,
 	uint64_t born, struct td_contact out[TD_CONTACTS_MAX]);

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import BUILD, Lab, SIDES, until
-from raw import Raw, socket_in
+from raw import Raw, arrived, socket_in
 
 DOMAIN = "tandem.example"
 
@@ -30,12 +30,12 @@ class Phone:
     """A user agent of one namespace and address: REGISTER with digest, byte by byte."""
     serial = 0
 
-    def __init__(self, lab, user, password, ip="10.0.1.2", port=5080, algorithm="SHA-256"):
+    def __init__(self, lab, user, password, ip="10.0.1.2", port=5080, algorithm="SHA-256", socket=None):
         Phone.serial += 1
         self.user, self.password, self.algorithm = user, password, algorithm
         self.ip, self.port, self.cseq, self.call_id = ip, port, 0, f"reg{Phone.serial}-{time.time_ns()}"
         self.nonce, self.nc = None, 0
-        self.socket = socket_in(lab.ns["a"], ip, port)
+        self.socket = socket or socket_in(lab.ns["a"], ip, port)
 
     def credentials(self, uri, method="REGISTER"):
         self.nc += 1
@@ -264,6 +264,47 @@ def test_a_phone_moves_in_mid_call():
         b.reply(b.expect("BYE"), 200, "OK")
         assert moved.expect(200).get("cseq") == "4 BYE"
         until(lambda: not lab.show("calls"), what="the end of the call")
+
+
+def test_flows_of_a_phone_are_tried_in_turn():
+    """A phone with two flows (RFC 5626) hears of a call over one of them at a time, and over the other when that one has failed;
+    where it has answered, over no other."""
+    def called(text):
+        return registrar(text).replace('to = ( { trunk = "carrier-a"; priority = 1; weight = 100; } )', "to = ( { registrar = true; } )")
+
+    uri = "sip:4930555101@10.0.2.254"
+    with Lab(workers=(1, 1, 1), edit=called) as lab, Raw(lab, "a", 5091, "10.0.1.2") as old, \
+            Raw(lab, "a", 5092, "10.0.1.2") as new, Raw(lab, "b") as b:
+        provision(lab, "1001")
+        lab.ctl("number", "add", "4930555101", f"1001@{DOMAIN}")
+        for reg_id, flow in enumerate((old, new), 1):
+            phone = Phone(lab, "1001", "secret", port=flow.port, socket=flow.socket)
+            status, text = phone.register(f'{phone.contact().strip()};+sip.instance="<urn:uuid:1>";reg-id={reg_id}\r\n'
+                                          "Supported: outbound, path\r\n")
+            assert status == 200 and "Require: outbound" in text, text
+        b.request("INVITE", "flow-fails", f"<{uri}>", uri, body=b.sdp())
+        invite = new.expect("INVITE")
+        old.quiet()
+        new.reply(invite, 430, "Flow Failed")
+        old.reply(old.expect("INVITE"), 200, "OK", old.sdp())
+        ok = b.expect(200)
+        b.request("ACK", "flow-fails", ok.get("to"), ok.uri("contact"))
+        old.expect("ACK")
+        b.request("BYE", "flow-fails", ok.get("to"), ok.uri("contact"), cseq=2)
+        old.reply(old.expect("BYE"), 200, "OK")
+        b.expect(200)
+
+        b.request("INVITE", "flow-is-silent", f"<{uri}>", uri, body=b.sdp())
+        old.reply(old.expect("INVITE", timeout=10), 486, "Busy Here")
+        assert b.expect(486).get("call-id") == "flow-is-silent"
+
+        arrived(new.socket)
+        b.request("INVITE", "phone-is-busy", f"<{uri}>", uri, body=b.sdp())
+        new.reply(new.expect("INVITE"), 486, "Busy Here")
+        assert b.expect(486).get("call-id") == "phone-is-busy"
+        assert lab.counters()["call.flow_failed"] == 2
+        rows = lab.cdrs(3)
+        assert [r["sip_code"] for r in rows] == [200, 486, 486]
 
 
 def test_flood_does_not_touch_others(access):

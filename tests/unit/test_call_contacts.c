@@ -47,16 +47,30 @@ static void bed_up(struct bed *bed, const char *q, uint32_t max_calls)
 	rig->host.route = (struct td_route_answer){ .n = 2, .targets = { { .kind = TD_TARGET_AOR }, { .trunk = 1 } } };
 }
 
+static void rang(struct bed *bed, unsigned phone)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "INVITE %s SIP/2.0\r\n", uris[phone]);
+	bed->invites[phone] = rig_expect(bed->rig, line);
+	assert_true(td_sockaddr_eq(&bed->invites[phone]->flow.remote, &bed->rig->host.located.contacts[phone].flow.remote));
+}
+
 // The INVITE that each of phones [from, to) has got, in this order.
 static void ring(struct bed *bed, unsigned from, unsigned to)
 {
-	for (unsigned i = from; i < to; i++) {
-		char line[128];
-		snprintf(line, sizeof(line), "INVITE %s SIP/2.0\r\n", uris[i]);
-		bed->invites[i] = rig_expect(bed->rig, line);
-		assert_true(td_sockaddr_eq(&bed->invites[i]->flow.remote, &bed->rig->host.located.contacts[i].flow.remote));
-	}
+	for (unsigned i = from; i < to; i++)
+		rang(bed, i);
 	rig_silence(bed->rig);
+}
+
+// Contacts [0, n) are flows of one phone.
+static void flows_of_one_phone(struct bed *bed, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		bed->rig->host.located.contacts[i].instance = TD_SPAN("<urn:uuid:1>");
+		bed->rig->host.located.contacts[i].reg_id = i + 1;
+	}
 }
 
 static void refuse(struct bed *bed, unsigned phone, const char *status)
@@ -373,6 +387,134 @@ static void ports_run_out(void **state)
 	bed_down(&bed);
 }
 
+// RFC 5626 §5.3: a failed flow is replaced by the next of its phone, and never are two of them tried at once.
+static void a_failed_flow_gives_way_to_the_next(void **state)
+{
+	struct rig_dialog a;
+	struct bed bed;
+
+	bed_up(&bed, "555", 1);
+	flows_of_one_phone(&bed, 2);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rang(&bed, 0);
+	rang(&bed, 2);
+	rig_silence(bed.rig);
+	assert_int_equal(bed.rig->host.legs_open, 3);
+	refuse(&bed, 0, "430 Flow Failed");
+	ring(&bed, 1, 2); // while the other phone still rings
+	assert_string_not_equal(fake_header(bed.invites[1], "Call-ID"), "");
+	refuse(&bed, 2, "486 Busy Here");
+	rig_silence(bed.rig);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_expect(bed.rig, "ACK sip:x@192.168.0.9 ");
+	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
+	rig_silence(bed.rig);
+	assert_int_equal(bed.rig->host.legs_open, 2);
+	rig_send(bed.rig, &a, "ACK", "", "");
+	rig_send(bed.rig, &a, "BYE", "", "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	rig_reply(bed.rig, rig_expect(bed.rig, "BYE sip:x@"), "200 OK", "", "", "");
+	assert_int_equal(bed.rig->host.n_attempts, 3);
+	assert_int_equal(bed.rig->host.counters[TD_C_CALL_FLOW_FAILED], 1);
+	bed_down(&bed);
+}
+
+static void a_silent_flow_gives_way_to_the_next(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "95", 0); // whatever its q is
+	flows_of_one_phone(&bed, 2);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	const struct fake_sent *sent;
+	for (int ms = 0; ms < 10000 && bed.rig->host.counters[TD_C_CALL_FLOW_FAILED] == 0; ms++)
+		rig_advance(bed.rig, 1);
+	while ((sent = fake_next(&bed.rig->host)) && !fake_starts(sent, "INVITE sip:1002@192.168.0.62;ob "))
+		assert_true(fake_starts(sent, "SIP/2.0 100 ") || fake_starts(sent, "INVITE sip:1002@192.168.0.61:5062 "));
+	assert_non_null(sent);
+	rig_silence(bed.rig);
+	bed.invites[1] = sent;
+	refuse(&bed, 1, "486 Busy Here");
+	rig_expect(bed.rig, "SIP/2.0 486 ");
+	assert_int_equal(bed.rig->host.n_attempts, 2);
+	bed_down(&bed);
+}
+
+// A phone that has spoken is not asked again over another flow, be it rung in vain.
+static void an_answer_speaks_for_all_flows(void **state)
+{
+	static const char *const answers[] = { "486 Busy Here", "503 Service Unavailable", "480 Not Now", "500 Oops" };
+	struct bed bed;
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		char expected[16];
+		bed_up(&bed, "55", 0);
+		flows_of_one_phone(&bed, 2);
+		rig_invite(bed.rig, "", RIG_SDP_A);
+		ring(&bed, 0, 1);
+		refuse(&bed, 0, answers[i]);
+		snprintf(expected, sizeof(expected), "SIP/2.0 %.3s ", answers[i]);
+		rig_expect(bed.rig, expected);
+		rig_silence(bed.rig);
+		bed_down(&bed);
+	}
+	bed_up(&bed, "55", 0);
+	flows_of_one_phone(&bed, 2);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	rig_reply(bed.rig, bed.invites[0], "180 Ringing", "ptag", "", "");
+	rig_expect(bed.rig, "SIP/2.0 180 ");
+	rig_advance(bed.rig, 181000);
+	assert_int_equal(bed.rig->host.n_attempts, 1);
+	assert_int_equal(rig_cdr(bed.rig)->sip_code, 480);
+	bed_down(&bed);
+}
+
+// No caller hears of flows; and the next phone rings when the last flow of the one before has failed.
+static void all_flows_fail(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "995", 0);
+	flows_of_one_phone(&bed, 2);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	refuse(&bed, 0, "430 Flow Failed");
+	ring(&bed, 1, 2);
+	refuse(&bed, 1, "430 Flow Failed");
+	ring(&bed, 2, 3);
+	refuse(&bed, 2, "408 Request Timeout");
+	rig_expect(bed.rig, "SIP/2.0 480 ");
+	rig_silence(bed.rig);
+	assert_int_equal(rig_cdr(bed.rig)->sip_code, 480);
+	assert_int_equal(bed.rig->host.n_attempts, 3);
+	bed_down(&bed);
+}
+
+// The caller who gives up takes back the flow that is tried, and no other is tried for it.
+static void given_up_on_the_second_flow(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "555", 0);
+	flows_of_one_phone(&bed, 3);
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	ring(&bed, 0, 1);
+	refuse(&bed, 0, "430 Flow Failed");
+	ring(&bed, 1, 2);
+	rig_reply(bed.rig, bed.invites[1], "180 Ringing", "ptag", "", "");
+	rig_expect(bed.rig, "SIP/2.0 180 ");
+	rig_cancel(bed.rig, "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	rig_expect(bed.rig, "CANCEL ");
+	rig_expect(bed.rig, "SIP/2.0 487 ");
+	refuse(&bed, 1, "430 Flow Failed");
+	rig_silence(bed.rig);
+	assert_int_equal(bed.rig->host.n_attempts, 2);
+	bed_down(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +531,11 @@ int main(void)
 		cmocka_unit_test(a_call_that_moved_on_leaves_its_callee_free),
 		cmocka_unit_test(the_called_phone_moves),
 		cmocka_unit_test(ports_run_out),
+		cmocka_unit_test(a_failed_flow_gives_way_to_the_next),
+		cmocka_unit_test(a_silent_flow_gives_way_to_the_next),
+		cmocka_unit_test(an_answer_speaks_for_all_flows),
+		cmocka_unit_test(all_flows_fail),
+		cmocka_unit_test(given_up_on_the_second_flow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -537,7 +537,8 @@ static void path_and_service_route(void **state)
 
 #define INSTANCE ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\""
 
-// RFC 5626 §6: instance and reg-id name the binding, whatever the contact is; of two flows of one instance one is told.
+// RFC 5626 §6: instance and reg-id name the binding, whatever the contact is; all flows of an instance are told, the newest
+// first, unless they are one and the same.
 static void outbound_flows(void **state)
 {
 	struct register_rig *rig = *state;
@@ -554,9 +555,14 @@ static void outbound_flows(void **state)
 	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@10.0.1.8:5062")));
 	rig->port = 5064;
 	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=2\r\nSupported: outbound\r\n"));
-	assert_int_equal(located(rig, c), 1);
+	assert_int_equal(located(rig, c), 2);
 	assert_int_equal(c[0].reg_id, 2);
+	assert_int_equal(c[1].reg_id, 1);
 	assert_int_equal(rig->host.counters[TD_C_REG_ADDED], 2);
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=3\r\nSupported: outbound\r\n"));
+	assert_int_equal(td_location_count(td_engine_location(rig->engine)), 3);
+	assert_int_equal(located(rig, c), 2);
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=3;expires=0\r\nSupported: outbound\r\n"));
 	// Without the option the instance is a parameter like others.
 	sent = rig_register(rig, "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\n");
 	is_ok(sent);
