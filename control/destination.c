@@ -17,6 +17,7 @@
 #define RETRY_MAX_MS 5000
 #define BUSY_PATIENCE 4  // times that somebody else may hold the database before it is told
 #define STRANGER_MS 60000
+#define REWINDS_MAX 3 // so soon after each other nobody restores backups: it is another switch
 #define SLOW_MS 5000     // one batch lasts so long only where something is wrong
 
 static const char slow_advice[] =
@@ -118,6 +119,17 @@ static void stranger_watch(struct td_destination *d, bool seen)
 		td_alarm_clear(d->all->alarms, name, d->shown);
 }
 
+// Whether the destination goes back and back again, as two switches would make it.
+static bool rewinds_repeat(struct td_destination *d)
+{
+	uint64_t now = now_ms();
+
+	if (now - d->rewind_ms >= STRANGER_MS)
+		d->rewinds = 0;
+	d->rewind_ms = now;
+	return ++d->rewinds >= REWINDS_MAX;
+}
+
 static void stats_tell(struct td_destination *d, const struct td_journal_reader_stats *before)
 {
 	struct td_journal_reader_stats after;
@@ -129,7 +141,9 @@ static void stats_tell(struct td_destination *d, const struct td_journal_reader_
 	if (after.unknown != before->unknown)
 		td_log(TD_LOG_WARNING, "journal.unknown", "destination=%s records=%" PRIu64,
 			d->name, after.unknown - before->unknown);
-	stranger_watch(d, after.strangers != before->strangers);
+	bool repeats = after.rewinds != before->rewinds && rewinds_repeat(d);
+	stranger_watch(d, repeats || after.strangers != before->strangers);
+	td_journal_reader_shared(d->reader, d->stranger_ms != 0);
 	atomic_store(&d->records, after.records);
 }
 

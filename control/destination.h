@@ -33,6 +33,8 @@ struct td_destination {
 	struct td_sink *sink;             // thread; lock to interrupt it
 	uint32_t failures;                // thread; one after the other
 	uint64_t stranger_ms; // thread; when somebody else's hand was last seen; 0: not of late
+	uint64_t rewind_ms;   // thread; when it was last put back to an older state
+	uint32_t rewinds;     // thread; of them, one soon after the other
 	uint32_t news;                    // thread; of all->news, what it has seen
 	bool running;
 

@@ -24,6 +24,7 @@ struct td_journal_reader {
 	struct td_store_position position;
 	struct td_store_position last; // where the run before this one ended
 	bool sure;                     // it succeeded, so that is what the sink says too
+	bool shared;                   // another switch writes our position too
 	struct td_journal_reader_stats stats;
 	uint8_t chunk[CHUNK];
 };
@@ -333,15 +334,35 @@ static int run_commit(struct td_journal_reader *reader)
 	return rc ? rc : reader->sink->ops->commit(reader->sink, &reader->position);
 }
 
-// Two nodes of one name that share a database write one position: each would take the other's, and
-// pass over records of its own. Ours is what we committed.
-static void stranger_tell(struct td_journal_reader *reader)
+void td_journal_reader_shared(struct td_journal_reader *reader, bool shared)
 {
-	if (!reader->sure || (reader->position.sequence == reader->last.sequence &&
-				     reader->position.offset == reader->last.offset))
-		return;
-	reader->stats.strangers++;
-	reader->position = reader->last;
+	reader->shared = shared;
+}
+
+static int position_compare(const struct td_store_position *a, const struct td_store_position *b)
+{
+	if (a->sequence != b->sequence)
+		return a->sequence < b->sequence ? -1 : 1;
+	return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+// Where somebody has written our position. Ahead of us it was another switch of our name: with its
+// position we would pass over records of our own. Behind us the sink was put back to an older
+// state: what the journal still has from there on is written again, each record over itself.
+static void foreign_look(struct td_journal_reader *reader)
+{
+	const struct td_store_position *now = &reader->position, *ours = &reader->last;
+	int order = reader->sure ? position_compare(now, ours) : 0;
+
+	if (order > 0 || (order < 0 && reader->shared)) {
+		reader->stats.strangers++;
+		reader->position = reader->last;
+	} else if (order < 0) {
+		reader->stats.rewinds++;
+		td_log(TD_LOG_WARNING, "journal.rewound",
+			"dir=%s from=%016" PRIx64 ":%" PRIu64 " to=%016" PRIx64 ":%" PRIu64,
+			reader->dir, ours->sequence, ours->offset, now->sequence, now->offset);
+	}
 }
 
 int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink, uint32_t max)
@@ -350,14 +371,15 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 	struct td_journal_reader_stats before = reader->stats;
 	int rc = sink->ops->position_get(sink, &reader->position);
 
-	if (rc == 0)
-		stranger_tell(reader);
-	else if (rc == -ENOENT)
+	if (rc == -ENOENT)
 		reader->position = (struct td_store_position){ 0 };
+	if (rc == 0 || rc == -ENOENT)
+		foreign_look(reader);
 	reader->sure = false;
 	if (rc != 0 && rc != -ENOENT)
 		return rc;
-	uint64_t strangers = reader->stats.strangers;
+	before.strangers = reader->stats.strangers;
+	before.rewinds = reader->stats.rewinds;
 	struct td_store_position from = reader->position;
 	reader->sink = sink;
 	reader->begun = false;
@@ -373,7 +395,6 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 		if (reader->begun)
 			sink->ops->rollback(sink);
 		reader->stats = before;
-		reader->stats.strangers = strangers;
 		reader->position = reader->last = from;
 		reader->sure = rc == 0 && pass.rc == 0;
 		return rc;

@@ -17,6 +17,9 @@ void td_journal_reader_free(struct td_journal_reader *reader); // NULL is fine
 // Reads and commits up to max records. Returns the number applied (0: nothing new), or negative
 // errno after a rollback: the same records come again in the next run.
 int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink, uint32_t max);
+// While another switch is known to write our position, one behind ours is no older state of the
+// sink, but that switch's.
+void td_journal_reader_shared(struct td_journal_reader *reader, bool shared);
 // Where the last run ended.
 struct td_store_position td_journal_reader_position(const struct td_journal_reader *reader);
 // Removes the segments in front of that one: whoever calls knows that nobody needs them.
@@ -32,7 +35,8 @@ struct td_journal_reader_stats {
 	uint64_t skipped_bytes; // behind a bad record of a segment that has a successor
 	uint64_t incomplete;    // calls closed by a boot
 	uint64_t gaps;          // times that segments were gone before they were read
-	uint64_t strangers;     // times that somebody else had written our position meanwhile
+	uint64_t strangers;     // times that another switch had written our position meanwhile
+	uint64_t rewinds;       // times that the sink had been put back to an older position
 };
 void td_journal_reader_stats(
 	const struct td_journal_reader *reader, struct td_journal_reader_stats *out);

@@ -75,6 +75,14 @@ class Postgres:
         assert p.returncode == 0, p.stderr
         return [line.split("\t") for line in p.stdout.splitlines()]
 
+    def backup(self):
+        self._run("pg_dump", "--clean", "--if-exists", "-f", self.folder / "copy.sql", "-d", self.url).wait(30)
+
+    def restore(self):
+        """In one transaction, as who restores a database that is in use would."""
+        p = self._run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-f", self.folder / "copy.sql", "-d", self.url)
+        assert p.wait(30) == 0, (self.folder / "log").read_text()[-2000:]
+
     def close(self):
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

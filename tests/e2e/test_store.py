@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Call detail records in PostgreSQL, CSV and JSON lines while calls run: the database is killed, paused, brought back, and
 both daemons die; every call that was answered is there once."""
+import contextlib
 import csv
 import json
 import shutil
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -112,3 +114,52 @@ def test_a_wiped_state_dir_repeats_no_id(fresh, postgres):
         lab.start()
     assert len({i.rsplit("-", 2)[0] for i in ids()}) == 2, ids()
     assert not alarms(lab)
+
+
+class Sqlite:
+    """The store that a switch has unless it is told otherwise."""
+
+    def __init__(self, lab):
+        self.path, self.copy = lab.state_dir / "tandem.db", lab.folder / "copy.db"
+
+    def ask(self, sql):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+            return [[str(v) for v in row] for row in db.execute(sql)]
+
+    def _over(self, source, target):
+        with contextlib.closing(sqlite3.connect(source)) as a, contextlib.closing(sqlite3.connect(target, timeout=10)) as b:
+            a.backup(b)
+
+    def backup(self):
+        self._over(self.path, self.copy)
+
+    def restore(self):
+        self._over(self.copy, self.path)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_restored_backup_is_written_on_from_there(fresh, request, engine):
+    """An older copy of the database is put back under a switch that runs: the calls since come out of the journal again, and it is
+    no reason for an alarm."""
+    server = request.getfixturevalue("postgres") if engine == "postgresql" else None
+    lab = fresh(edit=with_store(server.url)) if server else fresh()
+    store = server or Sqlite(lab)
+
+    def calls(n):
+        lab.run_pair(BASIC_UAC, BASIC_UAS, calls=5, rate=20, uac_args=("-s", "442079460123"))
+        return until(lambda: len(found := ids()) == n and found, 15, what=f"{n} rows")
+
+    def ids():
+        return sorted(r[0] for r in store.ask("SELECT id FROM cdr WHERE complete = 1"))
+
+    before = calls(5)
+    store.backup()
+    later = calls(10)
+    store.restore()
+    until(lambda: ids() == later, 15, what="the calls since the copy")
+    assert set(later) > set(before)
+    assert len(calls(15)) == 15
+    assert store.ask("SELECT count(*) FROM cdr_open") == [["0"]]
+    assert len(store.ask("SELECT cdr_id FROM cdr_attempt")) == 15
+    assert alarms(lab) == {}
+    assert "journal.rewound" in lab.control.text() and "journal.gap" not in lab.control.text()

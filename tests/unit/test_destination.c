@@ -207,6 +207,54 @@ static void the_slowest_keeps_the_segments(void **state)
 	assert_true(segment_there(4));
 }
 
+// Somebody writes the position of our node as a switch of the same name would, ahead of us or behind.
+static void position_write(uint64_t sequence, uint64_t offset)
+{
+	char sql[128];
+	sqlite3 *db;
+
+	snprintf(sql, sizeof(sql), "UPDATE journal_reader SET sequence = %d, position = %d",
+		(int)sequence, (int)offset);
+	assert_int_equal(sqlite3_open(url + 7, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 5000);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	td_destinations_wake(&all);
+}
+
+static bool until_position(uint64_t sequence)
+{
+	for (int i = 0; i < 500 && atomic_load(&all.list[0].sequence) != sequence; i++)
+		usleep(20000);
+	return atomic_load(&all.list[0].sequence) == sequence;
+}
+
+// One restored backup is none, three in a minute are another switch; its positions are left alone
+// then, and no call of ours is lost.
+static void a_switch_of_the_same_name_is_told(void **state)
+{
+	td_destinations_add(&all, "store", "here", "advice", open_url, url);
+	assert_int_equal(td_destinations_start(&all), 0);
+	calls_write(0, 20);
+	assert_true(until_records(0, 60, 10));
+	for (uint64_t n = 1; n <= 3; n++) {
+		assert_false(raised("store.shared"));
+		position_write(1, 0);
+		assert_true(until_records(0, 60 + 60 * n, 10));
+	}
+	assert_true(until_raised("store.shared", true, 10));
+	position_write(1, 0);
+	usleep(100000);
+	calls_write(20, 30);
+	assert_true(until_records(0, 270, 10));
+	position_write(900, 5);
+	calls_write(30, 60);
+	assert_true(until_position(2));
+	assert_true(until_records(0, 360, 10));
+	assert_int_equal(sqlite_rows("cdr"), 60);
+	assert_true(raised("store.shared"));
+}
+
 // The server dies, comes back, stands still and goes on while calls end.
 static void a_server_in_trouble_loses_and_doubles_nothing(void **state)
 {
@@ -300,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_outlived, fresh, clean),
 		cmocka_unit_test_setup_teardown(somebody_else_may_hold_the_database_a_while, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_slowest_keeps_the_segments, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_switch_of_the_same_name_is_told, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_server_in_trouble_loses_and_doubles_nothing, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_server_that_stands_still_is_slow_then_down, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_end_waits_for_nobody, fresh, clean),

@@ -370,21 +370,76 @@ static void a_journal_that_begins_anew_is_read(void **state)
 	assert_int_equal(rows("cdr"), 2);
 }
 
-// A second node of one name, which has its own journal: its position is not ours.
-static void somebody_elses_position_is_not_taken(void **state)
+static void position_write(const struct td_store_position *position)
 {
-	struct td_store_position far = { .sequence = 1, .offset = 1 << 20 };
-	struct td_journal_reader_stats stats;
 	char error[128], url[100];
+
+	snprintf(url, sizeof(url), "sqlite:%s", db);
+	struct td_store *other = td_store_open(url, "n", error, sizeof(error));
+	assert_non_null(other);
+	assert_int_equal(td_store_position_set(other, position), 0);
+	td_store_close(other);
+}
+
+static void rows_delete(const char *table)
+{
+	char sql[64];
+	sqlite3 *other;
+
+	snprintf(sql, sizeof(sql), "DELETE FROM %s", table);
+	assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+}
+
+// A backup that is put back in place while we are connected: what was written since comes again.
+static void an_older_state_is_written_on_from_there(void **state)
+{
+	struct td_journal_reader_stats stats;
 	FILE *f = segment(1);
 
 	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
 	fflush(f);
 	assert_int_equal(run(100), 1);
-	snprintf(url, sizeof(url), "sqlite:%s", db);
-	struct td_store *other = td_store_open(url, "n", error, sizeof(error));
-	assert_int_equal(td_store_position_set(other, &far), 0);
-	td_store_close(other);
+	struct td_store_position backup = td_journal_reader_position(bench.reader);
+	for (int i = 2; i < 12; i++)
+		journal_put_cdr(f, TD_JOURNAL_END, 1, i);
+	fclose(f);
+	assert_int_equal(run(100), 10);
+	rows_delete("cdr WHERE id <> (SELECT min(id) FROM cdr)");
+	position_write(&backup);
+	assert_int_equal(run(3), 3);
+	assert_int_equal(run(100), 7);
+	assert_int_equal(rows("cdr"), 11);
+	// An empty database is the oldest state of all.
+	rows_delete("cdr");
+	rows_delete("journal_reader");
+	assert_int_equal(run(100), 11);
+	assert_int_equal(rows("cdr"), 11);
+	assert_int_equal(run(100), 0);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.rewinds, 2);
+	assert_int_equal(stats.strangers, 0);
+	// Where it is known to be another switch, ours stands.
+	td_journal_reader_shared(bench.reader, true);
+	position_write(&backup);
+	assert_int_equal(run(100), 0);
+	td_journal_reader_stats(bench.reader, &stats);
+	assert_int_equal(stats.rewinds, 2);
+	assert_int_equal(stats.strangers, 1);
+}
+
+// A second node of one name, which has its own journal: its position is not ours.
+static void somebody_elses_position_is_not_taken(void **state)
+{
+	struct td_store_position far = { .sequence = 1, .offset = 1 << 20 };
+	struct td_journal_reader_stats stats;
+	FILE *f = segment(1);
+
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fflush(f);
+	assert_int_equal(run(100), 1);
+	position_write(&far);
 	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
 	fclose(f);
 	assert_int_equal(run(100), 1);
@@ -430,6 +485,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interim_records_outlive_a_crash, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_gap_is_told_and_passed, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_journal_that_begins_anew_is_read, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			an_older_state_is_written_on_from_there, fresh, clean),
 		cmocka_unit_test_setup_teardown(somebody_elses_position_is_not_taken, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
 	};
