@@ -16,7 +16,7 @@
 enum td_severity { TD_WARNING, TD_CRITICAL };
 
 struct td_alarm {
-	char name[32], subject[128]; // longer ones are cut
+	char name[32], subject[144]; // longer ones are cut
 	enum td_severity severity;
 	uint64_t since_us;          // wall clock
 	char text[256], advice[256]; // what is wrong; what to do

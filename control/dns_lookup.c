@@ -8,6 +8,11 @@
 
 static void srv_ask(struct td_dns_lookup *l, const char *name);
 
+static void ttl_take(uint32_t *least_s, const struct td_dns_reply *reply)
+{
+	*least_s = reply->ttl_s < *least_s ? reply->ttl_s : *least_s;
+}
+
 // --- addresses ---
 
 static void record_add(
@@ -80,13 +85,15 @@ static void on_addresses(void *user, int code, const struct td_dns_reply *reply)
 	struct td_dns_question *q = user;
 	struct td_dns_lookup *l = q->lookup;
 
-	if (reply) {
-		l->ttl_s = reply->ttl_s < l->ttl_s ? reply->ttl_s : l->ttl_s;
+	if (code == 0) {
+		ttl_take(&l->ttl_s, reply);
 		l->answer.left_out += reply->left_out;
 		for (uint16_t i = 0; i < reply->n; i++)
 			record_add(l, &l->srv[q->srv], &reply->addresses[i]);
 		q->lookup = NULL; // it was answered
-	} else if (code != -ENOENT) {
+	} else if (code == -ENOENT) {
+		ttl_take(&l->none_s, reply);
+	} else {
 		l->error = code;
 		l->partial = true;
 		old_addresses(l, q);
@@ -135,11 +142,8 @@ static void srv_none(struct td_dns_lookup *l)
 		srv_ask(l, name);
 		return;
 	}
-	// The host's addresses are for those who have said nothing else. Where nobody knows whether
-	// they did, what there was serves on.
-	if (l->n_naptr > 0 || l->other_service)
-		lookup_end(l, l->error ? l->error : -ENOENT);
-	else if (l->naptr_failed && l->old && l->old->n > 0)
+	// Where nobody knows whether there are services, what there was serves on.
+	if (l->naptr_failed && l->old && l->old->n > 0)
 		lookup_end(l, l->error);
 	else
 		host_ask(l, SIP_PORT);
@@ -149,16 +153,18 @@ static void on_srv(void *user, int code, const struct td_dns_reply *reply)
 {
 	struct td_dns_lookup *l = user;
 
-	if (reply && reply->n > 0) {
-		l->ttl_s = reply->ttl_s < l->ttl_s ? reply->ttl_s : l->ttl_s;
+	if (code == 0 && reply->n > 0) {
+		ttl_take(&l->ttl_s, reply);
 		l->n_srv = reply->n;
 		l->answer.left_out += reply->left_out;
 		memcpy(l->srv, reply->srv, reply->n * sizeof(l->srv[0]));
 		addresses_ask(l);
-	} else if (reply && reply->none) {
-		lookup_end(l, -ENOENT);
-	} else if (reply || code == -ENOENT) {
-		srv_none(l);
+	} else if (code == 0 || code == -ENOENT) {
+		ttl_take(&l->none_s, reply);
+		if (code == 0 && reply->none)
+			lookup_end(l, -ENOENT);
+		else
+			srv_none(l);
 	} else {
 		lookup_end(l, code);
 	}
@@ -176,12 +182,17 @@ static void on_naptr(void *user, int code, const struct td_dns_reply *reply)
 {
 	struct td_dns_lookup *l = user;
 
-	if (reply) {
-		l->ttl_s = reply->ttl_s < l->ttl_s ? reply->ttl_s : l->ttl_s;
+	if (code == -ECANCELED) {
+		lookup_end(l, code);
+		return;
+	}
+	if (code == 0) {
+		ttl_take(reply->n > 0 ? &l->ttl_s : &l->none_s, reply);
 		l->n_naptr = reply->n;
-		l->other_service = reply->other && reply->n == 0;
 		memcpy(l->naptr, reply->naptr, reply->n * sizeof(l->naptr[0]));
-	} else if (code != -ENOENT) {
+	} else if (code == -ENOENT) {
+		ttl_take(&l->none_s, reply);
+	} else {
 		// Many a server fails over a type that it does not know: SRV may be there all the
 		// same.
 		l->naptr_failed = true;
@@ -193,8 +204,8 @@ static void on_naptr(void *user, int code, const struct td_dns_reply *reply)
 void td_dns_lookup_begin(struct td_dns_lookup *l)
 {
 	l->answer = (struct td_dns_answer){ 0 };
-	l->ttl_s = UINT32_MAX;
-	l->partial = l->naptr_failed = l->other_service = false;
+	l->ttl_s = l->none_s = UINT32_MAX;
+	l->partial = l->naptr_failed = false;
 	l->error = 0;
 	l->n_naptr = l->next_naptr = l->n_srv = l->waiting = 0;
 	if (l->port != 0) {

@@ -22,8 +22,9 @@ struct td_dns_answer {
 	struct td_dns_record records[TD_DNS_ANSWERS_MAX];
 };
 
-// reply NULL and code: -ENOENT (there is no such name or record), -ETIMEDOUT, -ECONNREFUSED, -EIO
-// (the server failed), -EBADMSG, -ECANCELED.
+// code 0 and what there is; else code: -ENOENT (there is no such name or record; the reply's ttl_s
+// says for how long), and reply NULL: -ETIMEDOUT, -ECONNREFUSED, -EIO (the server failed),
+// -EBADMSG, -ECANCELED.
 typedef void (*td_dns_heard)(void *user, int code, const struct td_dns_reply *reply);
 
 struct td_dns_asker {
@@ -52,12 +53,13 @@ struct td_dns_lookup {
 	void *user;
 
 	struct td_dns_answer answer;
-	uint32_t ttl_s; // for how long it holds
+	uint32_t ttl_s;  // for how long it holds; UINT32_MAX: nobody said
+	uint32_t none_s; // the same of what there is none of, for rc -ENOENT
 	bool partial;   // some of it failed or is old: it is worth asking again soon
 
 	enum { TD_DNS_IDLE, TD_DNS_NAPTRS, TD_DNS_SRVS, TD_DNS_ADDRESSES } step;
 	int error; // of the last question that failed, not of what there is none of
-	bool naptr_failed, other_service;
+	bool naptr_failed;
 	uint16_t n_naptr, next_naptr, n_srv;
 	uint16_t waiting; // questions without an answer
 	struct td_dns_naptr naptr[TD_DNS_ANSWERS_MAX];

@@ -6,12 +6,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
-#define NOTHING_MS 30000 // until a name that has no record is asked for again
+// Until a name that has no record is asked for again: as its zone says (RFC 2308), within bounds.
+#define NOTHING_S 30
+#define NOTHING_MIN_S 5
+#define NOTHING_MAX_S 300
 #define SAVE_MS 1000
 #define STEP_MIN_MS 10
 
@@ -122,7 +126,7 @@ static void save(struct td_dns_names *names)
 static void event(const struct td_dns_name *name, const char *state, const char *text)
 {
 	if (name->names->events)
-		td_events_tell(name->names->events, TD_EVENT_DNS, name->name, state, "%s", text);
+		td_events_tell(name->names->events, TD_EVENT_DNS, name->shown, state, "%s", text);
 }
 
 static void records_print(const struct td_dns_answer *answer, char *dst, size_t cap)
@@ -155,8 +159,8 @@ static void alarm_clear(struct td_dns_name *name)
 	struct td_dns_names *names = name->names;
 
 	if (name->alarmed) {
-		td_alarm_clear(names->alarms, "dns.unresolved", name->name);
-		td_alarm_clear(names->alarms, "dns.stale", name->name);
+		td_alarm_clear(names->alarms, "dns.unresolved", name->shown);
+		td_alarm_clear(names->alarms, "dns.stale", name->shown);
 		names->n_alarmed--;
 	}
 	name->alarmed = false;
@@ -184,14 +188,14 @@ static void name_alarm(struct td_dns_name *name)
 	name->names->n_alarmed += !name->alarmed;
 	name->alarmed = true;
 	if (name->state == TD_DNS_UNRESOLVED)
-		td_alarm_raise(alarms, TD_CRITICAL, "dns.unresolved", name->name, advice,
-			"dns: %s never resolved: %s; calls to it get 503", name->name,
+		td_alarm_raise(alarms, TD_CRITICAL, "dns.unresolved", name->shown, advice,
+			"dns: %s never resolved: %s; calls to it get 503", name->shown,
 			td_dns_error(name->error));
 	else
-		td_alarm_raise(alarms, TD_WARNING, "dns.stale", name->name, advice,
+		td_alarm_raise(alarms, TD_WARNING, "dns.stale", name->shown, advice,
 			"dns: %s has not resolved for %" PRIu64
 			" s: %s; its old addresses serve on",
-			name->name, s, td_dns_error(name->error));
+			name->shown, s, td_dns_error(name->error));
 }
 
 static void name_resolved(struct td_dns_name *name)
@@ -219,20 +223,30 @@ static void name_resolved(struct td_dns_name *name)
 	names->changed(names->user);
 }
 
-static void name_failed(struct td_dns_name *name, int code)
+// The pause after a failure; none_s: for how long there is none, where that was it.
+static uint64_t pause_ms(const struct td_dns_name *name, int code, uint32_t none_s)
+{
+	uint64_t ms = RETRY_MIN_MS;
+
+	if (code == -ENOENT) {
+		uint32_t s = none_s == UINT32_MAX ? NOTHING_S : none_s;
+		s = s < NOTHING_MIN_S ? NOTHING_MIN_S : s;
+		return 1000ull * (s < NOTHING_MAX_S ? s : NOTHING_MAX_S);
+	}
+	for (uint32_t i = 0; i < name->failures && ms < RETRY_MAX_MS; i++)
+		ms *= 2;
+	return ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
+}
+
+static void name_failed(struct td_dns_name *name, int code, uint32_t none_s)
 {
 	struct td_dns_names *names = name->names;
 	uint8_t state = name->answer.n == 0              ? TD_DNS_UNRESOLVED
 			: now_ms(names) >= name->ends_ms ? TD_DNS_STALE
 							 : name->state;
-	uint64_t pause_ms = RETRY_MIN_MS;
 
 	name->error = code;
-	for (uint32_t i = 0; i < name->failures && pause_ms < RETRY_MAX_MS; i++)
-		pause_ms *= 2;
-	if (code == -ENOENT)
-		pause_ms = clamped_ms(names, NOTHING_MS / 1000);
-	name->due_ms = now_ms(names) + (pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS);
+	name->due_ms = now_ms(names) + pause_ms(name, code, none_s);
 	if (name->failures == 0 || state != name->state) {
 		td_log(TD_LOG_WARNING, "dns.failed", "name=%s port=%u state=%s error=\"%s\"",
 			name->name, name->port, td_dns_state_name(state), td_dns_error(code));
@@ -267,7 +281,7 @@ static void on_done(struct td_dns_lookup *l, int rc)
 	if (rc == 0 && name->wanted)
 		name_resolved(name);
 	else if (name->wanted && rc != -ECANCELED)
-		name_failed(name, rc);
+		name_failed(name, rc, l->none_s);
 	free(l);
 	name->lookup = NULL;
 	timer_arm(names);
@@ -280,7 +294,7 @@ static void name_look(struct td_dns_name *name)
 	struct td_dns_lookup *l = calloc(1, sizeof(*l));
 
 	if (!l) {
-		name_failed(name, -ENOMEM);
+		name_failed(name, -ENOMEM, UINT32_MAX);
 		return;
 	}
 	l->asker = &name->names->asker;
@@ -377,6 +391,10 @@ static void want(struct td_dns_names *names, const struct td_host_conf *host)
 	if (!name->names) {
 		memcpy(name->name, host->name, sizeof(name->name));
 		name->port = host->port;
+		int n = snprintf(name->shown, sizeof(name->shown), "%s", name->name);
+		if (name->port != 0)
+			snprintf(name->shown + n, sizeof(name->shown) - (size_t)n, ":%u",
+				name->port);
 		name->names = names;
 		names->list[names->n++] = name;
 		struct td_dns_name **bucket = &names->buckets[bucket_of(name->name, name->port)];
@@ -424,6 +442,20 @@ int td_dns_names_start(struct td_dns_names *names, uv_loop_t *loop, const struct
 	names->alarms = alarms;
 	uv_timer_init(loop, &names->timer);
 	names->timer.data = names;
+	return 0;
+}
+
+int td_dns_names_change(
+	struct td_dns_names *names, const struct td_dns_conf *conf, const char **error)
+{
+	int rc = td_resolver_change(&names->resolver, conf, error);
+
+	if (rc != 0)
+		return rc;
+	names->conf = *conf;
+	for (uint32_t i = 0; i < names->n; i++)
+		names->list[i]->due_ms = 0;
+	timer_arm(names);
 	return 0;
 }
 

@@ -27,7 +27,8 @@ enum td_dns_state {
 
 struct td_dns_name {
 	char name[TD_HOST_LEN];
-	uint16_t port; // 0: as SRV records say
+	uint16_t port;               // 0: as SRV records say
+	char shown[TD_HOST_LEN + 8]; // name:port, or the name alone: whom alarms and events mean
 	uint8_t state; // enum td_dns_state
 	bool wanted, alarmed;
 	struct td_dns_answer answer; // the last good one; n 0: there was none
@@ -65,6 +66,10 @@ void td_dns_names_stop(struct td_dns_names *names);
 // The hosts of that policy are looked up from now on, and no others. Those that are new and were
 // kept in the file have an answer at once.
 void td_dns_names_want(struct td_dns_names *names, const struct td_policy_conf *policy);
+// Servers, time-outs and bounds of another configuration: everything is asked anew, and what serves
+// goes on until there is an answer. 0 or negative errno, with *error a text: all stays as it was.
+int td_dns_names_change(
+	struct td_dns_names *names, const struct td_dns_conf *conf, const char **error);
 const char *td_dns_state_name(enum td_dns_state state);
 // NULL: nobody wants it.
 const struct td_dns_name *td_dns_names_find(

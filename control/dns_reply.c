@@ -4,10 +4,12 @@
 #include "include/policy_conf.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #define HEADER_BYTES 12
+#define SOA_BYTES_MIN 22 // two names of the root, five numbers
 #define ADDRESSES_MAX 128 // that c-ares is asked for: it keeps the server's order
 
 // --- times to live ---
@@ -37,35 +39,71 @@ static size_t name_skip(const uint8_t *bytes, size_t len, size_t at)
 	return 0;
 }
 
-// c-ares tells those of addresses alone. 0 or -EBADMSG.
-static int ttl_read(const uint8_t *bytes, size_t len, uint32_t *least_s)
+struct record {
+	uint32_t type, ttl_s;
+	size_t data, len; // place and length of what it holds
+};
+
+// Takes the record at *at and moves on behind it. 0 or -EBADMSG.
+static int record_read(const uint8_t *bytes, size_t len, size_t *at, struct record *out)
 {
-	if (len < HEADER_BYTES)
+	size_t head = name_skip(bytes, len, *at);
+
+	if (head == 0 || len - head < 10)
 		return -EBADMSG;
-	uint32_t questions = number_be(bytes + 4, 2), answers = number_be(bytes + 6, 2);
+	out->type = number_be(bytes + head, 2);
+	out->ttl_s = number_be(bytes + head + 4, 4);
+	if (out->ttl_s > INT32_MAX) // RFC 2181 §8
+		out->ttl_s = 0;
+	out->len = number_be(bytes + head + 8, 2);
+	out->data = head + 10;
+	if (len - out->data < out->len)
+		return -EBADMSG;
+	*at = out->data + out->len;
+	return 0;
+}
+
+// RFC 2308 §5: the zone's SOA says for how long there is none, by its own TTL and its last number.
+static uint32_t none_ttl_s(const uint8_t *bytes, const struct record *record)
+{
+	if (record->type != ns_t_soa || record->len < SOA_BYTES_MIN)
+		return UINT32_MAX;
+	uint32_t minimum_s = number_be(bytes + record->data + record->len - 4, 4);
+	return minimum_s < record->ttl_s ? minimum_s : record->ttl_s;
+}
+
+// c-ares tells those of addresses alone. What there is none of has its time in the authority
+// section. 0 or -EBADMSG.
+static int ttl_read(const uint8_t *bytes, size_t len, bool none, uint32_t *least_s)
+{
+	struct record record;
 	size_t at = HEADER_BYTES;
 
 	*least_s = UINT32_MAX;
+	if (len < HEADER_BYTES)
+		return -EBADMSG;
+	uint32_t questions = number_be(bytes + 4, 2), answers = number_be(bytes + 6, 2),
+		 authorities = none ? number_be(bytes + 8, 2) : 0;
 	for (uint32_t i = 0; i < questions; i++) {
 		at = name_skip(bytes, len, at);
 		if (at == 0 || len - at < 4)
 			return -EBADMSG;
 		at += 4;
 	}
-	for (uint32_t i = 0; i < answers; i++) {
-		at = name_skip(bytes, len, at);
-		if (at == 0 || len - at < 10)
+	for (uint32_t i = 0; i < answers + authorities; i++) {
+		if (record_read(bytes, len, &at, &record) < 0)
 			return -EBADMSG;
-		uint32_t ttl_s = number_be(bytes + at + 4, 4);
-		size_t data = number_be(bytes + at + 8, 2);
-		if (ttl_s > INT32_MAX) // RFC 2181 §8
-			ttl_s = 0;
+		uint32_t ttl_s = i < answers ? record.ttl_s : none_ttl_s(bytes, &record);
 		*least_s = ttl_s < *least_s ? ttl_s : *least_s;
-		if (len - at - 10 < data)
-			return -EBADMSG;
-		at += 10 + data;
 	}
 	return 0;
+}
+
+uint32_t td_dns_none_ttl_s(const uint8_t *bytes, size_t len)
+{
+	uint32_t ttl_s;
+
+	return ttl_read(bytes, len, true, &ttl_s) == 0 ? ttl_s : UINT32_MAX;
 }
 
 // --- lists that stay in order ---
@@ -190,13 +228,9 @@ static int naptr_read(const uint8_t *bytes, int len, struct td_dns_reply *out)
 	for (const struct ares_naptr_reply *r = list; r; r = r->next) {
 		struct td_dns_naptr naptr = { .order = r->order, .preference = r->preference };
 		struct td_span service = td_span_str((const char *)r->service);
-		if (!td_span_ieq(service, TD_SPAN("SIP+D2U"))) {
-			out->other |=
-				service.len >= 4 &&
-				(td_span_ieq(td_span(service.ptr, 4), TD_SPAN("SIP+")) ||
-					td_span_ieq(td_span(service.ptr, 4), TD_SPAN("SIPS")));
+		// Other transports are discarded, as if they were not there (RFC 3263 §4.1).
+		if (!td_span_ieq(service, TD_SPAN("SIP+D2U")))
 			continue;
-		}
 		// RFC 3263 §4.1 knows these alone: no regular expression, on to SRV records.
 		if (td_span_ieq(td_span_str((const char *)r->flags), TD_SPAN("s")) &&
 			name_take(r->replacement, naptr.replacement))
@@ -219,11 +253,12 @@ int td_dns_reply_read(
 	};
 
 	memset(out, 0, sizeof(*out));
-	if (len > UINT16_MAX || ttl_read(bytes, len, &out->ttl_s) < 0)
+	if (len > UINT16_MAX || ttl_read(bytes, len, false, &out->ttl_s) < 0)
 		return -EBADMSG;
 	int rc = readers[type](bytes, (int)len, out);
 	bool addresses = type == TD_DNS_A || type == TD_DNS_AAAA;
-	if (rc == ARES_ENODATA || (rc == ARES_SUCCESS && addresses && out->n == 0))
-		return -ENOENT;
-	return rc == ARES_SUCCESS ? 0 : -EBADMSG;
+	if (rc != ARES_ENODATA && !(rc == ARES_SUCCESS && addresses && out->n == 0))
+		return rc == ARES_SUCCESS ? 0 : -EBADMSG;
+	out->ttl_s = td_dns_none_ttl_s(bytes, len);
+	return -ENOENT;
 }

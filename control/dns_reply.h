@@ -20,10 +20,10 @@ struct td_dns_naptr {
 };
 
 struct td_dns_reply {
-	uint32_t ttl_s;    // the least of all records on the way, CNAMEs too (RFC 2308 §5 does so)
+	uint32_t ttl_s;    // for how long it holds: the least of all records on the way, CNAMEs too
+			   // (RFC 2308 §5 does so); UINT32_MAX: nobody said
 	uint16_t n;        // of the list below
 	uint16_t left_out; // there was no room for, or no sense in
-	bool other;        // NAPTR: there are services of other transports
 	bool none;         // SRV: "." as the target: decidedly no such service (RFC 2782)
 	union {
 		struct td_sockaddr addresses[TD_DNS_ANSWERS_MAX]; // port 0
@@ -32,7 +32,9 @@ struct td_dns_reply {
 	};
 };
 
-// 0; -ENOENT: there is no record of the type in it; -EBADMSG: it does not hold. *out is written
-// whole each time.
+// 0; -ENOENT: there is no record of the type in it, and ttl_s says for how long (RFC 2308: the
+// zone's SOA does); -EBADMSG: it does not hold. *out is written whole each time.
 int td_dns_reply_read(
 	enum td_dns_type type, const uint8_t *bytes, size_t len, struct td_dns_reply *out);
+// For how long a packet holds that says that there is none; UINT32_MAX: it does not tell.
+uint32_t td_dns_none_ttl_s(const uint8_t *bytes, size_t len);

@@ -49,6 +49,24 @@ static void reload_end(struct reload *r, int code, const char *text)
 	free(r);
 }
 
+// What is control's own, with the policy or without it. What an operator said may be what the file
+// says now.
+static void own_take(struct reload *r)
+{
+	struct td_control *control = r->control;
+	struct td_dns_conf *dns = &control->conf->dns;
+	const char *error = "";
+
+	td_overlay_commit(&control->overlay, control->conf->state_dir);
+	td_trunks_in_force(&control->trunks);
+	if (memcmp(dns, &r->next->dns, sizeof(*dns)) == 0)
+		return;
+	if (td_dns_names_change(&control->names, &r->next->dns, &error) == 0)
+		*dns = r->next->dns;
+	else // it asks as before, and the next reload tries again
+		td_log(TD_LOG_ERROR, "dns.not_changed", "error=\"%s\"", error);
+}
+
 // The new policy is in force, or will be when the data plane is back.
 static void on_pushed(void *user, int code, const char *text)
 {
@@ -61,8 +79,7 @@ static void on_pushed(void *user, int code, const char *text)
 	}
 	r->control->conf->policy = r->next->policy;
 	r->next->policy = before;
-	td_overlay_commit(&r->control->overlay, r->control->conf->state_dir);
-	td_trunks_in_force(&r->control->trunks);
+	own_take(r);
 	td_events_tell(
 		&r->control->events, TD_EVENT_POLICY, "reload", "committed", "%s", r->report);
 	reload_end(r, 0, r->report);
@@ -135,10 +152,8 @@ void td_reload(struct td_control *control, bool dry_run, td_reload_done done, vo
 		return;
 	}
 	bool same = r->next->policy.generation == control->conf->policy.generation;
-	if (same && !dry_run) { // what an operator said may be what the file says now
-		td_overlay_commit(&control->overlay, control->conf->state_dir);
-		td_trunks_in_force(&control->trunks);
-	}
+	if (same && !dry_run)
+		own_take(r);
 	if (dry_run || same) {
 		reload_end(r, 0, r->report);
 		return;

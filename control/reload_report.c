@@ -373,7 +373,6 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 				 conf->t4_ms != next->t4_ms },
 		{ "metrics", conf->metrics_enabled != next->metrics_enabled ||
 				     !td_sockaddr_eq(&conf->metrics, &next->metrics) },
-		{ "dns", memcmp(&conf->dns, &next->dns, sizeof(conf->dns)) != 0 },
 		{ "ports", conf->n_ports != next->n_ports ||
 				   memcmp(conf->ports, next->ports, sizeof(conf->ports)) != 0 },
 		{ "realms", conf->n_realms != next->n_realms ||
@@ -397,5 +396,7 @@ void td_reload_report(FILE *out, const struct td_config *conf, const struct td_c
 	report_routes(out, &conf->policy, &next->policy);
 	report_routing(out, &conf->policy, &next->policy);
 	report_limits(out, &conf->policy, &next->policy);
+	if (memcmp(&conf->dns, &next->dns, sizeof(conf->dns)) != 0)
+		fputs("dns: changed, every name is asked anew\n", out);
 	report_restart(out, conf, next);
 }

@@ -152,14 +152,16 @@ const char *td_dns_error(int code)
 static void on_reply(void *arg, int status, int timeouts, unsigned char *bytes, int len)
 {
 	struct question q = *(struct question *)arg;
-	struct td_dns_reply reply;
+	struct td_dns_reply reply = { .ttl_s = UINT32_MAX };
 	int code = status == ARES_SUCCESS ? td_dns_reply_read(q.type, bytes, (size_t)len, &reply)
 					  : code_of(status);
 
+	if (status != ARES_SUCCESS && code == -ENOENT && bytes)
+		reply.ttl_s = td_dns_none_ttl_s(bytes, (size_t)len);
 	free(arg);
 	q.resolver->waiting--;
 	q.resolver->failures += code != 0 && code != -ENOENT && code != -ECANCELED;
-	q.heard(q.user, code, code == 0 ? &reply : NULL);
+	q.heard(q.user, code, code == 0 || code == -ENOENT ? &reply : NULL);
 }
 
 void td_resolver_ask(
@@ -186,7 +188,7 @@ void td_resolver_ask(
 
 // --- life ---
 
-static int servers_set(struct td_resolver *r, const struct td_dns_conf *conf)
+static int servers_set(struct ares_channeldata *channel, const struct td_dns_conf *conf)
 {
 	char list[TD_DNS_SERVERS_MAX * (TD_ADDR_STRLEN + 1)];
 	size_t at = 0;
@@ -196,11 +198,12 @@ static int servers_set(struct td_resolver *r, const struct td_dns_conf *conf)
 			list[at++] = ',';
 		at += td_sockaddr_format(&conf->servers[i], list + at, sizeof(list) - at);
 	}
-	return conf->n_servers == 0 ? ARES_SUCCESS : ares_set_servers_ports_csv(r->channel, list);
+	return conf->n_servers == 0 ? ARES_SUCCESS : ares_set_servers_ports_csv(channel, list);
 }
 
-int td_resolver_start(
-	struct td_resolver *r, uv_loop_t *loop, const struct td_dns_conf *conf, const char **error)
+// Status of c-ares; *out is written on success only.
+static int channel_new(
+	struct td_resolver *r, const struct td_dns_conf *conf, struct ares_channeldata **out)
 {
 	struct ares_options options = { .flags = ARES_FLAG_EDNS,
 		.ednspsz = EDNS_BYTES,
@@ -210,18 +213,50 @@ int td_resolver_start(
 		.sock_state_cb_data = r };
 	int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 		   ARES_OPT_SOCK_STATE_CB;
+	struct ares_channeldata *channel = NULL;
+	int rc = ares_init_options(&channel, &options, mask);
 
+	if (rc != ARES_SUCCESS)
+		return rc;
+	rc = servers_set(channel, conf);
+	if (rc == ARES_SUCCESS)
+		*out = channel;
+	else
+		ares_destroy(channel);
+	return rc;
+}
+
+static int errno_of(int status)
+{
+	return status == ARES_SUCCESS ? 0 : status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+int td_resolver_start(
+	struct td_resolver *r, uv_loop_t *loop, const struct td_dns_conf *conf, const char **error)
+{
 	*r = (struct td_resolver){ .loop = loop };
 	int rc = ares_library_init(ARES_LIB_INIT_ALL);
 	if (rc == ARES_SUCCESS)
-		rc = ares_init_options(&r->channel, &options, mask);
-	if (rc == ARES_SUCCESS)
-		rc = servers_set(r, conf);
+		rc = channel_new(r, conf, &r->channel);
 	*error = ares_strerror(rc);
 	if (rc != ARES_SUCCESS)
-		return rc == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+		return errno_of(rc);
 	uv_timer_init(loop, &r->timer);
 	r->timer.data = r;
+	return 0;
+}
+
+int td_resolver_change(
+	struct td_resolver *r, const struct td_dns_conf *conf, const char **error)
+{
+	struct ares_channeldata *before = r->channel;
+	int rc = channel_new(r, conf, &r->channel);
+
+	*error = ares_strerror(rc);
+	if (rc != ARES_SUCCESS)
+		return errno_of(rc);
+	ares_destroy(before);
+	timer_arm(r);
 	return 0;
 }
 

@@ -26,6 +26,10 @@ struct td_resolver {
 // Returns 0, or negative errno with *error a text.
 int td_resolver_start(struct td_resolver *resolver, uv_loop_t *loop, const struct td_dns_conf *conf,
 	const char **error);
+// From now on it asks as conf says; whoever waits for an answer hears -ECANCELED. Fails as
+// td_resolver_start() does, and goes on as before.
+int td_resolver_change(
+	struct td_resolver *resolver, const struct td_dns_conf *conf, const char **error);
 // Whoever waits for an answer hears -ECANCELED first.
 void td_resolver_stop(struct td_resolver *resolver);
 // td_dns_asker.ask; ctx: the resolver.

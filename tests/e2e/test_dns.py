@@ -132,3 +132,43 @@ def test_a_provider_by_name(fresh):
     assert far.wait(15) == 0, lab.sipp_error(far)
     assert provider.lines("PROVIDER authenticated")
     lab.settle()
+
+
+NONE = """
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 5353))
+soa = b"\\0" + struct.pack("!HHIH", 6, 1, 300, 22) + b"\\0\\0" + struct.pack("!5I", 1, 1, 1, 1, 7)
+while True:
+    query, peer = s.recvfrom(2048)
+    end = query.index(b"\\0", 12) + 5
+    s.sendto(query[:2] + b"\\x85\\x83" + struct.pack("!4H", 1, 0, 1, 0) + query[12:end] + soa, peer)
+"""
+
+
+
+def test_what_there_is_none_of_is_asked_again_when_its_zone_says_so(fresh):
+    """RFC 2308: the SOA's minimum, 7 s here; the other servers of the file come into force by a reload."""
+    lab = fresh(edit=named('{ address = "late.test"; }, { address = "late.test"; port = 5070; }'))
+    server = Process("none", lab.in_ns("x", "/usr/bin/python3", "-c", NONE), lab.folder)
+    lab.children.append(server)
+    until(lambda: "127.0.0.1:5353 " in sh(*lab.in_ns("x", "ss", "-Hlun")), what="the name server")
+    lab.ctl("dns", "refresh", "late.test")
+    until(lambda: all(n["error"].startswith("there is no such name") for n in lab.show("dns")), what="the answers")
+    assert all(n["next_s"] <= 7 for n in lab.show("dns")), lab.show("dns")
+    # One name with two ports is two subjects: one that is well again leaves the other's alarm.
+    def subjects():
+        return sorted(a["subject"] for a in json.loads(lab.ctl("alarms", "--json")) if a["name"] == "dns.unresolved")
+    until(lambda: subjects() == ["late.test", "late.test:5070"], what="both alarms")
+    other = Process("other", lab.in_ns(
+        "x", "dnsmasq", "--keep-in-foreground", "--port=5454", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
+        "--no-hosts", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--local=/test/", "--host-record=late.test,10.0.2.1",
+        "--srv-host=_sip._udp.late.test"), lab.folder)
+    lab.children.append(other)
+    until(lambda: "127.0.0.1:5454 " in sh(*lab.in_ns("x", "ss", "-Hlun")), what="the other name server")
+    lab.conf.write_text(lab.conf.read_text().replace("127.0.0.1:5353", "127.0.0.1:5454"))
+    assert "dns: changed" in lab.ctl("reload", "--dry-run") and len(subjects()) == 2
+    assert "restart" not in lab.ctl("reload")
+    until(lambda: addresses(lab) == ["10.0.2.1:5070"] and subjects() == ["late.test"], 15, what="the answer of the other server")
+    assert "nothing changed" in lab.ctl("reload")
+    lab.settle()

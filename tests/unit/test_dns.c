@@ -81,7 +81,7 @@ static void record_end(struct packet *p, size_t begin)
 	p->len = end;
 }
 
-enum { A = 1, CNAME = 5, AAAA = 28, SRV = 33, NAPTR = 35 };
+enum { A = 1, CNAME = 5, SOA = 6, AAAA = 28, SRV = 33, NAPTR = 35 };
 
 static void put_a(struct packet *p, const char *name, uint32_t ttl_s, uint32_t ip)
 {
@@ -175,7 +175,6 @@ static void services_are_in_order(void **state)
 	put_naptr(&p, "a.test", 1, 1, "u", "E2U+sip", "");
 	assert_int_equal(parsed(&p, p.len, TD_DNS_NAPTR, &reply), 0);
 	assert_int_equal(reply.n, 2);
-	assert_true(reply.other);
 	assert_string_equal(reply.naptr[0].replacement, "_sip._udp.first.test");
 	assert_string_equal(reply.naptr[1].replacement, "_sip._udp.second.test");
 }
@@ -200,11 +199,46 @@ static void what_does_not_hold_is_refused(void **state)
 	}
 	p = packet("a.test", A, 0);
 	assert_int_equal(parsed(&p, p.len, TD_DNS_A, &reply), -ENOENT);
+	assert_int_equal(reply.ttl_s, UINT32_MAX); // nobody says for how long
 	p = packet("a.test", A, 1); // a loop alone
 	size_t at = record_begin(&p, "a.test", CNAME, 7);
 	put_name(&p, "a.test");
 	record_end(&p, at);
 	assert_int_not_equal(parsed(&p, p.len, TD_DNS_A, &reply), 0);
+}
+
+// RFC 2308: by the lesser of the SOA's own time and its minimum, found behind a CNAME too.
+static void what_there_is_none_of_has_its_time(void **state)
+{
+	struct td_dns_reply reply;
+
+	for (uint32_t chain = 0; chain < 2; chain++) {
+		struct packet p = packet("a.test", A, chain);
+		uint32_t minimum_s = chain ? 120 : 20;
+		if (chain) {
+			size_t at = record_begin(&p, "a.test", CNAME, 900);
+			put_name(&p, "b.test");
+			record_end(&p, at);
+		}
+		p.bytes[9] = 2;
+		size_t at = record_begin(&p, "test", 2, 5); // an NS record, whose time is none of this
+		put_name(&p, "ns.test");
+		record_end(&p, at);
+		at = record_begin(&p, "test", SOA, 77);
+		put_name(&p, "ns.test");
+		put_name(&p, "root.test");
+		for (int i = 0; i < 4; i++)
+			put(&p, 1, 4);
+		put(&p, minimum_s, 4);
+		record_end(&p, at);
+		assert_int_equal(td_dns_none_ttl_s(p.bytes, p.len), chain ? 77 : 20);
+		if (!chain)
+			assert_int_equal(parsed(&p, p.len, TD_DNS_A, &reply), -ENOENT);
+		for (size_t len = 0; len < p.len; len++) {
+			const char *end = guard_page_put((const char *)p.bytes, len);
+			assert_int_equal(td_dns_none_ttl_s((const uint8_t *)end, len), UINT32_MAX);
+		}
+	}
 }
 
 // --- look-ups ---
@@ -228,7 +262,7 @@ struct waiting {
 
 struct server {
 	const struct said *said;
-	bool later, other;
+	bool later;
 	uint32_t n_waiting;
 	struct waiting waiting[64];
 	char asked[2048]; // "naptr a.test, …"
@@ -266,11 +300,10 @@ static void answer(struct server *s, const struct waiting *w)
 			continue;
 		for (const char *r = a->records; r && *r; r += strcspn(r, ";"), r += *r == ';')
 			record_take(&reply, a->type, r);
-		reply.other = s->other && a->type == TD_DNS_NAPTR;
-		w->heard(w->user, a->code, a->code ? NULL : &reply);
+		w->heard(w->user, a->code, a->code && a->code != -ENOENT ? NULL : &reply);
 		return;
 	}
-	w->heard(w->user, -ENOENT, NULL);
+	w->heard(w->user, -ENOENT, &(struct td_dns_reply){ .ttl_s = UINT32_MAX });
 }
 
 static void ask(void *ctx, const char *name, enum td_dns_type type, td_dns_heard heard, void *user)
@@ -304,11 +337,10 @@ static int look(const struct said *said, const char *name, uint16_t port,
 {
 	struct outcome o = { 0 };
 	struct td_dns_answer at_once = { 0 };
-	bool other = s->other;
 	int rc = 0;
 
 	for (int later = 0; later < 2; later++) {
-		*s = (struct server){ .said = said, .later = later, .other = other };
+		*s = (struct server){ .said = said, .later = later };
 		struct td_dns_asker asker = { ask, s };
 		memset(l, 0, sizeof(*l));
 		l->asker = &asker;
@@ -394,15 +426,52 @@ static void without_naptr_and_without_srv(void **state)
 	assert_string_equal(s.asked, "a a.test, aaaa a.test, ");
 	assert_string_equal(text_of(&l.answer), "0/0 10.0.0.1:5099; ");
 	assert_int_equal(look(srv, "b.test", 0, NULL, &l, &s), -ENOENT);
-	// Who offers SIP, but not over UDP, is not called over UDP by his address.
-	static const struct said tcp[] = {
+	// Services of other transports alone are none (RFC 3263 §4.1), and services without SRV records
+	// leave the host itself (§4.2).
+	static const struct said others[] = {
 		{ "a.test", TD_DNS_NAPTR, 0, "", 300 },
 		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
 		{ NULL },
 	};
-	s.other = true;
-	assert_int_equal(look(tcp, "a.test", 0, NULL, &l, &s), -ENOENT);
-	assert_string_equal(s.asked, "naptr a.test, srv _sip._udp.a.test, ");
+	assert_int_equal(look(others, "a.test", 0, NULL, &l, &s), 0);
+	assert_string_equal(s.asked, "naptr a.test, srv _sip._udp.a.test, a a.test, aaaa a.test, ");
+	assert_string_equal(text_of(&l.answer), "0/0 10.0.0.1:5060; ");
+	static const struct said torn[] = {
+		{ "a.test", TD_DNS_NAPTR, 0, "10 5 _x.a.test", 300 },
+		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
+		{ NULL },
+	};
+	assert_int_equal(look(torn, "a.test", 0, NULL, &l, &s), 0);
+	assert_string_equal(s.asked,
+		"naptr a.test, srv _x.a.test, srv _sip._udp.a.test, a a.test, aaaa a.test, ");
+}
+
+// The least of all that said for how long; a service that decidedly is none counts too.
+static void there_is_none_for_a_while(void **state)
+{
+	static const struct said none[] = {
+		{ "a.test", TD_DNS_NAPTR, -ENOENT, NULL, 90 },
+		{ "_sip._udp.a.test", TD_DNS_SRV, -ENOENT, NULL, 80 },
+		{ "a.test", TD_DNS_A, -ENOENT, NULL, 70 },
+		{ "b.test", TD_DNS_NAPTR, 0, "", 40 },
+		{ NULL },
+	};
+	static const struct said some[] = {
+		{ "a.test", TD_DNS_NAPTR, -ENOENT, NULL, 5 },
+		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
+		{ NULL },
+	};
+	struct td_dns_lookup l;
+	struct server s = { 0 };
+
+	assert_int_equal(look(none, "a.test", 0, NULL, &l, &s), -ENOENT);
+	assert_int_equal(l.none_s, 70);
+	assert_int_equal(look(none, "b.test", 0, NULL, &l, &s), -ENOENT);
+	assert_int_equal(l.none_s, 40);
+	assert_int_equal(look(none, "c.test", 0, NULL, &l, &s), -ENOENT);
+	assert_int_equal(l.none_s, UINT32_MAX);
+	assert_int_equal(look(some, "a.test", 0, NULL, &l, &s), 0);
+	assert_int_equal(l.ttl_s, 50);
 }
 
 static void failures_are_no_answers(void **state)
@@ -606,7 +675,9 @@ int main(void)
 		cmocka_unit_test(services_are_in_order),
 		cmocka_unit_test(what_does_not_hold_is_refused),
 		cmocka_unit_test(naptr_leads_to_srv_leads_to_addresses),
+		cmocka_unit_test(what_there_is_none_of_has_its_time),
 		cmocka_unit_test(without_naptr_and_without_srv),
+		cmocka_unit_test(there_is_none_for_a_while),
 		cmocka_unit_test(failures_are_no_answers),
 		cmocka_unit_test(the_best_sixteen_are_kept),
 		cmocka_unit_test(answers_are_kept),
