@@ -15,10 +15,10 @@
 #define IDLE_MS 1000 // without inotify the clock alone does it
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 5000
-#define BUSY_PATIENCE 4  // times that somebody else may hold the database before it is told
+#define BUSY_PATIENCE 4 // times that somebody else may hold the database before it is told
 #define STRANGER_MS 60000
 #define REWINDS_MAX 3 // so soon after each other nobody restores backups: it is another switch
-#define SLOW_MS 5000     // one batch lasts so long only where something is wrong
+#define SLOW_MS 5000  // one batch lasts so long only where something is wrong
 
 static const char slow_advice[] =
 	"look at the disk or server that it is on; the journal keeps what is not stored yet";
@@ -211,8 +211,7 @@ static void *thread_run(void *argument)
 
 // --- all of them ---
 
-void td_destinations_init(
-	struct td_destinations *all, const char *dir, struct td_alarms *alarms)
+void td_destinations_init(struct td_destinations *all, const char *dir, struct td_alarms *alarms)
 {
 	pthread_condattr_t attr;
 

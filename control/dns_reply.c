@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define HEADER_BYTES 12
-#define SOA_BYTES_MIN 22 // two names of the root, five numbers
+#define SOA_BYTES_MIN 22  // two names of the root, five numbers
 #define ADDRESSES_MAX 128 // that c-ares is asked for: it keeps the server's order
 
 // --- times to live ---

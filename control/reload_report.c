@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/reload_report.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_MAX 50 // lines of one section
 
-// --- trunks ---
+// --- a trunk that differs ---
 
 // What a trunk's line names when it differs.
 #define FIELD(name, field)                                                                         \
@@ -46,28 +48,6 @@ static const struct {
 	FIELD("caller_id.out", numbers.caller_out),
 };
 
-struct trunk_ref {
-	const struct td_trunk_conf *trunk;
-};
-
-static int trunk_compare(const void *a, const void *b)
-{
-	return strcmp(((const struct trunk_ref *)a)->trunk->name,
-		((const struct trunk_ref *)b)->trunk->name);
-}
-
-// By name; NULL: no memory.
-static struct trunk_ref *trunks_sort(const struct td_policy_conf *policy)
-{
-	struct trunk_ref *refs = calloc(policy->n_trunks + 1, sizeof(*refs));
-
-	for (uint32_t i = 0; refs && i < policy->n_trunks; i++)
-		refs[i].trunk = &policy->trunks[i];
-	if (refs)
-		qsort(refs, policy->n_trunks, sizeof(*refs), trunk_compare);
-	return refs;
-}
-
 static void hosts_print(FILE *out, const struct td_trunk_conf *trunk)
 {
 	for (uint8_t i = 0; i < trunk->n_hosts; i++) {
@@ -91,9 +71,9 @@ static bool hosts_change(FILE *out, const struct td_trunk_conf *now,
 	return true;
 }
 
-static void trunk_change(
-	FILE *out, const struct td_trunk_conf *now, const struct td_trunk_conf *next)
+static void trunk_change(FILE *out, const void *before_element, const void *after_element)
 {
+	const struct td_trunk_conf *now = before_element, *next = after_element;
 	const char *lead = ": ";
 	bool named = false;
 
@@ -117,6 +97,8 @@ static void trunk_change(
 	fputs(named ? "\n" : ": other settings\n", out);
 }
 
+// --- lists of what has a name ---
+
 struct tally {
 	uint32_t added, removed, changed, shown;
 };
@@ -132,48 +114,78 @@ static void more(FILE *out, const struct tally *tally)
 		fprintf(out, "  … and %u more\n", tally->shown - SHOWN_MAX);
 }
 
-// Walks both lists in the order of names. out NULL: only counts.
-static void trunks_walk(FILE *out, const struct trunk_ref *now, uint32_t n,
-	const struct trunk_ref *next, uint32_t m, struct tally *tally)
+// The name is what each element begins with.
+struct list {
+	const void *elements;
+	uint32_t n;
+	size_t bytes;
+	const char **sorted; // NULL: no memory
+};
+
+static int name_compare(const void *a, const void *b)
 {
-	for (uint32_t i = 0, j = 0; i < n || j < m;) {
-		int order = i == n   ? 1
-			    : j == m ? -1
-				     : strcmp(now[i].trunk->name, next[j].trunk->name);
-		bool differs = order != 0 ||
-			       memcmp(now[i].trunk, next[j].trunk, sizeof(*now[i].trunk)) != 0;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void list_sort(struct list *list)
+{
+	list->sorted = calloc(list->n + 1, sizeof(*list->sorted));
+	if (!list->sorted)
+		return;
+	for (uint32_t i = 0; i < list->n; i++)
+		list->sorted[i] = (const char *)list->elements + i * list->bytes;
+	qsort(list->sorted, list->n, sizeof(*list->sorted), name_compare);
+}
+
+// Walks both lists in the order of names. out NULL: only counts. change prints the line of one that
+// differs; NULL: its name is all.
+static void lists_walk(FILE *out, const struct list *now, const struct list *next,
+	void (*change)(FILE *out, const void *now, const void *next), struct tally *tally)
+{
+	for (uint32_t i = 0, j = 0; i < now->n || j < next->n;) {
+		const char *before = i < now->n ? now->sorted[i] : NULL,
+			   *after = j < next->n ? next->sorted[j] : NULL;
+		int order = !before ? 1 : !after ? -1 : strcmp(before, after);
+		bool differs = order != 0 || memcmp(before, after, now->bytes) != 0;
 		tally->added += order > 0;
 		tally->removed += order < 0;
 		tally->changed += order == 0 && differs;
 		if (out && differs && show(tally)) {
-			if (order > 0)
-				fprintf(out, "  + %s\n", next[j].trunk->name);
-			else if (order < 0)
-				fprintf(out, "  - %s\n", now[i].trunk->name);
+			if (order == 0 && change)
+				change(out, before, after);
 			else
-				trunk_change(out, now[i].trunk, next[j].trunk);
+				fprintf(out, "  %c %s\n",
+					order > 0   ? '+'
+					: order < 0 ? '-'
+						    : '~',
+					order > 0 ? after : before);
 		}
 		i += order <= 0;
 		j += order >= 0;
 	}
 }
 
-static void report_trunks(
-	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
+static void report_list(FILE *out, const char *what, struct list now, struct list next,
+	void (*change)(FILE *out, const void *now, const void *next))
 {
-	struct trunk_ref *before = trunks_sort(now), *after = trunks_sort(next);
 	struct tally tally = { 0 }, again = { 0 };
 
-	if (before && after)
-		trunks_walk(NULL, before, now->n_trunks, after, next->n_trunks, &tally);
-	if (tally.added + tally.removed + tally.changed > 0) {
-		fprintf(out, "trunks: %u added, %u removed, %u changed\n", tally.added,
-			tally.removed, tally.changed);
-		trunks_walk(out, before, now->n_trunks, after, next->n_trunks, &again);
+	if (now.n == next.n &&
+		(now.n == 0 || memcmp(now.elements, next.elements, now.n * now.bytes) == 0))
+		return;
+	list_sort(&now);
+	list_sort(&next);
+	if (now.sorted && next.sorted) {
+		lists_walk(NULL, &now, &next, change, &tally);
+		fprintf(out, "%s: %u added, %u removed, %u changed%s\n", what, tally.added,
+			tally.removed, tally.changed,
+			tally.added + tally.removed + tally.changed == 0 ? ", in another order"
+									 : "");
+		lists_walk(out, &now, &next, change, &again);
 		more(out, &again);
 	}
-	free(before);
-	free(after);
+	free(now.sorted);
+	free(next.sorted);
 }
 
 // --- routes: one text each, in order ---
@@ -220,11 +232,6 @@ static char *route_text(const struct td_route_conf *route)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-static int text_compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void texts_free(char **texts, uint32_t n)
 {
 	for (uint32_t i = 0; texts && i < n; i++)
@@ -245,7 +252,7 @@ static char **route_texts(const struct td_policy_conf *policy)
 		}
 	}
 	if (texts)
-		qsort(texts, policy->n_routes, sizeof(*texts), text_compare);
+		qsort(texts, policy->n_routes, sizeof(*texts), name_compare);
 	return texts;
 }
 
@@ -287,30 +294,33 @@ static void report_routes(
 
 // --- what routes are written with ---
 
-static void report_list(FILE *out, const char *name, const void *now, uint32_t n, const void *next,
-	uint32_t m, size_t bytes)
-{
-	if (n != m || (n > 0 && memcmp(now, next, n * bytes) != 0))
-		fprintf(out, "%s: changed, %u before, %u now\n", name, n, m);
-}
+#define NAMED(record)                                                                              \
+	static_assert(offsetof(struct record, name) == 0, "a list's elements begin with their "    \
+							  "name")
+NAMED(td_trunk_conf);
+NAMED(td_port_conf);
+NAMED(td_realm_conf);
+NAMED(td_group_conf);
+NAMED(td_window_conf);
+NAMED(td_failover_conf);
+NAMED(td_limit_conf);
+NAMED(td_rule_conf);
+
+#define LIST(from, field, count)                                                                   \
+	((struct list){ (from)->field, (from)->count, sizeof(*(from)->field), NULL })
+#define BOTH(field, count) LIST(now, field, count), LIST(next, field, count)
 
 static void report_routing(
 	FILE *out, const struct td_policy_conf *now, const struct td_policy_conf *next)
 {
-	report_list(out, "groups", now->groups, now->n_groups, next->groups, next->n_groups,
-		sizeof(*now->groups));
-	report_list(out, "windows", now->windows, now->n_windows, next->windows, next->n_windows,
-		sizeof(*now->windows));
-	report_list(out, "failovers", now->failovers, now->n_failovers, next->failovers,
-		next->n_failovers, sizeof(*now->failovers));
-	report_list(out, "route_limits", now->limits, now->n_limits, next->limits, next->n_limits,
-		sizeof(*now->limits));
-	report_list(out, "rules", now->rules, now->n_rules, next->rules, next->n_rules,
-		sizeof(*now->rules));
+	report_list(out, "groups", BOTH(groups, n_groups), NULL);
+	report_list(out, "windows", BOTH(windows, n_windows), NULL);
+	report_list(out, "failovers", BOTH(failovers, n_failovers), NULL);
+	report_list(out, "route_limits", BOTH(limits, n_limits), NULL);
+	report_list(out, "rules", BOTH(rules, n_rules), NULL);
 	if (memcmp(&now->subscribers, &next->subscribers, sizeof(now->subscribers)) != 0)
 		fprintf(out, "subscribers: changed\n");
-	report_list(out, "emergency.numbers", now->emergency, now->n_emergency, next->emergency,
-		next->n_emergency, sizeof(now->emergency[0]));
+	report_list(out, "emergency.numbers", BOTH(emergency, n_emergency), NULL);
 }
 
 // --- limits ---
@@ -352,12 +362,12 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 		{ "run_dir", strcmp(conf->run_dir, next->run_dir) != 0 },
 		{ "state_dir", strcmp(conf->state_dir, next->state_dir) != 0 },
 		{ "store", strcmp(conf->store, next->store) != 0 },
-		{ "cdr", memcmp(&conf->cdr_csv, &next->cdr_csv, sizeof(conf->cdr_csv)) != 0 ||
-				 memcmp(&conf->cdr_jsonl, &next->cdr_jsonl,
-					 sizeof(conf->cdr_jsonl)) != 0 ||
-				 conf->cdr_interim_s != next->cdr_interim_s },
-		{ "location", conf->location_share != next->location_share ||
-				      conf->location_sync != next->location_sync },
+		{ "cdr.csv", memcmp(&conf->cdr_csv, &next->cdr_csv, sizeof(conf->cdr_csv)) != 0 },
+		{ "cdr.jsonl",
+			memcmp(&conf->cdr_jsonl, &next->cdr_jsonl, sizeof(conf->cdr_jsonl)) != 0 },
+		{ "cdr.interim_s", conf->cdr_interim_s != next->cdr_interim_s },
+		{ "location.share", conf->location_share != next->location_share },
+		{ "location.durability", conf->location_sync != next->location_sync },
 		{ "lcores", conf->main_cpu != next->main_cpu ||
 				    conf->n_workers != next->n_workers ||
 				    conf->poll != next->poll ||
@@ -392,11 +402,17 @@ static void report_restart(FILE *out, const struct td_config *conf, const struct
 
 void td_reload_report(FILE *out, const struct td_config *conf, const struct td_config *next)
 {
-	report_trunks(out, &conf->policy, &next->policy);
-	report_routes(out, &conf->policy, &next->policy);
-	report_routing(out, &conf->policy, &next->policy);
-	report_limits(out, &conf->policy, &next->policy);
+	const struct td_policy_conf *before = &conf->policy, *after = &next->policy;
+
+	report_list(out, "trunks", LIST(before, trunks, n_trunks), LIST(after, trunks, n_trunks),
+		trunk_change);
+	report_routes(out, before, after);
+	report_routing(out, before, after);
+	report_limits(out, before, after);
 	if (memcmp(&conf->dns, &next->dns, sizeof(conf->dns)) != 0)
 		fputs("dns: changed, every name is asked anew\n", out);
+	report_list(out, "ports", LIST(conf, ports, n_ports), LIST(next, ports, n_ports), NULL);
+	report_list(
+		out, "realms", LIST(conf, realms, n_realms), LIST(next, realms, n_realms), NULL);
 	report_restart(out, conf, next);
 }

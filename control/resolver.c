@@ -246,8 +246,7 @@ int td_resolver_start(
 	return 0;
 }
 
-int td_resolver_change(
-	struct td_resolver *r, const struct td_dns_conf *conf, const char **error)
+int td_resolver_change(struct td_resolver *r, const struct td_dns_conf *conf, const char **error)
 {
 	struct ares_channeldata *before = r->channel;
 	int rc = channel_new(r, conf, &r->channel);

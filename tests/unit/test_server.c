@@ -968,7 +968,7 @@ static void a_reload_says_what_it_changes(void **state)
 	expect_done(fd, "routes: 1 added, 1 removed, 2 before, 2 now\n"
 			"  - a: 44* → a (priority 1, weight 100)\n"
 			"  + a: 44* → block 603, caller 49\n"
-			"needs a restart: location\n");
+			"needs a restart: location.durability\n");
 	close(fd);
 }
 
