@@ -237,16 +237,24 @@ static const struct fake_sent *altered(struct register_rig *rig, const char *fro
 // Only what is the same in all that counts is a retransmission: the digest covers neither contact nor lifetime.
 static void altered_copies_are_replays(void **state)
 {
+	static const char *const alterations[][2] = {
+		{ "alice@10.0.1.7:5060>", "eve@10.0.1.7:6666>" },
+		{ "Expires: 600", "Expires: 0" },
+		{ "Path: <sip:edge.example;lr>", "Path: <sip:eve.example;lr>" },
+		{ "branch=z9hG4bK", "branch=z9hG4bKx" },
+		{ "Call-ID: c1", "Call-ID: c9" },
+		{ "CSeq: ", "CSeq: 9" },
+	};
 	struct register_rig *rig = *state;
 	struct td_contact c[TD_CONTACTS_MAX];
 	char last[sizeof(rig->last)];
 
-	is_ok(rig_register(rig, DESK "\r\nExpires: 600\r\n"));
+	is_ok(rig_register(rig, DESK "\r\nExpires: 600\r\nPath: <sip:edge.example;lr>\r\n"));
 	snprintf(last, sizeof(last), "%s", rig->last);
-	is_status(altered(rig, "alice@10.0.1.7:5060>", "eve@10.0.1.7:6666>"), "401");
-	snprintf(rig->last, sizeof(rig->last), "%s", last);
-	is_status(altered(rig, "Expires: 600", "Expires: 0"), "401");
-	snprintf(rig->last, sizeof(rig->last), "%s", last);
+	for (size_t i = 0; i < sizeof(alterations) / sizeof(alterations[0]); i++) {
+		is_status(altered(rig, alterations[i][0], alterations[i][1]), "401");
+		snprintf(rig->last, sizeof(rig->last), "%s", last);
+	}
 	rig->port = 6666; // the same bytes from behind the same NAT
 	is_status(rig_repeat(rig), "401");
 	rig->port = 5060;
@@ -254,6 +262,27 @@ static void altered_copies_are_replays(void **state)
 	assert_int_equal(located(rig, c), 1);
 	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@10.0.1.7:5060")));
 	assert_int_equal(c[0].flow.remote.port, 5060);
+}
+
+static void nonce_for_all(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	rig->host.realms[FAKE_WEST].registrar.nonce_any_source = true;
+}
+
+// Where a nonce may come back from any address, a copy from another one is a replay all the same.
+static void copies_from_other_addresses_are_replays(void **state)
+{
+	struct register_rig *rig = calloc(1, sizeof(*rig));
+
+	assert_int_equal(register_rig_up(rig, nonce_for_all), 0);
+	is_ok(rig_register(rig, DESK "\r\n"));
+	rig->ip = "10.0.1.66";
+	is_status(rig_repeat(rig), "401");
+	rig->ip = "10.0.1.7";
+	is_ok(rig_repeat(rig));
+	assert_int_equal(rig->host.counters[TD_C_AUTH_REPLAYED], 1);
+	assert_int_equal(register_rig_down(rig), 0);
+	free(rig);
 }
 
 // Who kept a REGISTER and sends it again, from where it came or from another port behind the same
@@ -803,6 +832,7 @@ int main(void)
 		T(order_within_a_call_id),
 		T(retransmission_gets_the_same),
 		T(altered_copies_are_replays),
+		cmocka_unit_test(copies_from_other_addresses_are_replays),
 		T(copies_change_nothing),
 		T(changes_are_dated_in_their_order),
 		T(equal_uris_are_one_binding),
