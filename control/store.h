@@ -10,6 +10,7 @@
 
 #include "include/binding.h"
 #include "include/cdr.h"
+#include "include/ceilings.h"
 #include "include/subscriber.h"
 
 #include <stdbool.h>
@@ -110,6 +111,35 @@ int td_store_trunk_delete(struct td_store *store, const char *name); // -ENOENT
 // All, in the order of their names; texts live until the return.
 typedef void (*td_trunk_each)(void *user, struct td_span name, struct td_span settings);
 int td_store_trunks(struct td_store *store, td_trunk_each each, void *user);
+
+// --- dial plans (store_plan.c) ---
+
+// The lines of a route file, packed in parts (control/plan_rows.h).
+struct td_store_plan {
+	char name[TD_NAME_LEN];
+	uint64_t version;      // another one after each change, also after a removal
+	uint64_t checksum;     // of its parts
+	uint64_t lines, bytes; // bytes: of all parts
+	uint32_t parts;        // 0: it was removed
+};
+
+// Each change makes the next generation of the table, in the same transaction.
+int td_store_plans_generation(struct td_store *store, uint64_t *generation); // not 0
+// All, in the order of their names, with those that were removed.
+typedef void (*td_store_plan_each)(void *user, const struct td_store_plan *plan);
+int td_store_plans(struct td_store *store, td_store_plan_each each, void *user);
+// Part n, which lives until the next call. 0 or negative errno, which ends it all.
+typedef int (*td_store_plan_source)(void *user, uint32_t n, const void **bytes, size_t *len);
+// Puts a plan in the place of what is there, as a whole; its version is set. before: the version of
+// what it was made from, 0: there was none. -EINVAL: somebody else changed it meanwhile. Of the
+// same content: 0, and the version that is there.
+int td_store_plan_put(struct td_store *store, struct td_store_plan *plan, uint64_t before,
+	td_store_plan_source source, void *user);
+int td_store_plan_remove(struct td_store *store, struct td_store_plan *plan); // by name; -ENOENT
+// One part of one version. each() returns 0 or negative errno. -ENOENT: there is a newer one.
+typedef int (*td_store_part_each)(void *user, const void *bytes, size_t len);
+int td_store_plan_part(struct td_store *store, const struct td_store_plan *plan, uint32_t n,
+	td_store_part_each each, void *user);
 
 // --- bindings (store_binding.c) ---
 

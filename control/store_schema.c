@@ -60,6 +60,15 @@ static const char *const migrations[] = {
 	[4] = "CREATE TABLE trunk (name TEXT PRIMARY KEY NOT NULL, settings TEXT NOT NULL){};"
 	      "CREATE TABLE trunk_generation (generation BIGINT NOT NULL);"
 	      "INSERT INTO trunk_generation VALUES (1);",
+	// Dial plans: what a route file said, in parts. No parts: it was removed. A part is too
+	// large to lie in the order of its key.
+	[5] = "CREATE TABLE dial_plan (name TEXT PRIMARY KEY NOT NULL, version BIGINT NOT NULL, "
+	      "checksum BIGINT NOT NULL, lines BIGINT NOT NULL, bytes BIGINT NOT NULL, "
+	      "parts INTEGER NOT NULL){};"
+	      "CREATE TABLE dial_plan_part (name TEXT NOT NULL, version BIGINT NOT NULL, "
+	      "place INTEGER NOT NULL, packed BYTEA NOT NULL, PRIMARY KEY (name, version, place));"
+	      "CREATE TABLE dial_plan_generation (generation BIGINT NOT NULL);"
+	      "INSERT INTO dial_plan_generation VALUES (1);",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

@@ -10,6 +10,7 @@
 // {cdr}: the names of the CDR's columns; {cdr$}: as many values; {cdr=}: "name = excluded.name" of
 // each but the key. The same of {attempt}.
 #define SUBSCRIBER "aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled"
+#define PLAN "name, version, checksum, lines, bytes, parts"
 
 static const char *const texts[ST__COUNT] = {
 	[ST_START] =
@@ -59,6 +60,20 @@ static const char *const texts[ST__COUNT] = {
 			 "ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
 	[ST_TRUNK_DELETE] = "DELETE FROM trunk WHERE name = $1 RETURNING name",
 	[ST_TRUNKS] = "SELECT name, settings FROM trunk ORDER BY name",
+	[ST_PLAN_GENERATION] = "SELECT generation FROM dial_plan_generation",
+	[ST_PLAN_GENERATION_NEXT] = "UPDATE dial_plan_generation SET generation = generation + 1 "
+				    "RETURNING generation",
+	[ST_PLANS] = "SELECT " PLAN " FROM dial_plan ORDER BY name",
+	[ST_PLAN_GET] = "SELECT " PLAN " FROM dial_plan WHERE name = $1",
+	[ST_PLAN_PUT] = "INSERT INTO dial_plan (" PLAN ") VALUES ($1, $2, $3, $4, $5, $6) "
+			"ON CONFLICT (name) DO UPDATE SET version = excluded.version, "
+			"checksum = excluded.checksum, lines = excluded.lines, "
+			"bytes = excluded.bytes, parts = excluded.parts",
+	[ST_PLAN_PART] = "SELECT packed FROM dial_plan_part "
+			 "WHERE name = $1 AND version = $2 AND place = $3",
+	[ST_PLAN_PART_PUT] = "INSERT INTO dial_plan_part (name, version, place, packed) "
+			     "VALUES ($1, $2, $3, $4)",
+	[ST_PLAN_PARTS_DELETE] = "DELETE FROM dial_plan_part WHERE name = $1 AND version <> $2",
 	[ST_BINDING_PUT] = "INSERT INTO binding (node, key, changed_us, aor, expires_s, record) "
 			   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (node, key) DO UPDATE "
 			   "SET changed_us = excluded.changed_us, aor = excluded.aor, "

@@ -340,6 +340,9 @@ static void version_3_is_brought_forward(void **state)
 	*state = NULL;
 	store_ask("DROP TABLE trunk");
 	store_ask("DROP TABLE trunk_generation");
+	store_ask("DROP TABLE dial_plan");
+	store_ask("DROP TABLE dial_plan_part");
+	store_ask("DROP TABLE dial_plan_generation");
 	store_ask("UPDATE schema_version SET version = 3");
 	struct td_store *store = *state = store_open_as("n");
 	assert_non_null(store);
