@@ -160,9 +160,13 @@ class Phone:
         until(lambda: "200 OK" in self.text() or self.said("REGISTER_OK"), timeout,
               what=f"the registration of {self.user}\n{self.text()[-2000:]}")
 
+    def recordings(self):
+        """Of what came in, a file for each call, the last one last."""
+        return sorted(self.folder.glob("dump-*-dec.wav"))
+
     def heard(self, hz):
         """Share of the tone in the last recording of what came in."""
-        files = sorted(self.folder.glob("dump-*-dec.wav"))
+        files = self.recordings()
         return tone_share(files[-1], hz) if files else 0.0
 
     def close(self):

@@ -28,14 +28,17 @@ def registered(lab):
 
 def talk(lab, one, other, dial):
     """one dials; both must hear the other's tone and not their own."""
+    calls, closed = [len(phone.said("CALL_ESTABLISHED")) for phone in (one, other)], len(other.said("CALL_CLOSED"))
+    recordings = [phone.recordings() for phone in (one, other)]
     one.dial(dial)
-    one.wait_event("CALL_ESTABLISHED")
-    other.wait_event("CALL_ESTABLISHED")
+    for phone, n, before in zip((one, other), calls, recordings):
+        phone.wait_event("CALL_ESTABLISHED", n + 1)
+        until(lambda: phone.recordings() != before, what=f"a recording at {phone.user}")
     until(lambda: one.heard(other.hz) > 0.8, 15, every=0.5, what=f"the tone of {other.user} at {one.user}")
     until(lambda: other.heard(one.hz) > 0.8, 15, every=0.5, what=f"the tone of {one.user} at {other.user}")
     assert one.heard(one.hz) < 0.1 and other.heard(other.hz) < 0.1
     one.hangup()
-    other.wait_event("CALL_CLOSED")
+    other.wait_event("CALL_CLOSED", closed + 1)
 
 
 def test_phones_call_each_other(office):
