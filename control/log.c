@@ -2,6 +2,7 @@
 #include "control/log.h"
 
 #include "control/text.h"
+#include "include/log_line.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,15 +20,8 @@ void td_log(enum td_log_level level, const char *event, const char *format, ...)
 	if (format) {
 		va_list ap;
 		va_start(ap, format);
-		vsnprintf(text, sizeof(text), format, ap);
+		td_log_values(text, sizeof(text), format, ap);
 		va_end(ap);
-	}
-	// One event, one line.
-	for (char *end = text; (end = strchr(end, '\n'));) {
-		if (end[1] == '"' || end[1] == '\0')
-			memmove(end, end + 1, strlen(end));
-		else
-			*end = ';';
 	}
 	td_text_clean(text, sizeof(text), false, clean, sizeof(clean));
 	clock_gettime(CLOCK_REALTIME, &now);

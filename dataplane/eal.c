@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define WORDS_MAX 512 // of one line of DPDK's
+
 static void arg_add(struct td_eal_args *args, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -135,15 +137,12 @@ uint64_t td_eal_huge_free_mb(void)
 // whether a start fails is said by who asked for it.
 static ssize_t words_take(void *cookie, const char *text, size_t len)
 {
-	char clean[512];
-	size_t n = len < sizeof(clean) ? len : sizeof(clean);
+	size_t n = len < WORDS_MAX ? len : WORDS_MAX;
 
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
 		n--;
-	for (size_t i = 0; i < n; i++)
-		clean[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i] == '"' ? '\'' : text[i];
 	if (n > 0)
-		td_log(TD_LOG_WARNING, "dpdk.says", "text=\"%.*s\"", (int)n, clean);
+		td_log(TD_LOG_WARNING, "dpdk.says", "text=\"%.*s\"", (int)n, text);
 	return (ssize_t)len;
 }
 

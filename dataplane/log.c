@@ -2,6 +2,7 @@
 #include "dataplane/log.h"
 
 #include "dataplane/log_ring.h"
+#include "include/log_line.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,10 +36,10 @@ void td_log(enum td_log_level level, const char *event, const char *format, ...)
 
 	if (format) {
 		va_start(ap, format);
-		n += vsnprintf(text + n, sizeof(text) - (size_t)n, format, ap);
+		n += (int)td_log_values(text + n, sizeof(text) - (size_t)n, format, ap);
 		va_end(ap);
 	}
-	line_write(levels[level], text, n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
+	line_write(levels[level], text, n);
 }
 
 unsigned int td_log_drain(struct td_log_ring *ring, unsigned int max)
