@@ -22,7 +22,7 @@
 #define ROWS_DEFAULT 100
 #define FIELDS 8
 
-// --- which requests are changes ---
+// --- which requests are changes: those where subject gives a text, on what ---
 
 static const char *reload_subject(const Tandem__Frame *frame)
 {
@@ -70,7 +70,6 @@ static const char *route_remove_subject(const Tandem__Frame *frame)
 	return frame->route_remove->plan;
 }
 
-// A request is a change where subject gives a text: on what.
 static const char *subscriber_subject(const Tandem__Frame *frame)
 {
 	return frame->body_case == TANDEM__FRAME__BODY_SUBSCRIBER_ADD
@@ -89,18 +88,33 @@ static const char *number_subject(const Tandem__Frame *frame)
 	return both;
 }
 
+static bool trunk_enables(const Tandem__Frame *frame)
+{
+	return frame->trunk_set->enabled;
+}
+
+static bool trunk_is_new(const Tandem__Frame *frame)
+{
+	return frame->trunk_put->create;
+}
+
+// Named as the command is that asks for it.
 static const struct {
 	Tandem__Frame__BodyCase body;
 	const char *what;
 	const char *(*subject)(const Tandem__Frame *frame);
+	bool (*otherwise)(const Tandem__Frame *frame); // NULL: it is one thing only
+	const char *other;                             // what it is then
 } changes[] = {
 	{ TANDEM__FRAME__BODY_RELOAD, "reload", reload_subject },
 	{ TANDEM__FRAME__BODY_HANGUP, "hangup", hangup_subject },
 	{ TANDEM__FRAME__BODY_DRAIN, "drain", drain_subject },
-	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk", trunk_subject },
-	{ TANDEM__FRAME__BODY_TRUNK_PUT, "trunk put", stored_trunk_subject },
+	{ TANDEM__FRAME__BODY_TRUNK_SET, "trunk disable", trunk_subject, trunk_enables,
+		"trunk enable" },
+	{ TANDEM__FRAME__BODY_TRUNK_PUT, "trunk set", stored_trunk_subject, trunk_is_new,
+		"trunk add" },
 	{ TANDEM__FRAME__BODY_TRUNK_REMOVE, "trunk del", stored_trunk_subject },
-	{ TANDEM__FRAME__BODY_DNS_REFRESH, "dns.refresh", dns_subject },
+	{ TANDEM__FRAME__BODY_DNS_REFRESH, "dns refresh", dns_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_ADD, "subscriber add", subscriber_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },
@@ -213,6 +227,12 @@ void td_audit_write(struct td_control *control, const struct td_actor *who, cons
 
 // --- from request to answer ---
 
+static const char *change_name(size_t i, const Tandem__Frame *frame)
+{
+	return changes[i].otherwise && changes[i].otherwise(frame) ? changes[i].other
+								   : changes[i].what;
+}
+
 void td_audit_asked(struct td_client *client, const Tandem__Frame *frame)
 {
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -225,12 +245,12 @@ void td_audit_asked(struct td_client *client, const Tandem__Frame *frame)
 			if (pending->what)
 				continue;
 			pending->id = frame->id;
-			pending->what = changes[i].what;
+			pending->what = change_name(i, frame);
 			snprintf(pending->subject, sizeof(pending->subject), "%s", subject);
 			return;
 		}
-		td_audit_write(client->server->control, &client->actor, changes[i].what, subject,
-			EINPROGRESS, "asked; its end was not followed");
+		td_audit_write(client->server->control, &client->actor, change_name(i, frame),
+			subject, EINPROGRESS, "asked; its end was not followed");
 		return;
 	}
 }

@@ -211,7 +211,7 @@ def nobody_waits_for_a_silent_server():
     plane.wait("policy", with_peers("a", "10.0.1.1"))
     until(lambda: not alarms(bench, plane), "the end of the alarm")
     assert "no trunk has a peer" in bench.ctl("dns", "refresh", "other.test", code=1)
-    assert any(x["what"] == "dns.refresh" and x["on"] == "C.test" for x in json.loads(bench.ctl("audit", "--json"))), bench.ctl("audit", "--json")
+    assert any(x["what"] == "dns refresh" and x["on"] == "C.test" for x in json.loads(bench.ctl("audit", "--json"))), bench.ctl("audit", "--json")
     bench.stop()
 
 

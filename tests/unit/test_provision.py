@@ -384,7 +384,7 @@ def trunks_of_the_store_join_those_of_the_file():
     assert "- one" in bench.ctl("trunk", "del", "one", plane=plane) and trunks(bench) == {}
     pushed("file")
     audit = json.loads(bench.ctl("audit", "--json"))
-    assert [a["on"] for a in audit if a["what"] == "trunk put" and a["code"] == 0] == ["one", "one"]
+    assert [a["on"] for a in audit if a["what"] in ("trunk add", "trunk set") and a["code"] == 0] == ["one", "one"]
     assert [a["on"] for a in audit if a["what"] == "trunk del" and a["code"] == 0] == ["one"]
     bench.stop()
 
