@@ -105,6 +105,7 @@ struct td_late_answer {
 	uint64_t cookie;
 	enum td_answer answer; // TD_DONE or TD_REFUSED
 	struct td_route_answer route;
+	const struct td_locate_answer *located; // to a locate(), borrowed; NULL: to another one
 };
 
 enum td_registration_state {

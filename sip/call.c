@@ -142,6 +142,7 @@ void call_end(struct td_call *call, enum td_released_by by, uint16_t status, uin
 	if (call->answered)
 		attempt_close(call->answered, 200, cause);
 	td_timer_stop(&call->engine->wheel, &call->timer);
+	call->locating = LOCATE_NONE;
 	media_close(call->engine, &call->a, &a);
 	call_cdr_end(call, by, status, cause, &a);
 	trunk_ref_release(call->engine, &call->a.trunk);

@@ -373,11 +373,28 @@ void call_next_target(struct td_call *call, const struct td_msg *msg, const stru
 			continue;
 		}
 		uint16_t refused = contacts_expand(call, core);
+		if (refused == CONTACTS_PENDING)
+			return;
 		if (refused == 0)
 			continue;
 		call->best_status = refused;
 		break;
 	}
+	call_exhausted(call);
+}
+
+void call_located(struct td_call *call, const struct td_locate_answer *located,
+	enum td_answer answer, const struct td_msg *msg, const struct td_core *core)
+{
+	uint16_t refused = contacts_located(call, core, located, answer);
+
+	if (refused == CONTACTS_PENDING)
+		return;
+	if (refused == 0) {
+		call_next_target(call, msg, core);
+		return;
+	}
+	call->best_status = refused;
 	call_exhausted(call);
 }
 

@@ -12,32 +12,47 @@
 
 enum { CAUSE_ABSENT = 20 };
 
-// Asks by AoR, then by number: a carrier's Request-URI names our address, not the domain.
-static enum td_answer contacts_locate(
-	struct td_call *call, const struct td_core *core, struct td_locate_answer *out)
+static enum td_answer locate(struct td_call *call, enum call_locating by, struct td_span who,
+	struct td_locate_answer *out)
 {
 	const struct td_engine_conf *conf = &call->engine->conf;
-	char text[CALL_NUMBER_MAX + 1 > TD_AOR_LEN ? CALL_NUMBER_MAX + 1 : TD_AOR_LEN];
-	char escaped[NUMBER_ESCAPED_MAX];
-	struct td_uri uri = core->uri;
-	enum td_answer answer = TD_REFUSED;
-
-	if (call->numbers)
-		numbers_uri(call, core, &call->numbers->callee, &uri, escaped);
-	int len = td_aor_make(&uri, text);
 
 	out->sip_code = 404;
-	if (!conf->ops->locate)
+	if (!conf->ops->locate || who.len == 0)
 		return TD_REFUSED;
-	if (len > 0)
-		answer = conf->ops->locate(
-			conf->host, td_span(text, (size_t)len), call_cookie(call), out);
-	if (answer != TD_REFUSED || out->sip_code != 404)
-		return answer;
-	uint32_t digits = call_number(&uri, text);
-	return digits > 0 ? conf->ops->locate(
-				    conf->host, td_span(text, digits), call_cookie(call), out)
-			  : TD_REFUSED;
+	enum td_answer answer = conf->ops->locate(conf->host, who, call_cookie(call), out);
+	call->locating = answer == TD_PENDING ? by : LOCATE_NONE;
+	return answer;
+}
+
+// What A called, as the rules have made it.
+static void uri_called(struct td_call *call, const struct td_core *core, struct td_uri *uri,
+	char escaped[NUMBER_ESCAPED_MAX])
+{
+	*uri = core->uri;
+	if (call->numbers)
+		numbers_uri(call, core, &call->numbers->callee, uri, escaped);
+}
+
+static enum td_answer locate_aor(
+	struct td_call *call, const struct td_core *core, struct td_locate_answer *out)
+{
+	char text[TD_AOR_LEN], escaped[NUMBER_ESCAPED_MAX];
+	struct td_uri uri;
+
+	uri_called(call, core, &uri, escaped);
+	int len = td_aor_make(&uri, text);
+	return locate(call, LOCATE_AOR, td_span(text, len > 0 ? (size_t)len : 0), out);
+}
+
+static enum td_answer locate_number(
+	struct td_call *call, const struct td_core *core, struct td_locate_answer *out)
+{
+	char text[CALL_NUMBER_MAX + 1], escaped[NUMBER_ESCAPED_MAX];
+	struct td_uri uri;
+
+	uri_called(call, core, &uri, escaped);
+	return locate(call, LOCATE_NUMBER, td_span(text, call_number(&uri, text)), out);
 }
 
 static struct td_span keep(struct td_writer *out, struct td_span text)
@@ -200,28 +215,66 @@ static uint16_t callee_acquire(struct td_call *call, const struct td_subscriber_
 	return 0;
 }
 
-uint16_t contacts_expand(struct td_call *call, const struct td_core *core)
+static bool is_nobodys(enum td_answer answer, const struct td_locate_answer *located)
 {
-	struct td_locate_answer located = { 0 };
-	enum td_answer answer = contacts_locate(call, core, &located);
+	return answer == TD_REFUSED && located->sip_code == 404;
+}
 
-	if (answer == TD_REFUSED && located.sip_code == 404) {
+// The status that says why nobody is there; 0: the registrar knows nobody of that name.
+static uint16_t contacts_refused(
+	struct td_call *call, enum td_answer answer, const struct td_locate_answer *located)
+{
+	if (is_nobodys(answer, located)) {
 		call->nobody = true;
 		return 0;
 	}
-	if (answer == TD_REFUSED && located.sip_code == 503) {
+	if (answer == TD_REFUSED && located->sip_code == 503) {
 		call->best_cause = CAUSE_CONGESTION;
 		return 503;
 	}
-	if (answer != TD_DONE || located.n == 0) {
-		call->best_cause = CAUSE_ABSENT;
-		return 480;
+	call->best_cause = CAUSE_ABSENT;
+	return 480;
+}
+
+static uint16_t contacts_take(
+	struct td_call *call, enum td_answer answer, const struct td_locate_answer *located)
+{
+	if (answer == TD_PENDING) {
+		call_timer_question(call);
+		return CONTACTS_PENDING;
 	}
-	uint16_t status = callee_acquire(call, located.subscriber);
+	if (answer != TD_DONE || located->n == 0)
+		return contacts_refused(call, answer, located);
+	uint16_t status = callee_acquire(call, located->subscriber);
 	if (status != 0) {
 		call->best_cause = td_cause_of_status(status);
 		return status;
 	}
-	contacts_insert(call, &located);
+	contacts_insert(call, located);
 	return 0;
+}
+
+// By AoR, then by number: a carrier's Request-URI names our address, not the domain.
+uint16_t contacts_expand(struct td_call *call, const struct td_core *core)
+{
+	struct td_locate_answer located = { 0 };
+	enum td_answer answer = locate_aor(call, core, &located);
+
+	if (is_nobodys(answer, &located))
+		answer = locate_number(call, core, &located);
+	return contacts_take(call, answer, &located);
+}
+
+uint16_t contacts_located(struct td_call *call, const struct td_core *core,
+	const struct td_locate_answer *late, enum td_answer answer)
+{
+	struct td_locate_answer located = { 0 };
+	bool by_aor = call->locating == LOCATE_AOR;
+
+	call->locating = LOCATE_NONE;
+	call_timer_setup(call);
+	if (!by_aor || !is_nobodys(answer, late))
+		return contacts_take(call, answer, late);
+	answer = locate_number(call, core, &located);
+	return contacts_take(call, answer, &located);
 }

@@ -213,8 +213,6 @@ static int targets_keep(struct td_call *call, const struct td_route_answer *rout
 void call_routed(struct td_call *call, const struct td_route_answer *route, enum td_answer answer,
 	const struct td_msg *msg, const struct td_core *core)
 {
-	const struct td_trunk *trunk = trunk_ref_find(call->engine, &call->a.trunk);
-
 	if (answer != TD_DONE) {
 		uint16_t status =
 			route->sip_code >= 400 && route->sip_code < 700 ? route->sip_code : 404;
@@ -229,7 +227,7 @@ void call_routed(struct td_call *call, const struct td_route_answer *route, enum
 		return;
 	}
 	call->state = CALL_CALLING;
-	call_timer_setup(call, trunk ? trunk->conf.ring_timeout_ms : 0);
+	call_timer_setup(call);
 	call_next_target(call, msg, core);
 }
 
@@ -268,7 +266,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 	enum td_answer answer =
 		engine->conf.ops->route(engine->conf.host, &query, call_cookie(call), &route);
 	if (answer == TD_PENDING)
-		call_timer_route(call);
+		call_timer_question(call);
 	else
 		call_routed(call, &route, answer, msg, core);
 }

@@ -35,13 +35,17 @@ void td_engine_answer(
 		td_register_answered(engine, answer);
 		return;
 	}
-	if (!call || call->state != CALL_ROUTING)
+	if (!call || !(answer->located ? call->locating != LOCATE_NONE
+				       : call->state == CALL_ROUTING))
 		return;
+	const struct td_msg *msg = &engine->calls->invite_msg;
+	const struct td_core *core = &engine->calls->invite_core;
 	if (call_invite_reload(call) != 0)
 		call_fail(call, TD_RELEASED_SWITCH, 500, CAUSE_PROTOCOL, (struct td_span){ 0 });
+	else if (answer->located)
+		call_located(call, answer->located, answer->answer, msg, core);
 	else
-		call_routed(call, &answer->route, answer->answer, &engine->calls->invite_msg,
-			&engine->calls->invite_core);
+		call_routed(call, &answer->route, answer->answer, msg, core);
 	call_settle(call);
 }
 

@@ -18,7 +18,7 @@
 #define CALL_FORKS_MAX 8        // early dialogs of one attempt; further ones are not shown to A
 #define CALL_RELAYS_MAX 8       // in-dialog requests of one call under way at once
 #define CALL_ROUTES_MAX 32      // entries of a route set
-#define CALL_ROUTE_WAIT_MS 5000 // a pending route question
+#define CALL_QUESTION_WAIT_MS 5000 // a pending question to the host
 #define CALL_TIMER_C_MS                                                                            \
 	180000 // an INVITE that rings without end (§16.6), where nothing else is configured
 #define CALL_NUMBER_MAX (TD_CDR_TEXT_LEN - 1)
@@ -36,6 +36,9 @@ enum call_state {
 };
 
 enum call_side_id { SIDE_A, SIDE_B };
+
+// What a pending locate() was asked by.
+enum call_locating { LOCATE_NONE, LOCATE_AOR, LOCATE_NUMBER };
 
 // Q.850 causes that the switch itself gives.
 enum {
@@ -292,7 +295,7 @@ struct td_call {
 	struct td_call_numbers *numbers; // slab, until answered; NULL: as they came
 	struct td_caller *caller;       // slab; NULL: A is no subscriber
 	struct td_side a;
-	struct td_timer timer; // route answer, set-up time, duration and interim records
+	struct td_timer timer; // the host's answer, set-up time, duration and interim records
 	struct td_ack_wait ack;
 	uint64_t sequence;
 	uint64_t policy; // generation of the one that routed it
@@ -303,6 +306,7 @@ struct td_call {
 	uint16_t best_status, best_cause;
 	uint16_t end_cause;  // Reason of a BYE that is held back
 	uint8_t state;       // enum call_state
+	uint8_t locating;    // enum call_locating
 	uint8_t n_a_dialogs; // A-side tags given out
 	uint8_t n_targets, next_target, n_attempts, n_relays;
 	uint8_t byes;   // BYEs without an answer
@@ -506,6 +510,9 @@ uint64_t late_ended(const struct td_engine *engine, struct td_span tag);
 // Tries the targets left; none left: the call fails with the best answer so far. msg NULL: A's
 // INVITE is read again.
 void call_next_target(struct td_call *call, const struct td_msg *msg, const struct td_core *core);
+// The host has found out where the callee is.
+void call_located(struct td_call *call, const struct td_locate_answer *located,
+	enum td_answer answer, const struct td_msg *msg, const struct td_core *core);
 void attempt_give_up(
 	struct td_attempt *attempt, uint16_t status, uint16_t cause, struct td_span reason);
 void attempt_close(struct td_attempt *attempt, uint16_t status, uint16_t cause);
@@ -555,8 +562,13 @@ struct td_span call_aor_domain(struct td_span aor);
 
 // --- call_contacts.c
 // Puts the contacts of whom A called in front of the targets that are left. 0 (also where the
-// registrar knows nobody of that name), or the status that ends the call.
+// registrar knows nobody of that name), the status that ends the call, or CONTACTS_PENDING: the
+// host has to find out, and call_located() goes on.
 uint16_t contacts_expand(struct td_call *call, const struct td_core *core);
+// The same with a late answer.
+uint16_t contacts_located(struct td_call *call, const struct td_core *core,
+	const struct td_locate_answer *late, enum td_answer answer);
+#define CONTACTS_PENDING 1
 // The target becomes the next flow of its phone. false: there is none.
 bool contact_next_flow(struct td_call *call, struct td_call_target *target);
 void contact_free(struct td_engine *engine, struct td_call_contact *contact); // and its other flows
@@ -637,7 +649,7 @@ void call_cdr_refused(struct td_engine *engine, const struct td_core *core, cons
 uint32_t call_number(const struct td_uri *uri, char dst[static CALL_NUMBER_MAX + 1]);
 
 // --- call_timer.c
-void call_timer_route(struct td_call *call);
-void call_timer_setup(struct td_call *call, uint32_t total_ms);
+void call_timer_question(struct td_call *call);
+void call_timer_setup(struct td_call *call);
 void call_timer_duration(struct td_call *call, uint32_t duration_s);
 void attempt_timer_start(struct td_attempt *attempt, uint32_t ms);

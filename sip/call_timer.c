@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Deadlines of calls and attempts. One timer of a call serves in turn for the route's answer, the
+// Deadlines of calls and attempts. One timer of a call serves in turn for the host's answers, the
 // set-up and the duration, since they never run together.
 #include "sip/call_priv.h"
 
-static void route_late(void *arg, struct td_timer *timer)
+static void question_late(void *arg, struct td_timer *timer)
 {
 	struct td_call *call = call_of(timer, struct td_call, timer);
 
@@ -66,13 +66,16 @@ static void timer_start(struct td_engine *engine, struct td_timer *timer,
 	td_timer_start(&engine->wheel, timer, td_engine_now_ms(engine) + ms);
 }
 
-void call_timer_route(struct td_call *call)
+void call_timer_question(struct td_call *call)
 {
-	timer_start(call->engine, &call->timer, route_late, CALL_ROUTE_WAIT_MS);
+	timer_start(call->engine, &call->timer, question_late, CALL_QUESTION_WAIT_MS);
 }
 
-void call_timer_setup(struct td_call *call, uint32_t total_ms)
+void call_timer_setup(struct td_call *call)
 {
+	const struct td_trunk *trunk = trunk_ref_find(call->engine, &call->a.trunk);
+	uint32_t total_ms = trunk ? trunk->conf.ring_timeout_ms : 0;
+
 	timer_start(
 		call->engine, &call->timer, setup_late, total_ms > 0 ? total_ms : CALL_TIMER_C_MS);
 }

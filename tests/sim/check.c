@@ -172,6 +172,8 @@ static bool outcome_holds(const struct call *call)
 		return final == 200;
 	case KIND_PHONES: // the third one rings when both others have failed
 		return final == 200 && call->n_callees == (s->winner == 2 ? 3 : 2);
+	case KIND_FLOWS: // no flow was tried beside another, nor behind an answer
+		return final == s->final && call->n_callees == s->n_fail + 1u;
 	default:
 		return final == 200 && (s->hangup_by == 2 || cdr->released_by == (s->hangup_by == 0 ? TD_RELEASED_A : TD_RELEASED_B));
 	}

@@ -93,6 +93,8 @@ struct question {
 	struct owner *owner;
 	uint32_t call;
 	struct td_late_answer answer;
+	struct td_locate_answer located;
+	char uris[PHONES][64]; // of its contacts
 };
 
 static void answer_late(struct sim *sim, void *what, uint64_t arg)
@@ -106,6 +108,19 @@ static void answer_late(struct sim *sim, void *what, uint64_t arg)
 	free(q);
 }
 
+static struct question *question_new(struct owner *o, uint64_t cookie, uint64_t *rng)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		abort();
+	q->owner = o;
+	q->call = o->sim->context;
+	q->answer.cookie = cookie;
+	at(o->sim, o->sim->now + rng_below(rng, 400) * MS, answer_late, q, 0);
+	return q;
+}
+
 static enum td_answer host_route(void *host, const struct td_route_query *query, uint64_t cookie,
 	struct td_route_answer *out)
 {
@@ -113,34 +128,28 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	uint64_t rng = query->random ^ o->sim->opt.seed;
 	enum td_answer answer = td_policy_route(o->sim->policy, query, out);
 
-	if (o->sim->context < o->sim->opt.calls && o->sim->calls[o->sim->context].script.kind == KIND_PHONES)
+	if (o->sim->context < o->sim->opt.calls && calls_phones(&o->sim->calls[o->sim->context].script))
 		*out = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
 	if (rng_chance(&rng, 600000))
 		return answer;
-	struct question *q = malloc(sizeof(*q));
-	if (!q)
-		abort();
-	*q = (struct question){ o, o->sim->context, { .cookie = cookie, .answer = answer, .route = *out } };
-	at(o->sim, o->sim->now + rng_below(&rng, 400) * MS, answer_late, q, 0);
+	struct question *q = question_new(o, cookie, &rng);
+	q->answer.answer = answer;
+	q->answer.route = *out;
 	return TD_PENDING;
 }
 
-// The phones of whom the number of the call in hand belongs to, behind ports of one address.
-static enum td_answer host_locate(void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+// The phones of whom the number of that call belongs to, or the flows of the one that there is, behind ports of one address.
+static void phones_tell(struct sim *sim, uint32_t call, char uris[PHONES][64], struct td_locate_answer *out)
 {
-	static char uris[PHONES][64];
-	struct owner *o = host;
-	uint32_t call = o->sim->context;
+	bool west = sim->calls[call].caller.realm == EAST, flows = sim->calls[call].script.kind == KIND_FLOWS;
 
-	out->sip_code = 404;
-	if (call >= o->sim->opt.calls || memchr(who.ptr, '@', who.len) || scarce(o))
-		return TD_REFUSED;
-	bool west = o->sim->calls[call].caller.realm == EAST;
 	for (uint32_t i = 0; i < PHONES; i++) {
 		struct td_contact *c = &out->contacts[out->n++];
 		*c = (struct td_contact){ .aor = TD_SPAN("phone@tandem.example"), .q = i < 2 ? 1000 : 500 };
+		c->instance = flows ? TD_SPAN("<urn:uuid:phone>") : (struct td_span){ 0 };
+		c->reg_id = flows ? PHONES - i : 0;
 		c->flow.realm = west ? WEST : EAST;
-		c->flow.local = o->sim->realms[c->flow.realm].addresses[0].ip;
+		c->flow.local = sim->realms[c->flow.realm].addresses[0].ip;
 		c->flow.local.port = 5060;
 		c->flow.remote = (struct td_sockaddr){ .ip = { 10, west ? 1 : 2, (uint8_t)(call >> 8), (uint8_t)call },
 			.port = (uint16_t)(6000 + i), .family = TD_IPV4 };
@@ -148,7 +157,32 @@ static enum td_answer host_locate(void *host, struct td_span who, uint64_t cooki
 			call >> 8, call & 255, 6000 + i);
 		c->uri = td_span_str(uris[i]);
 	}
-	return TD_DONE;
+}
+
+// Only numbers are known here; one question in three, by AoR or number, takes its time.
+static enum td_answer host_locate(void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+{
+	static char uris[PHONES][64];
+	struct owner *o = host;
+	uint32_t call = o->sim->context;
+	bool by_aor = memchr(who.ptr, '@', who.len) != NULL;
+	uint64_t rng = rng_seed(o->sim->opt.seed, call, by_aor ? 79 : 80);
+
+	out->sip_code = 404;
+	if (call >= o->sim->opt.calls || scarce(o))
+		return TD_REFUSED;
+	if (rng_chance(&rng, 666666)) {
+		if (!by_aor)
+			phones_tell(o->sim, call, uris, out);
+		return by_aor ? TD_REFUSED : TD_DONE;
+	}
+	struct question *q = question_new(o, cookie, &rng);
+	q->answer.answer = by_aor ? TD_REFUSED : TD_DONE;
+	q->answer.located = &q->located;
+	q->located.sip_code = 404;
+	if (!by_aor)
+		phones_tell(o->sim, call, q->uris, &q->located);
+	return TD_PENDING;
 }
 
 // Beside what the switch counts, a tally of its own that must never pass what it was asked to hold.

@@ -4,7 +4,8 @@
 
 static const char *const names[KIND__COUNT] = { "answered and hung up", "busy", "declined", "unknown number",
 	"rings for ever", "cancelled", "failover", "every target fails", "hold and resume", "glare", "delayed offer",
-	"lost ACK", "a side falls silent", "operator hangs up", "garbage beside the call", "several phones ring" };
+	"lost ACK", "a side falls silent", "operator hangs up", "garbage beside the call", "several phones ring",
+	"a phone with several flows" };
 
 const char *kind_name(enum kind kind)
 {
@@ -62,6 +63,13 @@ static void script_of_kind(struct script *s, uint64_t *rng)
 	case KIND_PHONES: // the rival now and then right on the winner's answer
 		s->winner = (uint8_t)rng_below(rng, PHONES);
 		s->rival = s->winner == 2 ? RIVAL_REFUSES : (uint8_t)rng_below(rng, RIVAL__COUNT);
+		break;
+	case KIND_FLOWS: // one after the other, until one is whole; what the phone says there is its answer
+		s->n_fail = (uint8_t)rng_below(rng, PHONES);
+		for (uint32_t i = 0; i < s->n_fail; i++)
+			s->fail[i] = (uint16_t[]){ 430, 408, 0 }[rng_below(rng, 3)];
+		if (rng_chance(rng, 300000))
+			s->final = 486;
 		break;
 	default:
 		break;

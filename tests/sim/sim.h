@@ -30,7 +30,7 @@ enum { TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2, TRUNKS, SLOTS = T
 enum kind {
 	KIND_ANSWER, KIND_BUSY, KIND_DECLINE, KIND_UNKNOWN_NUMBER, KIND_NO_ANSWER, KIND_CANCEL, KIND_FAILOVER, KIND_ALL_FAIL,
 	KIND_HOLD, KIND_GLARE, KIND_DELAYED_OFFER, KIND_LOST_ACK, KIND_DEAD, KIND_OPERATOR, KIND_JUNK,
-	KIND_PHONES, KIND__COUNT
+	KIND_PHONES, KIND_FLOWS, KIND__COUNT
 };
 
 struct options {
@@ -62,9 +62,14 @@ struct script {
 	uint8_t rival;        // and what the others do (enum rival)
 };
 
-// Phones of one subscriber: two of the higher q, one of the lower.
+// Phones of one subscriber: two of the higher q, one of the lower. Of a phone with as many flows it is these that are so.
 #define PHONES 3
 enum rival { RIVAL_RINGS, RIVAL_REFUSES, RIVAL_ANSWERS, RIVAL__COUNT };
+
+static inline bool calls_phones(const struct script *s)
+{
+	return s->kind == KIND_PHONES || s->kind == KIND_FLOWS;
+}
 
 struct ua;
 

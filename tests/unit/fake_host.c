@@ -328,6 +328,9 @@ static enum td_answer fake_locate(void *ctx, struct td_span who, uint64_t cookie
 	struct fake_host *host = ctx;
 
 	td_span_cstr(who, host->last_who, sizeof(host->last_who));
+	host->last_cookie = cookie;
+	if (host->locate_answer == TD_PENDING)
+		return TD_PENDING;
 	if (host->known_who[0] && strcmp(host->known_who, host->last_who) != 0) {
 		out->sip_code = 404;
 		return TD_REFUSED;

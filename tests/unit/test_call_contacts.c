@@ -314,6 +314,99 @@ static void not_known_yet_is_neither(void **state)
 	bed_down(&bed);
 }
 
+// What the host found out about whom it was asked for; n: contacts.
+static void found(struct bed *bed, enum td_answer answer, uint16_t sip_code)
+{
+	struct td_locate_answer located = bed->rig->host.located;
+	struct td_late_answer late = { .cookie = bed->rig->host.last_cookie, .answer = answer, .located = &located };
+
+	located.sip_code = sip_code;
+	td_engine_answer(bed->rig->engine, bed->rig->host.now_ns, &late);
+}
+
+// The host may have to ask somebody else where a subscriber is: that is no 480. A is told 100 meanwhile.
+static void where_is_found_out_later(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "55", 1);
+	bed.rig->host.locate_answer = TD_PENDING;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_silence(bed.rig);
+	assert_string_equal(bed.rig->host.last_who, "+49301234@10.0.1.254");
+	rig_advance(bed.rig, 200);
+	rig_expect(bed.rig, "SIP/2.0 100 ");
+	// Nothing of that name; the number is asked for, which takes its time too.
+	found(&bed, TD_REFUSED, 404);
+	rig_silence(bed.rig);
+	assert_string_equal(bed.rig->host.last_who, "49301234");
+	// An answer to another question changes nothing.
+	td_engine_answer(bed.rig->engine, bed.rig->host.now_ns, &(struct td_late_answer){
+		.cookie = bed.rig->host.last_cookie, .answer = TD_REFUSED, .route = { .sip_code = 404 } });
+	rig_advance(bed.rig, 4999);
+	rig_silence(bed.rig);
+	found(&bed, TD_DONE, 0);
+	ring(&bed, 0, 2);
+	found(&bed, TD_DONE, 0); // nobody waits for it any more
+	rig_silence(bed.rig);
+	rig_advance(bed.rig, 1);
+	refuse(&bed, 0, "486 Busy Here");
+	refuse(&bed, 1, "480 Not Now");
+	rig_expect(bed.rig, "SIP/2.0 480 ");
+	bed_down(&bed);
+}
+
+static void what_may_be_found_out_later(void **state)
+{
+	static const struct { enum td_answer answer; uint16_t sip_code, status; } cases[] = {
+		{ TD_REFUSED, 480, 480 }, { TD_REFUSED, 503, 503 } };
+	struct bed bed;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char expected[16];
+		bed_up(&bed, "5", 0);
+		bed.rig->host.locate_answer = TD_PENDING;
+		rig_invite(bed.rig, "", RIG_SDP_A);
+		found(&bed, cases[i].answer, cases[i].sip_code);
+		snprintf(expected, sizeof(expected), "SIP/2.0 %u ", cases[i].status);
+		rig_expect(bed.rig, expected);
+		rig_silence(bed.rig);
+		bed_down(&bed);
+	}
+	bed_up(&bed, "5", 0);
+	bed.rig->host.locate_answer = TD_PENDING;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	found(&bed, TD_REFUSED, 404);
+	found(&bed, TD_REFUSED, 404);
+	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "), "486 Busy Here", "b", "", "");
+	bed_down(&bed);
+}
+
+static void nobody_finds_out_where(void **state)
+{
+	struct bed bed;
+
+	bed_up(&bed, "5", 0);
+	bed.rig->host.locate_answer = TD_PENDING;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_advance(bed.rig, 5000);
+	rig_expect(bed.rig, "SIP/2.0 100 ");
+	RIG_HAS(rig_expect(bed.rig, "SIP/2.0 503 "), "Retry-After: ");
+	found(&bed, TD_DONE, 0);
+	rig_silence(bed.rig);
+	bed_down(&bed);
+
+	bed_up(&bed, "5", 0);
+	bed.rig->host.locate_answer = TD_PENDING;
+	rig_invite(bed.rig, "", RIG_SDP_A);
+	rig_cancel(bed.rig, "");
+	rig_expect(bed.rig, "SIP/2.0 200 ");
+	rig_expect(bed.rig, "SIP/2.0 487 ");
+	found(&bed, TD_DONE, 0);
+	rig_silence(bed.rig);
+	bed_down(&bed);
+}
+
 static void limit_of_the_callee(void **state)
 {
 	struct bed bed;
@@ -527,6 +620,9 @@ int main(void)
 		cmocka_unit_test(bye_in_one_phones_dialog),
 		cmocka_unit_test(nobody_is_not_the_same_as_absent),
 		cmocka_unit_test(not_known_yet_is_neither),
+		cmocka_unit_test(where_is_found_out_later),
+		cmocka_unit_test(what_may_be_found_out_later),
+		cmocka_unit_test(nobody_finds_out_where),
 		cmocka_unit_test(limit_of_the_callee),
 		cmocka_unit_test(a_call_that_moved_on_leaves_its_callee_free),
 		cmocka_unit_test(the_called_phone_moves),
