@@ -163,7 +163,8 @@ static int batch_take(struct td_destination *d)
 	td_journal_reader_stats(d->reader, &before);
 	int n = td_journal_reader_run(d->reader, d->sink, BATCH);
 	if (n < 0) {
-		failure_tell(d, n, d->sink->ops->error(d->sink));
+		const char *unread = td_journal_reader_error(d->reader);
+		failure_tell(d, n, unread[0] ? unread : d->sink->ops->error(d->sink));
 		if (n != -EBUSY)
 			sink_set(d, NULL);
 		return n;

@@ -26,6 +26,7 @@ struct td_journal_reader {
 	bool sure;                     // it succeeded, so that is what the sink says too
 	bool shared;                   // another switch writes our position too
 	struct td_journal_reader_stats stats;
+	char error[96]; // what of the journal could not be read in this run; or empty
 	uint8_t chunk[CHUNK];
 };
 
@@ -63,19 +64,19 @@ static bool segment_number(const char *name, uint64_t *out)
 	return strcmp(end, ".tdj") == 0;
 }
 
-// Lowest number at or above from. false: none.
-static bool segment_next(const char *path, uint64_t from, uint64_t *out)
+// Lowest number at or above from. 1; 0: none; -errno.
+static int segment_next(const char *path, uint64_t from, uint64_t *out)
 {
 	DIR *dir = opendir(path);
-	bool found = false;
+	int found = 0;
 	uint64_t n;
 
 	if (!dir)
-		return false;
+		return errno == ENOENT ? 0 : -errno;
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		if (segment_number(entry->d_name, &n) && n >= from && (!found || n < *out)) {
 			*out = n;
-			found = true;
+			found = 1;
 		}
 	}
 	closedir(dir);
@@ -91,7 +92,7 @@ void td_journal_remove(const char *dir, uint64_t before)
 {
 	uint64_t n;
 
-	while (segment_next(dir, 0, &n) && n < before) {
+	while (segment_next(dir, 0, &n) > 0 && n < before) {
 		char path[PATH_MAX];
 		segment_path(dir, n, path);
 		if (unlink(path) != 0 && errno != ENOENT) {
@@ -113,7 +114,7 @@ uint64_t td_journal_unread(const char *dir, const struct td_store_position *posi
 	char path[PATH_MAX];
 	struct stat st;
 
-	for (; segment_next(dir, n, &n); n++) {
+	for (; segment_next(dir, n, &n) > 0; n++) {
 		segment_path(dir, n, path);
 		if (stat(path, &st) == 0)
 			bytes += (uint64_t)st.st_size;
@@ -242,34 +243,54 @@ static enum outcome chunk_apply(struct td_journal_reader *reader, size_t have, s
 	return outcome == MORE && at == 0 && pass->left > 0 ? STOPPED : outcome;
 }
 
-static bool header_holds(struct td_journal_reader *reader, int fd)
+// What cannot be read now may be read later: it is no reason to leave a segment behind.
+static enum outcome unreadable(struct td_journal_reader *reader, struct pass *pass)
+{
+	pass->rc = -errno;
+	snprintf(reader->error, sizeof(reader->error), "journal segment %016" PRIx64 ": %s",
+		reader->position.sequence, strerror(errno));
+	return FAILED;
+}
+
+static bool header_holds(
+	struct td_journal_reader *reader, const struct td_journal_segment *header, ssize_t n)
+{
+	return n == (ssize_t)sizeof(*header) && header->magic == TD_JOURNAL_MAGIC &&
+	       header->version == TD_JOURNAL_VERSION &&
+	       header->sequence == reader->position.sequence;
+}
+
+static enum outcome records_take(struct td_journal_reader *reader, int fd, struct pass *pass)
 {
 	struct td_journal_segment header;
+	enum outcome outcome = STOPPED;
+	ssize_t n = pread(fd, &header, sizeof(header), 0);
 
-	return pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-	       header.magic == TD_JOURNAL_MAGIC && header.version == TD_JOURNAL_VERSION &&
-	       header.sequence == reader->position.sequence;
+	if (n < 0)
+		return unreadable(reader, pass);
+	if (!header_holds(reader, &header, n))
+		return STOPPED;
+	if (reader->position.offset < sizeof(header))
+		reader->position.offset = sizeof(header);
+	do {
+		n = pread(fd, reader->chunk, CHUNK, (off_t)reader->position.offset);
+		outcome = n > 0    ? chunk_apply(reader, (size_t)n, pass)
+			  : n == 0 ? STOPPED
+				   : unreadable(reader, pass);
+	} while (outcome == MORE && pass->left > 0);
+	return outcome;
 }
 
 // Reads the segment at position as far as it holds.
 static enum outcome segment_read(struct td_journal_reader *reader, struct pass *pass)
 {
 	char path[PATH_MAX];
-	enum outcome outcome = STOPPED;
 
 	segment_path(reader->dir, reader->position.sequence, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || !header_holds(reader, fd)) {
-		if (fd >= 0)
-			close(fd);
-		return STOPPED;
-	}
-	if (reader->position.offset < sizeof(struct td_journal_segment))
-		reader->position.offset = sizeof(struct td_journal_segment);
-	do {
-		ssize_t n = pread(fd, reader->chunk, CHUNK, (off_t)reader->position.offset);
-		outcome = n > 0 ? chunk_apply(reader, (size_t)n, pass) : STOPPED;
-	} while (outcome == MORE && pass->left > 0);
+	if (fd < 0)
+		return errno == ENOENT ? STOPPED : unreadable(reader, pass);
+	enum outcome outcome = records_take(reader, fd, pass);
 	close(fd);
 	return outcome;
 }
@@ -297,10 +318,15 @@ static int gap_tell(struct td_journal_reader *reader)
 {
 	uint64_t from = reader->position.sequence, next;
 
-	if (from == 0 || (segment_next(reader->dir, from, &next) && next == from))
+	if (from == 0)
 		return 0;
-	if (!segment_next(reader->dir, from, &next) && !segment_next(reader->dir, 0, &next))
+	int found = segment_next(reader->dir, from, &next);
+	if (found > 0 && next == from)
 		return 0;
+	if (found == 0)
+		found = segment_next(reader->dir, 0, &next);
+	if (found <= 0)
+		return found;
 	td_log(TD_LOG_WARNING, "journal.gap", "dir=%s from=%016" PRIx64 " to=%016" PRIx64,
 		reader->dir, from, next);
 	reader->stats.gaps++;
@@ -312,16 +338,14 @@ static int gap_tell(struct td_journal_reader *reader)
 // Reads on from position until max records are applied or nothing more is there.
 static void records_read(struct td_journal_reader *reader, struct pass *pass)
 {
-	uint64_t next;
-
-	if (reader->position.sequence == 0 && reader->position.offset == 0 &&
-		!segment_next(reader->dir, 0, &next))
-		return;
 	for (;;) {
+		uint64_t next;
 		// The successor is looked for first: if it is there now, nobody appends to this one
 		// any more, so a bad record in what is read after this is bad for good.
-		bool has_next = segment_next(reader->dir, reader->position.sequence + 1, &next);
-		if (segment_read(reader, pass) != STOPPED || !has_next)
+		int found = segment_next(reader->dir, reader->position.sequence + 1, &next);
+		if (found < 0)
+			pass->rc = found;
+		if (found < 0 || segment_read(reader, pass) != STOPPED || found == 0)
 			return;
 		segment_leave(reader, next);
 	}
@@ -369,6 +393,7 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 {
 	struct pass pass = { .left = max };
 	struct td_journal_reader_stats before = reader->stats;
+	reader->error[0] = '\0';
 	int rc = sink->ops->position_get(sink, &reader->position);
 
 	if (rc == -ENOENT)
@@ -403,6 +428,11 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 	reader->sure = true;
 	reader->stats.records += pass.applied;
 	return (int)pass.applied;
+}
+
+const char *td_journal_reader_error(const struct td_journal_reader *reader)
+{
+	return reader->error;
 }
 
 struct td_store_position td_journal_reader_position(const struct td_journal_reader *reader)

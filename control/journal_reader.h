@@ -20,6 +20,8 @@ int td_journal_reader_run(struct td_journal_reader *reader, struct td_sink *sink
 // While another switch is known to write our position, one behind ours is no older state of the
 // sink, but that switch's.
 void td_journal_reader_shared(struct td_journal_reader *reader, bool shared);
+// What of the journal the last run could not read; empty: nothing, or it was the sink that failed.
+const char *td_journal_reader_error(const struct td_journal_reader *reader);
 // Where the last run ended.
 struct td_store_position td_journal_reader_position(const struct td_journal_reader *reader);
 // Removes the segments in front of that one: whoever calls knows that nobody needs them.

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -370,6 +371,32 @@ static void a_journal_that_begins_anew_is_read(void **state)
 	assert_int_equal(rows("cdr"), 2);
 }
 
+// A disk or a table of files that has nothing to give for a while costs no record.
+static void what_cannot_be_read_now_is_read_later(void **state)
+{
+	char path[128], aside[160];
+	FILE *f = segment(1);
+
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 1);
+	fclose(f);
+	f = segment(2);
+	journal_put_cdr(f, TD_JOURNAL_END, 1, 2);
+	fclose(f);
+	journal_path(dir, 1, path);
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(mkdir(path, 0700), 0); // opens, but does not read
+	assert_int_equal(run(100), -EISDIR);
+	assert_non_null(strstr(
+		td_journal_reader_error(bench.reader), "0000000000000001: Is a directory"));
+	assert_int_equal(rows("cdr"), 0);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rename(aside, path), 0);
+	assert_int_equal(run(100), 2);
+	assert_string_equal(td_journal_reader_error(bench.reader), "");
+	assert_int_equal(rows("cdr"), 2);
+}
+
 static void position_write(const struct td_store_position *position)
 {
 	char error[128], url[100];
@@ -488,6 +515,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			an_older_state_is_written_on_from_there, fresh, clean),
 		cmocka_unit_test_setup_teardown(somebody_elses_position_is_not_taken, fresh, clean),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_now_is_read_later, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
