@@ -103,6 +103,7 @@ int td_journal_ring_open(struct td_journal_ring *ring, const char *path)
 	}
 	ring->mask = capacity - 1;
 	ring->head = head->head;
+	atomic_store_explicit(&ring->synced, head->tail, memory_order_relaxed);
 	return 0;
 }
 
@@ -116,11 +117,11 @@ void td_journal_ring_close(struct td_journal_ring *ring)
 static uint64_t ring_free(struct td_journal_ring *ring, uint64_t wanted)
 {
 	uint64_t capacity = ring->mask + 1;
-	uint64_t room = capacity - (ring->head - ring->tail_seen);
+	uint64_t room = capacity - (ring->head - ring->synced_seen);
 
 	if (room < wanted) {
-		ring->tail_seen = atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
-		room = capacity - (ring->head - ring->tail_seen);
+		ring->synced_seen = atomic_load_explicit(&ring->synced, memory_order_acquire);
+		room = capacity - (ring->head - ring->synced_seen);
 	}
 	return room;
 }
@@ -236,11 +237,14 @@ void td_journal_consume(struct td_journal_ring *ring, size_t bytes)
 	atomic_store_explicit(&ring->shared->tail, tail + bytes, memory_order_release);
 }
 
-void td_journal_tell(struct td_journal_ring *ring, int rc)
+void td_journal_tell(struct td_journal_ring *ring, bool synced, int rc)
 {
 	uint64_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_relaxed);
+	uint64_t safe = atomic_load_explicit(&ring->synced, memory_order_relaxed);
 
 	atomic_store_explicit(&ring->error, rc, memory_order_relaxed);
-	if (rc == 0)
+	if (synced)
 		atomic_store_explicit(&ring->synced, tail, memory_order_release);
+	else
+		atomic_store_explicit(&ring->shared->tail, safe, memory_order_release);
 }

@@ -43,9 +43,10 @@ struct td_journal_ring {
 	char *data;
 	uint64_t mask;
 	uint64_t head;            // producer's own copy
-	uint64_t tail_seen;       // of the consumer, as the producer last looked
+	uint64_t synced_seen;     // as the producer last looked
 	uint32_t early, answered; // calls that hold a reservation; producer
-	_Atomic uint64_t synced;  // everything before it is on disk; consumer: wo, producer: ro
+	// Everything before it is on disk, and its room free again. Consumer: wo, producer: ro.
+	_Atomic uint64_t synced;
 	_Atomic int error;        // of the consumer's last round: negative errno, 0: well
 	size_t map_bytes;
 };
@@ -82,5 +83,6 @@ void td_journal_release(struct td_journal_ring *ring, bool was_answered);
 // Whole, checked records that lie in one piece, at most max bytes of them. 0: none.
 size_t td_journal_peek(struct td_journal_ring *ring, const void **records, size_t max);
 void td_journal_consume(struct td_journal_ring *ring, size_t bytes); // of the last peek
-// What was consumed is on disk, or rc says why not.
-void td_journal_tell(struct td_journal_ring *ring, int rc);
+// What was consumed is on disk, and its room the producer's again; or it may be lost, and is there
+// to be consumed once more. rc: how the round went.
+void td_journal_tell(struct td_journal_ring *ring, bool synced, int rc);

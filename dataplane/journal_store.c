@@ -91,31 +91,52 @@ static int segment_open(struct td_journal_store *store)
 	if (rc < 0) {
 		close(store->fd);
 		store->fd = -1;
+		store->unsynced = false;
 		unlink(path);
 	}
 	return rc;
 }
 
-int td_journal_store_sync(struct td_journal_store *store)
+static void segment_close(struct td_journal_store *store)
+{
+	close(store->fd);
+	store->fd = -1;
+	store->sequence++;
+	store->unsynced = false;
+}
+
+// The kernel tells of a page that it could not write once, and then takes it for written.
+static int segment_sync(struct td_journal_store *store)
 {
 	if (!store->unsynced)
 		return 0;
-	if (fdatasync(store->fd) < 0)
-		return -errno;
+	if (fdatasync(store->fd) < 0) {
+		int rc = -errno;
+		store->torn = true;
+		segment_close(store);
+		return rc;
+	}
 	store->unsynced = false;
 	return 0;
 }
 
+int td_journal_store_sync(struct td_journal_store *store)
+{
+	int rc = segment_sync(store);
+
+	if (rc == 0 && store->torn)
+		rc = -EIO;
+	store->torn = false;
+	return rc;
+}
+
 static int segment_end(struct td_journal_store *store)
 {
-	int rc = td_journal_store_sync(store);
+	int rc = segment_sync(store);
 
-	if (rc < 0)
-		return rc;
-	close(store->fd);
-	store->fd = -1;
-	store->sequence++;
-	return 0;
+	if (rc == 0)
+		segment_close(store);
+	return rc;
 }
 
 int td_journal_store_append(struct td_journal_store *store, const void *records, size_t bytes)
@@ -146,7 +167,7 @@ void td_journal_store_close(struct td_journal_store *store)
 {
 	if (store->fd < 0)
 		return;
-	td_journal_store_sync(store);
-	close(store->fd);
+	if (td_journal_store_sync(store) == 0)
+		close(store->fd);
 	store->fd = -1;
 }

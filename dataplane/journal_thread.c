@@ -31,8 +31,8 @@ static int ring_drain(struct td_journal *journal, struct td_journal_ring *ring)
 		int rc = td_journal_store_append(&journal->store, records, n);
 		if (rc < 0)
 			return rc;
-		// A kill loses nothing that was written; only a power loss needs the sync, and it
-		// takes the ring as well.
+		// A kill loses nothing that was written: the next boot need not find it here. Its
+		// room is kept until it is synced.
 		td_journal_consume(ring, n);
 		atomic_fetch_add_explicit(&journal->bytes, n, memory_order_relaxed);
 	}
@@ -50,7 +50,7 @@ int td_journal_round(struct td_journal *journal)
 	int synced = td_journal_store_sync(&journal->store);
 	rc = rc < 0 ? rc : synced;
 	for (uint16_t i = 0; i < journal->n_rings; i++)
-		td_journal_tell(&journal->rings[i], rc);
+		td_journal_tell(&journal->rings[i], synced == 0, rc);
 	return rc;
 }
 
@@ -75,9 +75,10 @@ static int predecessor_drain(struct td_journal *journal)
 		if (rc < 0)
 			break;
 		rc = ring_drain(journal, &ring);
+		int synced = td_journal_store_sync(&journal->store);
+		rc = rc < 0 ? rc : synced;
+		td_journal_tell(&ring, synced == 0, rc);
 		td_journal_ring_close(&ring);
-		if (rc == 0)
-			rc = td_journal_store_sync(&journal->store);
 		if (rc == 0)
 			unlink(found.gl_pathv[i]);
 	}

@@ -169,6 +169,7 @@ static void journal_rest(void)
 
 	while ((n = td_journal_peek(&ring, &records, 1 << 20)) > 0)
 		td_journal_consume(&ring, n);
+	td_journal_tell(&ring, true, 0);
 }
 
 // --- the bed ---

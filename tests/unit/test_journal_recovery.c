@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -196,6 +197,34 @@ static void test_a_spent_quota_keeps_records_in_the_ring(void **state)
 	assert_int_equal(segments_read().records, 1);
 }
 
+// What a sync could not bring to the disk is written again, elsewhere: a second sync of the same
+// file may well succeed, and says nothing of it.
+static void test_what_was_not_synced_is_written_again(void **state)
+{
+	struct td_journal journal;
+	struct td_cdr cdr = { 0 };
+	const char *what;
+	char path[400];
+
+	assert_int_equal(td_journal_open(&journal, run_dir, state_dir, 1, RING_BYTES, 1, &what), 0);
+	int full = open("/dev/null", O_WRONLY); // takes everything, and cannot be synced
+	assert_true(dup2(full, journal.store.fd) >= 0);
+	close(full);
+	assert_int_equal(
+		td_journal_append(&journal.rings[0], TD_JOURNAL_END, &cdr, sizeof(cdr)), 0);
+	uint64_t first = journal.store.sequence, synced = journal.rings[0].synced;
+	assert_int_equal(td_journal_round(&journal), -EINVAL);
+	assert_int_equal(journal.rings[0].synced, synced);
+	assert_int_equal(journal.rings[0].error, -EINVAL);
+	assert_int_equal(td_journal_round(&journal), 0);
+	assert_int_equal(journal.rings[0].synced, journal.rings[0].head);
+	assert_int_equal(journal.rings[0].error, 0);
+	snprintf(path, sizeof(path), "%s/journal/%016" PRIx64 ".tdj", state_dir, first + 1);
+	assert_int_equal(access(path, F_OK), 0);
+	td_journal_close(&journal);
+	assert_int_equal(segments_read().records, 1);
+}
+
 static void test_a_half_made_ring_is_no_reason_to_stop(void **state)
 {
 	struct td_journal journal;
@@ -265,6 +294,8 @@ int main(void)
 			test_a_clean_end_leaves_no_ring, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(
 			test_a_spent_quota_keeps_records_in_the_ring, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_what_was_not_synced_is_written_again, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(
 			test_a_half_made_ring_is_no_reason_to_stop, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(

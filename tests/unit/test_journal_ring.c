@@ -57,6 +57,7 @@ static void drain_numbered(struct td_journal_ring *r, uint32_t *next)
 		}
 		td_journal_consume(r, n);
 	}
+	td_journal_tell(r, true, 0);
 }
 
 static void test_records_come_out_in_order_around_the_end(void **state)
@@ -76,6 +77,7 @@ static void test_full_ring_refuses_and_keeps_what_it_has(void **state)
 {
 	char payload[600] = { 0 };
 	uint32_t n = 0, next = 0;
+	const void *records;
 
 	while (true) {
 		memcpy(payload, &n, sizeof(n));
@@ -84,6 +86,11 @@ static void test_full_ring_refuses_and_keeps_what_it_has(void **state)
 		n++;
 	}
 	assert_in_range(n, CAPACITY / 616 - 1, CAPACITY / 616);
+	assert_int_equal(
+		td_journal_append(&ring, TD_JOURNAL_END, payload, sizeof(payload)), -ENOSPC);
+	size_t got = td_journal_peek(&ring, &records, CAPACITY);
+	td_journal_consume(&ring, got);
+	td_journal_tell(&ring, false, -EIO); // it may have to be read again: its room is kept
 	assert_int_equal(
 		td_journal_append(&ring, TD_JOURNAL_END, payload, sizeof(payload)), -ENOSPC);
 	drain_numbered(&ring, &next);
@@ -152,6 +159,7 @@ static void test_answered_calls_hold_less(void **state)
 	size_t n;
 	while ((n = td_journal_peek(&ring, &records, CAPACITY)) > 0)
 		td_journal_consume(&ring, n);
+	td_journal_tell(&ring, true, 0);
 	assert_int_equal(td_journal_reserve(&ring), 0);
 	td_journal_release(&ring, false);
 	for (uint32_t i = 0; i < early; i++)
