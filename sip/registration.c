@@ -5,6 +5,8 @@
 #include "sip/txn.h"
 #include "sip/writer.h"
 
+#include <errno.h>
+
 enum {
 	FIRST_SPREAD_MS = 1000,  // so that many trunks do not begin in one millisecond
 	RETRY_MIN_MS = 5000,     // doubled with each round of failures (RFC 5626 §4.5)
@@ -163,8 +165,23 @@ static struct td_ctx *send_register(
 
 // --- how it went ---
 
-// The next peer at once; when all have failed, a pause that grows with each round.
-static void failed(struct registration *r, uint16_t status)
+// How long the provider wants to be left alone (§20.33); a comment and parameters may follow.
+static uint64_t retry_after_ms(const struct td_msg *msg)
+{
+	struct td_span value = td_msg_get(msg, TD_H_RETRY_AFTER);
+	uint32_t s = 0;
+
+	for (uint32_t i = 0; i < value.len; i++)
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			value.len = i;
+	if (td_number_decode(value, RETRY_MAX_MS / 1000, &s) == -ERANGE)
+		return RETRY_MAX_MS;
+	return s * 1000ull;
+}
+
+// The next peer at once; when all have failed, a pause that grows with each round, and is no
+// shorter than least_ms.
+static void failed(struct registration *r, uint16_t status, uint64_t least_ms)
 {
 	uint8_t n_peers = conf_of(r)->n_peers;
 	uint64_t pause_ms = RETRY_MIN_MS;
@@ -174,12 +191,14 @@ static void failed(struct registration *r, uint16_t status)
 	r->peer = n_peers ? (uint8_t)((r->peer + 1) % n_peers) : 0;
 	r->registered = false;
 	tell(r, TD_REGISTRATION_FAILED, status, 0);
-	if (n_peers && r->failures % n_peers != 0)
+	bool others = n_peers && r->failures % n_peers != 0;
+	if (others)
 		pause_ms = 100;
 	else
 		for (unsigned i = n_peers ? r->failures / n_peers : r->failures; i > 1; i--)
 			pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
-	timer_set(r, td_engine_spread(r->engine, pause_ms));
+	pause_ms = td_engine_spread(r->engine, pause_ms);
+	timer_set(r, others || pause_ms > least_ms ? pause_ms : least_ms);
 }
 
 // What the provider granted our contact; what was asked for where it does not say.
@@ -217,7 +236,7 @@ static void succeeded(struct registration *r, const struct td_msg *msg, const st
 	uint32_t s = granted_s(r, msg, contact);
 
 	if (s == 0) {
-		failed(r, msg->status);
+		failed(r, msg->status, 0);
 		return;
 	}
 	r->failures = 0;
@@ -251,7 +270,7 @@ static void response(struct td_engine *engine, struct td_ctx *ctx, const struct 
 		r->expires_s = least_s; // §10.2.8
 		timer_set(r, 0);
 	} else {
-		failed(r, msg->status);
+		failed(r, msg->status, retry_after_ms(msg));
 	}
 }
 
@@ -261,7 +280,7 @@ static void timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport
 
 	td_ctx_set_user(ctx, NULL, NULL);
 	r->ctx = NULL;
-	failed(r, transport_error ? 503 : 408);
+	failed(r, transport_error ? 503 : 408, 0);
 }
 
 static void ended(struct td_engine *engine, struct td_ctx *ctx)
@@ -302,7 +321,7 @@ static void due(void *arg, struct td_timer *timer)
 		return;
 	r->ctx = send_register(r, td_policy_trunk(r->engine->policy, r->index), r->expires_s);
 	if (!r->ctx)
-		failed(r, 503);
+		failed(r, 503, 0);
 }
 
 // --- policies come and go ---

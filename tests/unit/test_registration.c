@@ -134,6 +134,28 @@ static void failures_go_round_the_peers_and_slow_down(void **state)
 	rig_end(rig);
 }
 
+// A provider that says for how long is left alone for so long (RFC 3261 §21.5.4), as far as that is no end of it.
+static void a_provider_is_left_alone_when_it_asks(void **state)
+{
+	static const struct {
+		const char *header;
+		uint64_t least_ms, most_ms;
+	} cases[] = { { "Retry-After: 120\r\n", 120000, 121000 }, { "Retry-After: 90 (maintenance);duration=9\r\n", 90000, 91000 },
+		{ "Retry-After: 99999999\r\n", 1800000, 1801000 }, { "Retry-After: soon\r\n", 4000, 6000 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = rig_with_account();
+		rig_reply(rig, within(rig, 1001), "503 Service Unavailable", "t", cases[i].header, "");
+		const struct fake_sent *other = within(rig, 200); // which has said nothing
+		rig_reply(rig, other, "503 Service Unavailable", "t", cases[i].header, "");
+		uint64_t told_ms = other->at_ms;
+		const struct fake_sent *again = within(rig, cases[i].most_ms + 1000);
+		assert_in_range(again->at_ms - told_ms, cases[i].least_ms, cases[i].most_ms);
+		grant(rig, again, "");
+		rig_end(rig);
+	}
+}
+
 static void silence_is_a_failure(void **state)
 {
 	struct rig *rig = rig_with_account();
@@ -251,6 +273,7 @@ int main(void)
 		cmocka_unit_test(a_trunk_that_is_gone_is_taken_back),
 		cmocka_unit_test(it_follows_its_provider),
 		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
+		cmocka_unit_test(a_provider_is_left_alone_when_it_asks),
 		cmocka_unit_test(silence_is_a_failure),
 		cmocka_unit_test(an_equal_policy_changes_nothing),
 		cmocka_unit_test(another_workers_trunk_is_left_alone),
