@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { MALFORMED_EXPIRES_S = 3600 }; // what one that cannot be read stands for (§20.10)
+
 // qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ) (§25.1)
 static bool q_decode(struct td_span text, uint16_t *out)
 {
@@ -49,7 +51,9 @@ static bool param_take(struct td_span name, struct td_span value, struct td_cont
 {
 	if (td_span_ieq(name, TD_SPAN("expires"))) {
 		out->has_expires = true;
-		return number_decode(value, &out->expires);
+		if (!number_decode(value, &out->expires))
+			out->expires = MALFORMED_EXPIRES_S;
+		return true;
 	}
 	if (td_span_ieq(name, TD_SPAN("q")))
 		return q_decode(value, &out->q);
