@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What main asks of a worker, seen once a turn. Runs before anything else touches the engine: after
-// a sleep, in which the worker was offline, its old policy may be gone.
+// What main asks of a worker, seen once a turn, before anything else touches the engine.
 #include "dataplane/command.h"
 #include "dataplane/registrar_host.h"
 
@@ -17,9 +16,9 @@ uint32_t td_control_input(struct td_worker *w)
 	uint64_t wall = atomic_load_explicit(&w->dp->wall_offset_ns, memory_order_relaxed);
 	bool draining = atomic_load_explicit(&w->dp->draining, memory_order_relaxed);
 
-	if (policy != w->policy) {
-		w->policy = policy;
-		td_engine_set_policy(w->engine, policy);
+	if (policy != atomic_load_explicit(&w->policy, memory_order_relaxed)) {
+		td_engine_set_policy(w->engine, policy); // looks at the one before once more
+		atomic_store_explicit(&w->policy, policy, memory_order_release);
 	}
 	if (wall != w->wall_offset_ns) {
 		w->wall_offset_ns = wall;

@@ -26,7 +26,7 @@ static bool trunk_index_refresh(struct td_leg_cold *leg, const struct td_policy 
 static bool source_of_trunk(
 	const struct td_worker *w, struct td_leg_cold *leg, const struct td_sockaddr *source)
 {
-	const struct td_policy *policy = w->policy;
+	const struct td_policy *policy = atomic_load_explicit(&w->policy, memory_order_relaxed);
 
 	return policy && leg->trunk_slot != UINT32_MAX && trunk_index_refresh(leg, policy) &&
 	       td_policy_media_has(policy, leg->trunk_index, source);

@@ -223,7 +223,7 @@ static int port_take(struct td_worker *w, const struct td_leg_open *open, struct
 
 static void trunk_note(const struct td_worker *w, struct td_leg_cold *leg, uint32_t trunk)
 {
-	const struct td_policy *policy = w->policy;
+	const struct td_policy *policy = atomic_load_explicit(&w->policy, memory_order_relaxed);
 
 	leg->trunk_slot = UINT32_MAX;
 	if (!policy || trunk >= td_policy_n_trunks(policy))

@@ -146,13 +146,28 @@ static int publish(
 	return 0;
 }
 
+// Has a worker that slept through its grace period still to leave that policy? It looks at it once
+// more when it takes the next one.
+static bool is_held(const struct td_dataplane *dp, const struct td_policy *policy)
+{
+	for (uint16_t i = 0; i < dp->n_workers; i++)
+		if (atomic_load_explicit(&dp->workers[i]->policy, memory_order_acquire) == policy)
+			return true;
+	return false;
+}
+
+static bool is_over(const struct td_policy_apply *apply, const struct td_policy_retired *retired)
+{
+	return rte_rcu_qsbr_check(apply->dp->qsbr, retired->token, false) == 1 &&
+	       !is_held(apply->dp, retired->lent.policy);
+}
+
 void td_policy_apply_collect(struct td_policy_apply *apply)
 {
 	uint32_t done = 0;
 
 	// Grace periods end in the order in which they began.
-	while (done < apply->n_retired &&
-		rte_rcu_qsbr_check(apply->dp->qsbr, apply->retired[done].token, false) == 1)
+	while (done < apply->n_retired && is_over(apply, &apply->retired[done]))
 		lent_free(&apply->retired[done++].lent);
 	if (done == 0)
 		return;

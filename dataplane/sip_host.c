@@ -68,9 +68,10 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	struct td_route_answer *out)
 {
 	const struct td_worker *w = host;
+	const struct td_policy *policy = atomic_load_explicit(&w->policy, memory_order_relaxed);
 
-	if (w->policy)
-		return td_policy_route(w->policy, query, out);
+	if (policy)
+		return td_policy_route(policy, query, out);
 	*out = (struct td_route_answer){ .sip_code = 503 };
 	return TD_REFUSED;
 }

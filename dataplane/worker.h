@@ -111,7 +111,7 @@ struct td_worker {
 	uint64_t sip_due_ns; // worker: the engine's next deadline, UINT64_MAX when it has none
 
 	// What main last asked for, as this worker has seen it (control_input.c).
-	const struct td_policy *policy;
+	_Atomic(const struct td_policy *) policy; // worker: wo, when it has left the one before
 	uint64_t wall_offset_ns;
 	bool draining;
 	_Atomic uint32_t live_calls, held_calls, live_legs; // worker: wo, main: ro; once a turn
