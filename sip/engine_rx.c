@@ -311,6 +311,17 @@ static void register_rx(struct td_engine *e, const struct td_flow *came, const s
 	td_register(e, came, flow);
 }
 
+// An ACK that belongs to nothing. That of an INVITE which was refused without a transaction, as the
+// first of every subscriber's call is, was waited for by nobody and is nothing to look into.
+static void ack_leave(struct td_engine *e, bool good)
+{
+	if (good && td_acks_stateless(e, &e->msg, &e->core))
+		return;
+	td_engine_count(e, good ? TD_C_SIP_STRAY_ACK : TD_C_SIP_BAD_MESSAGE);
+	if (good && e->core.to.tag.len > 0)
+		td_engine_count(e, TD_C_SIP_BAD_TOKEN);
+}
+
 static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t len)
 {
 	bool good = e->msg.fault == TD_FAULT_NONE && len <= e->conf.sip_message_bytes;
@@ -328,9 +339,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 	if (is_of_refused(e, flow, good))
 		return;
 	if (e->msg.method == TD_M_ACK) { // nobody ever answers an ACK
-		td_engine_count(e, good ? TD_C_SIP_STRAY_ACK : TD_C_SIP_BAD_MESSAGE);
-		if (good && e->core.to.tag.len > 0)
-			td_engine_count(e, TD_C_SIP_BAD_TOKEN);
+		ack_leave(e, good);
 		return;
 	}
 	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) ||

@@ -298,6 +298,14 @@ int response_write_stateless(struct td_engine *e, const struct td_flow *flow,
 	return message_finish(e, &w, out);
 }
 
+bool td_acks_stateless(struct td_engine *e, const struct td_msg *ack, const struct td_core *core)
+{
+	char derived[DERIVED_TAG_LEN];
+
+	response_derive_tag(e, td_msg_get(ack, TD_H_CALL_ID), derived);
+	return td_span_eq(core->to.tag, td_span(derived, sizeof(derived)));
+}
+
 int td_respond_stateless(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
 	const struct td_core *core, const struct td_response *r)
 {

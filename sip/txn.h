@@ -92,6 +92,9 @@ int td_stx_resend(struct td_engine *engine, struct td_stx *stx);
 // (-EBADMSG) where there is no readable Via.
 int td_respond_stateless(struct td_engine *engine, const struct td_flow *flow,
 	const struct td_msg *msg, const struct td_core *core, const struct td_response *response);
+// Is it the ACK of an INVITE that was refused like that? It has our tag.
+bool td_acks_stateless(struct td_engine *engine, const struct td_msg *ack,
+	const struct td_core *core);
 
 // --- client side ---
 

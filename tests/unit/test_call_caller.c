@@ -75,6 +75,29 @@ static void rig_down(struct rig *rig)
 	rig_free(rig);
 }
 
+// What ends a challenge is part of every call and no sign of anything; another tag is.
+static void the_ack_of_a_challenge_is_no_stray(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+	const char *from = "<sip:1001@tandem.example>";
+	char text[1024];
+
+	phone_invite(&phone, from, "");
+	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
+	for (unsigned forged = 0; forged < 2; forged++) {
+		snprintf(text, sizeof(text),
+			"ACK " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp1\r\nMax-Forwards: 70\r\n"
+			"From: %s;tag=ptag\r\nTo: %s%s\r\nCall-ID: phone-call\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+			from, fake_header(challenge, "To"), forged ? "x" : "");
+		rig_rx(rig, &phone.flow, text);
+		assert_int_equal(rig->host.counters[TD_C_SIP_STRAY_ACK], forged);
+		assert_int_equal(rig->host.counters[TD_C_SIP_BAD_TOKEN], forged);
+	}
+	rig_silence(rig);
+	rig_down(rig);
+}
+
 static void nobody_calls_without_proof(void **state)
 {
 	struct phone phone;
@@ -326,6 +349,7 @@ static void limits_of_a_subscriber(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ack_of_a_challenge_is_no_stray),
 		cmocka_unit_test(nobody_calls_without_proof),
 		cmocka_unit_test(a_copy_is_no_second_call),
 		cmocka_unit_test(identity_is_asserted),
