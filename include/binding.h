@@ -20,6 +20,7 @@ enum td_binding_op { TD_BINDING_UPSERT = 1, TD_BINDING_REMOVE = 2 };
 
 // Ceilings of its texts: longer ones are refused with the REGISTER that brings them.
 #define TD_BINDING_CONTACT_MAX 512
+#define TD_BINDING_PARAMS_MAX 16 // of its URI: two are compared parameter by parameter
 #define TD_BINDING_CALL_ID_MAX 256
 #define TD_BINDING_PATH_MAX 1024
 #define TD_BINDING_INSTANCE_MAX 192

@@ -73,6 +73,23 @@ static bool is_asked_twice(const struct register_ask *ask, const struct register
 	return false;
 }
 
+static uint32_t params_count(const struct td_uri *uri)
+{
+	uint32_t n = uri->params.len > 0;
+
+	for (uint32_t i = 0; i < uri->params.len; i++)
+		n += uri->params.ptr[i] == ';';
+	return n;
+}
+
+// A URI that can be bound. Each is compared with all others, which must not take a worker's time.
+static bool uri_fits(const struct td_uri *uri)
+{
+	return (uri->scheme == TD_SCHEME_SIP || uri->scheme == TD_SCHEME_SIPS) &&
+	       uri->whole.len <= TD_BINDING_CONTACT_MAX && !uri->headers.ptr &&
+	       params_count(uri) <= TD_BINDING_PARAMS_MAX;
+}
+
 static bool entry_take(struct register_ask *ask, struct td_span entry)
 {
 	struct register_change *c = &ask->changes[ask->n];
@@ -86,9 +103,7 @@ static bool entry_take(struct register_ask *ask, struct td_span entry)
 	if (td_name_addr_decode(entry, &address) != 0 || address.star ||
 		td_contact_params_decode(address.params, &params) != 0)
 		return refuse_bad(ask, TD_SPAN("Bad Contact"));
-	if ((address.uri.scheme != TD_SCHEME_SIP && address.uri.scheme != TD_SCHEME_SIPS) ||
-		address.uri.whole.len > TD_BINDING_CONTACT_MAX ||
-		params.instance.len > TD_BINDING_INSTANCE_MAX || address.uri.headers.ptr)
+	if (!uri_fits(&address.uri) || params.instance.len > TD_BINDING_INSTANCE_MAX)
 		return refuse_bad(ask, TD_SPAN("Contact Not Taken"));
 	*c = (struct register_change){ .uri = address.uri };
 	c->keyed = ask->outbound && params.instance.len > 0 && params.reg_id > 0;

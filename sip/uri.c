@@ -304,6 +304,13 @@ static bool pair_next(
 	return true;
 }
 
+// false: they are not equal. Most names differ in their first letter.
+static bool begin_alike(struct td_span a, struct td_span b)
+{
+	return a.len == 0 || b.len == 0 || *a.ptr == '%' || *b.ptr == '%' ||
+	       td_lower(*a.ptr) == td_lower(*b.ptr);
+}
+
 enum pair_match { PAIR_ABSENT, PAIR_DIFFERS, PAIR_EQUAL };
 
 // A name may stand twice in hostile text: the pair is equal when any of its namesakes is.
@@ -314,7 +321,7 @@ static enum pair_match pair_find(
 	struct td_span n, v;
 
 	while (pair_next(&list, separator, &n, &v)) {
-		if (!text_equal(n, name, true))
+		if (!begin_alike(n, name) || !text_equal(n, name, true))
 			continue;
 		if (text_equal(v, value, fold))
 			return PAIR_EQUAL;
@@ -330,7 +337,7 @@ static bool must_match(struct td_span name)
 		{ "maddr", 5 }, { "transport", 9 } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (text_equal(name, names[i], true))
+		if (begin_alike(name, names[i]) && text_equal(name, names[i], true))
 			return true;
 	return false;
 }

@@ -649,6 +649,22 @@ static void bad_contacts_are_refused(void **state)
 	assert_int_equal(bound(rig), 0);
 }
 
+// Comparing two URIs takes the product of their parameters, and of 32 contacts each is compared with each.
+static void a_contact_has_few_parameters(void **state)
+{
+	struct register_rig *rig = *state;
+	char text[TD_BINDING_CONTACT_MAX];
+
+	for (unsigned more = 0; more < 2; more++) {
+		size_t len = (size_t)snprintf(text, sizeof(text), "Contact: <sip:alice@10.0.1.7");
+		for (unsigned i = 0; i < TD_BINDING_PARAMS_MAX + more; i++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, ";p%u=%u", i, i);
+		snprintf(text + len, sizeof(text) - len, ">\r\n");
+		is_status(rig_register(rig, text), more ? "400" : "200");
+	}
+	assert_int_equal(bound(rig), 1);
+}
+
 // --- what comes back after a restart ---
 
 static void bindings_come_back(void **state)
@@ -851,6 +867,7 @@ int main(void)
 		T(first_hop_must_know_of_flows),
 		T(alike_contacts_of_two_instances),
 		T(bad_contacts_are_refused),
+		T(a_contact_has_few_parameters),
 		T(bindings_come_back),
 		cmocka_unit_test(what_comes_back_has_its_limits),
 		T(nothing_is_removed_before_all_is_back),

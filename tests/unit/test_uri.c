@@ -88,6 +88,8 @@ static void test_equality(void **state)
 	assert_true(equal("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"));
 	assert_true(equal("sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
 		"sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com"));
+	assert_true(equal("sip:biloxi.com;%75ser=phone;x=1", "sip:biloxi.com;X=1;user=phone"));
+	assert_false(equal("sip:biloxi.com;x=1;user=phone", "sip:biloxi.com;x=1;%75ser=ip"));
 	assert_true(equal("sip:alice@atlanta.com?subject=project%20x&priority=urgent",
 		"sip:alice@atlanta.com?priority=urgent&subject=project%20x"));
 	assert_false(equal("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"));
