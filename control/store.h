@@ -79,13 +79,20 @@ int td_store_cdr_show(struct td_store *store, const char *id, td_store_cdr_each 
 
 // --- subscribers (store_subscriber.c) ---
 
-// Each change makes the next generation of the table, in the same transaction.
+// Each change makes the next generation of the table, in the same transaction, and a log keeps
+// whom the last ones were about.
+#define TD_STORE_CHANGES_KEPT 100000
+#define TD_STORE_CHANGES_MAX 64 // that are read at once
+
 typedef void (*td_subscriber_each)(void *user, const struct td_subscriber *subscriber);
 
+// Begins a change of what is read first: no other node changes a subscriber until the put or the
+// delete that ends it. Those begin by themselves where this was not called.
+int td_store_subscribers_begin(struct td_store *store);
 // -EEXIST with reason: it is there and replace is not set, or another has one of its numbers.
 int td_store_subscriber_put(struct td_store *store, const struct td_subscriber *subscriber,
 	bool replace, uint64_t *generation, char *reason, size_t reason_cap);
-// Many at once, whatever was there; their numbers are nobody else's.
+// Many at once, whatever was there, and a generation for each; their numbers are nobody else's.
 int td_store_subscribers_load(struct td_store *store, const struct td_subscriber *list, uint32_t n,
 	uint64_t *generation);
 int td_store_subscriber_delete(
@@ -98,6 +105,12 @@ int td_store_number_owner(
 int td_store_subscribers(struct td_store *store, const char *after, uint32_t limit,
 	td_subscriber_each each, void *user);
 int td_store_generation(struct td_store *store, uint64_t *generation); // of the table, not 0
+// The next TD_STORE_CHANGES_MAX changes after that generation, each AoR once, as it is now; NULL:
+// it is gone. *generation: that of the last of them. -ESTALE: the log does not tell all of them.
+typedef void (*td_subscriber_change)(
+	void *user, const char *aor, const struct td_subscriber *subscriber);
+int td_store_subscriber_changes(struct td_store *store, uint64_t after, td_subscriber_change each,
+	void *user, uint64_t *generation);
 
 // --- trunks beside the configuration file's (store_trunk.c) ---
 

@@ -31,6 +31,11 @@ enum store_statement {
 	ST_NUMBER_OWNER,
 	ST_GENERATION,
 	ST_GENERATION_NEXT,
+	ST_CHANGE_PUT,
+	ST_CHANGES_DELETE,
+	ST_CHANGES,
+	ST_CHANGED,
+	ST_CHANGED_NUMBERS,
 	ST_TRUNK_GENERATION,
 	ST_TRUNK_GENERATION_NEXT,
 	ST_TRUNK_GET,
@@ -59,6 +64,7 @@ enum store_statement {
 struct td_store {
 	struct td_db *db;
 	bool in_transaction;
+	uint64_t generation; // of subscribers, that the change under way makes
 	char node[64]; // empty where the database is this node's alone
 };
 

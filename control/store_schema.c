@@ -69,6 +69,10 @@ static const char *const migrations[] = {
 	      "place INTEGER NOT NULL, packed BYTEA NOT NULL, PRIMARY KEY (name, version, place));"
 	      "CREATE TABLE dial_plan_generation (generation BIGINT NOT NULL);"
 	      "INSERT INTO dial_plan_generation VALUES (1);",
+	// Whom the last changes of subscribers were about, a generation each.
+	[6] = "ALTER TABLE subscriber ADD COLUMN cps_burst INTEGER NOT NULL DEFAULT 0;"
+	      "CREATE TABLE subscriber_change (generation BIGINT PRIMARY KEY NOT NULL, "
+	      "aor TEXT NOT NULL){};",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

@@ -9,8 +9,11 @@
 
 // {cdr}: the names of the CDR's columns; {cdr$}: as many values; {cdr=}: "name = excluded.name" of
 // each but the key. The same of {attempt}.
-#define SUBSCRIBER "aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled"
 #define PLAN "name, version, checksum, lines, bytes, parts"
+#define SUBSCRIBER                                                                                 \
+	"aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled, cps_burst"
+// Whom changes from one generation (without it) to another were about.
+#define CHANGED "(SELECT aor FROM subscriber_change WHERE generation > $1 AND generation <= $2)"
 
 static const char *const texts[ST__COUNT] = {
 	[ST_START] =
@@ -33,11 +36,13 @@ static const char *const texts[ST__COUNT] = {
 	[ST_CDR_SHOW] = "SELECT {cdr} FROM cdr WHERE id = $1",
 	[ST_ATTEMPTS_OF] = "SELECT {attempt} FROM cdr_attempt WHERE cdr_id = $1 ORDER BY n",
 	[ST_SUBSCRIBER_PUT] =
-		"INSERT INTO subscriber (" SUBSCRIBER ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+		"INSERT INTO subscriber (" SUBSCRIBER
+		") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
 		"ON CONFLICT (aor) DO UPDATE SET ha1_md5 = excluded.ha1_md5, "
 		"ha1_sha256 = excluded.ha1_sha256, plan = excluded.plan, "
 		"display = excluded.display, max_calls = excluded.max_calls, "
-		"max_cps = excluded.max_cps, enabled = excluded.enabled",
+		"max_cps = excluded.max_cps, enabled = excluded.enabled, "
+		"cps_burst = excluded.cps_burst",
 	[ST_SUBSCRIBER_DELETE] = "DELETE FROM subscriber WHERE aor = $1 RETURNING aor",
 	[ST_SUBSCRIBER_GET] = "SELECT " SUBSCRIBER " FROM subscriber WHERE aor = $1",
 	[ST_SUBSCRIBERS] = "SELECT " SUBSCRIBER
@@ -51,8 +56,19 @@ static const char *const texts[ST__COUNT] = {
 	[ST_NUMBERS_OF] = "SELECT number FROM number WHERE aor = $1 ORDER BY place",
 	[ST_NUMBER_OWNER] = "SELECT aor FROM number WHERE number = $1",
 	[ST_GENERATION] = "SELECT generation FROM subscriber_generation",
-	[ST_GENERATION_NEXT] = "UPDATE subscriber_generation SET generation = generation + 1 "
+	[ST_GENERATION_NEXT] = "UPDATE subscriber_generation SET generation = generation + $1 "
 			       "RETURNING generation",
+	// A generation that is there already is of a store that was set back.
+	[ST_CHANGE_PUT] = "INSERT INTO subscriber_change (generation, aor) VALUES ($1, $2) "
+			  "ON CONFLICT (generation) DO UPDATE SET aor = excluded.aor",
+	[ST_CHANGES_DELETE] = "DELETE FROM subscriber_change WHERE generation <= $1",
+	[ST_CHANGES] = "SELECT generation, aor FROM subscriber_change WHERE generation > $1 "
+		       "AND generation <= (SELECT generation FROM subscriber_generation) "
+		       "ORDER BY generation LIMIT $2",
+	[ST_CHANGED] = "SELECT " SUBSCRIBER " FROM subscriber WHERE aor IN " CHANGED
+		       " ORDER BY aor",
+	[ST_CHANGED_NUMBERS] = "SELECT aor, number FROM number WHERE aor IN " CHANGED
+			       " ORDER BY aor, place",
 	[ST_TRUNK_GENERATION] = "SELECT generation FROM trunk_generation",
 	[ST_TRUNK_GENERATION_NEXT] = "UPDATE trunk_generation SET generation = generation + 1",
 	[ST_TRUNK_GET] = "SELECT settings FROM trunk WHERE name = $1",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Subscribers and their numbers (include/subscriber.h). Each change counts the table's generation
-// up in its own transaction.
+// up and leaves a row of a log that says whom it was about, in its own transaction. The generation
+// is counted first: its row is locked until the commit, so that changes come one after the other,
+// whichever node makes them, and nobody sees a generation whose predecessor is not committed.
 #include "control/store_priv.h"
 
 #include <errno.h>
@@ -8,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_COLUMNS 8
+#define ROW_COLUMNS 9
+#define PRUNE_EVERY 1024 // generations
 
 static struct td_value value_bytes(const uint8_t *bytes, size_t len)
 {
@@ -42,6 +45,7 @@ static void subscriber_take(const struct td_value *row, struct td_subscriber *ou
 	out->max_calls = (uint32_t)row[5].number;
 	out->max_cps = (uint32_t)row[6].number;
 	out->enabled = row[7].number != 0;
+	out->cps_burst = (uint32_t)row[8].number;
 }
 
 // --- the generation ---
@@ -52,11 +56,6 @@ static int generation_row(void *user, const struct td_value *row, int n)
 	return 1;
 }
 
-static int generation_next(struct td_store *store, uint64_t *generation)
-{
-	return store_query(store, ST_GENERATION_NEXT, NULL, 0, generation_row, generation);
-}
-
 int td_store_generation(struct td_store *store, uint64_t *generation)
 {
 	*generation = 0;
@@ -64,12 +63,49 @@ int td_store_generation(struct td_store *store, uint64_t *generation)
 	return rc == 0 && *generation == 0 ? -EIO : rc;
 }
 
-// Commits a change, which makes another generation of the table.
-static int change_end(struct td_store *store, int rc, uint64_t *generation)
+static int change_begin(struct td_store *store, uint32_t generations)
+{
+	struct td_value n = value_int(generations);
+	int rc = td_store_begin(store);
+
+	store->generation = 0;
+	if (rc == 0)
+		rc = store_query(
+			store, ST_GENERATION_NEXT, &n, 1, generation_row, &store->generation);
+	return rc == 0 && store->generation == 0 ? -EIO : rc;
+}
+
+int td_store_subscribers_begin(struct td_store *store)
+{
+	return change_begin(store, 1);
+}
+
+// Of a change that td_store_subscribers_begin() began, or of one of its own.
+static int change_join(struct td_store *store)
+{
+	return store->in_transaction ? 0 : change_begin(store, 1);
+}
+
+static int log_write(struct td_store *store, uint64_t generation, const char *aor)
+{
+	const struct td_value row[] = { value_int((int64_t)generation), value_text(aor) };
+	struct td_value last = value_int((int64_t)generation - TD_STORE_CHANGES_KEPT);
+	int rc = store_run(store, ST_CHANGE_PUT, row, 2);
+
+	if (rc == 0 && generation % PRUNE_EVERY == 0)
+		rc = store_run(store, ST_CHANGES_DELETE, &last, 1);
+	return rc;
+}
+
+static int change_end(struct td_store *store, int rc, const char *aor, uint64_t *generation)
 {
 	if (rc == 0)
-		rc = generation_next(store, generation);
-	return rc ? rc : td_store_commit(store);
+		rc = log_write(store, store->generation, aor);
+	if (rc == 0)
+		rc = td_store_commit(store);
+	if (rc == 0)
+		*generation = store->generation;
+	return rc;
 }
 
 // --- reading ---
@@ -170,6 +206,87 @@ int td_store_subscriber_get(struct td_store *store, const char *aor, struct td_s
 	return rc;
 }
 
+// --- what changed ---
+
+struct changes {
+	uint64_t after;
+	uint32_t n;
+	bool gap; // a generation has no row
+	char aors[TD_STORE_CHANGES_MAX][TD_AOR_LEN];
+};
+
+static int change_row(void *user, const struct td_value *row, int n)
+{
+	struct changes *c = user;
+
+	c->gap = (uint64_t)row[0].number != c->after + c->n + 1;
+	if (c->gap || c->n == TD_STORE_CHANGES_MAX)
+		return 1;
+	text_take(&row[1], c->aors[c->n++], TD_AOR_LEN);
+	return 0;
+}
+
+// What is gone from the log, or was never in it: by hand, by an older program, by a store that was
+// set back.
+static int log_read(struct td_store *store, uint64_t after, struct changes *c)
+{
+	const struct td_value values[] = { value_int((int64_t)after),
+		value_int(TD_STORE_CHANGES_MAX) };
+	uint64_t generation;
+
+	c->after = after;
+	// Before the log: what comes in between is in it.
+	int rc = td_store_generation(store, &generation);
+	if (rc == 0)
+		rc = store_query(store, ST_CHANGES, values, 2, change_row, c);
+	return rc ? rc : c->gap || (c->n == 0 && generation != after) ? -ESTALE : 0;
+}
+
+static bool changed_again(const struct changes *c, uint32_t at)
+{
+	for (uint32_t i = at + 1; i < c->n; i++)
+		if (strcmp(c->aors[i], c->aors[at]) == 0)
+			return true;
+	return false;
+}
+
+static const struct td_subscriber *page_find(const struct page *page, const char *aor)
+{
+	for (uint32_t i = 0; i < page->n; i++)
+		if (strcmp(page->list[i].aor, aor) == 0)
+			return &page->list[i];
+	return NULL;
+}
+
+static int changed_read(struct td_store *store, const struct changes *c, struct page *page)
+{
+	const struct td_value range[] = { value_int((int64_t)c->after),
+		value_int((int64_t)(c->after + c->n)) };
+	int rc = store_query(store, ST_CHANGED, range, 2, subscriber_row, page);
+
+	return rc ? rc
+		  : store_query(store, ST_CHANGED_NUMBERS, range, 2, number_row, page);
+}
+
+int td_store_subscriber_changes(struct td_store *store, uint64_t after, td_subscriber_change each,
+	void *user, uint64_t *generation)
+{
+	struct page page = { .list = malloc(TD_STORE_CHANGES_MAX * sizeof(*page.list)),
+		.cap = TD_STORE_CHANGES_MAX };
+	struct changes c = { 0 };
+	int rc = page.list ? log_read(store, after, &c) : -ENOMEM;
+
+	if (rc == 0 && c.n > 0)
+		rc = changed_read(store, &c, &page);
+	for (uint32_t i = 0; rc == 0 && i < c.n; i++)
+		if (!changed_again(&c, i))
+			each(user, c.aors[i], page_find(&page, c.aors[i]));
+	if (rc == 0)
+		*generation = after + c.n;
+	free(page.list);
+	return rc;
+}
+
 // --- changing ---
 
 static int owner_row(void *user, const struct td_value *row, int n)
@@ -216,6 +333,7 @@ static int subscriber_write(struct td_store *store, const struct td_subscriber *
 		value_int(s->max_calls),
 		value_int(s->max_cps),
 		value_int(s->enabled),
+		value_int(s->cps_burst),
 	};
 	int rc = store_run(store, ST_SUBSCRIBER_PUT, values, ROW_COLUMNS);
 
@@ -233,7 +351,7 @@ int td_store_subscriber_put(struct td_store *store, const struct td_subscriber *
 	uint64_t *generation, char *reason, size_t cap)
 {
 	struct td_subscriber before;
-	int rc = td_store_begin(store);
+	int rc = change_join(store);
 
 	if (rc == 0 && !replace) {
 		rc = td_store_subscriber_get(store, s->aor, &before);
@@ -246,24 +364,44 @@ int td_store_subscriber_put(struct td_store *store, const struct td_subscriber *
 		rc = numbers_free(store, s, reason, cap);
 	if (rc == 0)
 		rc = subscriber_write(store, s);
-	return change_end(store, rc, generation);
+	return change_end(store, rc, s->aor, generation);
+}
+
+// A generation for each, so that the log is as long as its generations are apart. More than it
+// holds is not worth a row.
+static int load_log(struct td_store *store, const struct td_subscriber *list, uint32_t n)
+{
+	struct td_value all = value_int((int64_t)store->generation);
+	int rc = 0;
+
+	if (n > TD_STORE_CHANGES_KEPT)
+		return store_run(store, ST_CHANGES_DELETE, &all, 1);
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = log_write(store, store->generation - n + 1 + i, list[i].aor);
+	return rc;
 }
 
 int td_store_subscribers_load(struct td_store *store, const struct td_subscriber *list, uint32_t n,
 	uint64_t *generation)
 {
-	int rc = td_store_begin(store);
+	int rc = change_begin(store, n);
 
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = subscriber_write(store, &list[i]);
-	return change_end(store, rc, generation);
+	if (rc == 0)
+		rc = load_log(store, list, n);
+	if (rc == 0)
+		rc = td_store_commit(store);
+	if (rc == 0)
+		*generation = store->generation;
+	return rc;
 }
 
 int td_store_subscriber_delete(struct td_store *store, const char *aor, uint64_t *generation)
 {
 	struct td_value value = value_text(aor);
 	char gone[TD_AOR_LEN] = "";
-	int rc = td_store_begin(store);
+	int rc = change_join(store);
 
 	if (rc == 0)
 		rc = store_query(store, ST_SUBSCRIBER_DELETE, &value, 1, owner_row, gone);
@@ -274,5 +412,5 @@ int td_store_subscriber_delete(struct td_store *store, const char *aor, uint64_t
 	// Whoever gets the name next does not get its phones.
 	if (rc == 0)
 		rc = store_run(store, ST_BINDINGS_DELETE, &value, 1);
-	return change_end(store, rc, generation);
+	return change_end(store, rc, aor, generation);
 }

@@ -26,7 +26,7 @@ static void store_set(struct td_store_worker *w, struct td_store *store)
 static bool final(int rc)
 {
 	return rc == 0 || rc == -ENOENT || rc == -EEXIST || rc == -EINVAL || rc == -ENOSPC ||
-	       rc == -ENOMEM;
+	       rc == -ENOMEM || rc == -ESTALE;
 }
 
 static uint64_t now_ms(void)

@@ -18,7 +18,7 @@
 struct td_store_job {
 	// On the thread: 0 or negative errno. -EBUSY and a lost server bring it again, so it begins
 	// by undoing what it noted of the try before. What it refuses itself (-ENOENT, -EEXIST,
-	// -EINVAL) is final, and reason says why.
+	// -EINVAL, -ESTALE) is final, and reason says why.
 	int (*run)(struct td_store_job *job, struct td_store *store);
 	// On the loop, always, the last word: rc as run() or -ECANCELED. Frees the job.
 	void (*done)(struct td_store_job *job, int rc);

@@ -3,7 +3,7 @@
 // thread; never allocates. A password is nowhere in it: only the hashes that digest needs.
 //
 // Packed (td_subscriber_pack()), it is one entry of a bulk push: its length, the numbers, then the
-// texts one after the other. Integers are little endian.
+// texts one after the other, then what its flags say. Integers are little endian.
 #pragma once
 
 #include "include/ceilings.h"
@@ -32,6 +32,7 @@ struct td_subscriber {
 	char display[TD_DISPLAY_LEN];
 	uint32_t max_calls; // 0: no limit; both directions
 	uint32_t max_cps;   // 0: no limit
+	uint32_t cps_burst; // of them at once; 0: one second's worth
 };
 
 // Texts stand behind it in the order of the lengths.
@@ -49,12 +50,13 @@ struct td_subscriber_packed {
 
 static_assert(sizeof(struct td_subscriber_packed) == 72, "no padding that is not named");
 
-enum { TD_SUBSCRIBER_MD5 = 1, TD_SUBSCRIBER_SHA256 = 2, TD_SUBSCRIBER_ENABLED = 4 };
+enum { TD_SUBSCRIBER_MD5 = 1, TD_SUBSCRIBER_SHA256 = 2, TD_SUBSCRIBER_ENABLED = 4,
+	TD_SUBSCRIBER_BURST = 8 }; // cps_burst stands behind the texts
 
 // An entry is never larger.
 #define TD_SUBSCRIBER_PACKED_MAX                                                                   \
 	(sizeof(struct td_subscriber_packed) + TD_AOR_LEN + TD_NAME_LEN + TD_DISPLAY_LEN +         \
-		TD_SUBSCRIBER_NUMBERS_MAX * TD_NUMBER_LEN + 8)
+		TD_SUBSCRIBER_NUMBERS_MAX * TD_NUMBER_LEN + 4 + 8)
 
 static inline uint8_t td_packed_text(uint8_t **p, const char *text, size_t cap)
 {
@@ -73,7 +75,8 @@ static inline size_t td_subscriber_pack(const struct td_subscriber *s, uint8_t *
 
 	head.flags = (uint8_t)((s->has_md5 ? TD_SUBSCRIBER_MD5 : 0) |
 			       (s->has_sha256 ? TD_SUBSCRIBER_SHA256 : 0) |
-			       (s->enabled ? TD_SUBSCRIBER_ENABLED : 0));
+			       (s->enabled ? TD_SUBSCRIBER_ENABLED : 0) |
+			       (s->cps_burst ? TD_SUBSCRIBER_BURST : 0));
 	head.max_calls = s->max_calls;
 	head.max_cps = s->max_cps;
 	if (s->has_md5)
@@ -87,6 +90,10 @@ static inline size_t td_subscriber_pack(const struct td_subscriber *s, uint8_t *
 		head.n_numbers++)
 		head.number_len[head.n_numbers] =
 			td_packed_text(&p, s->numbers[head.n_numbers], TD_NUMBER_LEN);
+	if (s->cps_burst) {
+		memcpy(p, &s->cps_burst, sizeof(s->cps_burst));
+		p += sizeof(s->cps_burst);
+	}
 	while ((p - dst) % 8 != 0)
 		*p++ = 0;
 	head.bytes = (uint16_t)(p - dst);
@@ -137,5 +144,10 @@ static inline size_t td_subscriber_unpack(
 		if (!td_unpacked_text(&p, end, head.number_len[out->n_numbers],
 			    out->numbers[out->n_numbers], TD_NUMBER_LEN))
 			return 0;
+	if (!(head.flags & TD_SUBSCRIBER_BURST))
+		return head.bytes;
+	if ((size_t)(end - p) < sizeof(out->cps_burst))
+		return 0;
+	memcpy(&out->cps_burst, p, sizeof(out->cps_burst));
 	return head.bytes;
 }

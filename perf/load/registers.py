@@ -38,7 +38,8 @@ def with_registrar(phones, sync):
 def provision(path, phones):
     """Rows as control writes them."""
     with contextlib.closing(sqlite3.connect(path, timeout=30)) as db, db:
-        db.executemany("INSERT INTO subscriber VALUES (?, NULL, ?, 'subscribers', '', 0, 0, 1)",
+        db.executemany("INSERT INTO subscriber (aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled) "
+                       "VALUES (?, NULL, ?, 'subscribers', '', 0, 0, 1)",
                        ((f"{n:07}@{DOMAIN}", hashlib.sha256(f"{n:07}:{DOMAIN}:secret".encode()).digest()) for n in range(phones)))
         db.execute("UPDATE subscriber_generation SET generation = generation + 1")
 

@@ -37,7 +37,8 @@ def fill(path, subscribers, bindings):
     now = int(time.time())
     with contextlib.closing(sqlite3.connect(path, timeout=30)) as db, db:
         node = db.execute("SELECT node FROM journal_reader").fetchone()
-        db.executemany("INSERT INTO subscriber VALUES (?, ?, ?, 'subscribers', '', 0, 0, 1)",
+        db.executemany("INSERT INTO subscriber (aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled) "
+                       "VALUES (?, ?, ?, 'subscribers', '', 0, 0, 1)",
                        ((f"{n:07}@{DOMAIN}", bytes(16), bytes(32)) for n in range(subscribers)))
         db.executemany("INSERT INTO number VALUES (?, ?, 0)", ((f"4930{n:07}", f"{n:07}@{DOMAIN}") for n in range(subscribers)))
         db.execute("UPDATE subscriber_generation SET generation = generation + 1")

@@ -341,7 +341,8 @@ def test_in_sync_means_that_phones_register():
     with Lab(edit=registrar) as lab:
         provision(lab, "1001")
         with contextlib.closing(sqlite3.connect(lab.state_dir / "tandem.db", timeout=10)) as db, db:
-            db.executemany("INSERT INTO subscriber VALUES (?, NULL, NULL, 'subscribers', '', 0, 0, 1)",
+            db.executemany("INSERT INTO subscriber (aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled) "
+                           "VALUES (?, NULL, NULL, 'subscribers', '', 0, 0, 1)",
                            [(f"s{n}@{DOMAIN}",) for n in range(20000)])
             db.execute("UPDATE subscriber_generation SET generation = generation + 1")
         for _ in range(3):

@@ -62,7 +62,7 @@ static void subscriber_comes_back(void **state)
 
 static void largest_subscriber_fits(void **state)
 {
-	struct td_subscriber in = { .n_numbers = TD_SUBSCRIBER_NUMBERS_MAX }, out;
+	struct td_subscriber in = { .n_numbers = TD_SUBSCRIBER_NUMBERS_MAX, .cps_burst = UINT32_MAX }, out;
 	uint8_t text[TD_SUBSCRIBER_PACKED_MAX];
 
 	memset(in.aor, 'a', sizeof(in.aor) - 1);
@@ -104,6 +104,7 @@ static void broken_records_are_refused(void **state)
 	uint8_t text[TD_BINDING_PACKED_MAX];
 	size_t n = td_binding_pack(&b, text);
 
+	s.cps_burst = 3;
 	for (size_t cut = 0; cut < n; cut++)
 		assert_int_equal(td_binding_unpack(text, cut, &out), 0);
 	for (size_t i = 0; i < n * 8; i++) {

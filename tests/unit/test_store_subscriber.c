@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ static void a_subscriber_comes_back_whole(void **state)
 	char owner[TD_AOR_LEN];
 
 	s.n_numbers = 2;
+	s.max_cps = 5;
+	s.cps_burst = 9;
 	snprintf(s.numbers[1], sizeof(s.numbers[1]), "4930555199");
 	s.has_md5 = true;
 	memset(s.ha1_md5, 0x0f, sizeof(s.ha1_md5));
@@ -147,6 +150,205 @@ static void all_of_them_come_page_by_page(void **state)
 	assert_int_equal(pages, 5);
 	assert_int_equal(paging.n, 250);
 	assert_int_equal(paging.numbers, 250);
+}
+
+// --- the log of changes ---
+
+struct log_seen {
+	int n;
+	char text[4096]; // "aor=number " or "aor- " of each
+};
+
+static void change_see(void *user, const char *aor, const struct td_subscriber *s)
+{
+	struct log_seen *seen = user;
+	size_t at = strlen(seen->text);
+
+	snprintf(seen->text + at, sizeof(seen->text) - at, "%s%s%s ", aor, s ? "=" : "-",
+		s && s->n_numbers ? s->numbers[0] : "");
+	seen->n++;
+}
+
+static int changes(struct td_store *store, uint64_t after, struct log_seen *seen, uint64_t *generation)
+{
+	*seen = (struct log_seen){ 0 };
+	return td_store_subscriber_changes(store, after, change_see, seen, generation);
+}
+
+static void the_log_tells_what_changed_as_it_is_now(void **state)
+{
+	struct td_store *store = *state;
+	struct td_subscriber a = somebody("a@x", "1"), b = somebody("b@x", "2"), c = somebody("c@x", NULL);
+	struct log_seen seen;
+	uint64_t first, generation, to = 0;
+
+	assert_int_equal(td_store_generation(store, &first), 0);
+	assert_int_equal(changes(store, first, &seen, &to), 0);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(to, first);
+	assert_int_equal(put(store, &a, false, &generation), 0);
+	assert_int_equal(put(store, &b, false, &generation), 0);
+	assert_int_equal(put(store, &c, false, &generation), 0);
+	a.numbers[0][0] = '3';
+	assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_int_equal(td_store_subscriber_delete(store, "b@x", &generation), 0);
+	assert_int_equal(generation, first + 5);
+	assert_int_equal(changes(store, first, &seen, &to), 0);
+	assert_string_equal(seen.text, "c@x= a@x=3 b@x- ");
+	assert_int_equal(to, generation);
+	assert_int_equal(changes(store, first + 1, &seen, &to), 0);
+	assert_string_equal(seen.text, "c@x= a@x=3 b@x- ");
+	assert_int_equal(changes(store, first + 4, &seen, &to), 0);
+	assert_string_equal(seen.text, "b@x- ");
+	assert_int_equal(changes(store, generation, &seen, &to), 0);
+	assert_int_equal(seen.n, 0);
+}
+
+static void what_was_rolled_back_is_not_in_the_log(void **state)
+{
+	struct td_store *store = *state;
+	struct td_subscriber a = somebody("a@x", "1"), b = somebody("b@x", "1");
+	struct log_seen seen;
+	uint64_t first, generation, to;
+
+	assert_int_equal(td_store_generation(store, &first), 0);
+	assert_int_equal(put(store, &a, false, &generation), 0);
+	assert_int_equal(put(store, &b, false, &generation), -EEXIST);
+	td_store_rollback(store);
+	assert_int_equal(td_store_subscriber_delete(store, "b@x", &generation), -ENOENT);
+	td_store_rollback(store);
+	assert_int_equal(td_store_subscribers_begin(store), 0);
+	td_store_rollback(store);
+	assert_int_equal(td_store_subscribers_begin(store), 0);
+	snprintf(a.numbers[0], sizeof(a.numbers[0]), "7");
+	assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_int_equal(generation, first + 2);
+	assert_int_equal(changes(store, first, &seen, &to), 0);
+	assert_string_equal(seen.text, "a@x=7 ");
+	assert_int_equal(to, first + 2);
+}
+
+static void a_load_is_in_the_log_subscriber_by_subscriber(void **state)
+{
+	static struct td_subscriber list[150];
+	struct td_store *store = *state;
+	struct log_seen seen;
+	uint64_t first, generation, at, to, n = 0;
+
+	assert_int_equal(td_store_generation(store, &first), 0);
+	for (int i = 0; i < 150; i++) {
+		char aor[32];
+		snprintf(aor, sizeof(aor), "u%d@x", i);
+		list[i] = somebody(aor, NULL);
+	}
+	assert_int_equal(td_store_subscribers_load(store, list, 150, &generation), 0);
+	assert_int_equal(generation, first + 150);
+	for (at = first; at != generation; at = to) {
+		assert_int_equal(changes(store, at, &seen, &to), 0);
+		assert_in_range(to, at + 1, at + TD_STORE_CHANGES_MAX);
+		n += (uint64_t)seen.n;
+	}
+	assert_int_equal(n, 150);
+}
+
+static void a_log_that_does_not_reach_back_says_so(void **state)
+{
+	struct td_store *store = *state;
+	struct td_subscriber a = somebody("a@x", "1");
+	struct log_seen seen;
+	uint64_t first, generation, to;
+	char sql[128];
+
+	assert_int_equal(td_store_generation(store, &first), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_int_equal(changes(store, first - 1, &seen, &to), -ESTALE);
+	assert_int_equal(changes(store, generation + 1, &seen, &to), -ESTALE); // a store that was set back
+	// A script counts the generation and leaves no row.
+	store_ask("UPDATE subscriber_generation SET generation = generation + 1");
+	assert_int_equal(changes(store, generation, &seen, &to), -ESTALE);
+	assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_int_equal(changes(store, first, &seen, &to), -ESTALE);
+	assert_int_equal(changes(store, generation - 1, &seen, &to), 0);
+	// Rows of a future that a store set back has forgotten are not told.
+	snprintf(sql, sizeof(sql), "UPDATE subscriber_generation SET generation = %d", (int)first + 2);
+	store_ask(sql);
+	assert_int_equal(changes(store, first, &seen, &to), 0);
+	assert_int_equal(to, first + 2);
+	assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_int_equal(generation, first + 3);
+	assert_int_equal(changes(store, first + 2, &seen, &to), 0);
+	assert_int_equal(to, first + 3);
+}
+
+static void the_log_is_bounded(void **state)
+{
+	struct td_store *store = *state;
+	struct td_subscriber a = somebody("a@x", "1");
+	struct log_seen seen;
+	uint64_t first, generation = 0, to;
+	char sql[128];
+
+	assert_int_equal(put(store, &a, true, &first), 0);
+	snprintf(sql, sizeof(sql), "UPDATE subscriber_generation SET generation = %d",
+		(TD_STORE_CHANGES_KEPT / 1024 + 2) * 1024 - 3);
+	store_ask(sql);
+	for (int i = 0; i < 4; i++) // every 1024 generations it is pruned
+		assert_int_equal(put(store, &a, true, &generation), 0);
+	assert_string_equal(store_ask("SELECT count(*) FROM subscriber_change"), "4");
+	assert_int_equal(changes(store, first - 1, &seen, &to), -ESTALE);
+	assert_int_equal(changes(store, generation - 4, &seen, &to), 0);
+	assert_string_equal(seen.text, "a@x=1 ");
+}
+
+struct writer {
+	pthread_t thread;
+	struct td_store *store;
+	int at, failed;
+};
+
+static void *writer_run(void *argument)
+{
+	struct writer *w = argument;
+
+	for (int i = 0; i < 100; i++) {
+		char aor[32], number[16];
+		uint64_t generation;
+		snprintf(aor, sizeof(aor), "u%d@x", i % 7);
+		snprintf(number, sizeof(number), "%d", w->at * 1000 + i);
+		struct td_subscriber s = somebody(aor, number);
+		int rc = i % 10 == 9 ? td_store_subscriber_delete(w->store, aor, &generation)
+				     : put(w->store, &s, true, &generation);
+		td_store_rollback(w->store);
+		w->failed += rc != 0 && rc != -ENOENT;
+	}
+	return NULL;
+}
+
+// Somebody who reads all the time sees no gap, and in the end what is there.
+static void several_writers_leave_no_gap(void **state)
+{
+	struct writer writers[3] = { 0 };
+	struct td_store *reader = *state;
+	struct log_seen seen;
+	uint64_t first, at, to = 0, last = 0;
+
+	assert_int_equal(td_store_generation(reader, &first), 0);
+	for (int i = 0; i < 3; i++) {
+		writers[i] = (struct writer){ .store = store_open_as("w"), .at = i };
+		assert_non_null(writers[i].store);
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]), 0);
+	}
+	for (at = first; at < first + 100; at = to)
+		assert_int_equal(changes(reader, at, &seen, &to), 0);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(writers[i].thread, NULL);
+		assert_int_equal(writers[i].failed, 0);
+		td_store_close(writers[i].store);
+	}
+	assert_int_equal(td_store_generation(reader, &last), 0);
+	for (; at != last; at = to)
+		assert_int_equal(changes(reader, at, &seen, &to), 0);
 }
 
 // --- bindings ---
@@ -328,11 +530,12 @@ static void trunks_are_kept_with_their_generation(void **state)
 	assert_int_equal(generation, first + 4);
 }
 
-// A store of schema version 3 has subscribers and no trunks.
+// A store of schema version 3 has subscribers and neither trunks nor a log.
 static void version_3_is_brought_forward(void **state)
 {
 	struct td_subscriber s = somebody("1001@tandem.example", "4930555100"), back;
 	struct trunks_seen seen = { 0 };
+	struct log_seen log;
 	uint64_t generation, after;
 
 	assert_int_equal(put(*state, &s, false, &generation), 0);
@@ -343,6 +546,8 @@ static void version_3_is_brought_forward(void **state)
 	store_ask("DROP TABLE dial_plan");
 	store_ask("DROP TABLE dial_plan_part");
 	store_ask("DROP TABLE dial_plan_generation");
+	store_ask("DROP TABLE subscriber_change");
+	store_ask("ALTER TABLE subscriber DROP COLUMN cps_burst");
 	store_ask("UPDATE schema_version SET version = 3");
 	struct td_store *store = *state = store_open_as("n");
 	assert_non_null(store);
@@ -351,6 +556,8 @@ static void version_3_is_brought_forward(void **state)
 	assert_memory_equal(&back, &s, sizeof(s));
 	assert_int_equal(td_store_generation(store, &after), 0);
 	assert_int_equal(after, generation);
+	assert_int_equal(put(store, &s, true, &generation), 0);
+	assert_int_equal(changes(store, after, &log, &after), 0);
 	assert_int_equal(td_store_trunk_put(store, "a", "x=1", NULL), 0);
 	assert_int_equal(td_store_trunks(store, trunk_see, &seen), 0);
 	assert_string_equal(seen.text, "a{x=1}");
@@ -364,12 +571,18 @@ int main(void)
 		BOTH(a_number_has_one_owner),
 		BOTH(deleting_takes_the_numbers_along),
 		BOTH(all_of_them_come_page_by_page),
+		BOTH(the_log_tells_what_changed_as_it_is_now),
+		BOTH(what_was_rolled_back_is_not_in_the_log),
+		BOTH(a_load_is_in_the_log_subscriber_by_subscriber),
+		BOTH(a_log_that_does_not_reach_back_says_so),
+		BOTH(the_log_is_bounded),
 		BOTH(the_newest_change_of_a_binding_wins),
 		BOTH(what_expired_does_not_come_back),
 		BOTH(bindings_go_with_their_subscriber),
 		BOTH(bindings_come_page_by_page),
 		BOTH(trunks_are_kept_with_their_generation),
 		BOTH(version_3_is_brought_forward),
+		cmocka_unit_test_setup_teardown(several_writers_leave_no_gap, store_fresh_pg, store_clean),
 		cmocka_unit_test_setup_teardown(bindings_are_their_nodes, store_fresh_pg, store_clean),
 	};
 	return cmocka_run_group_tests(tests, store_server_up, store_server_down);
