@@ -81,7 +81,9 @@ static int add_run(struct change *change, struct td_store *store)
 	struct td_subscriber *s = &change->subscriber, before;
 
 	if (change->keep_password) {
-		int rc = td_store_subscriber_get(store, s->aor, &before);
+		int rc = td_store_subscribers_begin(store);
+		if (rc == 0)
+			rc = td_store_subscriber_get(store, s->aor, &before);
 		if (rc == -ENOENT)
 			return say(change, rc, "%s is not there, and a new one needs a password",
 				s->aor);
@@ -106,8 +108,10 @@ static int remove_run(struct change *change, struct td_store *store)
 static int number_add_run(struct change *change, struct td_store *store)
 {
 	struct td_subscriber *s = &change->subscriber;
-	int rc = td_store_subscriber_get(store, change->aor, s);
+	int rc = td_store_subscribers_begin(store);
 
+	if (rc == 0)
+		rc = td_store_subscriber_get(store, change->aor, s);
 	if (rc == -ENOENT)
 		return say(change, rc, "%s is not there", change->aor);
 	if (rc != 0)
@@ -123,8 +127,10 @@ static int number_remove_run(struct change *change, struct td_store *store)
 {
 	struct td_subscriber *s = &change->subscriber;
 	uint8_t kept = 0;
-	int rc = td_store_number_owner(store, change->number, change->aor);
+	int rc = td_store_subscribers_begin(store);
 
+	if (rc == 0)
+		rc = td_store_number_owner(store, change->number, change->aor);
 	if (rc == -ENOENT)
 		return say(change, rc, "number %s is nobody's", change->number);
 	if (rc == 0)
@@ -237,6 +243,7 @@ static const char *add_read(struct change *change, const Tandem__SubscriberAdd *
 	snprintf(s->display, sizeof(s->display), "%s", add->display);
 	s->max_calls = add->max_calls;
 	s->max_cps = add->max_cps;
+	s->cps_burst = add->cps_burst;
 	s->enabled = !add->disabled;
 	change->replace = add->replace;
 	change->keep_password = !add->password[0];

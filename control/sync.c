@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/sync.h"
 
+#include "control/catchup.h"
 #include "control/control.h"
 #include "control/log.h"
 #include "control/rows.h"
@@ -19,6 +20,10 @@
 #define PAGE 4000
 #define IN_FLIGHT_MAX 2 // pages that the data plane has not answered
 
+static const char with_the_table[] = "the data plane takes it with the whole table";
+static const char when_back[] = "the data plane takes it when it is back";
+static const char some_time_later[] = "the data plane takes it later";
+
 enum what { SUBSCRIBERS, BINDINGS };
 
 static const char *const what_words[] = { [SUBSCRIBERS] = "subscribers", [BINDINGS] = "bindings" };
@@ -29,6 +34,7 @@ struct push {
 	struct td_store_job job;
 	struct td_sync *sync;
 	enum what what;
+	uint64_t hellos; // of the link when it began
 	uint64_t generation, began_ms, count;
 	char after[TD_BINDING_KEY_LEN]; // thread, while a job is under way
 	uint8_t *bytes;                 // thread, while a job is under way
@@ -108,7 +114,8 @@ static void push_end(struct push *p)
 	if (p->why[0]) {
 		td_log(TD_LOG_WARNING, "sync.failed", "table=%s reason=\"%s\"", what_words[p->what],
 			p->why);
-		sync->retry_ms = now_ms + RETRY_MS;
+		if (p->hellos == sync->hellos)
+			sync->retry_ms = now_ms + RETRY_MS;
 	} else {
 		td_log(TD_LOG_INFO, "sync.done",
 			"table=%s rows=%" PRIu64 " generation=%" PRIu64 " ms=%" PRIu64,
@@ -141,6 +148,8 @@ static struct td_store_worker *store_of(const struct push *p)
 // Reads on, or ends when everything was answered.
 static void push_go_on(struct push *p)
 {
+	if (p->hellos != p->sync->hellos) // the next one has had no first page
+		push_fail(p, "the data plane is gone");
 	bool over = p->why[0] || p->last;
 
 	if (!over && !p->reading && p->in_flight < IN_FLIGHT_MAX) {
@@ -198,7 +207,7 @@ static void push_read(struct td_store_job *job, int rc)
 	p->reading = false;
 	if (rc != 0)
 		push_fail(p, job->reason);
-	else if (!p->why[0])
+	else if (!p->why[0] && p->hellos == p->sync->hellos)
 		rc = page_send(p);
 	if (rc == 0 && !p->why[0])
 		p->in_flight++;
@@ -206,6 +215,8 @@ static void push_read(struct td_store_job *job, int rc)
 		push_fail(p, "the data plane is gone");
 	push_go_on(p);
 }
+
+static void waiting_tell(struct td_sync *sync, uint64_t generation, const char *why_not);
 
 static void push_begin(struct td_sync *sync, enum what what)
 {
@@ -218,8 +229,11 @@ static void push_begin(struct td_sync *sync, enum what what)
 	p->sync = sync;
 	p->what = what;
 	p->first = true;
+	p->hellos = sync->hellos;
 	p->began_ms = uv_now(&sync->control->loop);
 	sync->pushing[what] = true;
+	if (what == SUBSCRIBERS)
+		waiting_tell(sync, UINT64_MAX, with_the_table);
 	push_go_on(p);
 }
 
@@ -244,6 +258,20 @@ static bool ready(const struct td_sync *sync)
 	return sync->control->link.connected && uv_now(&sync->control->loop) >= sync->retry_ms;
 }
 
+// Both ways to bring the data plane to the store's generation.
+static void follow(struct td_sync *sync)
+{
+	if (sync->sent != 0 && sync->sent < sync->stored)
+		sync->catching_up = td_catchup_begin(sync) == 0;
+	else
+		push_begin(sync, SUBSCRIBERS);
+}
+
+static bool busy(const struct td_sync *sync)
+{
+	return sync->changes > 0 || sync->pushing[SUBSCRIBERS] || sync->catching_up;
+}
+
 static void look_done(struct td_store_job *job, int rc)
 {
 	struct look *look = (struct look *)job;
@@ -252,9 +280,10 @@ static void look_done(struct td_store_job *job, int rc)
 	sync->asking = false;
 	if (rc == 0)
 		sync->stored = look->generation;
-	if (rc == 0 && ready(sync) && sync->changes == 0 && !sync->pushing[SUBSCRIBERS] &&
-		sync->stored != sync->sent)
-		push_begin(sync, SUBSCRIBERS);
+	if (rc == 0 && ready(sync) && !busy(sync) && sync->stored != sync->sent)
+		follow(sync);
+	if (rc != 0 || sync->stored == sync->sent)
+		waiting_tell(sync, UINT64_MAX, rc ? some_time_later : NULL);
 	free(look);
 }
 
@@ -298,7 +327,7 @@ static void on_timer(uv_timer_t *timer)
 
 	if (!sync->wanted)
 		return;
-	if (!sync->asking && !sync->pushing[SUBSCRIBERS])
+	if (!sync->asking && !sync->pushing[SUBSCRIBERS] && !sync->catching_up)
 		look_begin(sync);
 	if (sync->bindings_due && !sync->pushing[BINDINGS] && ready(sync) &&
 		predecessor_stored(sync))
@@ -323,6 +352,7 @@ void td_sync_stop(struct td_sync *sync)
 void td_sync_hello(struct td_sync *sync, const Tandem__Hello *hello)
 {
 	sync->wanted = sync->wanted || hello->registrar;
+	sync->hellos++;
 	sync->sent = hello->subscriber_generation;
 	sync->filled = sync->sent != 0;
 	sync->bindings_due = !hello->bindings_restored;
@@ -334,6 +364,8 @@ void td_sync_lost(struct td_sync *sync)
 {
 	sync->sent = 0;
 	sync->filled = false;
+	sync->hellos++;
+	waiting_tell(sync, UINT64_MAX, when_back);
 }
 
 static const char no_subscribers[] = "the data plane has not taken the subscribers yet";
@@ -358,15 +390,17 @@ const char *td_sync_missing(const struct td_sync *sync)
 
 // --- one change ---
 
-struct change {
+struct td_sync_change {
 	struct td_sync *sync;
+	uint64_t generation;
 	td_sync_told told;
 	void *user;
+	struct td_sync_change *next;
 };
 
 static void on_change_answered(void *user, const Tandem__Frame *frame, int error)
 {
-	struct change *change = user;
+	struct td_sync_change *change = user;
 	bool done = frame && frame->body_case == TANDEM__FRAME__BODY_DONE;
 
 	change->sync->changes--;
@@ -379,8 +413,8 @@ static void on_change_answered(void *user, const Tandem__Frame *frame, int error
 	free(change);
 }
 
-static int change_send(struct td_sync *sync, const char *aor, const struct td_subscriber *s,
-	uint64_t generation, struct change *change)
+int td_sync_send(struct td_sync *sync, const char *aor, const struct td_subscriber *s,
+	uint64_t generation, td_link_answer answer, void *user)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__SubscriberPut put = TANDEM__SUBSCRIBER_PUT__INIT;
@@ -400,30 +434,102 @@ static int change_send(struct td_sync *sync, const char *aor, const struct td_su
 		frame.body_case = TANDEM__FRAME__BODY_SUBSCRIBER_DELETE;
 		frame.subscriber_delete = &gone;
 	}
-	return td_link_ask(&sync->control->link, &frame, on_change_answered, change);
+	return td_link_ask(&sync->control->link, &frame, answer, user);
+}
+
+// Tells those that wait for that generation or one before it.
+static void waiting_tell(struct td_sync *sync, uint64_t generation, const char *why_not)
+{
+	struct td_sync_change **at = &sync->waiting;
+
+	while (*at) {
+		struct td_sync_change *change = *at;
+		if (change->generation > generation) {
+			at = &change->next;
+			continue;
+		}
+		*at = change->next;
+		change->told(change->user, why_not);
+		free(change);
+	}
+}
+
+void td_sync_reached(struct td_sync *sync, uint64_t generation)
+{
+	td_log(TD_LOG_INFO, "sync.followed",
+		"table=subscribers changes=%" PRIu64 " generation=%" PRIu64,
+		generation - sync->sent, generation);
+	sync->sent = generation;
+	waiting_tell(sync, generation, NULL);
+}
+
+void td_sync_caught_up(struct td_sync *sync, int error)
+{
+	sync->catching_up = false;
+	if (error == 0 || error == -ECONNRESET)
+		return;
+	if (error == -ESTALE || error == -EBADMSG)
+		sync->sent = 0; // the whole table
+	else
+		sync->retry_ms = uv_now(&sync->control->loop) + RETRY_MS;
+	waiting_tell(sync, UINT64_MAX, some_time_later);
+}
+
+// Whether it goes to the data plane at once: it has all that was before.
+static bool change_fits(const struct td_sync *sync, uint64_t generation)
+{
+	return !sync->catching_up && sync->sent + 1 == generation;
+}
+
+static int change_send(
+	struct td_sync_change *change, const char *aor, const struct td_subscriber *s)
+{
+	struct td_sync *sync = change->sync;
+	int rc = td_sync_send(sync, aor, s, change->generation, on_change_answered, change);
+
+	if (rc != 0)
+		return rc;
+	sync->changes++;
+	sync->sent = change->generation;
+	return 0;
+}
+
+// What another node changed before it goes to the data plane first, out of the log, and this with
+// it.
+static void change_wait(struct td_sync_change *change)
+{
+	struct td_sync *sync = change->sync;
+
+	change->next = sync->waiting;
+	sync->waiting = change;
+	uv_timer_start(&sync->timer, on_timer, 0, LOOK_MS);
+}
+
+static const char *change_hindrance(const struct td_sync *sync)
+{
+	if (!sync->control->link.connected)
+		return when_back;
+	if (!sync->wanted)
+		return "no realm of the switch has a registrar";
+	if (!ready(sync))
+		return some_time_later;
+	return sync->pushing[SUBSCRIBERS] || sync->sent == 0 ? with_the_table : NULL;
 }
 
 void td_sync_changed(struct td_sync *sync, const char *aor, const struct td_subscriber *subscriber,
 	uint64_t generation, td_sync_told told, void *user)
 {
-	struct change *change = NULL;
-	const char *why = !sync->control->link.connected
-				  ? "the data plane takes it when it is back"
-			  : !sync->wanted ? "no realm of the switch has a registrar"
-					  : "the data plane takes it with the whole table";
+	const char *why_not = change_hindrance(sync);
+	struct td_sync_change *change = why_not ? NULL : calloc(1, sizeof(*change));
 
 	sync->stored = generation;
-	if (sync->wanted && sync->control->link.connected && !sync->pushing[SUBSCRIBERS] &&
-		sync->sent + 1 == generation)
-		change = calloc(1, sizeof(*change));
-	if (change) {
-		*change = (struct change){ .sync = sync, .told = told, .user = user };
-		if (change_send(sync, aor, subscriber, generation, change) == 0) {
-			sync->changes++;
-			sync->sent = generation;
-			return;
-		}
-		free(change);
+	if (!change) {
+		told(user, why_not ? why_not : "no memory");
+		return;
 	}
-	told(user, why);
+	*change = (struct td_sync_change){
+		.sync = sync, .generation = generation, .told = told, .user = user
+	};
+	if (!change_fits(sync, generation) || change_send(change, aor, subscriber) != 0)
+		change_wait(change);
 }

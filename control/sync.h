@@ -3,8 +3,9 @@
 // after it began anew, the bindings of its predecessor (architecture §1).
 //
 // Owner: the loop. Whole tables go in pages that the store's thread reads while the data plane
-// takes the ones before. Other nodes may change a shared store: its generation is looked at each
-// second.
+// takes the ones before. Other nodes may change a shared store: its generation is looked at four
+// times a second, and what they changed goes one by one as long as the store's log tells
+// (control/catchup.h).
 #pragma once
 
 #include "control/link.h"
@@ -21,6 +22,9 @@ struct td_sync {
 	uint64_t sent;   // that the data plane has, or will have with what was sent; 0: unknown
 	bool filled;     // the data plane has had a whole table since it began
 	uint32_t changes; // single changes without an answer
+	struct td_sync_change *waiting; // single changes behind others that are not there yet
+	uint64_t hellos;  // counts data planes that came and went
+	bool catching_up; // changes out of the log are under way
 	bool pushing[2];  // a whole table is under way: subscribers, bindings
 	bool bindings_due;
 	uint64_t passes_due; // of the store's reader: it has all that a predecessor journaled
@@ -39,6 +43,14 @@ void td_sync_lost(struct td_sync *sync);
 // The store has a subscriber more or another (NULL: one less), and is of that generation now.
 void td_sync_changed(struct td_sync *sync, const char *aor, const struct td_subscriber *subscriber,
 	uint64_t generation, td_sync_told told, void *user);
+// One subscriber as it is now (NULL: it is gone) to the data plane, which is of that generation
+// then; 0: it stays of the one before. As td_link_ask().
+int td_sync_send(struct td_sync *sync, const char *aor, const struct td_subscriber *subscriber,
+	uint64_t generation, td_link_answer answer, void *user);
+// Catching up: the data plane is of that generation; it ended there. error: -ESTALE: the log does
+// not tell; -EBADMSG: the data plane refused something; anything else may come right.
+void td_sync_reached(struct td_sync *sync, uint64_t generation);
+void td_sync_caught_up(struct td_sync *sync, int error);
 // What the data plane cannot serve without, or NULL: it has all subscribers and bindings of some
 // moment since it began.
 const char *td_sync_lacking(const struct td_sync *sync);

@@ -67,7 +67,8 @@ static bool from_pb(const Tandem__Subscriber *pb, struct td_subscriber *s)
 {
 	*s = (struct td_subscriber){ .enabled = !pb->disabled,
 		.max_calls = pb->max_calls,
-		.max_cps = pb->max_cps };
+		.max_cps = pb->max_cps,
+		.cps_burst = pb->cps_burst };
 	if (!text_take(pb->aor, s->aor, sizeof(s->aor)) ||
 		!text_take(pb->plan[0] ? pb->plan : TD_PLAN_DEFAULT, s->plan, sizeof(s->plan)) ||
 		!text_take(pb->display, s->display, sizeof(s->display)) ||
@@ -106,9 +107,8 @@ int td_provision_delete(
 {
 	if (!p->dp->subscribers)
 		return fault(-EOPNOTSUPP, error, cap, "no realm has a registrar");
-	int rc = td_subscribers_delete(p->dp->subscribers, td_span_str(gone->aor));
-	if (rc != 0)
-		return fault(rc, error, cap, gone->aor);
+	// One that came and went elsewhere was never here.
+	td_subscribers_delete(p->dp->subscribers, td_span_str(gone->aor));
 	p->generation = gone->generation ? gone->generation : p->generation;
 	return 0;
 }
