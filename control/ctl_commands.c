@@ -35,7 +35,7 @@ const struct ctl_command ctl_commands[] = {
 		.help = "who is registered, and where"),
 	{ "subscriber add", .args = "AOR", ONE_ARG, .run = ctl_subscriber_add,
 		.options = "--password-stdin --number=N --plan=NAME --display=NAME "
-			   "--max-calls=N --max-cps=N "
+			   "--max-calls=N --max-cps=N --cps-burst=N "
 			   "--disabled --replace",
 		.help = "let somebody register and call" },
 	VIEW("subscriber list", ctl_view_subscribers, .help = "all subscribers"),

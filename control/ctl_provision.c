@@ -101,7 +101,8 @@ enum ctl_status ctl_subscriber_add(struct ctl *ctl)
 	add.replace = ctl_flag(ctl, "--replace");
 	add.password = password;
 	if (!limit_read(ctl, "--max-calls", &add.max_calls) ||
-		!limit_read(ctl, "--max-cps", &add.max_cps))
+		!limit_read(ctl, "--max-cps", &add.max_cps) ||
+		!limit_read(ctl, "--cps-burst", &add.cps_burst))
 		return CTL_USAGE;
 	if (!ctl_flag(ctl, "--password-stdin") && !add.replace) {
 		fputs("tandemctl: expected --password-stdin: a password does not belong on a "
@@ -153,7 +154,7 @@ enum ctl_status ctl_number_del(struct ctl *ctl)
 // --- subscribers ---
 
 static const char *const subscriber_columns[] = { "aor", "numbers", "plan", "display", ">max calls",
-	">max cps", "state" };
+	">max cps", ">burst", "state" };
 
 static void subscriber_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -169,6 +170,7 @@ static void subscriber_cells(const struct ctl *ctl, struct ctl_table *out, const
 	ctl_table_cell(out, "%s", s->display);
 	ctl_table_limit(out, s->max_calls);
 	ctl_table_limit(out, s->max_cps);
+	ctl_table_limit(out, s->cps_burst ? s->cps_burst : s->max_cps);
 	ctl_table_cell(out, "%s", s->disabled ? "disabled" : "enabled");
 }
 
@@ -179,9 +181,10 @@ static json_t *subscriber_json(const struct ctl *ctl, const Tandem__Item *item)
 
 	for (size_t i = 0; i < s->n_numbers; i++)
 		json_array_append_new(numbers, ctl_text(s->numbers[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:b}", "aor", ctl_text(s->aor), "numbers",
-		numbers, "plan", ctl_text(s->plan), "display", ctl_text(s->display), "max_calls",
-		(int)s->max_calls, "max_cps", (int)s->max_cps, "enabled", !s->disabled);
+	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:b}", "aor", ctl_text(s->aor),
+		"numbers", numbers, "plan", ctl_text(s->plan), "display", ctl_text(s->display),
+		"max_calls", (int)s->max_calls, "max_cps", (int)s->max_cps, "cps_burst",
+		(int)s->cps_burst, "enabled", !s->disabled);
 }
 
 const struct ctl_view ctl_view_subscribers = { TANDEM__TABLE__SUBSCRIBERS,

@@ -61,6 +61,7 @@ void td_subscriber_to_pb(const struct td_subscriber *s, Tandem__Subscriber *out,
 	out->display = borrowed(s->display);
 	out->max_calls = s->max_calls;
 	out->max_cps = s->max_cps;
+	out->cps_burst = s->cps_burst;
 	out->disabled = !s->enabled;
 	out->n_numbers = s->n_numbers;
 	out->numbers = numbers;

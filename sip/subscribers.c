@@ -113,7 +113,8 @@ static struct td_subscriber_entry *entry_new(
 			     (s->has_sha256 ? TD_SUBSCRIBER_SHA256 : 0) |
 			     (s->enabled ? TD_SUBSCRIBER_ENABLED : 0));
 	e->n_numbers = s->n_numbers;
-	e->limit = (struct td_limit){ .max_calls = s->max_calls, .max_cps = s->max_cps };
+	e->limit = (struct td_limit){ .max_calls = s->max_calls, .max_cps = s->max_cps,
+		.cps_burst = s->cps_burst };
 	char *p = texts_of(e);
 	text_put(&p, s->aor, &e->aor_len, sizeof(s->aor));
 	text_put(&p, s->plan, &e->plan_len, sizeof(s->plan));

@@ -2,6 +2,7 @@
 """The limit of a subscriber over its phones and the workers that take their calls."""
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from raw import Raw
@@ -11,9 +12,9 @@ from test_registrar import DOMAIN, Phone
 class Caller(Phone):
     """A phone that calls: each INVITE has a Call-ID of its own, and so a worker of its own."""
 
-    def invite(self, call_id):
+    def invite(self, call_id, number="442079460123"):
         """The final or ringing answer to an INVITE whose challenge was answered."""
-        uri = f"sip:442079460123@{DOMAIN}"
+        uri = f"sip:{number}@{DOMAIN}"
         self.uri, self.call_id, self.branch = uri, call_id, f"z9hG4bK{call_id}"
         self.send(self.request("INVITE", 1, self.branch + "-1"))
         answer = self.final(1)
@@ -79,4 +80,19 @@ def test_calls_of_a_subscriber(fresh):
             b.reply(invite, 487)
             b.expect("ACK")
             cancelled.result()
+    lab.settle()
+
+
+def test_a_burst_of_a_subscriber(fresh):
+    """Calls a second are refused beyond --cps-burst of them at once, and not before."""
+    lab = fresh(base="registrar.conf", edit=lambda text: text.replace('prefix = "";', 'prefix = "44";'))
+    lab.subscriber(f"1001@{DOMAIN}", "secret")
+    lab.ctl("subscriber", "add", f"1001@{DOMAIN}", "--replace", "--max-cps=1", "--cps-burst=5")
+    phone = Caller(lab, "1001", "secret")
+    began, codes = time.monotonic(), []
+    while not codes or codes[-1] != 503:
+        codes.append(phone.invite(f"burst-{len(codes)}", number="999999"))  # nobody has a route for it
+    took = time.monotonic() - began
+    assert codes[:-1] == [404] * (len(codes) - 1)
+    assert 5 <= len(codes) - 1 <= 6 + took, (codes, took)
     lab.settle()

@@ -173,12 +173,13 @@ def a_subscriber_reaches_the_data_plane():
     bulk = plane.wait("subscriber_bulk")
     assert bulk.first and bulk.last and bulk.generation > 0 and not bulk.entries
     out = bench.add("sip:1001@Tandem.Example", "--number", "+49 30 555-100", "--number", "4930555199", "--display", "Ann",
-                    "--max-calls", "2", plane=plane)
+                    "--max-calls", "2", "--max-cps", "3", "--cps-burst", "7", plane=plane)
     assert out == "done\n", out
     put = plane.wait("subscriber_put")
     s = put.subscriber
     assert put.generation == bulk.generation + 1
     assert s.aor == "1001@tandem.example" and list(s.numbers) == ["4930555100", "4930555199"] and s.max_calls == 2
+    assert s.max_cps == 3 and s.cps_burst == 7
     assert s.ha1_md5 == hashlib.md5(b"1001:tandem.example:secret").digest()
     assert s.ha1_sha256 == hashlib.sha256(b"1001:tandem.example:secret").digest()
     assert "is there already" in bench.add("1001@tandem.example", code=1, plane=plane)
@@ -210,7 +211,7 @@ def lists_show_what_is_there():
     rows = json.loads(bench.ctl("subscriber", "list", "--json"))
     assert [r["aor"] for r in rows] == [f"100{i}@tandem.example" for i in range(3)]
     assert rows[1] == {"aor": "1001@tandem.example", "numbers": ["551", "661"], "plan": "subscribers", "display": "",
-                       "max_calls": 0, "max_cps": 0, "enabled": True}
+                       "max_calls": 0, "max_cps": 0, "cps_burst": 0, "enabled": True}
     assert json.loads(bench.ctl("subscriber", "show", "1001@tandem.example", "--json")) == rows[1]
     assert json.loads(bench.ctl("subscriber", "show", "sip:1001@Tandem.EXAMPLE", "--json")) == rows[1], "as add takes it"
     bench.ctl("subscriber", "show", "nobody@tandem.example", code=1)
@@ -253,11 +254,70 @@ def what_changed_meanwhile_comes_whole():
     plane.close()
     plane = Plane(bench, generation=bulk.generation, restored=True)
     plane.quiet()
-    # Somebody else changes the store.
+    # A script changes the store, and tells nobody what.
     with sqlite3.connect(bench.dir / "state/tandem.db", timeout=5) as db:
         db.execute("UPDATE subscriber_generation SET generation = generation + 1")
     assert plane.wait("subscriber_bulk").generation == bulk.generation + 1
     bench.stop()
+
+
+def what_another_node_changed_comes_one_by_one():
+    shared = f'store = "sqlite:{FOLDER}/changes.db";\n'
+    one = Bench("changes1", shared, dataplane=False)
+    two = Bench("changes2", shared)
+    plane = Plane(two, restored=True)
+    generation = plane.wait("subscriber_bulk", lambda b: b.last).generation
+    plane.frames.clear()
+    one.add("1001@tandem.example", "--number", "551")
+    put = plane.wait("subscriber_put")
+    assert put.subscriber.aor == "1001@tandem.example" and list(put.subscriber.numbers) == ["551"]
+    assert put.subscriber.ha1_md5 and put.generation == generation + 1
+    # While it was away: several, of one some, and one that came and went.
+    plane.close()
+    plane = Plane(two, generation=generation + 1, restored=True)
+    plane.turn()
+    two.stop()
+    plane.close()
+    for i in range(2, 7):
+        one.add(f"{1000 + i}@tandem.example")
+    one.ctl("number", "add", "552", "1001@tandem.example")
+    one.ctl("subscriber", "del", "1003@tandem.example")
+    two.start()
+    plane = Plane(two, generation=generation + 1, restored=True)
+    plane.wait("subscriber_put", lambda b: list(b.subscriber.numbers) == ["551", "552"])
+    gone = plane.wait("subscriber_delete")
+    assert gone.aor == "1003@tandem.example" and gone.generation == generation + 8
+    puts = [f.subscriber_put for b, f in plane.frames if b == "subscriber_put"]
+    assert [p.subscriber.aor[:4] for p in puts] == ["1002", "1004", "1005", "1006", "1001"]
+    assert not any(p.generation for p in puts), "only the last one names the generation"
+    # Its own change comes behind those of others, and its asker hears when it is there.
+    plane.hold = {"subscriber_put"}
+    one.add("1007@tandem.example")
+    plane.wait("subscriber_put", lambda b: b.subscriber.aor[:4] == "1007")
+    asked = subprocess.Popen([TANDEMCTL, "-c", two.conf, "number", "add", "553", "1002@tandem.example"], text=True,
+                             stdout=subprocess.PIPE)
+    until(lambda: "553" in str(json.loads(two.ctl("number", "list", "--json", plane=plane))), "the number")
+    assert asked.poll() is None
+    plane.release("subscriber_put")
+    put = plane.wait("subscriber_put", lambda b: list(b.subscriber.numbers) == ["553"])
+    while asked.poll() is None:
+        plane.turn()
+    assert asked.stdout.read() == "done\n" and put.generation == generation + 10
+    # What the data plane refuses brings the whole table.
+    plane.refuse.add("subscriber_put")
+    plane.frames.clear()
+    one.add("1008@tandem.example")
+    assert len(unpack(plane.wait("subscriber_bulk", lambda b: b.last).entries)) == 7
+    plane.refuse.clear()
+    # As does a log that does not reach back.
+    with sqlite3.connect(FOLDER / "changes.db", timeout=5) as db:
+        db.execute("DELETE FROM subscriber_change")
+        db.execute("UPDATE subscriber_generation SET generation = generation + 1")
+    plane.frames.clear()
+    assert plane.wait("subscriber_bulk", lambda b: b.last).generation == generation + 12
+    plane.quiet()
+    one.stop()
+    two.stop()
 
 
 def wait_waits_for_subscribers_and_bindings():
@@ -267,25 +327,28 @@ def wait_waits_for_subscribers_and_bindings():
     plane.hold = {"subscriber_bulk", "binding_bulk"}
     plane.wait("subscriber_bulk")
 
-    def waits(code):
-        p = subprocess.Popen([TANDEMCTL, "-c", bench.conf, "wait", "--timeout", "1"], stdout=subprocess.PIPE,
+    def waits(code, timeout=1):
+        p = subprocess.Popen([TANDEMCTL, "-c", bench.conf, "wait", "--timeout", str(timeout)], stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True)
         while p.poll() is None:
             plane.turn()
         out = p.stdout.read()
         assert p.returncode == code, (p.returncode, out)
         return out
-    assert "has not taken the subscribers" in waits(3)
+
+    def waits_for(what):  # a busy control has not read yet what was sent before it was asked
+        until(lambda: f"has not taken the {what}" in waits(3), f"a wait for the {what}", 30)
+    waits_for("subscribers")
     plane.release("subscriber_bulk")
     plane.wait("binding_bulk")
-    assert "has not taken the registrations" in waits(3)
+    waits_for("registrations")
     plane.release("binding_bulk")
-    waits(0)
+    waits(0, 30)
     plane.close()
     plane = Plane(bench)  # begins anew: so does the wait
     plane.hold = {"subscriber_bulk"}
     plane.wait("subscriber_bulk")
-    assert "has not taken the subscribers" in waits(3)
+    waits_for("subscribers")
     bench.stop()
 
 
@@ -485,7 +548,7 @@ def a_server_that_does_not_answer_is_told_in_time():
 
 def main(tests=None):
     tests = tests or [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
-             wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
+             what_another_node_changed_comes_one_by_one, wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
              another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
              a_server_that_does_not_answer_is_told_in_time]

@@ -205,6 +205,29 @@ static void a_long_call_uses_up_no_slots(void **state)
 	assert_int_equal(held, 0);
 }
 
+static void a_burst_is_its_subscribers(void **state)
+{
+	struct td_subscribers_grace grace = { 0 };
+	struct td_subscribers *t = td_subscribers_new(&alloc, &grace, 4);
+	struct td_subscriber s = { .aor = "a@a.example", .enabled = true, .max_cps = 2, .cps_burst = 5 };
+	const uint64_t second = 1000000000;
+
+	assert_int_equal(td_subscribers_put(t, &s), 0);
+	const struct td_subscriber_entry *e = td_subscribers_find(t, TD_SPAN("a@a.example"));
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, second), 0);
+	assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, second), -EAGAIN);
+	assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, second + second / 2), 0);
+	s.cps_burst = 0; // one second's worth, once what went before is over
+	assert_int_equal(td_subscribers_put(t, &s), 0);
+	e = td_subscribers_find(t, TD_SPAN("a@a.example"));
+	assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, 9 * second), 0);
+	assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, 9 * second), 0);
+	assert_int_equal(td_subscriber_acquire(t, e->slot, &e->limit, 9 * second), -EAGAIN);
+	td_subscribers_free(t);
+	assert_int_equal(held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +237,7 @@ int main(void)
 		cmocka_unit_test(whole_push_sweeps),
 		cmocka_unit_test(limits_belong_to_one),
 		cmocka_unit_test(a_long_call_uses_up_no_slots),
+		cmocka_unit_test(a_burst_is_its_subscribers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
