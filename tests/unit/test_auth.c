@@ -238,6 +238,8 @@ static void no_lock_out_by_a_nonce_for_all(void **state)
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
 	b->cseq++;
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+	b->cseq++;
 	assert_int_equal(judged_from(b, "10.0.1.8", credentials(b)), TD_AUTH_PASSED); // another way out of its network
 	assert_int_equal(register_rig_down(&b->rig), 0);
 	free(b);
@@ -309,7 +311,7 @@ static void sha256_alone(struct register_rig *rig, struct td_engine_conf *conf)
 	registrar->algorithms[0] = TD_DIGEST_SHA256;
 }
 
-// A hash that was never provisioned is not one of zeros, which everybody knows.
+// A hash that was never provisioned is not one of zeros, nor begins at zeros, both of which everybody knows.
 static void absent_hash_opens_nothing(void **state)
 {
 	static const uint8_t zeros[TD_DIGEST_BYTES_MAX];
@@ -320,18 +322,48 @@ static void absent_hash_opens_nothing(void **state)
 	b->rig.phone.user = "md5only";
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
-	const struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"),
-		.uri = TD_SPAN(URI),
-		.nonce = td_span_str(b->rig.phone.nonce),
-		.nc = TD_SPAN("00000001"),
-		.cnonce = TD_SPAN("x"),
-		.qop = TD_SPAN("auth") };
-	size_t len = td_digest_response(TD_DIGEST_SHA256, zeros, &ask, hex);
-	snprintf(line, sizeof(line),
-		"Authorization: Digest username=\"md5only\", realm=\"tandem.example\", nonce=\"%s\", uri=\"" URI "\", "
-		"response=\"%.*s\", algorithm=SHA-256, cnonce=\"x\", qop=auth, nc=00000001\r\n",
-		b->rig.phone.nonce, (int)len, hex);
-	assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
+	for (unsigned seeded = 0; seeded < 2; seeded++) {
+		char nc[9];
+		snprintf(nc, sizeof(nc), "%08x", seeded + 1);
+		const struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"),
+			.uri = TD_SPAN(URI),
+			.nonce = td_span_str(b->rig.phone.nonce),
+			.nc = td_span_str(nc),
+			.cnonce = TD_SPAN("x"),
+			.qop = TD_SPAN("auth") };
+		struct td_digest_a2 a2 = { 0 };
+		td_digest_a2(&a2, TD_DIGEST_SHA256, ask.method, ask.uri);
+		size_t len = seeded ? td_digest_seeded(TD_DIGEST_SHA256, zeros, &a2, &ask, hex)
+				    : td_digest_response(TD_DIGEST_SHA256, zeros, &ask, hex);
+		snprintf(line, sizeof(line),
+			"Authorization: Digest username=\"md5only\", realm=\"tandem.example\", nonce=\"%s\", uri=\"" URI "\", "
+			"response=\"%.*s\", algorithm=SHA-256, cnonce=\"x\", qop=auth, nc=%s\r\n",
+			b->rig.phone.nonce, (int)len, hex, nc);
+		assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
+	}
+	assert_int_equal(register_rig_down(&b->rig), 0);
+	free(b);
+}
+
+// Under a nonce that holds: another realm's, an algorithm that was not offered, no nonce of the client. None of it is
+// judged, so none is held against anybody, and the weaker algorithm is no way in.
+static void what_was_not_asked_for_is_asked_again(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+
+	assert_int_equal(register_rig_up(&b->rig, sha256_alone), 0);
+	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+	assert_true(challenged(b));
+	b->rig.phone.realm = "other.example";
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	b->rig.phone.realm = "tandem.example";
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	b->rig.phone.algorithm = TD_DIGEST_SHA256;
+	b->rig.phone.cnonce = "";
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+	b->rig.phone.cnonce = NULL;
+	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 	assert_int_equal(register_rig_down(&b->rig), 0);
 	free(b);
 }
@@ -387,6 +419,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_judged_before_all_are_known),
 		T(subscriber_of_one_algorithm_is_asked_by_it),
 		cmocka_unit_test(absent_hash_opens_nothing),
+		cmocka_unit_test(what_was_not_asked_for_is_asked_again),
 		T(credentials_for_another_uri_are_wrong),
 		T(unfit_credentials_are_asked_again),
 	};

@@ -161,6 +161,8 @@ static void identity_is_asserted(void **state)
 		// Somebody else's identity it does not get.
 		{ "1002", "<sip:+4930555100@tandem.example>", "P-Asserted-Identity: <sip:+4930555100@tandem.example>\r\n",
 			"<sip:1002@10.0.2.254:5060>", "1002@tandem.example", "1002@tandem.example" },
+		{ "1001", "<sip:1001@tandem.example>", "P-Preferred-Identity: <tel:4930555200>\r\n",
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100", "1001@tandem.example" },
 		{ "we<ird", "<sip:1001@tandem.example>", "", "<sip:we%3Cird@10.0.2.254:5060>", "we<ird@tandem.example", "we<ird@tandem.example" },
 	};
 
@@ -281,25 +283,45 @@ static void a_phone_moves_in_mid_call(void **state)
 	rig_down(rig);
 }
 
+// A switch that takes three requests a second from one source, and a phone of 1001.
+static struct rig *rated_up(struct phone *phone)
+{
+	struct rig *rig = rig_new();
+	struct td_alloc alloc = { rig->conf.alloc, rig->conf.free, rig->conf.alloc_ctx, NULL };
+
+	rig->conf.source_rate = td_source_rate_new(&alloc, 64, (uint64_t[2]){ 1, 2 });
+	rig->source_cps = 3;
+	rig_registrar(rig);
+	rig_subscriber(rig, "1001", "4930555100", "", 0);
+	rig_route(rig, "0");
+	*phone = (struct phone){ .rig = rig,
+		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
+		.digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret", .realm = "tandem.example" } };
+	return rig;
+}
+
+static void rated_down(struct rig *rig)
+{
+	struct td_alloc alloc = { rig->conf.alloc, rig->conf.free, rig->conf.alloc_ctx, NULL };
+
+	rig_advance(rig, 100000);
+	rig->host.n_read = rig->host.n_sent;
+	td_engine_free(rig->engine);
+	td_source_rate_free(rig->conf.source_rate, &alloc);
+	rig->conf.source_rate = NULL;
+	rig->engine = td_engine_new(&rig->conf);
+	rig_free(rig);
+}
+
 // An emergency call passes the limit of its source when it is proven; who only asks for one is answered no oftener than
 // others.
 static void emergency_is_no_way_to_flood(void **state)
 {
 	struct phone phone;
-	struct rig *rig = rig_new();
-	struct td_alloc alloc = { rig->conf.alloc, rig->conf.free, rig->conf.alloc_ctx, NULL };
-	struct td_source_rate *rate = td_source_rate_new(&alloc, 64, (uint64_t[2]){ 1, 2 });
+	struct rig *rig = rated_up(&phone);
 	char line[1024];
 
-	rig->conf.source_rate = rate;
-	rig->source_cps = 3;
-	rig_registrar(rig);
-	rig_subscriber(rig, "1001", "4930555100", "", 0);
-	rig_route(rig, "0");
-	phone = (struct phone){ .rig = rig,
-		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
-		.digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret", .realm = "tandem.example" },
-		.uri = "sip:112@tandem.example" };
+	phone.uri = "sip:112@tandem.example";
 	for (unsigned i = 0; i < 50; i++)
 		phone_invite(&phone, "<sip:1001@tandem.example>", "");
 	for (unsigned i = 0; i < 3; i++) {
@@ -311,13 +333,31 @@ static void emergency_is_no_way_to_flood(void **state)
 	digest_client_line(&phone.digest, "INVITE", phone.uri, line, sizeof(line));
 	phone_invite(&phone, "<sip:1001@tandem.example>", line);
 	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag", "", "");
-	rig_advance(rig, 100000);
-	rig->host.n_read = rig->host.n_sent;
-	td_engine_free(rig->engine);
-	td_source_rate_free(rate, &alloc);
-	rig->conf.source_rate = NULL;
-	rig->engine = td_engine_new(&rig->conf);
-	rig_free(rig);
+	rated_down(rig);
+}
+
+// REGISTERs without proof: three a second are answered, from each source.
+static void registers_have_their_sources_rate(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rated_up(&phone);
+	struct td_flow other = fake_flow(&rig->host, FAKE_WEST, "10.0.1.51", 5070);
+	char text[1024];
+
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(text, sizeof(text),
+			"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKr%u\r\n"
+			"From: <sip:1001@tandem.example>;tag=1\r\nTo: <sip:1001@tandem.example>\r\nCall-ID: r\r\n"
+			"CSeq: %u REGISTER\r\nContact: <sip:1001@10.0.1.50:5070>\r\n\r\n", i, i + 1);
+		rig_rx(rig, &phone.flow, text);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		rig_expect(rig, "SIP/2.0 401 ");
+	rig_silence(rig);
+	assert_int_equal(rig->host.counters[TD_C_SIP_SOURCE_RATE], 47);
+	rig_rx(rig, &other, text);
+	rig_expect(rig, "SIP/2.0 401 ");
+	rated_down(rig);
 }
 
 static void limits_of_a_subscriber(void **state)
@@ -357,6 +397,7 @@ int main(void)
 		cmocka_unit_test(a_call_is_not_replayed),
 		cmocka_unit_test(a_phone_moves_in_mid_call),
 		cmocka_unit_test(emergency_is_no_way_to_flood),
+		cmocka_unit_test(registers_have_their_sources_rate),
 		cmocka_unit_test(limits_of_a_subscriber),
 	};
 
