@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// tandem-control between an operator and a data plane that both say whatever the input says: every
-// frame that comes out is whole, and nobody's garbage holds up the next one.
+// tandem-control between an operator and a data plane that both say whatever the input says, with a
+// store of its own behind it: every frame that comes out is whole, and nobody's garbage holds up the
+// next one.
 //
 // Input: pieces of a byte (bit 7: from the data plane, else from the operator; bits 0 to 6: length)
 // and so many bytes.
@@ -46,9 +47,11 @@ static void clean_up(void)
 
 static const char config[] = "run_dir = \"%s\"; state_dir = \"%s\";\n"
 			     "lcores = { workers = [ 0 ]; };\n"
+			     "limits = { registrations = 100; };\n"
 			     "ports = ( { name = \"p\"; device = \"net_null0\"; } );\n"
 			     "realms = ( { name = \"west\"; port = \"p\"; addresses = [ "
-			     "\"10.0.1.254/24\" ]; sip = ( { } ); } );\n"
+			     "\"10.0.1.254/24\" ]; sip = ( { } ); registrar = { domains = [ "
+			     "\"tandem.example\" ]; }; } );\n"
 			     "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
 			     "\"10.0.1.1\"; } ); } );\n";
 
@@ -61,6 +64,31 @@ static int listen_at(const char *name)
 	must(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 4) == 0,
 		"no socket");
 	return fd;
+}
+
+static void on_hello(void *user, const Tandem__Hello *hello)
+{
+	td_sync_hello(&control.sync, hello);
+}
+
+static void on_lost(void *user)
+{
+	td_sync_lost(&control.sync);
+}
+
+// What waits for the store, and what it needs of control (control/main.c).
+static void stores_start(void)
+{
+	td_plan_store_start(&control.plans, &control);
+	control.link.plans = &control.plans;
+	control.link.watcher = (struct td_link_watcher){ on_hello, on_lost, &control };
+	must(td_store_worker_start(&control.store, &control.loop, control.conf->store,
+		     control.conf->node) == 0 &&
+			td_store_worker_start(&control.restore, &control.loop, control.conf->store,
+				control.conf->node) == 0,
+		"no store");
+	td_sync_start(&control.sync, &control);
+	td_trunks_start(&control.trunks, &control);
 }
 
 static void set_up(void)
@@ -88,6 +116,7 @@ static void set_up(void)
 	snprintf(plane_path, sizeof(plane_path), "%s/dataplane.sock", dir);
 	const char *error;
 	must(td_pushed_begin(&control.pushed, &control, &error) == 0, "no policy");
+	stores_start();
 	must(td_link_start(&control.link, &control.loop, plane_path, &control.pushed.policy.conf) ==
 			0,
 		"no link");
@@ -97,6 +126,27 @@ static void turns(int n)
 {
 	for (int i = 0; i < n; i++)
 		uv_run(&control.loop, UV_RUN_NOWAIT);
+}
+
+static bool store_is_idle(struct td_store_worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	bool idle = worker->n == 0;
+	pthread_mutex_unlock(&worker->lock);
+	return idle;
+}
+
+// Until the stores' threads have done what they were asked, and the loop knows.
+static void stores_wait(void)
+{
+	for (int i = 0; i < 20000; i++) {
+		turns(1);
+		if (store_is_idle(&control.store) && store_is_idle(&control.restore) &&
+			!control.plans.job)
+			return;
+		usleep(100);
+	}
+	must(false, "the store does not end what it was asked");
 }
 
 // Reads what came and checks that it is frames.
@@ -167,11 +217,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 1 + n;
 	}
 	turns(4);
+	stores_wait();
 	out_check(operator);
 	out_check(plane);
 	close(operator);
 	close(plane);
 	plane = -1;
+	stores_wait();
 	for (int i = 0; i < 200 && (control.server.clients[0].conn || control.link.connected); i++)
 		turns(1);
 	must(!control.server.clients[0].conn, "a connection that ended is kept");
