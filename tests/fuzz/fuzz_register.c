@@ -2,7 +2,7 @@
 // Any bytes as a datagram to a registrar (REGISTER, STUN, keep-alives), and as what stands inside: credentials, the
 // parameters of a contact, records of bindings and subscribers. What is read lies inside the input, and nobody is bound
 // without credentials. Behind a '+' stand the lines of REGISTERs, parted by empty ones, that come with good credentials:
-// whatever they bind, "Contact: *" clears.
+// whatever they bind, "Contact: *" clears. Behind a '=' stands a record of a binding that is given back as after a restart.
 #include "include/binding.h"
 #include "sip/engine.h"
 #include "sip/hdr_auth.h"
@@ -11,6 +11,7 @@
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -92,7 +93,7 @@ static struct td_engine *engine_make(void)
 	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 	static td_count counters[TD_C__COUNT];
-	static struct td_engine_realm realm = { .name = "access",
+	static struct td_engine_realm realm = { .name = "access", .n_addresses = 1,
 		.registrar = { .n_domains = 1, .domains = { "tandem.example" }, .n_algorithms = 2,
 			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 }, .max_contacts = 5, .min_expires_s = 60,
 			.max_expires_s = 3600, .default_expires_s = 3600, .nonce_lifetime_s = 3600 } };
@@ -104,6 +105,7 @@ static struct td_engine *engine_make(void)
 
 	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
 	memcpy(subscriber.ha1_md5, ha1, sizeof(subscriber.ha1_md5));
+	td_ip_parse(TD_SPAN("10.0.1.254"), &realm.addresses[0].ip);
 	conf.subscribers = td_subscribers_new(&alloc, &grace, 16);
 	td_subscribers_mark(conf.subscribers);
 	need(td_subscribers_put(conf.subscribers, &subscriber) == 0);
@@ -114,17 +116,19 @@ static struct td_engine *engine_make(void)
 
 static struct td_engine *engine;
 
+static struct td_flow flow;
+static uint64_t now_ns = 1000000000;
+
+static void engine_start(void)
+{
+	engine = engine_make();
+	need(engine != NULL && td_ip_parse(TD_SPAN("10.0.1.254"), &flow.local) == 0 &&
+		td_ip_parse(TD_SPAN("10.0.1.7"), &flow.remote) == 0);
+	flow.local.port = flow.remote.port = 5060;
+}
+
 static void datagram(const char *data, uint32_t len)
 {
-	static struct td_flow flow;
-	static uint64_t now_ns = 1000000000;
-
-	if (!engine) {
-		engine = engine_make();
-		need(engine != NULL && td_ip_parse(TD_SPAN("10.0.1.254"), &flow.local) == 0 &&
-			td_ip_parse(TD_SPAN("10.0.1.7"), &flow.remote) == 0);
-		flow.local.port = flow.remote.port = 5060;
-	}
 	td_engine_rx(engine, now_ns += 1000, &flow, data, len);
 	need(td_location_count(td_engine_location(engine)) <= (proven ? TD_CONTACTS_MAX : 0));
 }
@@ -167,6 +171,32 @@ static void bound(struct td_span text)
 	proven = false;
 }
 
+// The record of a store that others write too; what is taken is there, of a subscriber, until it is cleared.
+static void restored(const uint8_t *data, size_t len)
+{
+	int rc = td_engine_restore_binding(engine, now_ns += 1000, data, (uint32_t)len);
+
+	need(td_location_count(td_engine_location(engine)) == (rc == 0));
+	bound(TD_SPAN("Expires: 60"));
+}
+
+// A table of them takes it or is as it was, and forgets it again.
+static void subscriber_take(const struct td_subscriber *s)
+{
+	static const struct td_alloc alloc = { heap, heap_free, NULL };
+	static const struct td_subscribers_grace grace = { 0 };
+	static struct td_subscribers *table;
+
+	if (!table)
+		need((table = td_subscribers_new(&alloc, &grace, 4)) != NULL);
+	int rc = td_subscribers_put(table, s);
+	const struct td_subscriber_entry *e = td_subscribers_find(table, td_span_str(s->aor));
+	need((rc == 0) == (e != NULL) && (!e || td_subscriber_enabled(e) == s->enabled));
+	need(td_subscribers_delete(table, td_span_str(s->aor)) == (rc == 0 ? 0 : -ENOENT));
+	need(td_subscribers_count(table) == 0);
+	td_subscribers_collect(table);
+}
+
 static void inside(struct td_span part, const uint8_t *data, size_t len)
 {
 	need(part.len == 0 || ((const uint8_t *)part.ptr >= data && (const uint8_t *)part.ptr + part.len <= data + len));
@@ -182,6 +212,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len > 65535)
 		return 0;
+	if (!engine)
+		engine_start();
+	if (len > 0 && data[0] == '=') {
+		restored(data + 1, len - 1);
+		return 0;
+	}
 	if (len > 0 && data[0] == '+') {
 		bound(td_span(text.ptr + 1, len - 1));
 		return 0;
@@ -204,6 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (td_subscriber_unpack(data, len, &s) > 0) {
 		uint8_t again[TD_SUBSCRIBER_PACKED_MAX];
 		need(td_subscriber_pack(&s, again) <= len);
+		subscriber_take(&s);
 	}
 	return 0;
 }
