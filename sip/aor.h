@@ -4,6 +4,7 @@
 #pragma once
 
 #include "include/subscriber.h"
+#include "sip/hash.h"
 #include "sip/token.h"
 #include "sip/uri.h"
 
@@ -14,7 +15,7 @@ int td_aor_make(const struct td_uri *uri, char dst[TD_AOR_LEN]);
 // The same in every realm: all bindings of an AoR live with one worker.
 static inline uint64_t td_aor_hash(const struct td_token_keys *keys, struct td_span aor)
 {
-	return td_siphash(keys->hash, aor.ptr, aor.len);
+	return td_hash_of(keys->hash, aor.ptr, aor.len);
 }
 
 // The worker that owns what hashes so; a multiplication spreads it without a division.

@@ -12,7 +12,9 @@
 // and refused like a wrong password.
 #include "sip/digest.h"
 #include "sip/engine_priv.h"
+#include "sip/hash.h"
 #include "sip/hdr_auth.h"
+#include "sip/location.h"
 #include "sip/nonce.h"
 #include "sip/penalty.h"
 #include "sip/subscribers.h"
@@ -247,28 +249,23 @@ static enum td_digest_algorithm other_algorithm(
 	return other;
 }
 
-static uint64_t hash_on(const uint64_t key[2], uint64_t hash, struct td_span text)
-{
-	return td_siphash((const uint64_t[2]){ key[0] ^ hash, key[1] }, text.ptr, text.len);
-}
-
 // One request as against another with the same count: all that a REGISTER does, since its digest
 // covers no header, and where it came from, since that is where calls will go.
-static uint64_t request_hash(const struct td_engine *e, const struct td_flow *flow,
-	const struct td_msg *msg, const struct td_core *core)
+static uint64_t request_hash(struct td_engine *e, const struct claim *c, const struct td_msg *msg,
+	const struct td_core *core)
 {
 	static const uint8_t headers[] = { TD_H_CONTACT, TD_H_EXPIRES, TD_H_PATH };
-	const uint64_t *key = e->keys.hash;
-	uint64_t hash = (uint64_t)core->cseq.number << 16 | flow->remote.port;
+	struct td_hash h;
 
-	hash = hash_on(key, hash,
-		td_span((const char *)flow->remote.ip, sizeof(flow->remote.ip)));
-	hash = hash_on(key, hash, core->via.branch);
-	hash = hash_on(key, hash, core->call_id);
+	td_hash_begin(&h, e->keys.hash);
+	td_hash_word(&h, (uint64_t)core->cseq.number << 16 | c->flow->remote.port);
+	td_hash_word(&h, c->nonce.source);
+	td_hash_word(&h, td_engine_call_hash(e, core->call_id));
+	td_hash_text(&h, TD_H_VIA, core->via.branch);
 	for (unsigned k = 0; k < sizeof(headers); k++)
 		for (uint8_t i = msg->first[headers[k]]; i != 0xff; i = msg->headers[i].next)
-			hash = hash_on(key, hash, td_msg_value(msg, &msg->headers[i]));
-	return hash;
+			td_hash_text(&h, headers[k], td_msg_value(msg, &msg->headers[i]));
+	return td_hash_end(&h);
 }
 
 // A REGISTER may come twice, since it leaves no transaction. Copies of others end in theirs: one
@@ -277,7 +274,7 @@ static enum td_nonce_verdict count_use(struct td_engine *e, const struct claim *
 	const struct td_msg *msg, const struct td_core *core)
 {
 	enum td_nonce_verdict verdict = td_nonce_use(
-		e->auth->nonces, &c->nonce, c->nc, request_hash(e, c->flow, msg, core));
+		e->auth->nonces, &c->nonce, c->nc, request_hash(e, c, msg, core));
 
 	return verdict == TD_NONCE_REPEATED && msg->method != TD_M_REGISTER ? TD_NONCE_REPLAYED
 									    : verdict;
@@ -306,8 +303,21 @@ static void nonce_use(struct td_engine *e, const struct claim *c, const struct t
 	out->subscriber = s;
 }
 
+// Hash of the AoR that is claimed; what will be looked up by it is on its way then.
+static uint64_t claim_hash(
+	const struct td_engine *e, const struct claim *c, const struct td_auth_hint *hint)
+{
+	bool guessed = hint && td_span_eq(hint->aor, c->aor);
+	uint64_t hash = guessed ? hint->hash : td_subscribers_hash(c->aor);
+
+	td_subscribers_prefetch_entry(e->conf.subscribers, hash);
+	if (guessed)
+		td_location_prefetch_bindings(td_engine_location(e), hint->bindings);
+	return hash;
+}
+
 void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, struct td_auth_answer *out)
+	const struct td_core *core, const struct td_auth_hint *hint, struct td_auth_answer *out)
 {
 	struct claim c;
 
@@ -326,18 +336,21 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 			challenge(e, &c, core, false, TD_DIGEST__COUNT, out);
 		return;
 	}
+	uint64_t hash = claim_hash(e, &c, hint);
 	if (td_nonce_check(e->auth->nonces, e->now_ns, flow, c.conf->nonce_any_source,
 		    c.conf->nonce_lifetime_s, c.params.nonce, &c.nonce) != TD_NONCE_GOOD) {
 		challenge(e, &c, core, true, TD_DIGEST__COUNT, out);
 		return;
 	}
+	td_nonce_prefetch(e->auth->nonces, &c.nonce);
 	uint64_t source = c.nonce.given_to;
 	uint32_t wait_s = td_penalty_left(e->auth->penalties, e->now_ns, source, c.aor);
 	if (wait_s > 0) {
 		busy(e, wait_s, TD_C_AUTH_PENALTY, out);
 		return;
 	}
-	const struct td_subscriber_entry *s = td_subscribers_find(e->conf.subscribers, c.aor);
+	const struct td_subscriber_entry *s =
+		td_subscribers_find_hashed(e->conf.subscribers, hash, c.aor);
 	enum td_digest_algorithm other = other_algorithm(&c, s);
 	if (other != TD_DIGEST__COUNT) {
 		challenge(e, &c, core, true, other, out);

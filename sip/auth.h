@@ -36,12 +36,19 @@ struct td_auth_answer {
 	char headers[TD_AUTH_HEADERS_MAX]; // complete lines for the response
 };
 
+// Who will probably be asked for, so that memory is on its way while credentials are read.
+struct td_auth_hint {
+	struct td_span aor;
+	uint64_t hash;     // of td_subscribers_hash()
+	uint64_t bindings; // of td_aor_hash()
+};
+
 // Judges the request in msg. The realm it came in has a registrar. The AoR of a pass is that of the
 // credentials: whether it is also who From, To or the Request-URI name is the caller's to compare.
 // Counts its verdict. A pass uses the nonce count up: ask once for each request that is no
-// retransmission.
+// retransmission. hint: NULL, where there is none.
 void td_auth_check(struct td_engine *engine, const struct td_flow *flow, const struct td_msg *msg,
-	const struct td_core *core, struct td_auth_answer *out);
+	const struct td_core *core, const struct td_auth_hint *hint, struct td_auth_answer *out);
 
 static inline struct td_span td_auth_headers(const struct td_auth_answer *a)
 {

@@ -170,7 +170,7 @@ static bool has_moved(struct td_call *call, enum call_side_id from, const struct
 		stranger(engine, flow, msg, core);
 		return false;
 	}
-	td_auth_check(engine, flow, msg, core, &proof);
+	td_auth_check(engine, flow, msg, core, NULL, &proof);
 	if (proof.verdict != TD_AUTH_PASSED) {
 		const struct td_response response = { .status = proof.status,
 			.headers = td_auth_headers(&proof) };

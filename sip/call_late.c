@@ -6,11 +6,13 @@
 // be kept while its transaction lingers: only the hash of the last remote tag that had its BYE.
 #include "sip/call_priv.h"
 
+#include "sip/hash.h"
+
 #include <errno.h>
 
 uint64_t late_ended(const struct td_engine *engine, struct td_span tag)
 {
-	return td_siphash(engine->keys.hash, tag.ptr, tag.len) | 1;
+	return td_hash_of(engine->keys.hash, tag.ptr, tag.len) | 1;
 }
 
 // The dialog as the 2xx says it. 0, -EBADMSG, -ENOBUFS.

@@ -216,7 +216,7 @@ static void invite(struct td_engine *e, const struct td_flow *flow, uint32_t tru
 static bool is_unproven(struct td_engine *e, const struct td_flow *flow,
 	struct td_auth_answer *proof)
 {
-	td_auth_check(e, flow, &e->msg, &e->core, proof);
+	td_auth_check(e, flow, &e->msg, &e->core, NULL, proof);
 	if (proof->verdict == TD_AUTH_PASSED)
 		return false;
 	// An emergency call that is proven passed the rate; what only looks like one has none.
@@ -376,6 +376,15 @@ static void pong_send(struct td_engine *e, const struct td_flow *flow)
 	e->conf.ops->send(e->conf.host, flow, &buf);
 }
 
+uint64_t td_engine_call_hash(struct td_engine *e, struct td_span call_id)
+{
+	if (call_id.ptr && call_id.ptr == e->call_hash_of)
+		return e->call_hash;
+	e->call_hash_of = call_id.ptr;
+	e->call_hash = td_siphash(e->keys.hash, call_id.ptr, call_id.len);
+	return e->call_hash;
+}
+
 int td_engine_token(const struct td_engine *e, struct td_span text, struct td_token *out)
 {
 	const struct td_peek *peek = e->peek;
@@ -400,6 +409,7 @@ void td_engine_rx_peeked(struct td_engine *e, uint64_t now_ns, const struct td_f
 	if (td_stun_rx(e, flow, data, len))
 		return;
 	e->peek = peek;
+	e->call_hash_of = NULL;
 	td_msg_parse(&e->msg, data, len);
 	td_core_decode(&e->msg, &e->core);
 	if (e->msg.request)
@@ -407,6 +417,7 @@ void td_engine_rx_peeked(struct td_engine *e, uint64_t now_ns, const struct td_f
 	else
 		response_rx(e, flow, len);
 	e->peek = NULL;
+	e->call_hash_of = NULL;
 }
 
 void td_engine_rx(struct td_engine *e, uint64_t now_ns, const struct td_flow *flow,

@@ -5,6 +5,7 @@ enum {
 	TEXT_BYTES = 512, // of a binding on average, its struct included; more is the share of
 			  // those that have less
 	SPARE_BYTES = 4 << 20,
+	BINDING_BYTES = 320, // as most are
 	COLLECT_BURST = 64,
 };
 
@@ -57,6 +58,16 @@ void td_location_free(struct td_location *l)
 }
 
 // --- writer ---
+
+void td_location_prefetch_head(const struct td_location *l, uint64_t hash)
+{
+	td_map_prefetch_head(&l->map, hash);
+}
+
+void td_location_prefetch_bindings(const struct td_location *l, uint64_t hash)
+{
+	td_map_prefetch_node(&l->map, hash, BINDING_BYTES);
+}
 
 static struct td_location_binding *binding_match(struct td_map_node *node, struct td_span aor)
 {

@@ -52,6 +52,9 @@ size_t td_location_bytes(uint32_t capacity); // what td_location_new() allocates
 
 // --- writer ---
 
+// A look-up to come: its place, then what stands there.
+void td_location_prefetch_head(const struct td_location *location, uint64_t hash);
+void td_location_prefetch_bindings(const struct td_location *location, uint64_t hash);
 // Bindings of an AoR one after the other; hash is that of aor.
 struct td_location_binding *td_location_first(
 	struct td_location *location, uint64_t hash, struct td_span aor);

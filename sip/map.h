@@ -53,6 +53,22 @@ static inline void td_map_remove(struct td_map *map, struct td_map_node *node)
 
 // --- readers ---
 
+// A look-up reads memory that nobody has touched for long. Who knows of it in time asks for the
+// head first and, when that has come, for the first node, of which so many bytes will be read.
+static inline void td_map_prefetch_head(const struct td_map *map, uint64_t hash)
+{
+	__builtin_prefetch((const void *)&map->heads[hash & map->mask]);
+}
+
+static inline void td_map_prefetch_node(const struct td_map *map, uint64_t hash, size_t bytes)
+{
+	const char *node = (const char *)atomic_load_explicit(
+		&map->heads[hash & map->mask], memory_order_acquire);
+
+	for (size_t at = 0; node && at < bytes; at += 64)
+		__builtin_prefetch(node + at);
+}
+
 // Nodes of that hash: first, then next until NULL. Which of them has the key is the caller's to
 // compare.
 static inline struct td_map_node *td_map_match(struct td_map_node *at, uint64_t hash)

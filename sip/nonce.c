@@ -58,12 +58,12 @@ enum { HEX = TD_NONCE_LEN - TD_TOKEN_LEN, IP_WHOLE = 16, IP_SITE = 8 };
 static uint64_t source_hash(
 	const struct td_nonces *nonces, const struct td_flow *flow, unsigned ip6_bytes)
 {
-	uint8_t text[24] = { 0 };
+	uint8_t text[IP_WHOLE + 3] = { 0 };
 
 	memcpy(text, flow->remote.ip, flow->remote.family == TD_IPV6 ? ip6_bytes : IP_WHOLE);
-	text[16] = flow->remote.family;
-	text[17] = (uint8_t)flow->realm;
-	text[18] = (uint8_t)(flow->realm >> 8);
+	text[IP_WHOLE] = flow->remote.family;
+	text[IP_WHOLE + 1] = (uint8_t)flow->realm;
+	text[IP_WHOLE + 2] = (uint8_t)(flow->realm >> 8);
 	return td_siphash(nonces->keys.hash, text, sizeof(text));
 }
 
@@ -113,12 +113,14 @@ enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t no
 {
 	uint64_t bound = source_hash(nonces, flow, IP_WHOLE);
 
-	out->given_to = source_hash(nonces, flow, IP_SITE);
+	out->source = out->given_to = bound;
 	if (any_source) {
 		if (!given_to_read(nonce, &out->given_to))
 			return TD_NONCE_STALE;
 		bound = out->given_to;
 		nonce.len = TD_TOKEN_LEN;
+	} else if (flow->remote.family == TD_IPV6) {
+		out->given_to = source_hash(nonces, flow, IP_SITE);
 	}
 	if (td_token_read_bound(&nonces->keys, nonce, bound, &out->token) != 0 ||
 		out->token.kind != TD_TOKEN_NONCE || out->token.worker != nonces->worker)
@@ -170,12 +172,24 @@ static enum td_nonce_verdict window_use(struct window *w, uint32_t nc, uint64_t 
 	return TD_NONCE_GOOD;
 }
 
+// Sequences follow one another: so do their buckets, and each is used as often as another.
+static struct window *bucket_of(const struct td_nonces *nonces, const struct td_nonce *nonce)
+{
+	return nonces->buckets[nonce->token.generation & nonces->mask];
+}
+
+void td_nonce_prefetch(const struct td_nonces *nonces, const struct td_nonce *nonce)
+{
+	const struct window *bucket = bucket_of(nonces, nonce);
+
+	__builtin_prefetch(&bucket[0]);
+	__builtin_prefetch(&bucket[WAYS / 2]);
+}
+
 enum td_nonce_verdict td_nonce_use(
 	struct td_nonces *nonces, const struct td_nonce *nonce, uint32_t nc, uint64_t request)
 {
-	// Sequences follow one another: so do their buckets, and each is used as often as another.
-	struct window *w =
-		window_of(nonces->buckets[nonce->token.generation & nonces->mask], &nonce->token);
+	struct window *w = window_of(bucket_of(nonces, nonce), &nonce->token);
 
 	if (!w)
 		return TD_NONCE_STALE;

@@ -25,6 +25,7 @@ struct td_nonce {
 	// The address that was challenged, of IPv6 its /64, hashed: that one received it, whatever
 	// address stands in the packet that brings it back.
 	uint64_t given_to;
+	uint64_t source; // the address that brought it back, hashed
 };
 
 struct td_nonces;
@@ -41,6 +42,8 @@ size_t td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_
 enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t now_ns,
 	const struct td_flow *flow, bool any_source, uint32_t lifetime_s, struct td_span nonce,
 	struct td_nonce *out);
+// Of a checked one that will be used soon: its window is on its way.
+void td_nonce_prefetch(const struct td_nonces *nonces, const struct td_nonce *nonce);
 // Uses count nc of a checked one up, for the request that request is a hash of. Counts may come out
 // of order within 64.
 enum td_nonce_verdict td_nonce_use(

@@ -91,7 +91,7 @@ static uint64_t seeded_hash(
 {
 	const uint64_t key[2] = { keys->hash[0] ^ realm, keys->hash[1] };
 
-	return td_siphash(key, text, len);
+	return td_hash_of(key, text, len);
 }
 
 // What is being looked at, and what is known of it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/penalty.h"
 
-#include "sip/token.h"
+#include "sip/hash.h"
 
 enum { FREE_FAILURES = 2, MOST_DOUBLINGS = 9 };
 
@@ -47,9 +47,9 @@ void td_penalties_free(struct td_penalties *penalties, const struct td_alloc *al
 static uint64_t key_of(
 	const struct td_penalties *penalties, uint64_t source, struct td_span name)
 {
-	const uint64_t both[2] = { source, td_siphash(penalties->key, name.ptr, name.len) };
+	const uint64_t both[2] = { source, td_hash_of(penalties->key, name.ptr, name.len) };
 
-	return td_siphash(penalties->key, both, sizeof(both)) | 1;
+	return td_hash_of(penalties->key, both, sizeof(both)) | 1;
 }
 
 static struct entry *entry_find(struct td_penalties *penalties, uint64_t key)

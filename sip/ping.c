@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Pings to contacts behind NAT, over the flow they came on, so that it stays open: OPTIONS, or CRLF
 // alone. Each once and without a transaction; a hash of the binding spreads them over the interval.
+#include "sip/hash.h"
 #include "sip/options.h"
 #include "sip/register_priv.h"
 #include "sip/txn_priv.h"
@@ -23,7 +24,7 @@ void td_ping_plan(
 	if (conf->ping == TD_PING_OFF || conf->ping_interval_s == 0 || b->path_len > 0 ||
 		!is_behind_nat(&b->flow, contact))
 		return;
-	uint64_t spread = td_siphash(e->keys.hash, b->text, (size_t)b->aor_len + b->contact_len);
+	uint64_t spread = td_hash_of(e->keys.hash, b->text, (size_t)b->aor_len + b->contact_len);
 	b->ping_ms = td_engine_now_ms(e) + 1000 +
 		     ((spread >> 32) * (conf->ping_interval_s * 1000ull) >> 32);
 }

@@ -157,6 +157,18 @@ static bool aor_take(struct register_ask *ask)
 	return false;
 }
 
+// Most REGISTERs are of who registers itself.
+static void hint_make(struct register_ask *ask)
+{
+	struct td_engine *e = ask->e;
+
+	ask->hint = (struct td_auth_hint){ .aor = ask->aor,
+		.hash = td_subscribers_hash(ask->aor),
+		.bindings = ask->hash };
+	td_location_prefetch_head(e->registrar->location, ask->hint.bindings);
+	td_subscribers_prefetch_head(e->conf.subscribers, ask->hint.hash);
+}
+
 static bool is_known_option(struct td_span option)
 {
 	return td_span_ieq(option, TD_SPAN("path")) || td_span_ieq(option, TD_SPAN("outbound"));
@@ -197,7 +209,7 @@ static bool is_whose_aor(struct register_ask *ask)
 	struct td_engine *e = ask->e;
 	struct td_auth_answer *auth = &e->registrar->auth;
 
-	td_auth_check(e, ask->came, &e->msg, &e->core, auth);
+	td_auth_check(e, ask->came, &e->msg, &e->core, &ask->hint, auth);
 	ask->repeated = auth->repeated;
 	if (auth->verdict == TD_AUTH_PASSED &&
 		td_span_eq(td_subscriber_aor(auth->subscriber), ask->aor)) {
@@ -480,7 +492,10 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 		refuse_early(ask);
 		return;
 	}
-	if (!aor_take(ask) || !extensions_take(ask) || !is_whose_aor(ask))
+	if (!aor_take(ask))
+		return;
+	hint_make(ask);
+	if (!extensions_take(ask) || !is_whose_aor(ask))
 		return;
 	td_location_collect(r->location);
 	predecessors_forget(ask);

@@ -33,6 +33,7 @@ struct register_ask {
 	const struct td_registrar_conf *conf;
 	struct td_span aor; // in aor_text
 	uint64_t hash;      // of it
+	struct td_auth_hint hint;
 	uint64_t born;      // of the subscriber
 	bool outbound;      // both sides support RFC 5626
 	bool repeated;

@@ -247,12 +247,15 @@ int response_write(struct td_engine *e, const struct response_head *head,
 	return message_finish(e, &w, out);
 }
 
-void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN])
+static void tag_write(uint64_t hash, char tag[DERIVED_TAG_LEN])
 {
-	uint64_t hash = td_siphash(e->keys.hash, seed.ptr, seed.len);
-
 	for (unsigned i = 0; i < DERIVED_TAG_LEN; i++, hash >>= 4)
 		tag[i] = "0123456789abcdef"[hash & 15];
+}
+
+void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN])
+{
+	tag_write(td_siphash(e->keys.hash, seed.ptr, seed.len), tag);
 }
 
 // A To that could not be decoded is looked through for the bare name of the parameter.
@@ -280,7 +283,7 @@ int response_write_stateless(struct td_engine *e, const struct td_flow *flow,
 	if (r->status > 100 && response_takes_tag(msg, core)) {
 		tag = r->to_tag;
 		if (tag.len == 0) {
-			response_derive_tag(e, td_msg_get(msg, TD_H_CALL_ID), derived);
+			tag_write(td_engine_call_hash(e, td_msg_get(msg, TD_H_CALL_ID)), derived);
 			tag = td_span(derived, sizeof(derived));
 		}
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/source_rate.h"
 
-#include "sip/token.h"
+#include "sip/hash.h"
 
 #include <stdatomic.h>
 
@@ -50,7 +50,7 @@ static uint64_t source_hash(
 	uint8_t text[20] = { (uint8_t)realm, (uint8_t)(realm >> 8), source->family };
 
 	memcpy(text + 4, source->ip, sizeof(source->ip));
-	return td_siphash(rate->key, text, sizeof(text));
+	return td_hash_of(rate->key, text, sizeof(text));
 }
 
 // Ticks until the bucket is full. None where it is full, or has not been touched for so long that

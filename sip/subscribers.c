@@ -2,8 +2,8 @@
 #include "sip/subscribers.h"
 
 #include "sip/digest.h"
+#include "sip/hash.h"
 #include "sip/shared_count.h"
-#include "sip/token.h"
 
 #include <errno.h>
 
@@ -67,14 +67,14 @@ struct td_span td_subscriber_number(const struct td_subscriber_entry *e, uint8_t
 	return td_span(text, e->number_len[i]);
 }
 
-static uint64_t aor_hash(struct td_span aor)
+uint64_t td_subscribers_hash(struct td_span aor)
 {
-	return td_siphash(aor_key, aor.ptr, aor.len);
+	return td_hash_of(aor_key, aor.ptr, aor.len);
 }
 
 static uint64_t number_hash(struct td_span number)
 {
-	return td_siphash(number_key, number.ptr, number.len);
+	return td_hash_of(number_key, number.ptr, number.len);
 }
 
 static const struct td_subscriber_entry *entry_of_number(const struct td_map_node *node)
@@ -124,7 +124,7 @@ static struct td_subscriber_entry *entry_new(
 		e->numbers[i].at = i;
 		e->numbers[i].node.hash = number_hash(td_subscriber_number(e, i));
 	}
-	e->node.hash = aor_hash(td_subscriber_aor(e));
+	e->node.hash = td_subscribers_hash(td_subscriber_aor(e));
 	return e;
 }
 
@@ -396,11 +396,26 @@ uint32_t td_subscribers_count(const struct td_subscribers *t)
 
 // --- readers ---
 
+void td_subscribers_prefetch_head(const struct td_subscribers *t, uint64_t hash)
+{
+	td_map_prefetch_head(&t->by_aor, hash);
+}
+
+void td_subscribers_prefetch_entry(const struct td_subscribers *t, uint64_t hash)
+{
+	td_map_prefetch_node(&t->by_aor, hash,
+		sizeof(struct td_subscriber_entry) + sizeof(struct td_subscriber_number));
+}
+
 const struct td_subscriber_entry *td_subscribers_find(
 	const struct td_subscribers *t, struct td_span aor)
 {
-	uint64_t hash = aor_hash(aor);
+	return td_subscribers_find_hashed(t, td_subscribers_hash(aor), aor);
+}
 
+const struct td_subscriber_entry *td_subscribers_find_hashed(
+	const struct td_subscribers *t, uint64_t hash, struct td_span aor)
+{
 	for (const struct td_map_node *n = td_map_first(&t->by_aor, hash); n; n = td_map_next(n)) {
 		const struct td_subscriber_entry *e = (const struct td_subscriber_entry *)n;
 		if (td_span_eq(td_subscriber_aor(e), aor))

@@ -66,6 +66,12 @@ void td_subscribers_collect(struct td_subscribers *table);
 
 const struct td_subscriber_entry *td_subscribers_find(
 	const struct td_subscribers *table, struct td_span aor); // NULL: nobody
+// The same in steps, for who knows of it early: hash of the AoR, its place, what stands there.
+uint64_t td_subscribers_hash(struct td_span aor);
+void td_subscribers_prefetch_head(const struct td_subscribers *table, uint64_t hash);
+void td_subscribers_prefetch_entry(const struct td_subscribers *table, uint64_t hash);
+const struct td_subscriber_entry *td_subscribers_find_hashed(
+	const struct td_subscribers *table, uint64_t hash, struct td_span aor);
 // number: digits without '+'.
 const struct td_subscriber_entry *td_subscribers_by_number(
 	const struct td_subscribers *table, struct td_span number);

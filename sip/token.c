@@ -2,6 +2,7 @@
 #include "sip/token.h"
 
 #include "include/ceilings.h"
+#include "sip/hash.h"
 
 #include <errno.h>
 
@@ -14,17 +15,6 @@ static_assert(TD_WORKERS_MAX <= 64, "a worker has six bits in a token");
 // a bad MAC.
 #define LAYOUT "tandem token 2 "
 
-static uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	return v;
-}
-
 static void store64(uint8_t *p, uint64_t v)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -33,73 +23,43 @@ static void store64(uint8_t *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-static inline uint64_t rotl(uint64_t v, unsigned n)
+// SipHash-2-4 is td_hash (hash.h) with twice the rounds.
+static inline void sip_word(struct td_hash *h, uint64_t word)
 {
-	return v << n | v >> (64 - n);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[1];
-	v[0] += v[3];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] = rotl(v[2], 32);
-}
-
-static inline void sip_word(uint64_t v[4], uint64_t word)
-{
-	v[3] ^= word;
-	sip_round(v);
-	sip_round(v);
-	v[0] ^= word;
-}
-
-static inline void sip_begin(uint64_t v[4], const uint64_t key[2])
-{
-	v[0] = key[0] ^ 0x736f6d6570736575u;
-	v[1] = key[1] ^ 0x646f72616e646f6du;
-	v[2] = key[0] ^ 0x6c7967656e657261u;
-	v[3] = key[1] ^ 0x7465646279746573u;
+	h->v[3] ^= word;
+	td_hash_round(h);
+	td_hash_round(h);
+	h->v[0] ^= word;
 }
 
 // last: the bytes that fill no word, and the length in the top byte.
-static inline uint64_t sip_end(uint64_t v[4], uint64_t last)
+static inline uint64_t sip_end(struct td_hash *h, uint64_t last)
 {
-	sip_word(v, last);
-	v[2] ^= 0xff;
-	sip_round(v);
-	sip_round(v);
-	sip_round(v);
-	sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	sip_word(h, last);
+	h->v[2] ^= 0xff;
+	td_hash_round(h);
+	td_hash_round(h);
+	td_hash_round(h);
+	td_hash_round(h);
+	return td_hash_folded(h);
 }
 
 uint64_t td_siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t last = (uint64_t)len << 56, v[4];
-	const bool long_enough = len >= 8;
+	const size_t whole = len & ~(size_t)7;
+	struct td_hash h;
 
-	sip_begin(v, key);
-	for (; len >= 8; p += 8, len -= 8)
-		sip_word(v, load64(p));
-	if (long_enough && len > 0) // the word that ends with the text, without what was taken
-		return sip_end(v, last | load64(p + len - 8) >> 8 * (8 - len));
-	for (size_t i = 0; i < len; i++)
-		last |= (uint64_t)p[i] << (8 * i);
-	return sip_end(v, last);
+	td_hash_begin(&h, key);
+	for (size_t i = 0; i < whole; i += 8)
+		sip_word(&h, td_hash_load(p + i));
+	return sip_end(&h, td_hash_rest(p, len) | (uint64_t)len << 56);
 }
 
 static uint64_t derive(const uint8_t key[32], char label)
 {
-	const uint64_t low[2] = { load64(key), load64(key + 8) };
-	const uint64_t high[2] = { load64(key + 16), load64(key + 24) };
+	const uint64_t low[2] = { td_hash_load(key), td_hash_load(key + 8) };
+	const uint64_t high[2] = { td_hash_load(key + 16), td_hash_load(key + 24) };
 	char text[] = LAYOUT "?";
 
 	text[sizeof(text) - 2] = label;
@@ -140,15 +100,15 @@ static void fields_write(
 static inline uint64_t fields_mac(
 	const struct td_token_keys *keys, const uint64_t fields[2], const uint64_t *bound)
 {
-	uint64_t v[4];
+	struct td_hash h;
 
-	sip_begin(v, keys->mac);
-	sip_word(v, fields[0]);
-	sip_word(v, fields[1]);
+	td_hash_begin(&h, keys->mac);
+	sip_word(&h, fields[0]);
+	sip_word(&h, fields[1]);
 	if (!bound)
-		return sip_end(v, (uint64_t)FIELDS << 56);
-	sip_word(v, *bound);
-	return sip_end(v, (uint64_t)(FIELDS + sizeof(*bound)) << 56);
+		return sip_end(&h, (uint64_t)FIELDS << 56);
+	sip_word(&h, *bound);
+	return sip_end(&h, (uint64_t)(FIELDS + sizeof(*bound)) << 56);
 }
 
 // Hides the fields under a stream that the MAC selects, so that equal fields look alike only when
@@ -156,26 +116,22 @@ static inline uint64_t fields_mac(
 // numbers from the curious, whom the MAC already keeps from choosing its input.
 static void fields_mask(const struct td_token_keys *keys, struct raw *raw)
 {
-	uint64_t v[4];
+	struct td_hash h;
 
-	sip_begin(v, keys->mask);
-	v[1] ^= 0xee;
-	v[3] ^= raw->mac;
-	sip_round(v);
-	v[0] ^= raw->mac;
-	v[3] ^= (uint64_t)MAC << 56;
-	sip_round(v);
-	v[0] ^= (uint64_t)MAC << 56;
-	v[2] ^= 0xee;
-	sip_round(v);
-	sip_round(v);
-	sip_round(v);
-	raw->fields[0] ^= v[0] ^ v[1] ^ v[2] ^ v[3];
-	v[1] ^= 0xdd;
-	sip_round(v);
-	sip_round(v);
-	sip_round(v);
-	raw->fields[1] ^= v[0] ^ v[1] ^ v[2] ^ v[3];
+	td_hash_begin(&h, keys->mask);
+	h.v[1] ^= 0xee;
+	td_hash_word(&h, raw->mac);
+	td_hash_word(&h, (uint64_t)MAC << 56);
+	h.v[2] ^= 0xee;
+	td_hash_round(&h);
+	td_hash_round(&h);
+	td_hash_round(&h);
+	raw->fields[0] ^= td_hash_folded(&h);
+	h.v[1] ^= 0xdd;
+	td_hash_round(&h);
+	td_hash_round(&h);
+	td_hash_round(&h);
+	raw->fields[1] ^= td_hash_folded(&h);
 }
 
 // --- text: 32 characters of base64url's alphabet, in an order of our own. The low six bits of each

@@ -2,6 +2,7 @@
 // Finding the transaction that a message belongs to (RFC 3261 §17.1.3, §17.2.3).
 #include "sip/txn_priv.h"
 
+#include "sip/hash.h"
 #include "sip/policy.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ static void key_part(struct key_text *k, const struct td_engine *e, struct td_sp
 
 	key_number(k, part.len);
 	if (part.len > KEY_PART_MAX) {
-		hash = td_siphash(e->keys.hash, part.ptr, part.len);
+		hash = td_hash_of(e->keys.hash, part.ptr, part.len);
 		part = td_span((const char *)&hash, sizeof(hash));
 	}
 	if (part.len > 0)
@@ -89,7 +90,7 @@ static void key_part(struct key_text *k, const struct td_engine *e, struct td_sp
 // The keyed hash stands for the parts themselves: 64 bits that nobody outside can aim at.
 static uint64_t key_hash(const struct td_engine *e, const struct key_text *k)
 {
-	uint64_t hash = td_siphash(e->keys.hash, k->bytes, k->len);
+	uint64_t hash = td_hash_of(e->keys.hash, k->bytes, k->len);
 
 	return hash != 0 ? hash : 1;
 }

@@ -60,7 +60,7 @@ static uint8_t judged_from(struct bed *b, const char *ip, const char *line)
 	b->rig.engine->now_ns = b->rig.host.now_ns;
 	assert_int_equal(td_msg_parse(msg, text, (uint32_t)n), 0);
 	assert_int_equal(td_core_decode(msg, &b->rig.engine->core), 0);
-	td_auth_check(b->rig.engine, &flow, msg, &b->rig.engine->core, &b->answer);
+	td_auth_check(b->rig.engine, &flow, msg, &b->rig.engine->core, NULL, &b->answer);
 	return b->answer.verdict;
 }
 
