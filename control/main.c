@@ -171,12 +171,12 @@ static void on_signal(uv_signal_t *handle, int number)
 	td_server_stop(&control->server);
 	td_events_stop(&control->events);
 	td_collector_stop(&control->collector);
-	td_plan_store_stop(&control->plans);
+	control->stuck = !td_plan_store_stop(&control->plans);
 	td_link_stop(&control->link);
 	td_pushed_stop(&control->pushed);
 	td_sync_stop(&control->sync);
 	td_trunks_stop(&control->trunks);
-	control->stuck = !td_store_worker_stop(&control->store);
+	control->stuck |= !td_store_worker_stop(&control->store);
 	control->stuck |= !td_store_worker_stop(&control->restore);
 	td_journal_loop_stop(control);
 	uv_close((uv_handle_t *)&control->watchdog, NULL);
@@ -267,7 +267,8 @@ static bool services_start(struct td_control *control)
 		td_log(TD_LOG_ERROR, "start.socket", "path=%s error=\"%s\"", path, uv_strerror(rc));
 		return false;
 	}
-	td_plan_store_start(&control->plans, control);
+	if (td_plan_store_start(&control->plans, control) != 0)
+		return false;
 	control->link.plans = &control->plans;
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
 	control->link.watcher = (struct td_link_watcher){ on_hello, on_lost, control };

@@ -13,8 +13,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".img"
 #define FILE_BYTES_MAX (64ul << 30)
+
+static const enum plan_step steps[PLAN__KINDS][4] = {
+	[PLAN_LOAD] = { PLAN_STEP_WORK },
+	[PLAN_COMMIT] = { PLAN_STEP_WORK, PLAN_STEP_STORE, PLAN_STEP_PUSH },
+	[PLAN_FETCH] = { PLAN_STEP_STORE, PLAN_STEP_WORK, PLAN_STEP_PUSH },
+	[PLAN_IMPORT] = { PLAN_STEP_WORK, PLAN_STEP_STORE },
+	[PLAN_PUSH] = { PLAN_STEP_WORK, PLAN_STEP_PUSH },
+	[PLAN_REMOVE] = { PLAN_STEP_STORE, PLAN_STEP_PUSH },
+	[PLAN_FORGET] = { PLAN_STEP_PUSH },
+};
+
+static const char *const events[PLAN__KINDS] = {
+	[PLAN_LOAD] = "plan.staged",
+	[PLAN_COMMIT] = "plan.committed",
+	[PLAN_FETCH] = "plan.fetched",
+	[PLAN_IMPORT] = "plan.stored",
+	[PLAN_PUSH] = "plan.pushed",
+	[PLAN_REMOVE] = "plan.removed",
+	[PLAN_FORGET] = "plan.removed",
+};
 
 struct plan_job *plan_job_new(
 	struct td_plan_store *store, enum plan_job_kind kind, const char *plan)
@@ -25,10 +44,11 @@ struct plan_job *plan_job_new(
 		return NULL;
 	job->store = store;
 	job->kind = kind;
-	job->event = kind == PLAN_REMOVE ? "plan.removed" : "plan.pushed";
+	job->event = events[kind];
 	job->fd = -1;
 	job->phase = "waiting";
 	snprintf(job->info.name, sizeof(job->info.name), "%s", plan);
+	memcpy(job->stored.name, job->info.name, sizeof(job->stored.name));
 	return job;
 }
 
@@ -36,89 +56,24 @@ void plan_job_free(struct plan_job *job)
 {
 	if (job->fd >= 0)
 		close(job->fd);
+	td_plan_rows_free(job->rows);
 	td_route_names_free(job->names);
 	free(job);
 }
 
-// --- files ---
-
-bool plan_name_fits(const char *name)
+enum plan_step plan_job_step(const struct plan_job *job)
 {
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	return name[0] != '\0' && name[0] != '.' && strlen(name) < TD_NAME_LEN &&
-	       name[strspn(name, allowed)] == '\0';
-}
-
-void plan_path(const char *folder, const char *name, const char *suffix, char *dst, size_t cap)
-{
-	snprintf(dst, cap, "%s/%s" SUFFIX "%s", folder, name, suffix);
-}
-
-int plan_info_read(const char *folder, const char *file, struct td_plan_info *out)
-{
-	struct td_route_header h;
-	size_t len = strlen(file);
-	char path[512];
-
-	if (len <= sizeof(SUFFIX) - 1 || strcmp(file + len - (sizeof(SUFFIX) - 1), SUFFIX) != 0)
-		return -EINVAL;
-	snprintf(path, sizeof(path), "%s/%s", folder, file);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, &h, sizeof(h));
-	if (fd >= 0)
-		close(fd);
-	if (n != sizeof(h) || h.magic != TD_ROUTE_MAGIC || !memchr(h.plan, '\0', TD_NAME_LEN) ||
-		!plan_name_fits(h.plan))
-		return -EINVAL;
-	*out = (struct td_plan_info){
-		.generation = h.generation, .rows = h.rows, .bytes = h.bytes
-	};
-	memcpy(out->name, h.plan, sizeof(out->name));
-	return 0;
-}
-
-static int folder_sync(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-int plan_file_commit(const char *folder, const char *name)
-{
-	char aside[256], path[256];
-
-	plan_path(folder, name, ".new", aside, sizeof(aside));
-	plan_path(folder, name, "", path, sizeof(path));
-	return rename(aside, path) < 0 ? -errno : folder_sync(folder);
-}
-
-void plan_file_discard(const char *folder, const char *name)
-{
-	char aside[256];
-
-	plan_path(folder, name, ".new", aside, sizeof(aside));
-	unlink(aside);
-}
-
-void plan_file_remove(const char *folder, const char *name)
-{
-	char path[256];
-
-	plan_path(folder, name, "", path, sizeof(path));
-	unlink(path);
+	return steps[job->kind][job->at];
 }
 
 // --- on a thread of the pool ---
 
-static void phase(struct plan_job *job, const char *words)
+static void phase(struct plan_job *job, const char *words, uint64_t total)
 {
+	atomic_store_explicit(&job->total, 0, memory_order_relaxed);
+	atomic_store_explicit(&job->done, 0, memory_order_relaxed);
 	atomic_store_explicit(&job->phase, words, memory_order_relaxed);
+	atomic_store_explicit(&job->total, total, memory_order_relaxed);
 }
 
 static int job_fail(struct plan_job *job, int rc, const char *what)
@@ -227,30 +182,57 @@ static int image_write(struct plan_job *job, const struct td_route_builder *buil
 	return rc < 0 ? job_fail(job, rc, "sealing the plan") : 0;
 }
 
-static int plan_compile(struct plan_job *job, const char *text, size_t len)
+// The lines were read into the builder.
+static int plan_compile(struct plan_job *job, struct td_route_builder *builder)
 {
-	struct td_route_builder *builder = td_route_builder_new();
 	char match[TD_ROUTE_SYMBOLS_MAX + 2];
 	size_t bytes = 0;
+
+	phase(job, "compiling", 0);
+	int rc = td_route_builder_close(builder, &bytes, match);
+	if (rc == -EINVAL)
+		snprintf(job->error, sizeof(job->error), "match \"%s\": more than %d targets",
+			match, TD_ROUTE_TARGETS_MAX);
+	else if (rc < 0)
+		job_fail(job, rc, "compiling");
+	return rc == 0 ? image_write(job, builder, bytes) : rc;
+}
+
+static int text_compile(struct plan_job *job, const char *text, size_t len)
+{
+	struct td_route_builder *builder = td_route_builder_new();
 	int rc = builder ? 0 : job_fail(job, -ENOMEM, "compiling");
 
-	phase(job, "reading");
+	phase(job, "reading", len);
 	if (rc == 0)
 		rc = td_route_csv_read(
 			builder, text, len, job->names, &job->done, job->error, sizeof(job->error));
-	phase(job, "compiling");
-	if (rc == 0) {
-		rc = td_route_builder_close(builder, &bytes, match);
-		if (rc == -EINVAL)
-			snprintf(job->error, sizeof(job->error),
-				"match \"%s\": more than %d targets", match, TD_ROUTE_TARGETS_MAX);
-		else if (rc < 0)
-			job_fail(job, rc, "compiling");
-	}
 	if (rc == 0)
-		rc = image_write(job, builder, bytes);
+		rc = plan_compile(job, builder);
 	td_route_builder_free(builder);
 	return rc;
+}
+
+// As the store is to have it.
+static void rows_tell(struct plan_job *job)
+{
+	job->stored.lines = job->info.rows;
+	job->stored.parts = td_plan_rows_parts(job->rows);
+	job->stored.bytes = td_plan_rows_bytes(job->rows);
+	job->stored.checksum = td_plan_rows_checksum(job->rows);
+}
+
+static int text_pack(struct plan_job *job, const char *text, size_t len)
+{
+	phase(job, "packing", 0);
+	job->rows = td_plan_rows_new();
+	int rc = job->rows ? td_plan_rows_add(job->rows, text, len) : -ENOMEM;
+	if (rc == 0)
+		rc = td_plan_rows_end(job->rows);
+	if (rc < 0)
+		return job_fail(job, rc, "packing the lines");
+	rows_tell(job);
+	return 0;
 }
 
 static int plan_compare(struct plan_job *job)
@@ -261,7 +243,7 @@ static int plan_compare(struct plan_job *job)
 	const char *error = "";
 	char path[256];
 
-	phase(job, "comparing");
+	phase(job, "comparing", 0);
 	fresh = mmap(NULL, len, PROT_READ, MAP_SHARED, job->fd, 0);
 	if (fresh == MAP_FAILED)
 		return job_fail(job, -errno, "comparing");
@@ -286,8 +268,9 @@ static int work_load(struct plan_job *job)
 	size_t len, cap;
 	int rc = file_read(job->path, &text, &len, &cap);
 
-	job->total = len;
-	rc = rc < 0 ? job_fail(job, rc, job->path) : plan_compile(job, text ? text : "", len);
+	rc = rc < 0 ? job_fail(job, rc, job->path) : text_compile(job, text ? text : "", len);
+	if (rc == 0)
+		rc = text_pack(job, text ? text : "", len);
 	if (text)
 		munmap(text, cap);
 	return rc == 0 ? plan_compare(job) : rc;
@@ -307,11 +290,12 @@ static int copy_all(int from, int to, size_t len)
 	return 0;
 }
 
+// The compiled plan beside its file.
 static int work_commit(struct plan_job *job)
 {
 	char path[256];
 
-	phase(job, "writing");
+	phase(job, "writing", 0);
 	plan_path(job->store->folder, job->info.name, ".new", path, sizeof(path));
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	int rc = fd < 0 ? -errno : copy_all(job->fd, fd, job->info.bytes);
@@ -321,7 +305,6 @@ static int work_commit(struct plan_job *job)
 		close(fd);
 	if (rc < 0)
 		unlink(path);
-	phase(job, "sending");
 	return rc < 0 ? job_fail(job, rc, path) : 0;
 }
 
@@ -344,10 +327,115 @@ static int work_push(struct plan_job *job)
 	return rc < 0 ? job_fail(job, rc, path) : 0;
 }
 
+static int rows_read(struct plan_job *job, struct td_route_csv *csv)
+{
+	const char *text;
+	size_t len;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < td_plan_rows_parts(job->rows); i++) {
+		rc = td_plan_rows_text(job->rows, i, &text, &len);
+		rc = rc < 0 ? job_fail(job, rc, "unpacking") : td_route_csv_feed(csv, text, len);
+	}
+	return rc == 0 ? td_route_csv_end(csv) : rc;
+}
+
+static int rows_compile(struct plan_job *job)
+{
+	struct td_route_builder *builder = td_route_builder_new();
+	struct td_route_csv *csv = builder ? td_route_csv_new(builder, job->names, &job->done,
+						     job->error, sizeof(job->error))
+					   : NULL;
+	int rc = csv ? 0 : job_fail(job, -ENOMEM, "compiling");
+
+	phase(job, "reading", 0);
+	if (rc == 0)
+		rc = rows_read(job, csv);
+	if (rc == 0)
+		rc = plan_compile(job, builder);
+	td_route_csv_free(csv);
+	td_route_builder_free(builder);
+	return rc;
+}
+
+static int work_fetch(struct plan_job *job)
+{
+	int rc = rows_compile(job);
+
+	if (rc == 0 && job->compare)
+		rc = plan_compare(job);
+	return rc == 0 ? work_commit(job) : rc;
+}
+
+struct importing {
+	struct plan_job *job;
+	const struct td_route_image *image;
+	int rc;
+};
+
+static void line_pack(void *ctx, const char *text, size_t len)
+{
+	struct importing *i = ctx;
+
+	if (i->rc == 0)
+		i->rc = td_plan_rows_add(i->job->rows, text, len);
+}
+
+static void match_pack(void *ctx, const char *match, uint32_t set)
+{
+	struct importing *i = ctx;
+
+	td_route_csv_write(i->image, match, set, line_pack, ctx);
+}
+
+static int image_pack(struct plan_job *job, const struct td_route_image *image)
+{
+	struct importing i = { job, image, 0 };
+
+	phase(job, "packing", 0);
+	job->rows = td_plan_rows_new();
+	if (!job->rows)
+		return -ENOMEM;
+	line_pack(&i, TD_ROUTE_CSV_HEADER, sizeof(TD_ROUTE_CSV_HEADER) - 1);
+	td_plan_each(image, match_pack, &i);
+	if (i.rc == 0)
+		i.rc = td_plan_rows_end(job->rows);
+	if (i.rc == 0)
+		rows_tell(job);
+	return i.rc;
+}
+
+// What only state_dir has, as lines again.
+static int work_import(struct plan_job *job)
+{
+	struct td_route_image image;
+	const char *why = "";
+	const void *bytes;
+	char path[256];
+	size_t len;
+
+	plan_path(job->store->folder, job->info.name, "", path, sizeof(path));
+	int rc = file_map(path, &bytes, &len);
+	if (rc < 0)
+		return job_fail(job, rc, path);
+	rc = bytes ? td_route_image_open(&image, bytes, len, &why) : -EINVAL;
+	if (rc < 0)
+		snprintf(job->error, sizeof(job->error), "%.300s: %s", path, why);
+	else if ((rc = image_pack(job, &image)) < 0)
+		job_fail(job, rc, "packing the lines");
+	if (bytes)
+		munmap((void *)(uintptr_t)bytes, len);
+	return rc;
+}
+
 static void work(uv_work_t *request)
 {
 	static int (*const kinds[])(struct plan_job * job) = {
-		[PLAN_LOAD] = work_load, [PLAN_COMMIT] = work_commit, [PLAN_PUSH] = work_push
+		[PLAN_LOAD] = work_load,
+		[PLAN_COMMIT] = work_commit,
+		[PLAN_FETCH] = work_fetch,
+		[PLAN_IMPORT] = work_import,
+		[PLAN_PUSH] = work_push,
 	};
 	struct plan_job *job = request->data;
 
@@ -358,4 +446,90 @@ int plan_job_run(struct plan_job *job, uv_after_work_cb after)
 {
 	job->work.data = job;
 	return uv_queue_work(&job->store->control->loop, &job->work, work, after);
+}
+
+// --- on the store's thread ---
+
+static int part_source(void *user, uint32_t n, const void **bytes, size_t *len)
+{
+	struct plan_job *job = user;
+	int rc = td_plan_rows_packed(job->rows, n, bytes, len);
+
+	atomic_fetch_add_explicit(&job->done, rc == 0 ? *len : 0, memory_order_relaxed);
+	return rc;
+}
+
+static int part_take(void *user, const void *bytes, size_t len)
+{
+	struct plan_job *job = user;
+
+	atomic_fetch_add_explicit(&job->done, len, memory_order_relaxed);
+	return td_plan_rows_add_packed(job->rows, bytes, len);
+}
+
+static int store_put(struct plan_job *job, struct td_store *store)
+{
+	int rc = td_store_plan_put(store, &job->stored, job->before, part_source, job);
+
+	if (rc == -EINVAL)
+		snprintf(job->store_job.reason, sizeof(job->store_job.reason),
+			"somebody else changed plan %s there meanwhile; load it again",
+			job->info.name);
+	return rc;
+}
+
+static int store_fetch(struct plan_job *job, struct td_store *store)
+{
+	int rc = 0;
+
+	td_plan_rows_free(job->rows); // of the try before
+	job->rows = td_plan_rows_new();
+	if (!job->rows)
+		return -ENOMEM;
+	for (uint32_t i = 0; rc == 0 && i < job->stored.parts; i++)
+		rc = td_store_plan_part(store, &job->stored, i, part_take, job);
+	if (rc == 0 && (td_plan_rows_bytes(job->rows) != job->stored.bytes ||
+			       td_plan_rows_checksum(job->rows) != job->stored.checksum))
+		rc = -EBADMSG;
+	if (rc == -ENOENT || rc == -EBADMSG)
+		snprintf(job->store_job.reason, sizeof(job->store_job.reason), "%s",
+			rc == -ENOENT ? "there is another version of it by now"
+				      : "what the store has of it is damaged");
+	return rc == -EBADMSG ? -EINVAL : rc;
+}
+
+static int store_remove(struct plan_job *job, struct td_store *store)
+{
+	int rc = td_store_plan_remove(store, &job->stored);
+
+	return rc == -ENOENT ? 0 : rc; // it never came there, or somebody was faster
+}
+
+static int store_run(struct td_store_job *store_job, struct td_store *store)
+{
+	static int (*const kinds[])(struct plan_job * job, struct td_store * store) = {
+		[PLAN_COMMIT] = store_put,
+		[PLAN_FETCH] = store_fetch,
+		[PLAN_IMPORT] = store_put,
+		[PLAN_REMOVE] = store_remove,
+	};
+	struct plan_job *job = plan_job_of(store_job);
+
+	phase(job, job->kind == PLAN_FETCH ? "fetching" : "storing", job->stored.bytes);
+	int rc = kinds[job->kind](job, store);
+	phase(job, "sending", 0);
+	return rc;
+}
+
+struct plan_job *plan_job_of(struct td_store_job *store_job)
+{
+	return (struct plan_job *)(void *)((char *)store_job -
+					   offsetof(struct plan_job, store_job));
+}
+
+int plan_job_store(struct plan_job *job, void (*after_store)(struct td_store_job *job, int rc))
+{
+	job->store_job.run = store_run;
+	job->store_job.done = after_store;
+	return td_store_submit(&job->store->home.worker, &job->store_job);
 }

@@ -17,8 +17,7 @@
 
 #define TICK_MS 250
 #define ALARM "plan.refused"
-
-static char committed_words[] = "committed";
+#define BEHIND "plan.behind" // control/plan_home.c raises it
 
 // --- the table ---
 
@@ -30,16 +29,21 @@ static struct td_plan_info *info_find(struct td_plan_store *store, const char *n
 	return NULL;
 }
 
-static bool info_set(struct td_plan_store *store, const struct td_plan_info *info)
+static bool has_room(const struct td_plan_store *store, const char *name)
+{
+	for (uint32_t i = 0; i < store->n; i++)
+		if (strcmp(store->table[i].name, name) == 0)
+			return true;
+	return store->n < TD_PLANS_MAX;
+}
+
+static void info_set(struct td_plan_store *store, const struct td_plan_info *info)
 {
 	struct td_plan_info *at = info_find(store, info->name);
 
-	if (!at && store->n == TD_PLANS_MAX)
-		return false;
 	if (!at)
 		at = &store->table[store->n++];
 	*at = *info;
-	return true;
 }
 
 static void table_read(struct td_plan_store *store)
@@ -49,12 +53,12 @@ static void table_read(struct td_plan_store *store)
 
 	while (dir && (e = readdir(dir))) {
 		struct td_plan_info info;
-		if (plan_info_read(store->folder, e->d_name, &info) != 0)
+		if (plan_info_read(store->folder, e->d_name, &info) != 0 ||
+			!has_room(store, info.name))
 			continue;
-		if (info_set(store, &info))
-			td_log(TD_LOG_INFO, "plan.kept",
-				"plan=%s generation=%016" PRIx64 " rows=%" PRIu64, info.name,
-				info.generation, info.rows);
+		info_set(store, &info);
+		td_log(TD_LOG_INFO, "plan.kept", "plan=%s generation=%016" PRIx64 " rows=%" PRIu64,
+			info.name, info.generation, info.rows);
 	}
 	if (dir)
 		closedir(dir);
@@ -77,6 +81,17 @@ static void refusal_note(struct td_plan_store *store, const char *name, const ch
 static void refusal_forget(struct td_plan_store *store, const char *name)
 {
 	td_alarm_clear(&store->control->alarms, ALARM, name);
+}
+
+static void info_forget(struct td_plan_store *store, const char *name)
+{
+	struct td_plan_info *info = info_find(store, name);
+
+	plan_file_remove(store->folder, name);
+	refusal_forget(store, name);
+	td_alarm_clear(&store->control->alarms, BEHIND, name);
+	if (info)
+		*info = store->table[--store->n];
 }
 
 // --- answers ---
@@ -140,7 +155,7 @@ static void progress_send(const struct plan_job *job)
 	item.route_progress = &progress;
 	progress.phase = (char *)(uintptr_t)atomic_load_explicit(&job->phase, memory_order_relaxed);
 	progress.done = atomic_load_explicit(&job->done, memory_order_relaxed);
-	progress.total = job->total;
+	progress.total = atomic_load_explicit(&job->total, memory_order_relaxed);
 	item_send(job, &item);
 }
 
@@ -168,65 +183,183 @@ static void job_end(struct plan_job *job, int code, const char *text)
 	job_next(store);
 }
 
-// The data plane has it, or is not there: the file takes the place of the one before.
-static void commit_end(struct plan_job *job, bool pushed, const char *text)
+static void job_fail(struct plan_job *job, int rc, const char *why)
 {
 	struct td_plan_store *store = job->store;
-	int rc = plan_file_commit(store->folder, job->info.name);
-	struct td_plan_info *info = info_find(store, job->info.name);
 
-	if (rc == 0) {
-		job->info.pushed = pushed;
-		job->info.refused = false;
-		info_set(store, &job->info);
-		refusal_forget(store, job->info.name);
-	} else if (pushed && info) {
-		info->pushed = false; // the data plane gets back what the disk still has
-	} else if (pushed && store->n_strangers < TD_PLANS_MAX) {
-		snprintf(store->strangers[store->n_strangers++], TD_NAME_LEN, "%s", job->info.name);
-	}
-	job_end(job, rc, rc == 0 ? text : "the plan's file could not be put in its place");
+	job->rc = rc;
+	if (job->kind == PLAN_PUSH)
+		refusal_note(store, job->info.name, why); // there is nothing to push
+	if (job->kind == PLAN_COMMIT || job->kind == PLAN_FETCH)
+		plan_file_discard(store->folder, job->info.name);
+	plan_home_failed(job, why);
+	job_end(job, rc, why);
 }
 
-static void remove_end(struct plan_job *job, bool pushed)
+// How the data plane took what is committed, in words; 0, or what the asker is told.
+static int push_end(struct plan_job *job, char *text, size_t cap)
 {
 	struct td_plan_store *store = job->store;
 	struct td_plan_info *info = info_find(store, job->info.name);
 
-	plan_file_remove(store->folder, job->info.name);
-	refusal_forget(store, job->info.name);
-	if (info)
-		*info = store->table[--store->n];
+	info->pushed = job->push == PLAN_PUSH_TAKEN;
+	info->refused = false;
+	if (job->push == PLAN_PUSH_TAKEN)
+		refusal_forget(store, job->info.name);
+	if (job->push == PLAN_PUSH_REFUSED)
+		refusal_note(store, job->info.name, job->error);
+	if (job->push == PLAN_PUSH_TAKEN || job->push == PLAN_PUSH_ABSENT) {
+		snprintf(text, cap, "%s",
+			job->push == PLAN_PUSH_TAKEN
+				? "committed"
+				: "committed; the data plane will get it when it is there");
+		return 0;
+	}
+	snprintf(text, cap, "stored for all nodes, but not in force on this one: %s", job->error);
+	return job->push == PLAN_PUSH_REFUSED ? -EINVAL : -ETIMEDOUT;
+}
+
+// The store has it: it takes the place of the one before.
+static void committed(struct plan_job *job)
+{
+	struct td_plan_store *store = job->store;
+	char text[sizeof(job->error) + 80];
+
+	job->info.version = job->stored.version;
+	job->info.checksum = job->stored.checksum;
+	bool room = has_room(store, job->info.name);
+	int rc = room ? plan_file_commit(store->folder, &job->info) : -ENOSPC;
+	if (rc < 0) {
+		job_fail(job, rc,
+			room ? "it is stored, but its file could not be put in its place here"
+			     : "as many plans as there may be are here already");
+		return;
+	}
+	info_set(store, &job->info);
+	td_alarm_clear(&store->control->alarms, BEHIND, job->info.name);
+	rc = push_end(job, text, sizeof(text));
+	job_end(job, rc, text);
+}
+
+static void versioned(struct plan_job *job)
+{
+	struct td_plan_info *info = info_find(job->store, job->info.name);
+
+	info->version = job->stored.version;
+	info->checksum = job->stored.checksum;
+	plan_version_write(job->store->folder, info);
+	td_alarm_clear(&job->store->control->alarms, BEHIND, job->info.name);
+	job_end(job, 0, "");
+}
+
+static void removed(struct plan_job *job)
+{
+	char why[sizeof(job->error)];
+
+	if (job->push == PLAN_PUSH_REFUSED || job->push == PLAN_PUSH_UNKNOWN) {
+		memcpy(why, job->error, sizeof(why));
+		job_fail(job, -EINVAL, why);
+		return;
+	}
+	info_forget(job->store, job->info.name);
 	job_end(job, 0,
-		pushed ? "removed" : "removed; the data plane will follow when it is there");
+		job->push == PLAN_PUSH_TAKEN
+			? "removed"
+			: "removed; the data plane will follow when it is there");
+}
+
+static void stage(struct plan_job *job)
+{
+	struct td_plan_store *store = job->store;
+	struct plan_job *staged = plan_job_new(store, PLAN_COMMIT, job->info.name);
+
+	if (!staged) {
+		job_end(job, -ENOMEM, "no memory");
+		return;
+	}
+	staged->info = job->info;
+	staged->stored = job->stored;
+	staged->before = job->before;
+	staged->fd = job->fd;
+	staged->rows = job->rows;
+	job->fd = -1;
+	job->rows = NULL;
+	if (store->staged)
+		plan_job_free(store->staged);
+	store->staged = staged;
+	job_end(job, 0, "staged");
+}
+
+static void pushed(struct plan_job *job)
+{
+	char text[sizeof(job->error) + 80];
+	int rc = push_end(job, text, sizeof(text));
+
+	job_end(job, rc, rc == 0 ? "" : job->error);
+}
+
+static void job_go(struct plan_job *job);
+
+// All steps are done.
+static void job_done(struct plan_job *job)
+{
+	switch (job->kind) {
+	case PLAN_LOAD:
+		diff_send(job);
+		if (job->commit) {
+			job->kind = PLAN_COMMIT;
+			job->event = "plan.committed";
+			job->at = 0;
+			job_go(job);
+			return;
+		}
+		stage(job);
+		return;
+	case PLAN_COMMIT:
+	case PLAN_FETCH:
+		committed(job);
+		return;
+	case PLAN_IMPORT:
+		versioned(job);
+		return;
+	case PLAN_PUSH:
+		pushed(job);
+		return;
+	case PLAN_REMOVE:
+	case PLAN_FORGET:
+		removed(job);
+		return;
+	case PLAN__KINDS:
+		return;
+	}
+}
+
+static void job_next_step(struct plan_job *job)
+{
+	job->at++;
+	job_go(job);
+}
+
+static void after_push(struct plan_job *job, enum plan_push push, const char *why)
+{
+	job->push = push;
+	snprintf(job->error, sizeof(job->error), "%s", why);
+	job_next_step(job);
 }
 
 static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 {
 	struct plan_job *job = user;
-	bool taken = frame && frame->body_case == TANDEM__FRAME__BODY_DONE;
-	const char *why = frame && frame->body_case == TANDEM__FRAME__BODY_ERROR
-				  ? frame->error->text
-				  : "the data plane did not say whether it took the plan";
-	struct td_plan_info *info = info_find(job->store, job->info.name);
 
-	if (taken && job->kind == PLAN_COMMIT) {
-		commit_end(job, true, committed_words);
-	} else if (taken && job->kind == PLAN_REMOVE) {
-		remove_end(job, true);
-	} else {
-		if (job->kind == PLAN_COMMIT)
-			plan_file_discard(job->store->folder, job->info.name);
-		if (job->kind == PLAN_PUSH && info)
-			info->pushed = taken;
-		if (job->kind == PLAN_PUSH && taken)
-			refusal_forget(job->store, job->info.name);
-		else if (job->kind == PLAN_PUSH && frame)
-			refusal_note(job->store, job->info.name, why);
-		if (error == -ETIMEDOUT)
-			td_link_doubt(&job->store->control->link);
-		job_end(job, taken ? 0 : error ? error : -EINVAL, taken ? "" : why);
-	}
+	if (error == -ETIMEDOUT)
+		td_link_doubt(&job->store->control->link);
+	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE)
+		after_push(job, PLAN_PUSH_TAKEN, "");
+	else if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR)
+		after_push(job, PLAN_PUSH_REFUSED, frame->error->text);
+	else
+		after_push(job, PLAN_PUSH_UNKNOWN,
+			"the data plane did not say whether it took the plan");
 }
 
 static void job_push(struct plan_job *job)
@@ -239,86 +372,124 @@ static void job_push(struct plan_job *job)
 	frame.route_image = &image;
 	image.plan = job->info.name;
 	image.generation = job->info.generation;
-	image.remove = job->kind == PLAN_REMOVE;
+	image.remove = job->kind == PLAN_REMOVE || job->kind == PLAN_FORGET;
 	int rc = td_link_ask_fd(link, &frame, job->fd, on_pushed, job);
 	job->push_waits = rc == -EAGAIN;
-	if (rc == 0 || rc == -EAGAIN)
-		return;
-	if (job->kind == PLAN_COMMIT && rc == -ENOTCONN)
-		commit_end(job, false, "committed; the data plane will get it when it is there");
-	else if (job->kind == PLAN_REMOVE && rc == -ENOTCONN)
-		remove_end(job, false);
-	else
-		job_end(job, rc, "the plan could not be sent to the data plane");
+	if (rc == -ENOTCONN)
+		after_push(job, PLAN_PUSH_ABSENT, "");
+	else if (rc < 0 && rc != -EAGAIN)
+		after_push(job, PLAN_PUSH_UNKNOWN, "it could not be sent to the data plane");
 }
 
-static void stage(struct plan_job *job)
+// A plan from before the store had any: it stays, and is the store's where it says the same.
+static void fetched_compare(struct plan_job *job)
 {
-	struct td_plan_store *store = job->store;
+	const uint64_t *count = job->diff.count;
 
-	if (store->staged_fd >= 0)
-		close(store->staged_fd);
-	store->staged = job->info;
-	store->staged_fd = job->fd;
-	job->fd = -1;
-	job_end(job, 0, "staged");
+	plan_file_discard(job->store->folder, job->info.name);
+	if (count[TD_PLAN_ADDED] || count[TD_PLAN_CHANGED] || count[TD_PLAN_REMOVED])
+		job_fail(job, -EEXIST, "this node has other routes under that name, from before");
+	else
+		versioned(job);
 }
 
 static void after_work(uv_work_t *work, int status)
 {
 	struct plan_job *job = work->data;
-	char text[sizeof(job->error)];
+	char why[sizeof(job->error)];
 
 	if (job->store->stopping) {
 		plan_job_free(job);
+	} else if (job->rc < 0) {
+		memcpy(why, job->error, sizeof(why));
+		job_fail(job, job->rc, why);
+	} else if (job->kind == PLAN_FETCH && job->compare) {
+		fetched_compare(job);
+	} else {
+		job_next_step(job);
+	}
+}
+
+static void after_store(struct td_store_job *store_job, int rc)
+{
+	struct plan_job *job = plan_job_of(store_job);
+	char why[TD_STORE_REASON_LEN + 80];
+
+	if (job->store->stopping) {
+		job->store->job = NULL;
+		plan_job_free(job);
 		return;
 	}
-	if (job->rc < 0) {
-		memcpy(text, job->error, sizeof(text));
-		if (job->kind == PLAN_PUSH)
-			refusal_note(job->store, job->info.name, text); // there is nothing to push
-		job_end(job, job->rc, text);
+	if (rc != 0) {
+		snprintf(why, sizeof(why), "nothing has changed: the store: %s", store_job->reason);
+		job_fail(job, rc, why);
 		return;
 	}
-	if (job->kind == PLAN_LOAD) {
-		diff_send(job);
-		if (!job->commit) {
-			stage(job);
-			return;
-		}
-		job->kind = PLAN_COMMIT;
-		job->event = "plan.committed";
-		plan_job_run(job, after_work);
+	if (job->kind != PLAN_FETCH && job->stored.version != 0)
+		plan_home_note(&job->store->home, &job->stored);
+	job_next_step(job);
+}
+
+static void job_go(struct plan_job *job)
+{
+	switch (plan_job_step(job)) {
+	case PLAN_STEP_END:
+		job_done(job);
+		return;
+	case PLAN_STEP_WORK:
+		if (plan_job_run(job, after_work) != 0)
+			job_fail(job, -ENOMEM, "no thread for it");
+		return;
+	case PLAN_STEP_STORE:
+		if (plan_job_store(job, after_store) != 0)
+			job_fail(job, -ENOBUFS, "too much is asked of the store");
+		return;
+	case PLAN_STEP_PUSH:
+		job_push(job);
 		return;
 	}
-	job_push(job);
 }
 
 static void job_begin(struct plan_job *job)
 {
 	job->store->job = job;
-	if (job->kind == PLAN_REMOVE)
-		job_push(job);
-	else if (plan_job_run(job, after_work) != 0)
-		job_end(job, -ENOMEM, "no thread for it");
+	job_go(job);
 }
 
-// What the data plane lacks or has too much, one after the other.
-static void job_next(struct td_plan_store *store)
+static struct plan_job *push_next(struct td_plan_store *store)
 {
-	struct plan_job *job = NULL;
+	struct plan_job *job;
 
-	if (store->job || store->stopping || !store->control->link.connected)
-		return;
-	for (uint32_t i = 0; i < store->n && !job; i++) {
+	for (uint32_t i = 0; i < store->n; i++) {
 		if (store->table[i].pushed)
 			continue;
 		job = plan_job_new(store, PLAN_PUSH, store->table[i].name);
 		if (job)
 			job->info = store->table[i];
+		return job;
 	}
-	if (!job && store->n_strangers > 0)
-		job = plan_job_new(store, PLAN_REMOVE, store->strangers[--store->n_strangers]);
+	for (uint32_t i = 0; i < store->n_strangers; i++) {
+		if (!plan_home_is_stranger(&store->home, store->strangers[i]))
+			continue;
+		job = plan_job_new(store, PLAN_FORGET, store->strangers[i]);
+		memmove(store->strangers[i], store->strangers[--store->n_strangers], TD_NAME_LEN);
+		return job;
+	}
+	return NULL;
+}
+
+// What the data plane lacks or has too much, then what the store has otherwise; one after the
+// other.
+static void job_next(struct td_plan_store *store)
+{
+	struct plan_job *job = NULL;
+
+	if (store->job || store->stopping)
+		return;
+	if (store->control->link.connected)
+		job = push_next(store);
+	if (!job)
+		job = plan_home_next(store);
 	if (job)
 		job_begin(job);
 }
@@ -327,9 +498,10 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct td_plan_store *store = timer->data;
 
+	plan_home_tick(store);
 	if (store->job && store->job->push_waits)
 		job_push(store->job);
-	else if (store->job)
+	else if (store->job && store->job->kind != PLAN_REMOVE)
 		progress_send(store->job);
 	else
 		job_next(store);
@@ -337,25 +509,26 @@ static void on_tick(uv_timer_t *timer)
 
 // --- the outside ---
 
-void td_plan_store_start(struct td_plan_store *store, struct td_control *control)
+int td_plan_store_start(struct td_plan_store *store, struct td_control *control)
 {
 	store->control = control;
-	store->staged_fd = -1;
 	snprintf(store->folder, sizeof(store->folder), "%s/routes", control->conf->state_dir);
 	mkdir(store->folder, 0750);
 	table_read(store);
 	uv_timer_init(&control->loop, &store->tick);
 	store->tick.data = store;
 	uv_timer_start(&store->tick, on_tick, TICK_MS, TICK_MS);
+	return plan_home_start(&store->home, control);
 }
 
-void td_plan_store_stop(struct td_plan_store *store)
+bool td_plan_store_stop(struct td_plan_store *store)
 {
 	store->stopping = true;
 	uv_close((uv_handle_t *)&store->tick, NULL);
-	if (store->staged_fd >= 0)
-		close(store->staged_fd);
-	store->staged_fd = -1;
+	if (store->staged)
+		plan_job_free(store->staged);
+	store->staged = NULL;
+	return plan_home_stop(&store->home);
 }
 
 void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello)
@@ -404,85 +577,104 @@ static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64
 	td_conn_done(conn, id, store->n, "");
 }
 
-static struct plan_job *asked_job(struct td_client *client, const Tandem__Frame *frame,
-	enum plan_job_kind kind, const char *event, const char *plan)
+// NULL, or why the asker cannot have a job on that plan now; *code for it.
+static const char *busy_with(const struct td_plan_store *store, const char *plan, int *code)
 {
-	struct td_plan_store *store = &client->server->control->plans;
-	struct plan_job *job = NULL;
+	*code = !plan_name_fits(plan) ? EINVAL : store->job ? EBUSY : ENOSPC;
+	if (*code == EINVAL)
+		return "a plan's name has at most 31 letters, digits, '_', '-' and '.'";
+	if (*code == EBUSY)
+		return "another plan is being loaded or sent; try again when it is done";
+	return has_room(store, plan) ? NULL
+				     : "as many plans as there may be are loaded; tandemctl route "
+				       "remove one first";
+}
 
-	if (!plan_name_fits(plan))
-		td_conn_error(client->conn, frame->id, EINVAL,
-			"a plan's name has at most 31 letters, digits, '_', '-' and '.'");
-	else if (store->job)
-		td_conn_error(client->conn, frame->id, EBUSY,
-			"another plan is being loaded or sent; try again when it is done");
-	else if (store->n == TD_PLANS_MAX && !info_find(store, plan))
-		td_conn_error(client->conn, frame->id, ENOSPC,
-			"as many plans as there may be are loaded; tandemctl route remove one "
-			"first");
-	else if (!(job = plan_job_new(store, kind, plan)))
+static void asked_begin(struct plan_job *job, struct td_client *client, const Tandem__Frame *frame)
+{
+	if (!job) {
 		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
-	if (!job)
-		return NULL;
+		return;
+	}
 	job->serial = client->serial;
 	job->id = frame->id;
-	job->event = event;
-	return job;
+	job_begin(job);
+}
+
+static struct plan_job *load_job(struct td_plan_store *store, const Tandem__RouteLoad *load)
+{
+	const struct td_store_plan *now = plan_home_find(&store->home, load->plan);
+	const struct td_plan_info *info = info_find(store, load->plan);
+	struct plan_job *job = plan_job_new(store, PLAN_LOAD, load->plan);
+
+	if (!job)
+		return NULL;
+	snprintf(job->path, sizeof(job->path), "%s", load->path);
+	job->commit = load->commit;
+	job->before = now ? now->version : info ? info->version : 0;
+	job->names = td_route_names_new(&store->control->conf->policy);
+	if (job->names)
+		return job;
+	plan_job_free(job);
+	return NULL;
 }
 
 static void load_request(struct td_client *client, const Tandem__Frame *frame)
 {
+	struct td_plan_store *store = &client->server->control->plans;
 	const Tandem__RouteLoad *load = frame->route_load;
-	struct plan_job *job = asked_job(client, frame, PLAN_LOAD, "plan.staged", load->plan);
+	int code;
+	const char *busy = busy_with(store, load->plan, &code);
 
-	if (!job)
-		return;
-	job->names = td_route_names_new(&job->store->control->conf->policy);
-	job->commit = load->commit;
-	if (!job->names || (size_t)snprintf(job->path, sizeof(job->path), "%s", load->path) >=
-				   sizeof(job->path)) {
-		job->store->job = job;
-		job_end(job, -EINVAL, "the path is too long");
-		return;
-	}
-	job_begin(job);
+	if (busy)
+		td_conn_error(client->conn, frame->id, code, busy);
+	else if (strlen(load->path) >= PATH_MAX)
+		td_conn_error(client->conn, frame->id, EINVAL, "the path is too long");
+	else
+		asked_begin(load_job(store, load), client, frame);
 }
 
 static void commit_request(struct td_client *client, const Tandem__Frame *frame)
 {
 	const Tandem__RouteCommit *commit = frame->route_commit;
 	struct td_plan_store *store = &client->server->control->plans;
+	struct plan_job *staged = store->staged;
+	int code;
+	const char *busy = busy_with(store, commit->plan, &code);
 
-	if (store->staged_fd < 0 || store->staged.generation != commit->generation ||
-		strcmp(store->staged.name, commit->plan) != 0) {
+	if (!staged || staged->info.generation != commit->generation ||
+		strcmp(staged->info.name, commit->plan) != 0) {
 		td_conn_error(client->conn, frame->id, ENOENT,
 			"that plan is not staged any more: load the file again");
 		return;
 	}
-	struct plan_job *job =
-		asked_job(client, frame, PLAN_COMMIT, "plan.committed", commit->plan);
-	if (!job)
+	if (busy) {
+		td_conn_error(client->conn, frame->id, code, busy);
 		return;
-	job->info = store->staged;
-	job->fd = store->staged_fd;
-	store->staged_fd = -1;
-	job_begin(job);
+	}
+	store->staged = NULL;
+	asked_begin(staged, client, frame);
 }
 
 static void remove_request(struct td_client *client, const Tandem__Frame *frame)
 {
-	const char *plan = frame->route_remove->plan;
 	struct td_plan_store *store = &client->server->control->plans;
+	const struct td_plan_info *info = info_find(store, frame->route_remove->plan);
+	int code;
+	const char *busy = info ? busy_with(store, info->name, &code) : NULL;
 
-	if (!info_find(store, plan)) {
+	if (!info) {
 		td_conn_error(client->conn, frame->id, ENOENT, "there is no plan of that name");
 		return;
 	}
-	struct plan_job *job = asked_job(client, frame, PLAN_REMOVE, "plan.removed", plan);
-	if (!job)
+	if (busy) {
+		td_conn_error(client->conn, frame->id, code, busy);
 		return;
-	job->info = *info_find(store, plan);
-	job_begin(job);
+	}
+	struct plan_job *job = plan_job_new(store, PLAN_REMOVE, info->name);
+	if (job)
+		job->info = *info;
+	asked_begin(job, client, frame);
 }
 
 void td_plan_store_show(struct td_client *client, const Tandem__Frame *frame)

@@ -92,10 +92,11 @@ void td_route_names_free(struct td_route_names *names)
 
 // --- lines ---
 
-struct reader {
+struct td_route_csv {
 	const struct td_route_names *names;
 	struct td_route_builder *builder;
-	uint64_t line;
+	_Atomic uint64_t *progress;
+	uint64_t line, read;         // read: bytes of what was fed before
 	uint8_t columns[COL__COUNT]; // of the file's columns in turn
 	uint32_t n_columns;
 	char cache[NAME__KINDS][CACHE][TD_NAME_LEN]; // names that were found
@@ -103,7 +104,8 @@ struct reader {
 	size_t cap;
 };
 
-__attribute__((format(printf, 2, 3))) static int fail(struct reader *r, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail(
+	struct td_route_csv *r, const char *format, ...)
 {
 	va_list args;
 	int n = snprintf(r->error, r->cap, "line %" PRIu64 ": ", r->line);
@@ -126,7 +128,8 @@ static struct td_span trimmed(struct td_span s)
 }
 
 // What is between the quotes; a quote inside has no use here. *at is moved behind the field.
-static int quoted_take(struct reader *r, const char **at, const char *end, struct td_span *out)
+static int quoted_take(
+	struct td_route_csv *r, const char **at, const char *end, struct td_span *out)
 {
 	const char *start = *at + 1;
 	const char *stop = memchr(start, '"', (size_t)(end - start));
@@ -142,7 +145,7 @@ static int quoted_take(struct reader *r, const char **at, const char *end, struc
 }
 
 // The next field, *at behind it: at its comma or at the end.
-static int field_take(struct reader *r, const char **at, const char *end, struct td_span *out)
+static int field_take(struct td_route_csv *r, const char **at, const char *end, struct td_span *out)
 {
 	while (*at < end && **at == ' ')
 		++*at;
@@ -155,7 +158,7 @@ static int field_take(struct reader *r, const char **at, const char *end, struct
 	return 0;
 }
 
-static int header_read(struct reader *r, const char *at, const char *end)
+static int header_read(struct td_route_csv *r, const char *at, const char *end)
 {
 	bool seen[COL__COUNT] = { false };
 	struct td_span field = { 0 };
@@ -181,7 +184,7 @@ static int header_read(struct reader *r, const char *at, const char *end)
 }
 
 static int number_read(
-	struct reader *r, enum column c, struct td_span s, uint64_t max, uint64_t *out)
+	struct td_route_csv *r, enum column c, struct td_span s, uint64_t max, uint64_t *out)
 {
 	uint64_t n = 0;
 
@@ -197,7 +200,7 @@ static int number_read(
 }
 
 // "0.0123" as millionths.
-static int cost_read(struct reader *r, struct td_span s, uint32_t *out)
+static int cost_read(struct td_route_csv *r, struct td_span s, uint32_t *out)
 {
 	const char *dot = memchr(s.ptr, '.', s.len);
 	uint32_t whole_len = dot ? (uint32_t)(dot - s.ptr) : s.len;
@@ -217,7 +220,8 @@ static int cost_read(struct reader *r, struct td_span s, uint32_t *out)
 	return rc;
 }
 
-static int name_check(struct reader *r, enum name_kind kind, enum column c, struct td_span name)
+static int name_check(
+	struct td_route_csv *r, enum name_kind kind, enum column c, struct td_span name)
 {
 	char text[TD_NAME_LEN] = { 0 };
 	uint32_t h = name.len;
@@ -257,8 +261,8 @@ static int match_read(struct td_span s, char scratch[40], struct td_span *out)
 	return 0;
 }
 
-static int field_read(struct reader *r, enum column c, struct td_span s, struct td_route_row *row,
-	char scratch[40])
+static int field_read(struct td_route_csv *r, enum column c, struct td_span s,
+	struct td_route_row *row, char scratch[40])
 {
 	uint64_t n = 0;
 	int rc = 0;
@@ -311,7 +315,7 @@ static int field_read(struct reader *r, enum column c, struct td_span s, struct 
 	}
 }
 
-static int line_read(struct reader *r, const char *at, const char *end)
+static int line_read(struct td_route_csv *r, const char *at, const char *end)
 {
 	struct td_route_row row = { .priority = 1, .weight = 100 };
 	struct td_span field = { 0 };
@@ -341,44 +345,75 @@ static int line_read(struct reader *r, const char *at, const char *end)
 				 row.match.len > 0 ? row.match.ptr : "", why);
 }
 
-int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t len,
+struct td_route_csv *td_route_csv_new(struct td_route_builder *builder,
 	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap)
 {
-	struct reader *r = calloc(1, sizeof(*r));
-	const char *end = text + len;
-	int rc = r ? 0 : -ENOMEM;
+	struct td_route_csv *r = calloc(1, sizeof(*r));
 
 	if (!r) {
 		snprintf(error, cap, "no memory");
-		return rc;
+		return NULL;
 	}
 	r->names = names;
 	r->builder = builder;
+	r->progress = progress;
 	r->error = error;
 	r->cap = cap;
+	return r;
+}
+
+void td_route_csv_free(struct td_route_csv *r)
+{
+	free(r);
+}
+
+static int any_line_read(struct td_route_csv *r, const char *at, const char *end)
+{
+	struct td_span line = trimmed(td_span(at, (size_t)(end - at)));
+
+	r->line++;
+	if ((size_t)(end - at) > UINT16_MAX || memchr(at, '\0', (size_t)(end - at)))
+		return fail(r, "this is no line of text");
+	if (line.len == 0)
+		return 0;
+	return r->n_columns == 0 ? header_read(r, line.ptr, line.ptr + line.len)
+				 : line_read(r, line.ptr, line.ptr + line.len);
+}
+
+int td_route_csv_feed(struct td_route_csv *r, const char *text, size_t len)
+{
 	const size_t mark = sizeof(byte_order_mark) - 1;
-	if (len >= mark && memcmp(text, byte_order_mark, mark) == 0)
-		text += mark;
-	for (const char *at = text; rc == 0 && at < end;) {
+	const char *end = text + len, *at = text;
+	int rc = 0;
+
+	if (r->line == 0 && len >= mark && memcmp(text, byte_order_mark, mark) == 0)
+		at += mark;
+	while (rc == 0 && at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		const char *line_end = stop ? stop : end;
-		struct td_span line = trimmed(td_span(at, (size_t)(line_end - at)));
-		r->line++;
-		if ((size_t)(line_end - at) > UINT16_MAX ||
-			memchr(at, '\0', (size_t)(line_end - at)))
-			rc = fail(r, "this is no line of text");
-		else if (line.len > 0 && r->n_columns == 0)
-			rc = header_read(r, line.ptr, line.ptr + line.len);
-		else if (line.len > 0)
-			rc = line_read(r, line.ptr, line.ptr + line.len);
+		rc = any_line_read(r, at, stop ? stop : end);
 		if (r->line % PROGRESS_LINES == 0)
 			atomic_store_explicit(
-				progress, (uint64_t)(at - text), memory_order_relaxed);
+				r->progress, r->read + (uint64_t)(at - text), memory_order_relaxed);
 		at = stop ? stop + 1 : end;
 	}
-	if (rc == 0 && r->n_columns == 0)
-		rc = fail(r, "the line with the names of the columns is missing");
-	free(r);
+	r->read += len;
+	return rc;
+}
+
+int td_route_csv_end(struct td_route_csv *r)
+{
+	return r->n_columns > 0 ? 0 : fail(r, "the line with the names of the columns is missing");
+}
+
+int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t len,
+	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap)
+{
+	struct td_route_csv *r = td_route_csv_new(builder, names, progress, error, cap);
+	int rc = r ? td_route_csv_feed(r, text, len) : -ENOMEM;
+
+	if (rc == 0)
+		rc = td_route_csv_end(r);
+	td_route_csv_free(r);
 	return rc;
 }
 

@@ -13,11 +13,20 @@ struct td_route_names;
 struct td_route_names *td_route_names_new(const struct td_policy_conf *policy); // NULL: no memory
 void td_route_names_free(struct td_route_names *names);                         // NULL is fine
 
-// Reads all lines into the builder. progress: bytes read so far, for others to look at. names NULL:
-// names are not checked. 0; -EINVAL and "line N: what is wrong" in error; -ENOMEM. Lines before a
-// faulty one are in the builder already: it is of no use then.
+// Reads lines into the builder. progress: bytes read so far, for others to look at. names NULL:
+// names are not checked. Lines before a faulty one are in the builder already: it is of no use
+// then. All pointers are borrowed. NULL: no memory, error says so.
+struct td_route_csv;
+struct td_route_csv *td_route_csv_new(struct td_route_builder *builder,
+	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap);
+void td_route_csv_free(struct td_route_csv *csv); // NULL is fine
+// Whole lines, the next of the file. 0; -EINVAL and "line N: what is wrong" in error; -ENOMEM.
+int td_route_csv_feed(struct td_route_csv *csv, const char *text, size_t len);
+int td_route_csv_end(struct td_route_csv *csv); // behind the last line, in the same way
+// All of that with a file that is in one piece.
 int td_route_csv_read(struct td_route_builder *builder, const char *text, size_t len,
 	const struct td_route_names *names, _Atomic uint64_t *progress, char *error, size_t cap);
+
 // The line of column names that td_route_csv_write() writes for.
 #define TD_ROUTE_CSV_HEADER                                                                        \
 	"match,to,priority,weight,cost,domain,caller,window,max_duration,block,limit,failover,"    \

@@ -48,7 +48,7 @@ def until(condition, what, timeout=10):
 class Plane:
     """A data plane: says Hello, answers every request Done, keeps what it was sent."""
 
-    def __init__(self, bench, generation=0, restored=False):
+    def __init__(self, bench, generation=0, restored=False, plans=()):
         self.bench, self.frames, self.refuse, self.hold = bench, [], set(), set()
         bench.listener.settimeout(5)
         self.s, _ = bench.listener.accept()
@@ -57,6 +57,8 @@ class Plane:
         hello = pb.Frame(version=1)
         hello.hello.role, hello.hello.epoch, hello.hello.registrar = "dataplane", 1, True
         hello.hello.subscriber_generation, hello.hello.bindings_restored = generation, restored
+        for name in plans:
+            hello.hello.plans.add(name=name, generation=7, rows=1)
         self.send(hello)
 
     def send(self, frame):
@@ -129,6 +131,7 @@ class Bench:
         self.start()
 
     def start(self):
+        (self.dir / "control.sock").unlink(missing_ok=True)  # of one that was killed
         self.log = open(self.dir / "log", "ab")
         self.p = subprocess.Popen([CONTROL, "-c", self.conf], stderr=self.log)
         until(lambda: self.p.poll() is not None or (self.dir / "control.sock").exists(), "the socket")
@@ -140,9 +143,12 @@ class Bench:
         if sig == signal.SIGTERM:
             assert self.p.returncode == 0, (self.dir / "log").read_text()[-2000:]
 
+    def begin(self, *args):
+        return subprocess.Popen([TANDEMCTL, "-c", self.conf, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
     def ctl(self, *args, code=0, stdin="", plane=None):
-        p = subprocess.Popen([TANDEMCTL, "-c", self.conf, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)
+        p = self.begin(*args)
         p.stdin.write(stdin)
         p.stdin.close()
         while p.poll() is None:

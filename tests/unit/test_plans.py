@@ -1,0 +1,311 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dial plans between tandem-control and the store, without a data plane: a second node takes them, a wiped node gets them
+back, what cannot be stored changes nothing, and a kill at any moment leaves the old plan or the new one.
+
+usage: test_plans.py TANDEM_CONTROL TANDEMCTL
+"""
+import contextlib
+import json
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import sys
+import time
+
+from test_provision import CONFIG, FOLDER, Bench, Plane, main, pb, until
+
+CARRIERS = """trunks = (
+  { name = "a"; realm = "access"; peers = ( { address = "10.0.1.1"; } ); },
+  { name = "b"; realm = "access"; peers = ( { address = "10.0.1.2"; } ); } );
+"""
+HEADER = "match,to,priority\n"
+
+
+def bench(name, db=None, config=CONFIG, **kw):
+    return Bench(name, (f'store = "sqlite:{FOLDER}/{db}";\n' if db else "") + CARRIERS, config=config, dataplane=False, **kw)
+
+
+def write(node, lines, name="routes.csv"):
+    path = node.dir / name
+    path.write_text(HEADER + "".join(line + "\n" for line in lines))
+    return path
+
+
+def load(node, *lines, plan="deck", code=0):
+    said = node.ctl("--json", "route", "load", str(write(node, lines)), "--plan", plan, "--commit", code=code)
+    return json.loads(said) if code == 0 else said
+
+
+def plans(node):
+    return {p["plan"]: p for p in json.loads(node.ctl("--json", "route", "list"))}
+
+
+def dump(node, plan="deck"):
+    out, err = node.begin("route", "dump", "--plan", plan).communicate(timeout=20)  # more than a pipe holds
+    assert not err, err
+    return [line.split(",")[:2] for line in out.splitlines()[1:]]
+
+
+def has(node, *expected, plan="deck", timeout=10):
+    until(lambda: plan in plans(node) and dump(node, plan) == [list(e) for e in expected], f"{expected} on {node.dir.name}", timeout)
+
+
+def alarms(node, name):
+    return [a for a in json.loads(node.ctl("alarms", "--json")) if a["name"] == name]
+
+
+def rows(db, sql):
+    """None: there is no such table yet."""
+    with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(f"file:{db}?mode=rw", uri=True, timeout=5) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def routes_dir(node):
+    return node.dir / "state/routes"
+
+
+# --- tests ---
+
+def another_node_takes_what_is_committed_and_what_is_removed():
+    one, two = bench("two-1", "two.db"), bench("two-2", "two.db")
+    load(one, "49,a,1", "=4930,b,2")
+    has(two, ("49", "a"), ("=4930", "b"))
+    assert plans(two)["deck"]["generation"] == plans(one)["deck"]["generation"], "the same lines are the same image"
+    load(two, "49,b,1")
+    has(one, ("49", "b"))
+    assert rows(FOLDER / "two.db", "SELECT name, parts FROM dial_plan") == [("deck", 1)]
+    one.ctl("route", "remove", "deck")
+    until(lambda: plans(two) == {}, "the removal")
+    assert list(routes_dir(two).iterdir()) == [], "no file of it is left"
+    assert rows(FOLDER / "two.db", "SELECT count(*) FROM dial_plan_part") == [(0,)]
+    audit = [(a["what"], a["on"], a["code"]) for a in json.loads(one.ctl("audit", "--json"))]
+    assert audit == [("route load", "deck", 0), ("route remove", "deck", 0)], audit
+    one.stop()
+    two.stop()
+
+
+def a_wiped_node_gets_its_plan_back():
+    node = bench("wiped", "wiped.db")
+    load(node, "49,a,1")
+    before = plans(node)["deck"]
+    node.stop()
+    shutil.rmtree(node.dir / "state")
+    node.start()
+    has(node, ("49", "a"))
+    assert plans(node)["deck"] == before
+    # A start needs no store.
+    node.stop(signal.SIGKILL)
+    (FOLDER / "wiped.db").rename(FOLDER / "wiped.aside")
+    (FOLDER / "wiped.db").mkdir()
+    node.start()
+    assert plans(node)["deck"] == before
+    node.stop()
+
+
+def without_the_store_nothing_changes_and_it_is_said():
+    node = bench("down", "down.db")
+    load(node, "49,a,1")
+    node.stop()
+    (FOLDER / "down.db").rename(FOLDER / "down.aside")
+    (FOLDER / "down.db").mkdir()
+    node.start()
+    text = load(node, "48,b,1", code=1)
+    assert "nothing has changed" in text and "store" in text, text
+    text = node.ctl("route", "remove", "deck", code=1)
+    assert "nothing has changed" in text and "store" in text, text
+    has(node, ("49", "a"))
+    # What a file would change is still told.
+    said = json.loads(node.ctl("--json", "route", "load", str(write(node, ["48,b,1"])), "--plan", "deck"))
+    assert (said["added"], said["removed"], said["committed"]) == (1, 1, False)
+    assert sorted(p.name for p in routes_dir(node).iterdir()) == ["deck.img", "deck.img.version"], "nothing lies aside"
+    audit = [(a["what"], a["on"], a["code"] != 0) for a in json.loads(node.ctl("audit", "--json"))]
+    assert audit == [("route load", "deck", False), ("route load", "deck", True), ("route remove", "deck", True)], audit
+    node.stop()
+    (FOLDER / "down.db").rmdir()
+    (FOLDER / "down.aside").rename(FOLDER / "down.db")
+    node.start()
+    until(lambda: load(node, "48,b,1")["committed"], "the store")
+    has(node, ("48", "b"))
+    node.stop()
+
+
+def a_node_that_cannot_take_it_keeps_its_own_and_says_so():
+    one, two = bench("unfit-1", "unfit.db"), bench("unfit-2", "unfit.db")
+    load(one, "49,a,1")
+    has(two, ("49", "a"))
+    text = two.conf.read_text()
+    two.conf.write_text(text.replace('name = "b"', 'name = "c"'))
+    two.ctl("reload")
+    load(one, "49,b,1")
+    alarm = until(lambda: alarms(two, "plan.behind"), "the alarm")[0]
+    assert alarm["subject"] == "deck" and "line 2" in alarm["text"] and '"b"' in alarm["text"] and alarm["advice"], alarm
+    has(two, ("49", "a"))
+    # As soon as it fits, it is taken.
+    two.conf.write_text(text)
+    two.ctl("reload")
+    has(two, ("49", "b"))
+    until(lambda: not alarms(two, "plan.behind"), "the end of the alarm")
+    # What is damaged in the store is not taken either.
+    with sqlite3.connect(FOLDER / "unfit.db", timeout=5) as db:
+        db.execute("UPDATE dial_plan_part SET packed = x'00'")
+        db.execute("UPDATE dial_plan SET version = version + 1")
+        db.execute("UPDATE dial_plan_part SET version = version + 1")
+        db.execute("UPDATE dial_plan_generation SET generation = generation + 1")
+    assert "damaged" in until(lambda: alarms(two, "plan.behind"), "the alarm")[0]["text"]
+    has(two, ("49", "b"))
+    load(one, "47,a,1")
+    has(two, ("47", "a"))
+    until(lambda: not alarms(two, "plan.behind"), "the end of the alarm")
+    one.stop()
+    two.stop()
+
+
+def two_changes_at_once_are_not_mixed():
+    one, two = bench("race-1", "race.db"), bench("race-2", "race.db")
+    load(one, "49,a,1")
+    has(two, ("49", "a"))
+    # What was staged before somebody else's change does not undo it.
+    ask = json.loads(one.ctl("--json", "route", "load", str(write(one, ["48,a,1"])), "--plan", "deck"))
+    load(two, "47,b,1")
+    has(one, ("47", "b"))
+    text = commit(one, ask["generation"])
+    assert "somebody else changed plan deck" in text, text
+    has(one, ("47", "b"))
+    has(two, ("47", "b"))
+    one.stop()
+    two.stop()
+
+
+def commit(node, generation):
+    """What tandemctl asks where a terminal said yes; the words of the refusal."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(node.dir / "control.sock"))
+        frame = pb.Frame(version=1, id=7)
+        frame.route_commit.plan, frame.route_commit.generation = "deck", int(generation, 16)
+        raw = frame.SerializeToString()
+        s.sendall(struct.pack(">I", len(raw)) + raw)
+        s.settimeout(10)
+        data = b""
+        while True:
+            data += s.recv(65536)
+            while len(data) >= 4 and len(data) >= 4 + (n := struct.unpack(">I", data[:4])[0]):
+                answer = pb.Frame.FromString(data[4:4 + n])
+                data = data[4 + n:]
+                if answer.WhichOneof("body") in ("done", "error"):
+                    return answer.error.text
+
+
+def plans_from_before_go_into_the_store():
+    """A node of an older version had its plans in state_dir alone."""
+    one, two = bench("before-1", "x1.db"), bench("before-2", "x2.db")
+    load(one, "49,a,1", "1001@tandem.example,b,1", "123456789012345678901,b,3")
+    load(two, "49,a,1", "123456789012345678901,b,3", "1001@tandem.example,b,1")
+    load(two, "48,a,1", plan="own")
+    for node in (one, two):
+        node.stop()
+        for path in routes_dir(node).glob("*.version"):
+            path.unlink()
+        node.conf.write_text(node.conf.read_text().replace("x1.db", "x.db").replace("x2.db", "x.db"))
+    one.start()
+    until(lambda: rows(FOLDER / "x.db", "SELECT name FROM dial_plan") == [("deck",)], "the plan")
+    lines = [("1001@tandem.example", "b"), ("123456789012345678901", "b"), ("49", "a")]
+    has(one, *lines)
+    # Of another node: what says the same is the same, what nobody else has is stored too.
+    two.start()
+    has(one, ("48", "a"), plan="own")
+    until(lambda: (routes_dir(two) / "deck.img.version").exists(), "the version")
+    assert not alarms(two, "plan.behind")
+    has(two, *lines)
+    assert rows(FOLDER / "x.db", "SELECT name, parts FROM dial_plan ORDER BY name") == [("deck", 1), ("own", 1)]
+    # A store that was lost is filled again.
+    one.stop()
+    two.stop()
+    (FOLDER / "x.db").unlink()
+    for end in ("-wal", "-shm"):
+        (FOLDER / ("x.db" + end)).unlink(missing_ok=True)
+    one.start()
+    until(lambda: rows(FOLDER / "x.db", "SELECT name FROM dial_plan ORDER BY name") == [("deck",), ("own",)], "both plans")
+    has(one, *lines)
+    one.stop()
+
+
+def another_plan_from_before_stays_and_is_told():
+    one, two = bench("differs-1", "y1.db"), bench("differs-2", "y2.db")
+    load(one, "49,a,1")
+    load(two, "49,b,1")
+    for node in (one, two):
+        node.stop()
+        (routes_dir(node) / "deck.img.version").unlink()
+        node.conf.write_text(node.conf.read_text().replace("y1.db", "y.db").replace("y2.db", "y.db"))
+    one.start()
+    until(lambda: (routes_dir(one) / "deck.img.version").exists(), "the version")
+    two.start()
+    alarm = until(lambda: alarms(two, "plan.behind"), "the alarm")[0]
+    assert "other routes" in alarm["text"] and "route load" in alarm["advice"], alarm
+    has(two, ("49", "b"))
+    load(two, "49,b,1")
+    has(one, ("49", "b"))
+    until(lambda: not alarms(two, "plan.behind"), "the end of the alarm")
+    one.stop()
+    two.stop()
+
+
+def the_data_plane_keeps_what_the_store_may_still_have():
+    """Control's disk is lost while the data plane runs on: its plan stays until the store says that there is none."""
+    node = Bench("stranger", f'store = "sqlite:{FOLDER}/stranger.db";\n' + CARRIERS)
+    Plane(node).close()
+    node.stop()
+    (FOLDER / "stranger.db").unlink()
+    (FOLDER / "stranger.db").mkdir()
+    node.start()
+    plane = Plane(node, plans=["deck"])
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        plane.turn()
+    assert not [f for b, f in plane.frames if b == "route_image"], "it is not taken away while the store is not there"
+    node.stop()
+    plane.close()
+    (FOLDER / "stranger.db").rmdir()
+    node.start()
+    plane = Plane(node, plans=["deck"])
+    assert plane.wait("route_image").remove
+    node.stop()
+
+
+def a_kill_at_any_moment_leaves_the_old_or_the_new():
+    rng = random.Random(7)
+    node = bench("kill", "kill.db")
+    load(node, *(f"{n},a,1" for n in range(20000, 60000)))
+    sizes = {"a": 40000, "b": 40000}
+    old, seen = "a", set()
+    for turn in range(12):
+        new = "b" if old == "a" else "a"
+        path = write(node, [f"{n},{new},1" for n in range(20000, 60000)])
+        asked = node.begin("route", "load", str(path), "--plan", "deck", "--commit")
+        time.sleep(rng.random() * 0.5)
+        node.stop(signal.SIGKILL)
+        asked.communicate(timeout=20)
+        node.start()
+        until(lambda: rows(FOLDER / "kill.db", "SELECT count(*) FROM dial_plan_part p JOIN dial_plan d USING (name, version)")
+              == rows(FOLDER / "kill.db", "SELECT count(*) FROM dial_plan_part"), "whole parts")
+        until(lambda: (routes_dir(node) / "deck.img.version").read_text().split()[1]
+              == str(rows(FOLDER / "kill.db", "SELECT version FROM dial_plan")[0][0]), "the store's version")
+        lines = dump(node)
+        assert len(lines) == sizes[old] and len({to for _, to in lines}) == 1, f"turn {turn}: half a plan"
+        seen.add(lines[0][1] == new)
+        assert not (asked.returncode == 0 and lines[0][1] == old), "what was said to be committed is there"
+        old = lines[0][1]
+    assert seen == {True, False}, "the kills came before and after the commit"
+    node.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main([another_node_takes_what_is_committed_and_what_is_removed, a_wiped_node_gets_its_plan_back,
+                      without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
+                      two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
+                      another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
+                      a_kill_at_any_moment_leaves_the_old_or_the_new]))
