@@ -259,6 +259,7 @@ static const struct cfg_field caller_in[] = {
 	READ("allowed", cfg_read_callers),
 	READ("default", cfg_read_caller_default),
 	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	BOOL("keep_name", td_caller_id_conf, keep_name, false),
 	END,
 };
 
@@ -266,6 +267,7 @@ static const struct cfg_field caller_out[] = {
 	READ("allowed", cfg_read_callers),
 	READ("default", cfg_read_caller_default),
 	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	BOOL("keep_name", td_caller_id_conf, keep_name, false),
 	CHOICE("privacy", td_caller_id_conf, privacy, privacy_words, TD_PRIVACY_HONOUR),
 	END,
 };

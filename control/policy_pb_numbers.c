@@ -42,6 +42,7 @@ static Tandem__CallerId *caller_to_pb(struct builder *b, const struct td_caller_
 		caller->allowed[caller->n_allowed++] = text_to_pb(b, conf->allowed[i]);
 	caller->on_refused = conf->on_refused;
 	caller->privacy = conf->privacy;
+	caller->keep_name = conf->keep_name;
 	return caller;
 }
 
@@ -115,6 +116,7 @@ static void caller_from_pb(
 	out->on_refused = (uint8_t)bounded(
 		c, pb->on_refused, TD_CALLER_ANONYMOUS, "what refused callers get is unknown");
 	out->privacy = (uint8_t)bounded(c, pb->privacy, TD_PRIVACY_STRIP, "a privacy is unknown");
+	out->keep_name = pb->keep_name;
 }
 
 void numbers_from_pb(

@@ -160,6 +160,7 @@ struct td_caller_id_conf {
 	uint8_t n_allowed;                // 0: all
 	uint8_t on_refused;               // enum td_caller_refused
 	uint8_t privacy;                  // enum td_privacy; of those that are shown
+	bool keep_name; // the caller's, with the number that is shown in place of its own
 };
 
 // What becomes of numbers: of calls that come in, first the rules, then the form; of those that go

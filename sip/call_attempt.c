@@ -267,7 +267,9 @@ static int attempt_invite(
 	struct td_headers_way way = attempt_way(attempt);
 	struct td_writer headers = call_relayed(call, &call->a, &attempt->b, msg);
 	td_headers_identity(&way, &headers);
-	if (way.hidden && call->privacy.len == 0)
+	bool asks = way.hidden ||
+		    (engine->calls->shown.unnamed && way.privacy_is == TD_PRIVACY_PASS);
+	if (asks && call->privacy.len == 0)
 		td_put_lit(&headers, "Privacy: id\r\n");
 	td_put_lit(&headers, TD_ALLOW_LINE);
 	dialog_request(engine, &attempt->b, TD_M_INVITE, &request);

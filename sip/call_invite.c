@@ -125,15 +125,26 @@ static int call_keep_notes(struct td_call *call, const struct td_trunk *trunk,
 	return notes_set(call, texts);
 }
 
+// Several lines are one list (RFC 3261 §7.3.1).
+static int call_keep_privacy(struct td_call *call, const struct td_msg *msg)
+{
+	struct td_writer all = call_writer(call->engine->calls, call->engine->calls->lines);
+
+	if (!td_msg_has(msg, TD_H_PRIVACY))
+		return 0;
+	for (uint8_t i = msg->first[TD_H_PRIVACY]; i != 0xff; i = msg->headers[i].next) {
+		if (td_writer_len(&all) > 0)
+			td_put_lit(&all, ";");
+		td_put_span(&all, td_msg_value(msg, &msg->headers[i]));
+	}
+	call->privacy = td_slab_dup(call->engine->slab, call_written(&all));
+	return call->privacy.ptr ? 0 : -ENOBUFS;
+}
+
 static int call_keep_invite(struct td_call *call, const struct td_msg *msg)
 {
 	call->invite = td_slab_dup(call->engine->slab, td_span(msg->buf, msg->len));
-	if (!call->invite.ptr)
-		return -ENOBUFS;
-	if (!td_msg_has(msg, TD_H_PRIVACY))
-		return 0;
-	call->privacy = td_slab_dup(call->engine->slab, td_msg_get(msg, TD_H_PRIVACY));
-	return call->privacy.ptr ? 0 : -ENOBUFS;
+	return call->invite.ptr ? call_keep_privacy(call, msg) : -ENOBUFS;
 }
 
 int call_invite_reload(struct td_call *call)

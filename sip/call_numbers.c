@@ -46,12 +46,14 @@ static void numbers_of(const struct td_call *call, const struct td_msg *msg,
 		out->asserted = out->caller;
 		return;
 	}
-	if (!td_number_of(&core->from.uri, &out->caller)) {
+	if (td_headers_unnamed(core)) {
+		out->caller.len = 0;
+	} else if (!td_number_of(&core->from.uri, &out->caller)) {
 		out->caller.len = 0;
 		if (core->from.uri.user.len > 0) // fits no list, which nobody does too
 			td_number_append(&out->caller, TD_SPAN("?"));
 	} else if (td_span_ieq(td_number_span(&out->caller), TD_SPAN("anonymous"))) {
-		out->caller.len = 0;
+		out->caller.len = 0; // escaped
 	}
 	believed_number(call, msg, &out->asserted);
 }
@@ -99,9 +101,11 @@ static int caller_screen(struct td_call *call, const struct td_caller_id_conf *c
 		break;
 	case TD_CALLER_REPLACED:
 		td_engine_count(call->engine, TD_C_CALLER_REPLACED);
+		n->nameless |= !conf->keep_name;
 		break;
 	case TD_CALLER_HIDDEN:
 		td_engine_count(call->engine, TD_C_CALLER_HIDDEN);
+		n->nameless |= !conf->keep_name;
 		n->hidden = true;
 		break;
 	case TD_CALLER_REFUSED:
@@ -185,7 +189,9 @@ static void callers_show(struct td_call *call, struct call_shown *shown,
 	struct td_span display =
 		subscriber ? subscriber->identity.display : core->from.display;
 
-	shown->hidden = n->hidden;
+	if (n->nameless)
+		display = (struct td_span){ 0 };
+	shown->hidden |= n->hidden;
 	bool same = !n->hidden && td_number_eq(&n->caller, &came->caller) &&
 		    td_number_eq(&n->asserted, &came->asserted);
 	if (same && (subscriber || n->asserted.len == 0))
@@ -209,7 +215,12 @@ bool numbers_show(struct td_call *call, const struct td_trunk *trunk, const stru
 
 	shown->called = &core->uri;
 	shown->from = shown->pai = call->caller ? &call->caller->identity : NULL;
-	shown->own = shown->hidden = false;
+	shown->own = false;
+	// What a subscriber says in From is believed in this alone: that it wants no name there.
+	shown->unnamed = call->caller && !call->emergency && td_headers_unnamed(core);
+	shown->hidden = shown->unnamed &&
+			((trunk->conf.trust & TD_TRUST_OUT) != 0 ||
+				trunk->conf.numbers.caller_out.privacy == TD_PRIVACY_HONOUR);
 	if (!call->numbers && !trunk->numbers)
 		return true;
 	numbers_of(call, msg, core, &came);

@@ -261,6 +261,7 @@ struct td_call_numbers {
 	struct td_number asserted; // the caller's, of whom somebody vouches for it
 	struct td_number rules;    // names of those that applied
 	bool hidden;               // shown as anonymous, though it did not ask for it
+	bool nameless;             // another stands for the caller: its name stays behind
 };
 
 #define NUMBER_ESCAPED_MAX (3 * TD_NUMBER_TEXT)
@@ -276,6 +277,7 @@ struct call_shown {
 	const struct td_identity *from, *pai; // NULL: as A says it; nobody's
 	bool own; // identities of A's headers stay behind
 	bool hidden;
+	bool unnamed; // a subscriber does not name itself in From
 	struct td_uri uri;
 	struct call_identity caller, asserted;
 	char callee[NUMBER_ESCAPED_MAX];

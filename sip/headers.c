@@ -247,18 +247,27 @@ void td_headers_relay(
 			line_relay(msg, &msg->headers[i], way, out);
 }
 
+bool td_headers_unnamed(const struct td_core *core)
+{
+	return td_span_ieq(core->from.uri.user, TD_SPAN("anonymous")) ||
+	       td_span_ieq(core->from.uri.host, TD_SPAN("anonymous.invalid"));
+}
+
+static bool privacy_hides(struct td_span privacy)
+{
+	return privacy_asks(privacy, TD_SPAN("id")) || privacy_asks(privacy, TD_SPAN("user"));
+}
+
 bool td_headers_anonymous(const struct td_core *core, struct td_span privacy)
 {
-	return privacy_asks(privacy, TD_SPAN("id")) || privacy_asks(privacy, TD_SPAN("user")) ||
-	       td_span_ieq(core->from.uri.user, TD_SPAN("anonymous"));
+	return privacy_hides(privacy) || td_headers_unnamed(core);
 }
 
 void td_headers_from(
 	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out)
 {
 	const struct td_uri *uri = &core->from.uri;
-	bool hide = privacy_asks(way->privacy, TD_SPAN("id")) ||
-		    privacy_asks(way->privacy, TD_SPAN("user"));
+	bool hide = privacy_hides(way->privacy);
 
 	// RFC 3323 §4.1: the host names nobody either.
 	if (way->hidden || (hide && !receiver_trusted(way) &&

@@ -26,7 +26,8 @@ struct td_headers_way {
 	bool hidden;         // From is anonymous for everybody
 	uint8_t privacy_is;  // enum td_privacy
 	struct td_span
-		privacy; // Privacy of the request (RFC 3323), kept by the call for its responses
+		privacy; // all of Privacy of the request (RFC 3323), kept by the call for its
+			 // responses
 };
 
 // Appends the complete header lines (each with CRLF, compact forms spelt out, folds joined) that
@@ -41,7 +42,9 @@ void td_headers_relay(
 // no tag, parameters of the URI dropped.
 void td_headers_from(
 	const struct td_core *core, const struct td_headers_way *way, struct td_writer *out);
-// Does the caller hide who it is: by Privacy, or by an anonymous From (RFC 3323 §4.1)?
+// Does From name nobody (RFC 3323 §4.1)?
+bool td_headers_unnamed(const struct td_core *core);
+// Does the caller hide who it is: by Privacy, or by such a From?
 bool td_headers_anonymous(const struct td_core *core, struct td_span privacy);
 // P-Asserted-Identity of the caller (RFC 3325 §9.1), as a line, where the switch vouches for one
 // and the receiver is trusted with it.

@@ -181,14 +181,19 @@ def invite(phone, number, call_id, credentials="", user=None):
             "Content-Length: 0\r\n\r\n"), uri
 
 
-def call(phone, number, user=None):
-    """Status of the final answer to an INVITE with the phone's credentials, and the INVITE that got it."""
+def proven_invite(phone, number, user=None):
+    """An INVITE with the credentials that its challenge asked for."""
     call_id = f"call{time.time_ns()}"
     challenge = phone.ask(invite(phone, number, call_id, user=user)[0])
     assert challenge.startswith("SIP/2.0 401 "), challenge
     phone.nonce, phone.nc = re.search(rf'nonce="([^"]+)", algorithm={phone.algorithm}', challenge).group(1), 0
     _, uri = invite(phone, number, call_id)
-    text, _ = invite(phone, number, call_id, phone.credentials(uri, "INVITE"), user)
+    return invite(phone, number, call_id, phone.credentials(uri, "INVITE"), user)[0]
+
+
+def call(phone, number, user=None):
+    """Status of the final answer to an INVITE with the phone's credentials, and the INVITE that got it."""
+    text = proven_invite(phone, number, user)
     answer = phone.ask(text)
     while answer.startswith("SIP/2.0 100 "):
         answer = phone.receive()
@@ -216,6 +221,30 @@ def test_calls_prove_whose_they_are(access):
         other.send(copied.replace(f":{bob.port};branch", f":{other.port};branch"))
         assert "stale=true" in other.receive()
     assert len(lab.rows()) == 1
+
+
+@pytest.mark.parametrize("trust", ["none", "out"])
+def test_who_calls_as_anonymous_stays_so(trust):
+    """A subscriber whose From names nobody: only a trusted carrier learns the number, and that it is not to be shown."""
+    def calling(text):
+        text = registrar(text).replace('from = [ "carrier-a" ]', 'from = [ "carrier-a", "subscribers" ]')
+        return text.replace('name = "carrier-b";', f'name = "carrier-b"; trust = "{trust}";')
+
+    with Lab(edit=calling) as lab, Raw(lab, "b") as b:
+        provision(lab, "1001")
+        lab.ctl("number", "add", "4930555101", f"1001@{DOMAIN}")
+        phone = Phone(lab, "1001", "secret")
+        for user, shown in (("anonymous", False), ("1001", True)):
+            phone.send(proven_invite(phone, "442079460123", user))
+            at_b = b.expect("INVITE")
+            b.reply(at_b, 486, "Busy Here")
+            b.expect("ACK")
+            arrived(phone.socket, 2)
+            assert ("4930555101" in at_b.get("from")) == shown, at_b.get("from")
+            assert ("anonymous@anonymous.invalid" in at_b.get("from")) != shown
+            assert ("4930555101" in at_b.get("p-asserted-identity")) == (trust == "out")
+            assert at_b.get("privacy") == ("" if shown else "id")
+        assert {r["asserted"] for r in lab.cdrs(2)} == {"4930555101"}
 
 
 def test_a_source_that_floods_is_held():

@@ -63,7 +63,8 @@ static void phone_call(struct phone *phone, const char *from, const char *header
 	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
 	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	assert_int_equal(phone->rig->host.n_ends, 0);
-	size_t len = digest_client_line(&phone->digest, "INVITE", URI, lines, sizeof(phone->lines));
+	size_t len = digest_client_line(
+		&phone->digest, "INVITE", phone->uri ? phone->uri : URI, lines, sizeof(phone->lines));
 	snprintf(lines + len, sizeof(phone->lines) - len, "%s", headers);
 	phone_invite(phone, from, lines);
 }
@@ -207,6 +208,69 @@ static void privacy_of_a_subscriber(void **state)
 	RIG_LACKS(invite, "4930555100");
 	RIG_LACKS(invite, "Alice");
 	assert_true(rig->host.last_query.anonymous);
+	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+	rig_down(rig);
+}
+
+// A subscriber whose From names nobody is not named to the callee: who is trusted learns the number as an identity that is not
+// to be shown (RFC 3323 §4.1, RFC 3325 §9.1), nobody else does.
+static void an_anonymous_from_is_a_wish(void **state)
+{
+	static const struct {
+		const char *from, *headers;
+		uint8_t trust, privacy;
+		const char *shown, *asserted, *says; // NULL: none
+	} cases[] = {
+#define NOBODY "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag="
+#define ALICE "\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>"
+		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL, "id" },
+		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_OUT, TD_PRIVACY_HONOUR, NOBODY, ALICE, "id" },
+		{ "<sip:c8oqz84zk7z@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL, "id" },
+		{ "<sip:anonymous@tandem.example>", "Privacy: header\r\nPrivacy: none, id\r\n", TD_TRUST_OUT, TD_PRIVACY_HONOUR, NOBODY, ALICE,
+			"header" },
+		// As the trunk wants it.
+		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_PASS, ALICE, NULL, "id" },
+		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_STRIP, ALICE, NULL, NULL },
+		// Who names itself is shown.
+		{ "<sip:1001@tandem.example>", "Privacy: header\r\n", TD_TRUST_NONE, TD_PRIVACY_HONOUR, ALICE, NULL, "header" },
+		// The second line counts as the first.
+		{ "<sip:1001@tandem.example>", "Privacy: header\r\nPrivacy: critical;id\r\n", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL,
+			"header" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct phone phone;
+		struct rig *rig = rig_up(&phone, "1001");
+		rig->trunks[1].trust = cases[i].trust;
+		rig->trunks[1].numbers.caller_out.privacy = cases[i].privacy;
+		rig_policy(rig);
+		rig_route(rig, "0");
+		phone_call(&phone, cases[i].from, cases[i].headers);
+		const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+		const char *from = fake_header(invite, "From");
+		if (strncmp(from, cases[i].shown, strlen(cases[i].shown)) != 0)
+			fail_msg("case %zu: %s", i, invite->data);
+		assert_string_equal(fake_header(invite, "P-Asserted-Identity"), cases[i].asserted ? cases[i].asserted : "");
+		assert_string_equal(fake_header(invite, "Privacy"), cases[i].says ? cases[i].says : "");
+		assert_int_equal(fake_has(invite, "4930555100"), cases[i].asserted || strcmp(cases[i].shown, ALICE) == 0);
+		rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
+		assert_string_equal(rig_cdr(rig)->asserted, "4930555100");
+		rig_down(rig);
+	}
+}
+
+// Who is to be helped is to be called back.
+static void nobody_is_anonymous_in_an_emergency(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rig_up(&phone, "1001");
+
+	rig_route(rig, "0");
+	phone.uri = "sip:112@tandem.example";
+	phone_call(&phone, "<sip:anonymous@anonymous.invalid>", "");
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	RIG_HAS(invite, "From: " ALICE ";tag=");
+	RIG_LACKS(invite, "Privacy:");
 	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
 	rig_down(rig);
 }
@@ -394,6 +458,8 @@ int main(void)
 		cmocka_unit_test(a_copy_is_no_second_call),
 		cmocka_unit_test(identity_is_asserted),
 		cmocka_unit_test(privacy_of_a_subscriber),
+		cmocka_unit_test(an_anonymous_from_is_a_wish),
+		cmocka_unit_test(nobody_is_anonymous_in_an_emergency),
 		cmocka_unit_test(a_call_is_not_replayed),
 		cmocka_unit_test(a_phone_moves_in_mid_call),
 		cmocka_unit_test(emergency_is_no_way_to_flood),

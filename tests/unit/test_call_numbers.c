@@ -375,6 +375,32 @@ static void callers_of_a_trunk(void **state)
 	}
 }
 
+// The name of who is not shown is not shown beside another number, unless the trunk wants it; the form of a number is none of that.
+static void names_of_replaced_callers(void **state)
+{
+	static const struct {
+		const char *from;
+		bool in, keep, named;
+	} cases[] = { { "0217777", false, false, false }, { "0217777", true, false, false }, { "0217777", false, true, true },
+		{ "0217777", true, true, true }, { "0301234", false, false, true }, { "0301234", true, false, true } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = rig_new();
+		struct td_caller_id_conf *conf = cases[i].in ? &rig->trunks[0].numbers.caller_in : &rig->trunks[1].numbers.caller_out;
+		rig->trunks[0].numbers.form = germany;
+		allow(conf, "+4930", "+49300", TD_CALLER_DEFAULT);
+		conf->keep_name = cases[i].keep;
+		rig_policy(rig);
+		rig_route(rig, "0");
+		from_user = cases[i].from;
+		invite(rig);
+		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
+		assert_int_equal(strstr(fake_header(sent, "From"), "\"Alice\"") != NULL, cases[i].named);
+		refuse(rig, sent);
+		rig_down(rig);
+	}
+}
+
 // Who may not be shown to a carrier goes to the next one, or is refused.
 static void callers_towards_a_trunk(void **state)
 {
@@ -457,6 +483,7 @@ int main(void)
 		cmocka_unit_test(registered_callee),
 		cmocka_unit_test(subscribers_number),
 		cmocka_unit_test(callers_of_a_trunk),
+		cmocka_unit_test(names_of_replaced_callers),
 		cmocka_unit_test(callers_towards_a_trunk),
 		cmocka_unit_test(emergency_is_never_screened),
 		cmocka_unit_test(privacy_of_a_trunk),

@@ -711,7 +711,7 @@ static void numbers_are_read(void **state)
 	struct outcome o = load(HEAD RULES NUMBERS_TRUNK(
 		"number = { country = \"49\"; national_prefix = \"0\"; international_prefix = \"00\"; format = \"national\"; "
 		"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
-		"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = \"+49301\"; }; out = { on_refused = \"anonymous\"; privacy = \"strip\"; }; };"
+		"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = \"+49301\"; }; out = { on_refused = \"anonymous\"; keep_name = true; privacy = \"strip\"; }; };"
 		"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; };")
 		"subscribers = { media_timeout = 60; number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
 
@@ -743,6 +743,7 @@ static void numbers_are_read(void **state)
 	assert_string_equal(n->caller_in.fallback, "+49301");
 	assert_int_equal(n->caller_in.on_refused, TD_CALLER_DEFAULT);
 	assert_int_equal(n->caller_out.on_refused, TD_CALLER_ANONYMOUS);
+	assert_true(n->caller_out.keep_name && !n->caller_in.keep_name);
 	assert_int_equal(n->caller_out.privacy, TD_PRIVACY_STRIP);
 	assert_string_equal(p->subscribers.form.country, "1");
 	assert_string_equal(p->subscribers.out.caller.names[0], "cut");

@@ -48,7 +48,7 @@ static struct td_policy_conf sample(void)
 				.national = "0", .bare_digits = 5, .accept = TD_NUMBER_DIGITS,
 				.format = TD_FORMAT_NATIONAL },
 			.caller_in = { .fallback = "+4930", .allowed = { "+49", "44" }, .n_allowed = 2,
-				.on_refused = TD_CALLER_REJECT },
+				.on_refused = TD_CALLER_REJECT, .keep_name = true },
 			.caller_out = { .privacy = TD_PRIVACY_STRIP } } };
 	rules[0] = (struct td_rule_conf){ .name = "r", .match = "^00(.*)", .replace = "+\\1",
 		.last = true };
