@@ -2,19 +2,20 @@
 // realms.registrar: who registers, and by which hashes.
 #include "control/config_schema.h"
 
+#include "sip/uri.h"
+
 #include <ctype.h>
 #include <stdio.h>
 
+// As in an address of record: a host, without a port.
 static bool is_domain(const char *text)
 {
-	size_t n = strlen(text);
+	char address[TD_HOST_LEN + 4];
+	struct td_uri uri;
+	int len = snprintf(address, sizeof(address), "sip:%s", text);
 
-	if (n == 0 || n >= sizeof(((struct td_registrar_conf *)0)->domains[0]))
-		return false;
-	for (const char *c = text; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("-.:[]", *c))
-			return false;
-	return true;
+	return (size_t)len < sizeof(address) && td_uri_parse(td_span_str(address), &uri) == 0 &&
+	       uri.host.len == strlen(text);
 }
 
 static int length_of(

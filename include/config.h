@@ -50,7 +50,7 @@ struct td_registrar_conf {
 	uint32_t nonce_lifetime_s;
 	uint32_t ping_interval_s;
 	uint32_t flow_timer_s;       // RFC 5626 §4.4; 0: none is told
-	char domains[TD_REGISTRAR_DOMAINS_MAX][128]; // lower case
+	char domains[TD_REGISTRAR_DOMAINS_MAX][TD_HOST_LEN]; // lower case
 	char service_route[256];     // value of Service-Route (RFC 3608), or empty
 };
 

@@ -505,6 +505,31 @@ static void trunks_must_be_told_apart(void **state)
 	release(&o);
 }
 
+// An address of record has no port, so a domain with one would be nobody's.
+static void domains_of_a_registrar_are_hosts(void **state)
+{
+	static const char *const good[] = { "tandem.example", "192.0.2.1", "[2001:db8::1]" };
+	static const char *const bad[] = { "tandem.example:5060", "2001:db8::1", "[2001:db8::1", ":5060", "sip:a", "a@b" };
+	char text[512];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]) + sizeof(bad) / sizeof(bad[0]); i++) {
+		bool is_good = i < sizeof(good) / sizeof(good[0]);
+		const char *domain = is_good ? good[i] : bad[i - sizeof(good) / sizeof(good[0])];
+		snprintf(text, sizeof(text),
+			"lcores = { workers = [ 0 ]; };\nlimits = { registrations = 10; };\n"
+			"ports = ( { name = \"xa\"; device = \"net_tap0\"; } );\n"
+			"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( { } );"
+			" registrar = { domains = [ \"%s\" ]; }; } );\n",
+			domain);
+		struct outcome o = load(text, NULL, 0);
+		if ((o.rc == 0) != is_good)
+			fail_msg("%s: %d", domain, o.rc);
+		if (!is_good)
+			assert_true(told(&o, "a domain name or an address"));
+		release(&o);
+	}
+}
+
 static void overrides_come_before_checks(void **state)
 {
 	static const char *const sets[] = { "limits.calls=7", "trunks.a.max_calls=5",
@@ -798,6 +823,7 @@ int main(void)
 		cmocka_unit_test(cpus_must_be_there),
 		cmocka_unit_test(ports_must_hold_the_calls),
 		cmocka_unit_test(trunks_must_be_told_apart),
+		cmocka_unit_test(domains_of_a_registrar_are_hosts),
 		cmocka_unit_test(overrides_come_before_checks),
 		cmocka_unit_test(wrong_overrides_are_faults),
 		cmocka_unit_test(files_that_cannot_be_read),
