@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -42,6 +43,16 @@ def manual_commands():
 def the_manual_has_every_command_in_order():
     assert manual_commands() == ctl("--commands").splitlines(), "control/man/tandemctl.1 and control/ctl_commands.c differ:\n" + \
         "\n".join(sorted(set(manual_commands()) ^ set(ctl("--commands").splitlines())))
+
+
+def the_manual_has_every_alarm_and_file():
+    manual = (ROOT / "control/man/tandem-control.8").read_text()
+    files, alarms = manual.split(".SH FILES\n")[1].split(".SH ")[0], manual.split(".SH ALARMS\n")[1].split(".SH ")[0]
+    for path in sorted((ROOT / "control").glob("*.c")):
+        source = path.read_text()
+        raised = re.findall(r'td_alarm_raise\([^;]*?"([a-z]+\.[a-z]+)"', source) + re.findall(r'#define ALARM "(.*)"', source)
+        assert [a for a in raised if a not in alarms] == [], path.name
+        assert [f for f in re.findall(r'#define FILE_NAME "(.*)"', source) if f"/{f}" not in files] == [], path.name
 
 
 def the_help_has_every_command():
@@ -173,8 +184,8 @@ def the_configuration_may_include_others():
 
 
 def main():
-    tests = [the_manual_has_every_command_in_order, the_help_has_every_command, completion_goes_through_every_command,
-             the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
+    tests = [the_manual_has_every_command_in_order, the_manual_has_every_alarm_and_file, the_help_has_every_command,
+             completion_goes_through_every_command, the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
              who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere, a_full_disk_is_no_success,
              a_crowded_socket_is_waited_for, the_terminal_is_left_as_it_was, the_configuration_may_include_others]
     bad = 0
