@@ -21,7 +21,7 @@ const char *breach_name(enum breach what)
 	static const char *const texts[BREACH__COUNT] = { "every call ended", "every agent came to an end",
 		"one plausible CDR a call", "no leg, port, timer, buffer or count left", "nobody heard anybody else's media",
 		"nothing of one side reached the other", "every message well formed", "every message went where it belongs", "no limit passed, no count left",
-		"no second dialog answered", "audio both ways in answered calls",
+		"no second dialog answered", "audio both ways in answered calls", "numbers as the rules make them",
 		"no call to a peer known to be down", "what is known of peers becomes right" };
 
 	return texts[what];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another life of it; the same
-// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|gateways|registrar runs one part,
+// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|numbers|gateways|registrar runs one part,
 // SIM_LOG=1 shows the switch's log,
 // SIM_TRACE=N what the agents of call N receive.
 #include "tests/sim/registrar.h"
@@ -219,11 +219,17 @@ int main(void)
 	bad.seed += 1000;
 	if (wanted("corrupt"))
 		run("corruption as well", &bad, false, NULL);
+	struct options numbers = opt;
+	numbers.seed += 5000;
+	numbers.jitter_ms = 50;
+	numbers.reload = numbers.numbers = true;
+	if (wanted("numbers"))
+		run("number rules, policy reloaded", &numbers, false, NULL);
 	struct options gateways = opt;
 	gateways.seed += 4000;
 	gateways.calls_per_second = 20;
 	gateways.jitter_ms = 20;
-	gateways.reload = gateways.gateways = true;
+	gateways.reload = gateways.gateways = gateways.numbers = gateways.limits = true;
 	if (wanted("gateways"))
 		run("gateways come and go", &gateways, false, NULL);
 	if (wanted("registrar"))

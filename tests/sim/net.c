@@ -63,8 +63,11 @@ static void arrive_at_switch(struct sim *sim, void *what, uint64_t arg)
 	struct td_flow flow = { .local = d->dst, .remote = d->src, .realm = d->ua->realm, .transport = TD_UDP };
 
 	const struct td_sockaddr *ours = &sim->realms[flow.realm].addresses[0].ip;
-	if (d->whole && d->len > 200 && memcmp(d->data, "INVITE ", 7) == 0)
-		sim->calls[d->ua->call].reached = true;
+	if (d->whole && d->len > 200 && memcmp(d->data, "INVITE ", 7) == 0) {
+		struct call *call = &sim->calls[d->ua->call];
+		call->rules = call->reached ? call->rules : sim->rules;
+		call->reached = true;
+	}
 	// Corruption makes other addresses of the switch's Contact: the data plane would not have taken that.
 	if (td_ip_eq(ours, &d->dst) && d->dst.port == 5060)
 		switch_rx(sim, &flow, d->ua->call, d->data, d->len);

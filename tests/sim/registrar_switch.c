@@ -180,7 +180,11 @@ static enum td_answer host_locate(void *host, struct td_span who, uint64_t cooki
 static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, uint64_t now_ns)
 {
-	((struct reg_owner *)host)->held++;
+	struct reg_owner *o = host;
+
+	if (rng_chance(&o->w->rng, o->w->opt.refuse))
+		return -EDQUOT;
+	o->held++;
 	return 0;
 }
 

@@ -86,7 +86,7 @@ static void call_begin(struct sim *sim, uint32_t call)
 		.final = 200, .hangup_by = (uint8_t)rng_below(&rng, 3) };
 	struct script *s = &c->script;
 	if (sim->opt.gateways) // silence and refusals are theirs
-		s->kind = (uint8_t[]){ KIND_ANSWER, KIND_BUSY, KIND_CANCEL }[call % 3];
+		s->kind = (uint8_t[]){ KIND_ANSWER, KIND_BUSY, KIND_CANCEL, KIND_PHONES, KIND_FLOWS }[call % 5];
 	s->ring = rng_chance(&rng, 700000);
 	s->early_media = rng_chance(&rng, 300000);
 	s->ring_ms = rng_between(&rng, 5, 500);

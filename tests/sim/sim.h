@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sip/engine.h"
+#include "sip/number.h"
 #include "sip/policy.h"
 #include "sip/shared_count.h"
 #include "sip/token.h"
@@ -41,6 +42,7 @@ struct options {
 	bool reload; // the policy is pushed anew every few seconds
 	bool gateways; // they come and go, and the switch asks them by OPTIONS
 	bool limits; // groups and routes are limited, at random with each policy
+	bool numbers; // trunks have number rules, at random with each policy
 	uint32_t delay_ms, jitter_ms;
 	uint32_t trace; // call whose messages are shown, UINT32_MAX: none
 };
@@ -118,6 +120,24 @@ struct ua {
 	struct ua *next_by_id;
 };
 
+#define NUMBER_CAP 160
+#define SIM_RULES 24
+#define SIM_LIST 4 // rules of one list at most
+#define SIM_WAYS 4 // caller and callee in, caller and callee out
+
+struct sim_rule {
+	uint8_t kind; // numbers.c
+	bool last;
+	const char *prefix, *becomes;
+};
+
+// Those of one policy.
+struct sim_rules {
+	struct sim_rules *before;
+	struct sim_rule rules[SIM_RULES];
+	uint8_t lists[TRUNKS][SIM_WAYS][SIM_LIST]; // index + 1, 0 ends it
+};
+
 struct call {
 	struct script script;
 	struct ua caller;
@@ -126,6 +146,7 @@ struct call {
 	uint32_t n_started, n_ended; // CDRs
 	struct td_cdr cdr;
 	bool reached; // an INVITE of it arrived whole
+	const struct sim_rules *rules; // in force then; NULL: there are none
 	uint64_t random; // what the switch draws while it handles this call's messages
 };
 
@@ -167,7 +188,7 @@ struct event {
 // Breaches of an invariant, each with the first one's story.
 enum breach {
 	BREACH_CALL_LEFT, BREACH_AGENT_LEFT, BREACH_CDR, BREACH_RESOURCE_LEFT, BREACH_HEARD, BREACH_LEAK, BREACH_MALFORMED,
-	BREACH_ASTRAY, BREACH_LIMIT, BREACH_OUTCOME, BREACH_SILENT, BREACH_DOWN, BREACH_HEALTH, BREACH__COUNT
+	BREACH_ASTRAY, BREACH_LIMIT, BREACH_OUTCOME, BREACH_SILENT, BREACH_NUMBER, BREACH_DOWN, BREACH_HEALTH, BREACH__COUNT
 };
 
 struct sim {
@@ -181,6 +202,7 @@ struct sim {
 	struct td_health *health; // NULL without opt.gateways
 	struct gateway gateways[GATEWAYS];
 	bool gateways_over;
+	struct sim_rules *rules; // in force, and all before; NULL without opt.numbers
 	struct td_engine_realm realms[REALMS];
 	struct sim_limit { struct td_shared_count count; uint32_t calls, most, max; } limits[TD_LIMIT__KINDS][SLOTS];
 	struct leg *legs;
@@ -311,6 +333,13 @@ struct gateway *gateway_at(struct sim *sim, const struct td_sockaddr *address); 
 void gateway_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst, const struct sip *m);
 void gateway_called(struct sim *sim, const struct td_sockaddr *address); // a call's first INVITE leaves for it
 uint16_t gateway_says(struct sim *sim, const struct td_sockaddr *address); // to a call: 200 what it likes, 0 nothing
+
+// --- numbers.c
+
+void sim_numbers_draw(struct sim *sim, struct td_rule_conf conf[SIM_RULES], struct td_trunk_conf trunks[TRUNKS]);
+void sim_numbers_free(struct sim *sim);
+bool sim_numbers_call(struct td_span uri, uint32_t *call); // of the number in it; false: it is none of a call
+void sim_numbers_check(const struct ua *callee, const struct sip *invite);
 
 // main.c: one line of the report.
 void report(bool good, const char *part, const char *what, uint32_t count, const char *story);

@@ -73,6 +73,7 @@ static void limits_make(struct sim *sim, struct td_group_conf groups[REALMS], st
 {
 	static const char *const names[REALMS] = { "west", "east" };
 	uint64_t rng = rng_seed(sim->opt.seed, 97, sim->now);
+	uint32_t cps = sim->opt.calls_per_second;
 
 	for (uint32_t i = 0; i < REALMS; i++) {
 		struct td_limit *l[] = { &groups[i].limit, &limits[i].limit };
@@ -85,8 +86,8 @@ static void limits_make(struct sim *sim, struct td_group_conf groups[REALMS], st
 			groups[i].members[m].weight = 1;
 		}
 		for (uint32_t k = 0; k < 2; k++) {
-			l[k]->max_calls = rng_between(&rng, 400, 1000);
-			l[k]->max_cps = rng_between(&rng, 30, 90);
+			l[k]->max_calls = rng_between(&rng, 4 * cps, 10 * cps);
+			l[k]->max_cps = rng_between(&rng, cps * 3 / 10, cps * 9 / 10);
 			l[k]->cps_burst = rng_between(&rng, 0, 5);
 			sim->limits[k == 0 ? TD_LIMIT_GROUP : TD_LIMIT_ROUTE][i].max = l[k]->max_calls;
 		}
@@ -119,6 +120,7 @@ static int policy_up(struct sim *sim)
 	struct td_route_conf *routes = calloc(2, sizeof(*routes));
 	struct td_group_conf groups[REALMS];
 	struct td_limit_conf limits[REALMS];
+	struct td_rule_conf rules[SIM_RULES];
 	struct td_policy_conf conf = { .generation = 1 + sim->now, .n_trunks = TRUNKS, .n_routes = 2, .trunks = trunks,
 		.routes = routes };
 	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .registrar_realm = registrar_realm,
@@ -142,6 +144,12 @@ static int policy_up(struct sim *sim)
 		conf.n_groups = conf.n_limits = REALMS;
 		route_limit(&routes[0], "east");
 		route_limit(&routes[1], "west");
+	}
+	if (sim->opt.numbers) { // they may make any prefix of another
+		sim_numbers_draw(sim, rules, trunks);
+		conf.rules = rules;
+		conf.n_rules = SIM_RULES;
+		routes[0].prefix[0] = routes[1].prefix[0] = '\0';
 	}
 	sim->policy = td_policy_new(&conf, &env, error, sizeof(error));
 	free(routes);
@@ -224,6 +232,7 @@ void switch_down(struct sim *sim)
 		host_down(&sim->owners[i]);
 	}
 	td_policy_free(sim->policy);
+	sim_numbers_free(sim);
 	td_health_free(sim->health);
 }
 

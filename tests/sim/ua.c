@@ -65,10 +65,9 @@ void ua_init(struct ua *ua, struct sim *sim, uint32_t call, uint8_t side, uint8_
 // The switch tries a target: a phone behind that gateway, known by the number it was asked for.
 struct ua *ua_callee_of(struct sim *sim, const struct td_sockaddr *gateway, const struct sip *invite)
 {
-	if (invite->uri.len < 12 || memcmp(invite->uri.ptr, "sip:4", 5) != 0)
-		return NULL;
-	uint32_t number = (uint32_t)strtoul(invite->uri.ptr + 6, NULL, 10);
-	if (number >= sim->opt.calls || gateway->ip[1] == 0 || gateway->ip[1] > TRUNKS)
+	uint32_t number;
+
+	if (!sim_numbers_call(invite->uri, &number) || number >= sim->opt.calls || gateway->ip[1] == 0 || gateway->ip[1] > TRUNKS)
 		return NULL;
 	struct call *call = &sim->calls[number];
 	if (call->n_callees == ATTEMPTS_SEEN_MAX) {
@@ -83,6 +82,7 @@ struct ua *ua_callee_of(struct sim *sim, const struct td_sockaddr *gateway, cons
 	td_span_cstr(sip_header(invite, "Call-ID", 0), ua->call_id, sizeof(ua->call_id));
 	ua_index(ua);
 	call->callees[call->n_callees++] = ua;
+	sim_numbers_check(ua, invite);
 	return ua;
 }
 
