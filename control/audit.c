@@ -304,17 +304,12 @@ static bool fields_cut(char *line, char *fields[FIELDS])
 
 static bool row_send(struct td_client *client, uint64_t id, char *line)
 {
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__Audit row = TANDEM__AUDIT__INIT;
 	char *fields[FIELDS];
 
 	if (!fields_cut(line, fields))
 		return false;
-	frame.version = 1;
-	frame.id = id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = &item;
 	item.row_case = TANDEM__ITEM__ROW_AUDIT;
 	item.audit = &row;
 	row.time_us = strtoull(fields[0], NULL, 10);
@@ -325,7 +320,7 @@ static bool row_send(struct td_client *client, uint64_t id, char *line)
 	row.subject = fields[5];
 	row.code = (int32_t)strtol(fields[6], NULL, 10);
 	row.text = fields[7];
-	td_conn_send(client->conn, &frame);
+	td_conn_item(client->conn, id, &item);
 	return true;
 }
 

@@ -153,6 +153,17 @@ int td_conn_send_fd(struct td_conn *conn, const Tandem__Frame *frame, int fd)
 	return -EPIPE;
 }
 
+int td_conn_item(struct td_conn *conn, uint64_t id, Tandem__Item *item)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+
+	frame.version = 1;
+	frame.id = id;
+	frame.body_case = TANDEM__FRAME__BODY_ITEM;
+	frame.item = item;
+	return td_conn_send(conn, &frame);
+}
+
 int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;

@@ -51,3 +51,4 @@ void td_conn_close(struct td_conn *conn);
 // Sends an Error in answer to request id.
 int td_conn_error(struct td_conn *conn, uint64_t id, int code, const char *text);
 int td_conn_done(struct td_conn *conn, uint64_t id, uint64_t count, const char *text);
+int td_conn_item(struct td_conn *conn, uint64_t id, Tandem__Item *item); // a row of the answer

@@ -84,20 +84,15 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 
 static void version_send(struct td_conn *conn, uint64_t id)
 {
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__Version version = TANDEM__VERSION__INIT;
 	char component[] = "tandem-control", number[] = TANDEM_VERSION;
 
-	frame.version = 1;
-	frame.id = id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = &item;
 	item.row_case = TANDEM__ITEM__ROW_VERSION;
 	item.version = &version;
 	version.component = component;
 	version.version = number;
-	td_conn_send(conn, &frame);
+	td_conn_item(conn, id, &item);
 }
 
 void td_forward(struct td_client *client, const Tandem__Frame *frame)

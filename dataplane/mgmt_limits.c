@@ -14,17 +14,12 @@ enum { STAGE_SUBSCRIBERS = TD_LIMIT__KINDS, STAGE_END };
 
 static void row_send(struct td_mgmt_conn *conn, const char *kind, Tandem__LimitState *row)
 {
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Item item = TANDEM__ITEM__INIT;
 
 	row->kind = (char *)(uintptr_t)kind;
 	item.row_case = TANDEM__ITEM__ROW_LIMIT;
 	item.limit = row;
-	frame.version = 1;
-	frame.id = conn->job.id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = &item;
-	td_mgmt_send(conn, &frame);
+	td_mgmt_item_send(conn, conn->job.id, &item);
 	conn->job.count++;
 }
 

@@ -38,16 +38,11 @@ static void row_label(struct row *row, const char *name, const char *value)
 
 static void row_send(struct row *row)
 {
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__Item item = TANDEM__ITEM__INIT;
 
-	frame.version = 1;
-	frame.id = row->id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = &item;
 	item.row_case = TANDEM__ITEM__ROW_METRIC;
 	item.metric = &row->metric;
-	td_mgmt_send(row->conn, &frame);
+	td_mgmt_item_send(row->conn, row->id, &item);
 	row->n++;
 }
 
