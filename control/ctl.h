@@ -27,9 +27,6 @@ enum ctl_status {
 struct ctl;
 struct ctl_view;
 
-// What completion offers where an argument belongs.
-enum ctl_complete { CTL_NOTHING, CTL_FILES, CTL_CALLS, CTL_TRUNKS };
-
 struct ctl_command {
 	const char *words;   // "show counters"
 	const char *args;    // as usage says it: "ID", "[FILE]"
@@ -38,7 +35,6 @@ struct ctl_command {
 	enum ctl_status (*run)(struct ctl *ctl);
 	const struct ctl_view *view; // of ctl_show()
 	uint8_t args_min, args_max;
-	uint8_t complete; // enum ctl_complete
 	bool local;       // works without tandem-control
 };
 
@@ -75,6 +71,9 @@ void ctl_synopsis(const struct ctl_command *command, char *dst, size_t cap);
 int ctl_options_read(struct ctl *ctl, int argc, char **argv);
 // Is name (of len bytes) an option of any command? *valued: it takes a value, and does so in all.
 bool ctl_option_known(const char *name, size_t len, bool *valued);
+// What its value is called ("PLAN", up to a blank or a '='); NULL: the command (which may be NULL)
+// has no such option, or it takes none.
+const char *ctl_option_place(const struct ctl_command *command, const char *name);
 bool ctl_flag(const struct ctl *ctl, const char *name);
 // Value of the n-th (from 0) option of that name; NULL: not given so often.
 const char *ctl_value(const struct ctl *ctl, const char *name, int n);
@@ -114,8 +113,13 @@ struct ctl_table;
 struct ctl_table *ctl_table_new(const char *const *columns, int n);
 void ctl_table_cell(struct ctl_table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+// A line of its own below the row that the last cell has ended.
+void ctl_table_below(struct ctl_table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+size_t ctl_table_rows(const struct ctl_table *table);
 void ctl_table_limit(struct ctl_table *table, uint64_t limit); // 0 is no limit: "-"
 void ctl_table_print(struct ctl_table *table, bool colour);    // and frees it
+const char *ctl_colour_of(const char *word); // of a state, for a terminal; empty: it has none
 
 // --- ctl_show.c ---
 
@@ -128,6 +132,7 @@ struct ctl_view {
 	int n_columns;
 	bool one;            // the row whose key is the argument
 	const char *missing; // said where one finds none
+	const char *none;    // said to people instead of a table without rows; NULL: its heading
 	void (*cells)(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item);
 	json_t *(*json)(const struct ctl *ctl, const Tandem__Item *item);
 	const char *(*key)(const Tandem__Item *item);
@@ -136,6 +141,10 @@ struct ctl_view {
 
 #define CTL_COLUMNS(list) .columns = list, .n_columns = sizeof(list) / sizeof(list[0])
 
+// Asks for a table and hands each row to take(), until that returns false. quiet: a failure is only
+// returned, not told.
+enum ctl_status ctl_each_row(struct ctl *ctl, Tandem__Table table, bool quiet,
+	bool (*take)(void *user, const Tandem__Item *item), void *user);
 // Asks for the table of ctl->command->view and prints it.
 enum ctl_status ctl_show(struct ctl *ctl);
 // The same for any request whose answer is rows of that view.
@@ -169,6 +178,7 @@ void ctl_number_step(const Tandem__RouteStep *step); // what became of a number,
 // Asks for something that ends with Done. text: said when the answer brings none.
 enum ctl_status ctl_act(struct ctl *ctl, Tandem__Frame *request, const char *text);
 enum ctl_status ctl_wait(struct ctl *ctl);
+enum ctl_status ctl_status(struct ctl *ctl); // ctl_status.c
 enum ctl_status ctl_hangup(struct ctl *ctl);
 enum ctl_status ctl_drain(struct ctl *ctl);
 enum ctl_status ctl_reload(struct ctl *ctl);

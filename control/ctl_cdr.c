@@ -56,7 +56,7 @@ static json_t *field_json(const ProtobufCFieldDescriptor *field, const void *at)
 		return nullable ? ctl_time_or_null(*(const uint32_t *)at)
 				: ctl_number(*(const uint32_t *)at);
 	case PROTOBUF_C_TYPE_BOOL:
-		return ctl_number((uint64_t)*(const protobuf_c_boolean *)at);
+		return ctl_number((uint64_t) * (const protobuf_c_boolean *)at);
 	case PROTOBUF_C_TYPE_DOUBLE:
 		return json_real(*(const double *)at);
 	default:
@@ -104,7 +104,8 @@ static void cdr_more(const struct ctl *ctl, const Tandem__Item *item)
 	const char *name;
 
 	putchar('\n');
-	json_object_foreach(fields, name, value) {
+	json_object_foreach(fields, name, value)
+	{
 		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 		if (text && !json_is_null(value))
 			printf("%-14s %s\n", name, text);
@@ -126,9 +127,11 @@ static void cdr_more(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 static const struct ctl_view cdrs = { TANDEM__TABLE__CDRS, TANDEM__ITEM__ROW_CDR,
-	CTL_COLUMNS(cdr_columns), .cells = cdr_cells, .json = cdr_json };
+	CTL_COLUMNS(cdr_columns), .none = "no such call detail record is stored",
+	.cells = cdr_cells, .json = cdr_json };
 const struct ctl_view ctl_view_cdr = { TANDEM__TABLE__CDRS, TANDEM__ITEM__ROW_CDR,
-	CTL_COLUMNS(cdr_columns), .one = true, .missing = "no call detail record has that id",
+	CTL_COLUMNS(cdr_columns), .one = true,
+	.missing = "no call detail record has that id; cdr last and cdr find list them",
 	.cells = cdr_cells, .json = cdr_json, .more = cdr_more };
 
 static enum ctl_status cdrs_show(struct ctl *ctl, const char *limit, char *find)
@@ -163,8 +166,7 @@ enum ctl_status ctl_cdr_find(struct ctl *ctl)
 
 // --- alarms ---
 
-static const char *const alarm_columns[] = { "since", "severity", "alarm", "subject", "what",
-	"what to do" };
+static const char *const alarm_columns[] = { "since", "severity", "alarm", "subject" };
 
 static void alarm_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -174,8 +176,8 @@ static void alarm_cells(const struct ctl *ctl, struct ctl_table *out, const Tand
 	ctl_table_cell(out, "%s", a->severity);
 	ctl_table_cell(out, "%s", a->name);
 	ctl_table_cell(out, "%s", a->subject);
-	ctl_table_cell(out, "%s", a->text);
-	ctl_table_cell(out, "%s", a->advice);
+	ctl_table_below(out, "%s", a->text);
+	ctl_table_below(out, "what to do: %s", a->advice);
 }
 
 static json_t *alarm_json(const struct ctl *ctl, const Tandem__Item *item)
@@ -188,4 +190,5 @@ static json_t *alarm_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_alarms = { TANDEM__TABLE__ALARMS, TANDEM__ITEM__ROW_ALARM,
-	CTL_COLUMNS(alarm_columns), .cells = alarm_cells, .json = alarm_json };
+	CTL_COLUMNS(alarm_columns), .none = "nothing is wrong", .cells = alarm_cells,
+	.json = alarm_json };

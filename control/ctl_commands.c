@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every command of tandemctl: the one place where its words, arguments, options and help are said.
+// What an argument or an option's value is called says what completion offers (ctl_complete.c).
 // tandemctl(1) lists the same lines (tests/unit/test_tandemctl.py).
 #include "control/ctl.h"
 
@@ -17,6 +18,8 @@
 const struct ctl_command ctl_commands[] = {
 	{ "wait", .run = ctl_wait,
 		.help = "until both daemons are up, in sync and every port works" },
+	{ "status", .run = ctl_status,
+		.help = "does it take calls, and what is wrong: one screen" },
 	VIEW("show cores", ctl_view_cores, .help = "load and packets of each core"),
 	VIEW("show ports", ctl_view_ports, .help = "ports and how they steer packets to cores"),
 	VIEW("show trunks", ctl_view_trunks, .help = "trunks, their state, calls and limits"),
@@ -24,7 +27,7 @@ const struct ctl_command ctl_commands[] = {
 	VIEW("show limits", ctl_view_limits,
 		.help = "limits of the switch, trunks, groups and routes, and what they hold"),
 	VIEW("show calls", ctl_view_calls, .help = "every call that is up"),
-	VIEW("show call", ctl_view_call, .args = "ID", ONE_ARG, .complete = CTL_CALLS,
+	VIEW("show call", ctl_view_call, .args = "ID", ONE_ARG,
 		.help = "one call and its media legs"),
 	VIEW("show counters", ctl_view_counters, .options = "--per-core --all",
 		.help = "named outcomes that are not zero, or all"),
@@ -34,7 +37,7 @@ const struct ctl_command ctl_commands[] = {
 	VIEW("show registrations", ctl_view_registrations, .args = "[AOR]", .args_max = 1,
 		.help = "who is registered, and where"),
 	{ "subscriber add", .args = "AOR", ONE_ARG, .run = ctl_subscriber_add,
-		.options = "--password-stdin --number=N --plan=NAME --display=NAME "
+		.options = "--password-stdin --number=N --plan=PLAN --display=NAME "
 			   "--max-calls=N --max-cps=N --cps-burst=N "
 			   "--disabled --replace",
 		.help = "let somebody register and call" },
@@ -52,29 +55,28 @@ const struct ctl_command ctl_commands[] = {
 		.help = "the newest call detail records" },
 	{ "cdr find", .args = "NUMBER", ONE_ARG, .options = "--limit=N", .run = ctl_cdr_find,
 		.help = "the newest ones of a calling or called number" },
-	VIEW("cdr show", ctl_view_cdr, .args = "ID", ONE_ARG,
+	VIEW("cdr show", ctl_view_cdr, .args = "CDR", ONE_ARG,
 		.help = "one record and its attempts"),
 	VIEW("show dns", ctl_view_dns, .help = "host names of peers and what they lead to"),
-	{ "dns refresh", .args = "NAME", ONE_ARG, .run = ctl_dns_refresh,
+	{ "dns refresh", .args = "HOST", ONE_ARG, .run = ctl_dns_refresh,
 		.help = "ask for a host name now" },
 	VIEW("alarms", ctl_view_alarms, .help = "what is wrong at the moment, and what to do"),
-	{ "hangup", .args = "ID", ONE_ARG, .complete = CTL_CALLS, .run = ctl_hangup,
+	{ "hangup", .args = "ID", ONE_ARG, .run = ctl_hangup,
 		.help = "end a call on both sides" },
 	{ "drain", .options = "--off", .run = ctl_drain,
 		.help = "take no new calls, or take them again" },
 	{ "trunk add", .args = "NAME", ONE_ARG, .options = TRUNK_OPTIONS, .run = ctl_trunk_add,
 		.help = "keep a trunk in the store, beside those of the configuration file" },
-	{ "trunk set", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .options = TRUNK_OPTIONS,
+	{ "trunk set", .args = "TRUNK", ONE_ARG, .options = TRUNK_OPTIONS,
 		.run = ctl_trunk_change, .help = "change a trunk of the store" },
-	{ "trunk del", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .run = ctl_trunk_del,
+	{ "trunk del", .args = "TRUNK", ONE_ARG, .run = ctl_trunk_del,
 		.help = "remove a trunk from the store" },
 	VIEW("trunk list", ctl_view_stored_trunks, .help = "trunks of the store"),
-	{ "trunk enable", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .run = ctl_trunk_enable,
+	{ "trunk enable", .args = "TRUNK", ONE_ARG, .run = ctl_trunk_enable,
 		.help = "let a trunk take calls, whatever the configuration file says" },
-	{ "trunk disable", .args = "NAME", ONE_ARG,
-		.complete = CTL_TRUNKS, .run = ctl_trunk_disable,
+	{ "trunk disable", .args = "TRUNK", ONE_ARG, .run = ctl_trunk_disable,
 		.help = "no new calls on a trunk; those that are up go on" },
-	{ "trunk drain", .args = "NAME", ONE_ARG, .complete = CTL_TRUNKS, .run = ctl_trunk_drain,
+	{ "trunk drain", .args = "TRUNK", ONE_ARG, .run = ctl_trunk_drain,
 		.help = "the same, and wait until its last call has ended" },
 	{ "reload", .options = "--dry-run", .run = ctl_reload,
 		.help = "take the changed configuration file into force, "
@@ -84,7 +86,6 @@ const struct ctl_command ctl_commands[] = {
 			"audit, dns" },
 	VIEW("audit", ctl_view_audit, .options = "--last=N", .help = "who changed what, and when"),
 	{ "route load", .args = "FILE", ONE_ARG, .options = "--plan=PLAN --commit",
-		.complete = CTL_FILES,
 		.run = ctl_route_load,
 		.help = "stage a route file, show what it changes, commit it or ask" },
 	VIEW("route list", ctl_view_plans, .help = "dial plans that were loaded"),
@@ -98,10 +99,9 @@ const struct ctl_command ctl_commands[] = {
 	{ "route remove", .args = "PLAN", ONE_ARG, .run = ctl_route_remove,
 		.help = "forget a dial plan" },
 	VIEW("rule list", ctl_view_rules, .help = "number rules in force"),
-	{ "rule test", .args = "NAME NUMBER", .args_min = 2, .args_max = 2, .run = ctl_rule_test,
+	{ "rule test", .args = "RULE NUMBER", .args_min = 2, .args_max = 2, .run = ctl_rule_test,
 		.help = "what a rule makes of a number" },
 	{ "check", .args = "[FILE]", .args_max = 1, .options = "--set=PATH=VALUE",
-		.complete = CTL_FILES,
 		.local = true, .run = ctl_check, .help = "is a configuration file right?" },
 	{ 0 },
 };

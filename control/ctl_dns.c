@@ -58,7 +58,8 @@ static json_t *dns_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_dns = { TANDEM__TABLE__DNS, TANDEM__ITEM__ROW_DNS_NAME,
-	CTL_COLUMNS(dns_columns), .cells = dns_cells, .json = dns_json };
+	CTL_COLUMNS(dns_columns), .none = "no peer of a trunk is a host name", .cells = dns_cells,
+	.json = dns_json };
 
 enum ctl_status ctl_dns_refresh(struct ctl *ctl)
 {

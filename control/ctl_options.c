@@ -14,18 +14,36 @@
 static const char globals[] = "-c=FILE --config=FILE -s=SOCKET --socket=SOCKET --timeout=SECONDS "
 			      "--json --version -h --help";
 
-// Is name (of len bytes) one of that list? *valued: it takes a value.
-static bool listed(const char *list, const char *name, size_t len, bool *valued)
+// Where name (of len bytes) ends in that list, at the '=' of one that takes a value; NULL: it is
+// not there.
+static const char *place_of(const char *list, const char *name, size_t len)
 {
 	for (const char *o = list; o && *o;) {
 		size_t all = strcspn(o, " "), own = strcspn(o, " =");
-		if (own == len && strncmp(o, name, len) == 0) {
-			*valued = own < all;
-			return true;
-		}
+		if (own == len && strncmp(o, name, len) == 0)
+			return o + own;
 		o += all + (o[all] == ' ');
 	}
-	return false;
+	return NULL;
+}
+
+// Is it one of that list? *valued: it takes a value.
+static bool listed(const char *list, const char *name, size_t len, bool *valued)
+{
+	const char *end = place_of(list, name, len);
+
+	if (end)
+		*valued = *end == '=';
+	return end != NULL;
+}
+
+const char *ctl_option_place(const struct ctl_command *command, const char *name)
+{
+	const char *end = place_of(globals, name, strlen(name));
+
+	if (!end && command)
+		end = place_of(command->options, name, strlen(name));
+	return end && *end == '=' ? end + 1 : NULL;
 }
 
 bool ctl_option_known(const char *name, size_t len, bool *valued)
@@ -133,26 +151,46 @@ static int command_check(struct ctl *ctl)
 	return -1;
 }
 
-// The commands that begin with that word, where it is not one alone.
+// Whether one of the command's words begins with that one, or with all of it but a plural's s.
+static bool resembles(const struct ctl_command *command, const char *word)
+{
+	size_t len = strlen(word);
+
+	len -= len > 3 && word[len - 1] == 's';
+	for (const char *w = command->words; w; w = strchr(w, ' '), w += w != NULL)
+		if (strncmp(w, word, len) == 0)
+			return true;
+	return false;
+}
+
+// Says which commands there are instead: those that begin with that word, else those that have one
+// like it.
 static int command_unknown(char *const *words, int n)
 {
 	const char *word = n > 0 ? words[0] : "";
 	size_t len = strlen(word);
-	int begins = 0;
+	int found = 0;
 
-	for (const struct ctl_command *c = ctl_commands; len > 0 && c->words; c++) {
-		if (strncmp(c->words, word, len) != 0 || c->words[len] != ' ')
-			continue;
-		if (begins++ == 0)
-			fprintf(stderr, "tandemctl: found \"%s%s%s\", expected one of\n", word,
-				n > 1 ? " " : "", n > 1 ? words[1] : "");
-		fprintf(stderr, "  %s%s%s\n", c->words, c->args ? " " : "", c->args ? c->args : "");
+	for (int like = 0; like < 2 && found == 0; like++) {
+		for (const struct ctl_command *c = ctl_commands; len > 0 && c->words; c++) {
+			if (like ? !resembles(c, word)
+				 : strncmp(c->words, word, len) != 0 || c->words[len] != ' ')
+				continue;
+			if (found++ == 0)
+				fprintf(stderr, "tandemctl: found \"%s%s%s\", expected %s\n", word,
+					n > 1 ? " " : "", n > 1 ? words[1] : "",
+					like ? "a command such as" : "one of");
+			fprintf(stderr, "  %s%s%s\n", c->words, c->args ? " " : "",
+				c->args ? c->args : "");
+		}
 	}
-	if (begins > 0)
+	if (found > 0)
 		return CTL_USAGE;
 	if (n > 0)
-		fprintf(stderr, "tandemctl: found \"%s\", expected a command\n", word);
-	ctl_usage(stderr);
+		fprintf(stderr, "tandemctl: found \"%s\", expected a command (--help lists them)\n",
+			word);
+	else
+		ctl_usage(stderr);
 	return CTL_USAGE;
 }
 

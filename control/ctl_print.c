@@ -78,11 +78,17 @@ enum ctl_status ctl_end_error(const struct ctl *ctl, const Tandem__Frame *frame)
 
 // --- tables ---
 
+struct below {
+	size_t row, at; // behind which row; where in text
+};
+
 struct ctl_table {
 	const char *const *columns;
 	int n;
 	size_t cells, cap; // at[] says where each begins
 	size_t *at;
+	size_t n_below, below_cap;
+	struct below *below;
 	char *text; // one behind the other, each with its NUL
 	size_t len, text_cap;
 };
@@ -98,29 +104,56 @@ struct ctl_table *ctl_table_new(const char *const *columns, int n)
 	return table;
 }
 
-void ctl_table_cell(struct ctl_table *table, const char *format, ...)
+static void *grown(void *list, size_t *cap, size_t bytes)
+{
+	*cap = *cap ? 2 * *cap : 64;
+	list = realloc(list, *cap * bytes);
+	if (list)
+		return list;
+	fputs("tandemctl: no memory for so long a table\n", stderr);
+	exit(CTL_REFUSED);
+}
+
+// Where in table->text it stands from now on.
+static size_t text_add(struct ctl_table *table, const char *format, va_list ap)
 {
 	char raw[CELL_MAX];
+	size_t at = table->len;
+
+	while (table->text_cap - at < CELL_MAX)
+		table->text = grown(table->text, &table->text_cap, 1);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	table->len += td_text_clean(raw, sizeof(raw), false, table->text + at, CELL_MAX) + 1;
+	return at;
+}
+
+void ctl_table_cell(struct ctl_table *table, const char *format, ...)
+{
 	va_list ap;
 
-	if (table->cells == table->cap) {
-		table->cap = table->cap ? 2 * table->cap : 64;
-		table->at = realloc(table->at, table->cap * sizeof(*table->at));
-	}
-	if (table->text_cap - table->len < CELL_MAX) {
-		table->text_cap = 2 * table->text_cap + 16 * CELL_MAX;
-		table->text = realloc(table->text, table->text_cap);
-	}
-	if (!table->at || !table->text) {
-		fputs("tandemctl: no memory for so long a table\n", stderr);
-		exit(CTL_REFUSED);
-	}
+	if (table->cells == table->cap)
+		table->at = grown(table->at, &table->cap, sizeof(*table->at));
 	va_start(ap, format);
-	vsnprintf(raw, sizeof(raw), format, ap);
+	table->at[table->cells++] = text_add(table, format, ap);
 	va_end(ap);
-	table->at[table->cells++] = table->len;
-	table->len +=
-		td_text_clean(raw, sizeof(raw), false, table->text + table->len, CELL_MAX) + 1;
+}
+
+void ctl_table_below(struct ctl_table *table, const char *format, ...)
+{
+	va_list ap;
+
+	if (table->n_below == table->below_cap)
+		table->below = grown(table->below, &table->below_cap, sizeof(*table->below));
+	struct below *below = &table->below[table->n_below++];
+	below->row = ctl_table_rows(table) - 1;
+	va_start(ap, format);
+	below->at = text_add(table, format, ap);
+	va_end(ap);
+}
+
+size_t ctl_table_rows(const struct ctl_table *table)
+{
+	return table->cells / (size_t)table->n;
 }
 
 static const char *cell(const struct ctl_table *table, size_t i)
@@ -146,42 +179,85 @@ static int width_of(const char *text)
 	return width;
 }
 
-static void cell_print(const char *text, int width, bool right, bool last)
+const char *ctl_colour_of(const char *word)
 {
-	int pad = width - width_of(text);
+	static const struct {
+		const char *colour;
+		const char *words[12];
+	} colours[] = {
+		{ "\033[31m", { "down", "peer_down", "raised", "lost", "refused", "server_error",
+				      "critical", "unresolved", "failed" } },
+		{ "\033[32m", { "up", "peer_up", "cleared", "connected", "in_sync", "registered",
+				      "resolved" } },
+		{ "\033[33m", { "warning", "draining", "disabled", "stale", "returning" } },
+	};
 
-	if (right)
-		printf("%*s%s%s", pad, "", text, last ? "\n" : "  ");
-	else if (last)
-		printf("%s\n", text);
-	else
-		printf("%s%*s  ", text, pad, "");
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)
+		for (const char *const *w = colours[i].words; *w; w++)
+			if (strcmp(*w, word) == 0)
+				return colours[i].colour;
+	return "";
+}
+
+// A column that no row fills is left out.
+static bool *columns_used(const struct ctl_table *table, int *widths)
+{
+	bool *used = calloc((size_t)table->n, sizeof(*used));
+
+	for (int c = 0; used && c < table->n; c++) {
+		widths[c] = width_of(table->columns[c] + (table->columns[c][0] == '>'));
+		used[c] = table->cells == 0;
+	}
+	for (size_t i = 0; used && i < table->cells; i++) {
+		int c = (int)(i % (size_t)table->n), width = width_of(cell(table, i));
+		used[c] |= width > 0;
+		widths[c] = widths[c] < width ? width : widths[c];
+	}
+	return used;
+}
+
+// texts of the columns, NULL: their headings. No blank stands at a line's end.
+static void row_print(const struct ctl_table *table, const int *widths, const bool *used,
+	const size_t *row, bool colour)
+{
+	int blanks = 0;
+
+	for (int c = 0; c < table->n; c++) {
+		bool right = table->columns[c][0] == '>';
+		const char *text = row ? table->text + row[c] : table->columns[c] + right;
+		const char *shade = row && colour ? ctl_colour_of(text) : "";
+		int pad = widths[c] - width_of(text);
+		if (!used[c])
+			continue;
+		blanks += right ? pad : 0;
+		if (text[0])
+			printf("%*s%s%s%s", blanks, "", shade, text, shade[0] ? "\033[0m" : "");
+		blanks = (text[0] ? 0 : blanks) + (right ? 0 : pad) + 2;
+	}
+	putchar('\n');
 }
 
 void ctl_table_print(struct ctl_table *table, bool colour)
 {
 	int *widths = calloc((size_t)table->n, sizeof(*widths));
+	bool *used = widths ? columns_used(table, widths) : NULL;
+	size_t below = 0;
 
-	for (int c = 0; widths && c < table->n; c++)
-		widths[c] = width_of(table->columns[c] + (table->columns[c][0] == '>'));
-	for (size_t i = 0; widths && i < table->cells; i++)
-		if (widths[i % (size_t)table->n] < width_of(cell(table, i)))
-			widths[i % (size_t)table->n] = width_of(cell(table, i));
-	if (colour)
+	if (used && colour)
 		fputs("\033[1m", stdout);
-	for (int c = 0; widths && c < table->n; c++) {
-		bool right = table->columns[c][0] == '>';
-		cell_print(table->columns[c] + right, widths[c], right, c == table->n - 1);
-	}
-	if (colour)
+	if (used)
+		row_print(table, widths, used, NULL, false);
+	if (used && colour)
 		fputs("\033[0m", stdout);
-	for (size_t i = 0; widths && i < table->cells; i++) {
-		int c = (int)(i % (size_t)table->n);
-		cell_print(
-			cell(table, i), widths[c], table->columns[c][0] == '>', c == table->n - 1);
+	for (size_t i = 0; used && i < ctl_table_rows(table); i++) {
+		row_print(table, widths, used, table->at + i * (size_t)table->n, colour);
+		for (; below < table->n_below && table->below[below].row == i; below++)
+			printf("  %s\n", table->text + table->below[below].at);
 	}
+	free(used);
 	free(widths);
 	free(table->at);
+	free(table->below);
 	free(table->text);
 	free(table);
 }

@@ -162,8 +162,8 @@ static void subscriber_cells(const struct ctl *ctl, struct ctl_table *out, const
 	char numbers[240] = "";
 
 	for (size_t i = 0, at = 0; i < s->n_numbers && at < sizeof(numbers); i++)
-		at += (size_t)snprintf(numbers + at, sizeof(numbers) - at, "%s%s", i ? " " : "",
-			s->numbers[i]);
+		at += (size_t)snprintf(
+			numbers + at, sizeof(numbers) - at, "%s%s", i ? " " : "", s->numbers[i]);
 	ctl_table_cell(out, "%s", s->aor);
 	ctl_table_cell(out, "%s", numbers);
 	ctl_table_cell(out, "%s", s->plan);
@@ -188,12 +188,13 @@ static json_t *subscriber_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_subscribers = { TANDEM__TABLE__SUBSCRIBERS,
-	TANDEM__ITEM__ROW_SUBSCRIBER, CTL_COLUMNS(subscriber_columns), .cells = subscriber_cells,
+	TANDEM__ITEM__ROW_SUBSCRIBER, CTL_COLUMNS(subscriber_columns),
+	.none = "there is no subscriber; subscriber add makes one", .cells = subscriber_cells,
 	.json = subscriber_json };
 const struct ctl_view ctl_view_subscriber = { TANDEM__TABLE__SUBSCRIBERS,
 	TANDEM__ITEM__ROW_SUBSCRIBER, CTL_COLUMNS(subscriber_columns), .one = true,
-	.missing = "no subscriber has that AoR", .cells = subscriber_cells,
-	.json = subscriber_json };
+	.missing = "no subscriber has that AoR; subscriber list shows all",
+	.cells = subscriber_cells, .json = subscriber_json };
 
 // --- numbers ---
 
@@ -212,7 +213,8 @@ static json_t *number_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_numbers = { TANDEM__TABLE__NUMBERS, TANDEM__ITEM__ROW_NUMBER,
-	CTL_COLUMNS(number_columns), .cells = number_cells, .json = number_json };
+	CTL_COLUMNS(number_columns), .none = "no subscriber has a number", .cells = number_cells,
+	.json = number_json };
 
 // --- registrations ---
 
@@ -244,4 +246,4 @@ static json_t *registration_json(const struct ctl *ctl, const Tandem__Item *item
 
 const struct ctl_view ctl_view_registrations = { TANDEM__TABLE__REGISTRATIONS,
 	TANDEM__ITEM__ROW_REGISTRATION, CTL_COLUMNS(registration_columns),
-	.cells = registration_cells, .json = registration_json };
+	.none = "nobody is registered", .cells = registration_cells, .json = registration_json };

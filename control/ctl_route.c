@@ -167,7 +167,7 @@ enum ctl_status ctl_route_remove(struct ctl *ctl)
 
 // --- list ---
 
-static const char *const plan_columns[] = { "PLAN", ">LINES", ">BYTES", "GENERATION", "IN FORCE" };
+static const char *const plan_columns[] = { "plan", ">lines", ">bytes", "generation", "in force" };
 
 static void plan_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -195,49 +195,50 @@ const struct ctl_view ctl_view_plans = {
 	.table = TANDEM__TABLE__PLANS,
 	.row = TANDEM__ITEM__ROW_PLAN,
 	CTL_COLUMNS(plan_columns),
+	.none = "no dial plan is loaded; route load FILE does",
 	.cells = plan_cells,
 	.json = plan_json,
 };
 
 // --- show and dump: the committed image, read here ---
 
+struct wanted_plan {
+	const char *name;
+	char path[PATH_MAX]; // empty: there is none
+};
+
+static bool plan_look(void *user, const Tandem__Item *item)
+{
+	struct wanted_plan *wanted = user;
+
+	if (item->row_case == TANDEM__ITEM__ROW_PLAN && strcmp(item->plan->name, wanted->name) == 0)
+		snprintf(wanted->path, sizeof(wanted->path), "%s", item->plan->path);
+	return true;
+}
+
 // The image of a plan, mapped for the rest of the process. false: told why not.
 static bool plan_open(
 	struct ctl *ctl, const char *name, struct td_route_image *image, enum ctl_status *status)
 {
-	Tandem__Frame request = TANDEM__FRAME__INIT, *frame;
-	Tandem__Show show = TANDEM__SHOW__INIT;
-	char path[PATH_MAX] = "", text[PATH_MAX + 64];
-	const char *error = "";
+	struct wanted_plan plan = { .name = name };
+	char text[PATH_MAX + 64];
+	const char *error = "", *path = plan.path;
 	struct stat st;
 
-	request.body_case = TANDEM__FRAME__BODY_SHOW;
-	request.show = &show;
-	show.table = TANDEM__TABLE__PLANS;
-	*status = CTL_UNREACHABLE;
-	if (ctl_ask(ctl, &request, false) != CTL_DONE)
+	*status = ctl_each_row(ctl, TANDEM__TABLE__PLANS, false, plan_look, &plan);
+	if (*status != CTL_DONE)
 		return false;
-	while ((frame = ctl_next(ctl, false)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
-		if (frame->item->row_case == TANDEM__ITEM__ROW_PLAN &&
-			strcmp(frame->item->plan->name, name) == 0)
-			snprintf(path, sizeof(path), "%s", frame->item->plan->path);
-		tandem__frame__free_unpacked(frame, NULL);
-	}
-	if (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE) {
-		*status = ctl_end_error(ctl, frame);
-		return false;
-	}
 	int fd = path[0] ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	void *at = fd >= 0 && fstat(fd, &st) == 0
 			   ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
 			   : MAP_FAILED;
 	if (at != MAP_FAILED && td_route_image_open(image, at, (size_t)st.st_size, &error) == 0)
 		return true;
-	snprintf(text, sizeof(text), "%s%s%s", path[0] ? path : "no plan is named ",
-		path[0] ? ": " : name,
-		!path[0]   ? ""
-		: error[0] ? error
-			   : strerror(errno));
+	if (path[0])
+		snprintf(text, sizeof(text), "%s: %s", path, error[0] ? error : strerror(errno));
+	else
+		snprintf(text, sizeof(text),
+			"no plan is named %s; route list shows them, --plan names another", name);
 	*status = ctl_end(ctl, CTL_REFUSED, text);
 	return false;
 }
@@ -384,9 +385,9 @@ static void step_print(const Tandem__RouteStep *s)
 		fprintf(stdout, "  blocked with %u%s%s\n", s->status, s->name[0] ? ": " : "",
 			s->name);
 	else
-		fprintf(stdout, "  %s %s: priority %u, cost %u.%06u, weight %u%s%s\n", s->what,
-			s->name, s->priority, s->cost / 1000000, s->cost % 1000000, s->weight,
-			s->why[0] ? "; not tried: " : "", s->why);
+		fprintf(stdout, "  %s %s: priority %u, cost %g, weight %u%s%s\n", s->what, s->name,
+			s->priority, s->cost / 1e6, s->weight, s->why[0] ? "; not tried: " : "",
+			s->why);
 }
 
 static json_t *step_json(const Tandem__RouteStep *s)
@@ -394,8 +395,8 @@ static json_t *step_json(const Tandem__RouteStep *s)
 	bool number = s->who[0] != '\0';
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}",
-		"what", ctl_text(s->what), "who", number ? ctl_text(s->who) : json_null(),
-		"before", number ? ctl_text(s->before) : json_null(), "after",
+		"what", ctl_text(s->what), "who", number ? ctl_text(s->who) : json_null(), "before",
+		number ? ctl_text(s->before) : json_null(), "after",
 		number ? ctl_text(s->after) : json_null(), "plan", ctl_text(s->plan), "match",
 		ctl_text(s->match), "name", ctl_text(s->name), "why",
 		s->why[0] ? ctl_text(s->why) : json_null(), "priority", ctl_number(s->priority),
@@ -407,17 +408,16 @@ static json_t *step_json(const Tandem__RouteStep *s)
 static json_t *target_json(const Tandem__RouteTargetState *t)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "trunk", ctl_text(t->trunk),
-		"peer", ctl_text(t->peer), "group", ctl_text(t->group), "limit",
-		ctl_text(t->limit), "failover", ctl_text(t->failover), "max_duration_s",
-		ctl_number(t->max_duration_s), "number", ctl_text(t->number), "caller",
-		ctl_text(t->caller));
+		"peer", ctl_text(t->peer), "group", ctl_text(t->group), "limit", ctl_text(t->limit),
+		"failover", ctl_text(t->failover), "max_duration_s", ctl_number(t->max_duration_s),
+		"number", ctl_text(t->number), "caller", ctl_text(t->caller));
 }
 
 static void target_print(int n, const Tandem__RouteTargetState *t)
 {
 	if (n == 1)
 		fputs("tried in this order:\n", stdout);
-	fprintf(stdout, "  %d. %s %s%s%s%s%s\n", n, t->trunk, t->peer,
+	fprintf(stdout, "  %d. %s%s%s%s%s%s%s\n", n, t->trunk, t->peer[0] ? " " : "", t->peer,
 		t->number[0] ? ", called " : "", t->number, t->caller[0] ? " by " : "", t->caller);
 }
 

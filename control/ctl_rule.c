@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char *const columns[] = { "NAME", "MATCH", "REPLACE", "LAST" };
+static const char *const columns[] = { "name", "match", "replace", "last" };
 
 static void rule_cells(const struct ctl *ctl, struct ctl_table *out, const Tandem__Item *item)
 {
@@ -28,6 +28,7 @@ const struct ctl_view ctl_view_rules = {
 	.table = TANDEM__TABLE__RULES,
 	.row = TANDEM__ITEM__ROW_RULE,
 	CTL_COLUMNS(columns),
+	.none = "the configuration has no number rules",
 	.cells = rule_cells,
 	.json = rule_json,
 };

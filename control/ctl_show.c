@@ -261,7 +261,8 @@ static void legs_print(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_calls = { TANDEM__TABLE__CALLS, TANDEM__ITEM__ROW_CALL,
-	CTL_COLUMNS(call_columns), .cells = call_cells, .json = call_json };
+	CTL_COLUMNS(call_columns), .none = "no call is up", .cells = call_cells,
+	.json = call_json };
 const struct ctl_view ctl_view_call = { TANDEM__TABLE__CALLS, TANDEM__ITEM__ROW_CALL,
 	CTL_COLUMNS(call_columns), .one = true,
 	.missing = "no call of that id is up; show calls lists those that are", .cells = call_cells,
@@ -302,8 +303,8 @@ static const char *counter_key(const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_counters = { TANDEM__TABLE__COUNTERS, TANDEM__ITEM__ROW_COUNTER,
-	CTL_COLUMNS(counter_columns), .cells = counter_cells, .json = counter_json,
-	.key = counter_key };
+	CTL_COLUMNS(counter_columns), .none = "nothing was counted yet", .cells = counter_cells,
+	.json = counter_json, .key = counter_key };
 
 // --- version ---
 
@@ -393,10 +394,40 @@ enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tand
 		ctl_print_json(view->one ? json_incref(json_array_get(out, 0)) : out);
 		return CTL_DONE;
 	}
+	if (view->none && ctl_table_rows(table) == 0) {
+		puts(view->none);
+		return CTL_DONE;
+	}
 	ctl_table_print(table, ctl->colour);
 	if (view->more && first)
 		view->more(ctl, first->item);
 	return CTL_DONE;
+}
+
+enum ctl_status ctl_each_row(struct ctl *ctl, Tandem__Table table, bool quiet,
+	bool (*take)(void *user, const Tandem__Item *item), void *user)
+{
+	Tandem__Frame request = TANDEM__FRAME__INIT, *frame;
+	Tandem__Show show = TANDEM__SHOW__INIT;
+	enum ctl_status status = CTL_DONE;
+	bool more = true;
+
+	request.body_case = TANDEM__FRAME__BODY_SHOW;
+	request.show = &show;
+	show.table = table;
+	if (ctl_ask(ctl, &request, quiet) != CTL_DONE)
+		return CTL_UNREACHABLE;
+	while (more && (frame = ctl_next(ctl, quiet)) &&
+		frame->body_case == TANDEM__FRAME__BODY_ITEM) {
+		more = take(user, frame->item);
+		tandem__frame__free_unpacked(frame, NULL);
+	}
+	if (more && (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE))
+		status = !frame ? CTL_UNREACHABLE : quiet ? CTL_REFUSED : ctl_end_error(ctl, frame);
+	if (more && frame)
+		tandem__frame__free_unpacked(frame, NULL);
+	ctl_disconnect(ctl);
+	return status;
 }
 
 static bool last_read(const struct ctl *ctl, uint32_t *out)

@@ -31,34 +31,31 @@ enum ctl_status ctl_trunk_disable(struct ctl *ctl)
 	return trunk_set(ctl, false);
 }
 
+struct wanted_trunk {
+	const char *name;
+	int64_t calls; // -1: it is not there
+};
+
+static bool trunk_look(void *user, const Tandem__Item *item)
+{
+	struct wanted_trunk *wanted = user;
+
+	if (item->row_case == TANDEM__ITEM__ROW_TRUNK &&
+		strcmp(item->trunk->name, wanted->name) == 0)
+		wanted->calls = (int64_t)item->trunk->calls;
+	return true;
+}
+
 // Calls on the trunk; -1: the answer broke off or was refused, which is told, or it is gone.
 static int64_t calls_of(struct ctl *ctl, const char *name)
 {
-	Tandem__Frame request = TANDEM__FRAME__INIT, *frame;
-	Tandem__Show show = TANDEM__SHOW__INIT;
-	int64_t calls = -1;
+	struct wanted_trunk wanted = { name, -1 };
 
-	request.body_case = TANDEM__FRAME__BODY_SHOW;
-	request.show = &show;
-	show.table = TANDEM__TABLE__TRUNKS;
-	if (ctl_ask(ctl, &request, false) != CTL_DONE)
+	if (ctl_each_row(ctl, TANDEM__TABLE__TRUNKS, false, trunk_look, &wanted) != CTL_DONE)
 		return -1;
-	while ((frame = ctl_next(ctl, false)) && frame->body_case == TANDEM__FRAME__BODY_ITEM) {
-		if (frame->item->row_case == TANDEM__ITEM__ROW_TRUNK &&
-			strcmp(frame->item->trunk->name, name) == 0)
-			calls = (int64_t)frame->item->trunk->calls;
-		tandem__frame__free_unpacked(frame, NULL);
-	}
-	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
-		ctl_end_error(ctl, frame);
-		calls = -1;
-	} else if (frame && calls < 0) {
+	if (wanted.calls < 0)
 		ctl_end(ctl, CTL_REFUSED, "the trunk is disabled, and the data plane lacks it");
-	}
-	if (frame)
-		tandem__frame__free_unpacked(frame, NULL);
-	ctl_disconnect(ctl);
-	return calls;
+	return wanted.calls;
 }
 
 enum ctl_status ctl_trunk_drain(struct ctl *ctl)
@@ -225,5 +222,6 @@ static json_t *stored_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_stored_trunks = { TANDEM__TABLE__STORED_TRUNKS,
-	TANDEM__ITEM__ROW_STORED_TRUNK, CTL_COLUMNS(stored_columns), .cells = stored_cells,
+	TANDEM__ITEM__ROW_STORED_TRUNK, CTL_COLUMNS(stored_columns),
+	.none = "no trunk is kept in the store; show trunks lists all", .cells = stored_cells,
 	.json = stored_json };

@@ -38,21 +38,6 @@ static json_t *event_json(const Tandem__Event *event)
 		ctl_text(event->text), "details", details, "lost", ctl_number(event->lost));
 }
 
-static const char *colour_of(const char *state)
-{
-	static const char *const bad[] = { "down", "peer_down", "raised", "lost", "refused",
-		"server_error" };
-	static const char *const good[] = { "up", "peer_up", "cleared", "connected", "in_sync" };
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (strcmp(bad[i], state) == 0)
-			return "\033[31m";
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		if (strcmp(good[i], state) == 0)
-			return "\033[32m";
-	return "";
-}
-
 static void event_print(const struct ctl *ctl, const Tandem__Event *event)
 {
 	char stamp[32], line[640], clean[640];
@@ -71,7 +56,7 @@ static void event_print(const struct ctl *ctl, const Tandem__Event *event)
 		if (*c == '\n')
 			*c = c[1] ? ';' : '\0';
 	td_text_clean(line, sizeof(line), false, clean, sizeof(clean));
-	const char *colour = ctl->colour ? colour_of(event->state) : "";
+	const char *colour = ctl->colour ? ctl_colour_of(event->state) : "";
 	printf("%s  %-9s  %s  %s%s%s  %s\n", stamp, event->kind, event->subject, colour,
 		event->state, colour[0] ? "\033[0m" : "", clean);
 	fflush(stdout);
@@ -143,4 +128,5 @@ static json_t *audit_json(const struct ctl *ctl, const Tandem__Item *item)
 }
 
 const struct ctl_view ctl_view_audit = { TANDEM__TABLE__AUDIT, TANDEM__ITEM__ROW_AUDIT,
-	CTL_COLUMNS(audit_columns), .cells = audit_cells, .json = audit_json };
+	CTL_COLUMNS(audit_columns), .none = "nobody has changed anything", .cells = audit_cells,
+	.json = audit_json };

@@ -133,7 +133,7 @@ void td_events_subscribe(struct td_client *client, const Tandem__Frame *frame)
 
 	if (kinds == 0) {
 		td_conn_error(client->conn, frame->id, EINVAL,
-			"kinds are trunk, alarm, call, policy, dataplane and audit");
+			"kinds are trunk, alarm, call, policy, dataplane, audit and dns");
 		return;
 	}
 	*s = (struct td_subscription){ .id = frame->id, .kinds = kinds };

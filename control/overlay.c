@@ -207,7 +207,7 @@ void td_trunk_set(struct td_control *control, const char *name, bool enabled,
 	const struct td_trunk_conf *trunk = trunk_find(&control->conf->policy, name);
 
 	if (!trunk) {
-		done(user, -ENOENT, "no trunk has that name");
+		done(user, -ENOENT, "no trunk has that name; show trunks lists them");
 		return;
 	}
 	if (trunk->enabled == enabled) {

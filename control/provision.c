@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NOT_THERE "%s is not there; subscriber list shows who is"
+
 // --- values ---
 
 bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
@@ -102,7 +104,7 @@ static int remove_run(struct change *change, struct td_store *store)
 {
 	int rc = td_store_subscriber_delete(store, change->aor, &change->generation);
 
-	return rc == -ENOENT ? say(change, rc, "%s is not there", change->aor) : rc;
+	return rc == -ENOENT ? say(change, rc, NOT_THERE, change->aor) : rc;
 }
 
 static int number_add_run(struct change *change, struct td_store *store)
@@ -113,7 +115,7 @@ static int number_add_run(struct change *change, struct td_store *store)
 	if (rc == 0)
 		rc = td_store_subscriber_get(store, change->aor, s);
 	if (rc == -ENOENT)
-		return say(change, rc, "%s is not there", change->aor);
+		return say(change, rc, NOT_THERE, change->aor);
 	if (rc != 0)
 		return rc;
 	if (s->n_numbers == TD_SUBSCRIBER_NUMBERS_MAX)
@@ -132,7 +134,8 @@ static int number_remove_run(struct change *change, struct td_store *store)
 	if (rc == 0)
 		rc = td_store_number_owner(store, change->number, change->aor);
 	if (rc == -ENOENT)
-		return say(change, rc, "number %s is nobody's", change->number);
+		return say(change, rc, "number %s is nobody's; number list shows whose they are",
+			change->number);
 	if (rc == 0)
 		rc = td_store_subscriber_get(store, change->aor, s);
 	if (rc != 0)

@@ -73,7 +73,7 @@ static void refresh_request(struct td_client *client, const Tandem__Frame *frame
 		td_conn_done(client->conn, frame->id, n, "it is asked for");
 	else
 		td_conn_error(client->conn, frame->id, ENOENT,
-			"no trunk has a peer of that host name");
+			"no trunk has a peer of that host name; show dns lists them");
 }
 
 // Tables that control has itself; all others are the data plane's.

@@ -201,7 +201,8 @@ static int change_run(struct td_store_job *job, struct td_store *store)
 				  : td_store_trunk_delete(store, change->name);
 
 	if (rc == -EEXIST || rc == -ENOENT)
-		snprintf(job->reason, sizeof(job->reason), "trunk %s is %s in the store",
+		snprintf(job->reason, sizeof(job->reason),
+			"trunk %s is %s in the store; trunk list shows those that are",
 			change->name, rc == -EEXIST ? "there already" : "not");
 	else if (rc == -EINVAL)
 		snprintf(job->reason, sizeof(job->reason),
@@ -310,7 +311,7 @@ static const char *put_read(struct change *change, const Tandem__TrunkPut *put)
 			       "file";
 	change->create = put->create;
 	if (!put->create && !before)
-		return "that trunk is not in the store";
+		return "that trunk is not in the store; trunk list shows those that are";
 	if (!put->create && !(change->before = strdup(before->settings)))
 		return "no memory";
 	change->settings = td_trunk_settings_merge(before && !put->create ? before->settings : "",

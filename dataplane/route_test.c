@@ -236,7 +236,8 @@ void td_route_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t i
 
 	if (!policy || !caller_find(admin, request, &query, plan)) {
 		td_mgmt_send_error(conn, id, ENOENT,
-			policy ? "no trunk has that name, and no subscriber that address"
+			policy ? "no trunk has that name, and no subscriber that address; "
+				 "show trunks and subscriber list say who there is"
 			       : "there is no policy in force");
 		return;
 	}

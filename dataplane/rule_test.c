@@ -60,7 +60,8 @@ void td_rule_test(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_t id
 
 	if (!rule || !td_number_append(&number, td_span_str(request->number))) {
 		td_mgmt_send_error(conn, id, rule ? EINVAL : ENOENT,
-			rule ? "that is too long for a number" : "no rule in force has that name");
+			rule ? "that is too long for a number"
+			     : "no rule in force has that name; rule list shows them");
 		return;
 	}
 	run.matcher = td_rule_matcher_new(&td_rule_test_memory);

@@ -137,7 +137,7 @@ class Tandem:
         return self.ask(reload=pb.Reload(dry_run=dry_run)).done.text
 
     def watch(self, *kinds, trunk=""):
-        """Events without end; kinds: trunk, alarm, call, policy, dataplane, audit (none: all but call)."""
+        """Events without end; kinds: trunk, alarm, call, policy, dataplane, audit, dns (none: all but call)."""
         request = self.send(subscribe=pb.Subscribe(kinds=kinds, trunk=trunk))
         for _ in self.answers(request):
             pass  # Done: from here on nothing is missed

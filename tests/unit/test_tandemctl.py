@@ -74,7 +74,7 @@ def completion_goes_through_every_command():
             assert option in offered, (synopsis, offered)
     assert complete("--timeout", "3", "--json", "show", "cou") == ["counters"]
     assert complete("-c", "/no/such", "check", "") == [":files"]
-    assert complete("check", "--set", "") == [":files"] and complete("nonsense", "") == []
+    assert complete("check", "--set", "") == [] and complete("wait", "--timeout", "") == [] and complete("nonsense", "") == []
     assert complete("watch", "--kind", "a") == ["alarm", "audit"]
 
 
