@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/reload_report.h: whatever key of the configuration changes, a reload has a word for it. The
-// keys are the loader's own table, so a new one is asked for here without being named.
+// control/reload_report.h: whatever key of the configuration changes, a reload has a word for it, and
+// where that word is not "needs a restart" the change reaches the data plane. The keys are the
+// loader's own table, so a new one is asked for here without being named.
 #include "control/config_schema.h"
+#include "control/policy_pb.h"
 #include "control/reload_report.h"
 
 #include <setjmp.h>
@@ -177,6 +179,15 @@ static bool names(const char *report, const char *path)
 	return strstr(report, top) != NULL;
 }
 
+// What comes into force by a reload does so because the policy is another one then, and is pushed;
+// dns is control's own.
+static bool has_effect(const char *report, const char *path, const struct td_config *before,
+	const struct td_config *after)
+{
+	return strstr(report, "needs a restart: ") || strncmp(path, "dns.", 4) == 0 ||
+	       td_policy_generation_of(&before->policy) != td_policy_generation_of(&after->policy);
+}
+
 static void change_try(const struct change *c)
 {
 	struct td_config *before = config_with(c, c->before), *after = config_with(c, c->after);
@@ -193,7 +204,7 @@ static void change_try(const struct change *c)
 	FILE *out = open_memstream(&report, &size);
 	td_reload_report(out, before, after);
 	fclose(out);
-	if (!names(report, c->path)) {
+	if (!names(report, c->path) || !has_effect(report, c->path, before, after)) {
 		n_silent++;
 		fprintf(stderr, "# %s: %s → %s: \"%s\"\n", c->path, c->before, c->after, report);
 	} else if (getenv("SHOW")) {
