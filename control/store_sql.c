@@ -12,8 +12,6 @@
 #define PLAN "name, version, checksum, lines, bytes, parts"
 #define SUBSCRIBER                                                                                 \
 	"aor, ha1_md5, ha1_sha256, plan, display, max_calls, max_cps, enabled, cps_burst"
-// Whom changes from one generation (without it) to another were about.
-#define CHANGED "(SELECT aor FROM subscriber_change WHERE generation > $1 AND generation <= $2)"
 
 static const char *const texts[ST__COUNT] = {
 	[ST_START] =
@@ -65,10 +63,6 @@ static const char *const texts[ST__COUNT] = {
 	[ST_CHANGES] = "SELECT generation, aor FROM subscriber_change WHERE generation > $1 "
 		       "AND generation <= (SELECT generation FROM subscriber_generation) "
 		       "ORDER BY generation LIMIT $2",
-	[ST_CHANGED] = "SELECT " SUBSCRIBER " FROM subscriber WHERE aor IN " CHANGED
-		       " ORDER BY aor",
-	[ST_CHANGED_NUMBERS] = "SELECT aor, number FROM number WHERE aor IN " CHANGED
-			       " ORDER BY aor, place",
 	[ST_TRUNK_GENERATION] = "SELECT generation FROM trunk_generation",
 	[ST_TRUNK_GENERATION_NEXT] = "UPDATE trunk_generation SET generation = generation + 1",
 	[ST_TRUNK_GET] = "SELECT settings FROM trunk WHERE name = $1",

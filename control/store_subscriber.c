@@ -250,40 +250,24 @@ static bool changed_again(const struct changes *c, uint32_t at)
 	return false;
 }
 
-static const struct td_subscriber *page_find(const struct page *page, const char *aor)
-{
-	for (uint32_t i = 0; i < page->n; i++)
-		if (strcmp(page->list[i].aor, aor) == 0)
-			return &page->list[i];
-	return NULL;
-}
-
-static int changed_read(struct td_store *store, const struct changes *c, struct page *page)
-{
-	const struct td_value range[] = { value_int((int64_t)c->after),
-		value_int((int64_t)(c->after + c->n)) };
-	int rc = store_query(store, ST_CHANGED, range, 2, subscriber_row, page);
-
-	return rc ? rc
-		  : store_query(store, ST_CHANGED_NUMBERS, range, 2, number_row, page);
-}
-
+// One by one: no engine can be trusted to find a few AoRs of a million in the order of its index.
 int td_store_subscriber_changes(struct td_store *store, uint64_t after, td_subscriber_change each,
 	void *user, uint64_t *generation)
 {
-	struct page page = { .list = malloc(TD_STORE_CHANGES_MAX * sizeof(*page.list)),
-		.cap = TD_STORE_CHANGES_MAX };
+	struct td_subscriber now;
 	struct changes c = { 0 };
-	int rc = page.list ? log_read(store, after, &c) : -ENOMEM;
+	int rc = log_read(store, after, &c);
 
-	if (rc == 0 && c.n > 0)
-		rc = changed_read(store, &c, &page);
-	for (uint32_t i = 0; rc == 0 && i < c.n; i++)
-		if (!changed_again(&c, i))
-			each(user, c.aors[i], page_find(&page, c.aors[i]));
+	for (uint32_t i = 0; rc == 0 && i < c.n; i++) {
+		if (changed_again(&c, i))
+			continue;
+		rc = td_store_subscriber_get(store, c.aors[i], &now);
+		if (rc == 0 || rc == -ENOENT)
+			each(user, c.aors[i], rc == 0 ? &now : NULL);
+		rc = rc == -ENOENT ? 0 : rc;
+	}
 	if (rc == 0)
 		*generation = after + c.n;
-	free(page.list);
 	return rc;
 }
 

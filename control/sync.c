@@ -18,6 +18,7 @@
 #define EXPIRE_MS 600000
 #define EXPIRE_GRACE_S 60 // clocks of the data plane and ours may differ
 #define PAGE 4000
+#define FOLLOW_MAX 10000 // changes one by one; more take longer than the whole table
 #define IN_FLIGHT_MAX 2 // pages that the data plane has not answered
 
 static const char with_the_table[] = "the data plane takes it with the whole table";
@@ -261,7 +262,8 @@ static bool ready(const struct td_sync *sync)
 // Both ways to bring the data plane to the store's generation.
 static void follow(struct td_sync *sync)
 {
-	if (sync->sent != 0 && sync->sent < sync->stored)
+	if (sync->sent != 0 && sync->sent < sync->stored &&
+		sync->stored - sync->sent <= FOLLOW_MAX)
 		sync->catching_up = td_catchup_begin(sync) == 0;
 	else
 		push_begin(sync, SUBSCRIBERS);
