@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define BATCH 1000   // records of one transaction
 #define SETTLE_MS 20 // lets a burst of appends become one transaction
 #define IDLE_MS 1000 // without inotify the clock alone does it
 #define RETRY_MIN_MS 250
@@ -161,7 +160,7 @@ static int batch_take(struct td_destination *d)
 		return -EIO;
 	}
 	td_journal_reader_stats(d->reader, &before);
-	int n = td_journal_reader_run(d->reader, d->sink, BATCH);
+	int n = td_journal_reader_run(d->reader, d->sink, TD_DESTINATION_BATCH);
 	if (n < 0) {
 		const char *unread = td_journal_reader_error(d->reader);
 		failure_tell(d, n, unread[0] ? unread : d->sink->ops->error(d->sink));
@@ -176,7 +175,7 @@ static int batch_take(struct td_destination *d)
 	atomic_store(&d->sequence, position.sequence);
 	if (n > 0)
 		journal_trim(d->all);
-	if (n < BATCH)
+	if (n < TD_DESTINATION_BATCH)
 		atomic_fetch_add(&d->passes, 1);
 	return n;
 }
@@ -196,14 +195,14 @@ static void *thread_run(void *argument)
 
 	while (go_on) {
 		n = batch_take(d);
-		if (n == BATCH)
+		if (n == TD_DESTINATION_BATCH)
 			continue;
 		go_on = n < 0 ? rest(d, retry_ms(d), false)
 			      : rest(d, IDLE_MS, true) && rest(d, SETTLE_MS, false);
 	}
 	// The last words of the data plane, where it ended before us; from one that is down they
 	// are read by the next tandem-control.
-	while (n >= 0 && (n = batch_take(d)) == BATCH)
+	while (n >= 0 && (n = batch_take(d)) == TD_DESTINATION_BATCH)
 		;
 	sink_set(d, NULL);
 	atomic_store(&d->since_ms, 0);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #define TD_DESTINATIONS_MAX 4
+#define TD_DESTINATION_BATCH 6000 // records of one transaction, at most
 #define TD_DESTINATION_ERROR_LEN 256
 
 // Opens the sink; called on the thread, again after each failure. As td_sink_store_open().

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/store_priv.h"
 
+#define BLOCK_ROWS 8192
+
 // A row of td_cdr_columns and what may follow it.
 struct cdr_row {
 	struct td_value values[TD_CDR_COLUMNS + 2];
@@ -43,12 +45,43 @@ int td_store_open_end(struct td_store *store, const char *id)
 	return store_run(store, ST_OPEN_END, &value, 1);
 }
 
+static int number_row(void *user, const struct td_value *row, int n)
+{
+	*(int64_t *)user = row[0].number;
+	return 1;
+}
+
+// Final records are numbered in blocks. Numbers are indexed within their block, so that a batch of
+// records touches the few pages of the last block; an index over all of them would have a page
+// read, logged and written for nearly each record, once there are millions. Who looks for a number
+// asks each block. Several nodes may fill one block, and it may hold more or fewer: nothing but
+// speed hangs on it.
+static int block_take(struct td_store *store, struct td_value *out)
+{
+	int rc = 0;
+
+	if (store->block == 0)
+		rc = store_query(store, ST_BLOCK_LAST, NULL, 0, number_row, &store->block);
+	if (rc != 0)
+		return rc;
+	if (store->block_left == 0) {
+		store->block++;
+		store->block_left = BLOCK_ROWS;
+	}
+	store->block_left--;
+	*out = value_int(store->block);
+	return 0;
+}
+
 int td_store_cdr_end(struct td_store *store, const struct td_cdr *cdr)
 {
 	struct cdr_row row;
+	int rc = block_take(store, &row.values[TD_CDR_COLUMNS]);
 
+	if (rc != 0)
+		return rc;
 	td_columns_read(&td_cdr_columns, cdr, &row.texts, row.values);
-	int rc = store_run(store, ST_END, row.values, TD_CDR_COLUMNS);
+	rc = store_run(store, ST_END, row.values, TD_CDR_COLUMNS + 1);
 	// A call that was never answered has no start.
 	if (rc != 0 || cdr->answer_us == 0)
 		return rc;
@@ -72,11 +105,14 @@ static int count_row(void *user, const struct td_value *row, int n)
 
 int td_store_boot(struct td_store *store, uint32_t epoch, uint32_t *closed)
 {
-	const struct td_value values[] = { value_int(epoch), value_text(store->node) };
+	struct td_value rows[3] = { [1] = value_int(epoch), [2] = value_text(store->node) };
+	const struct td_value *values = &rows[1];
 	int rc = store_query(store, ST_BOOT_COUNT, values, 2, count_row, closed);
 
 	if (rc == 0 && *closed > 0)
-		rc = store_run(store, ST_BOOT_ROWS, values, 2);
+		rc = block_take(store, &rows[0]);
+	if (rc == 0 && *closed > 0)
+		rc = store_run(store, ST_BOOT_ROWS, rows, 3);
 	if (rc == 0 && *closed > 0)
 		rc = store_run(store, ST_BOOT_OPEN, values, 2);
 	return rc;

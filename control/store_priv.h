@@ -9,6 +9,7 @@
 enum store_statement {
 	ST_START,
 	ST_END,
+	ST_BLOCK_LAST,
 	ST_OPEN_END,
 	ST_OPEN_CLEAR,
 	ST_OPEN_OTHERS,
@@ -64,6 +65,8 @@ struct td_store {
 	bool in_transaction;
 	uint64_t generation; // of subscribers, that the change under way makes
 	char node[64]; // empty where the database is this node's alone
+	int64_t block;       // of the next final record (store_cdr.c)
+	uint32_t block_left; // how many it still takes; 0: the next one begins
 };
 
 // store_sql.c: the text of every statement; freed by the caller, one by one. NULL: no memory.

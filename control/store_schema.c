@@ -73,6 +73,13 @@ static const char *const migrations[] = {
 	[6] = "ALTER TABLE subscriber ADD COLUMN cps_burst INTEGER NOT NULL DEFAULT 0;"
 	      "CREATE TABLE subscriber_change (generation BIGINT PRIMARY KEY NOT NULL, "
 	      "aor TEXT NOT NULL){};",
+	// Numbers are found block by block (store_cdr.c): what has grown for years costs a new
+	// record nothing.
+	[7] = "ALTER TABLE cdr ADD COLUMN block BIGINT NOT NULL DEFAULT 0;"
+	      "DROP INDEX cdr_from;"
+	      "DROP INDEX cdr_to;"
+	      "CREATE INDEX cdr_from ON cdr (block, from_number);"
+	      "CREATE INDEX cdr_to ON cdr (block, to_number);",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])) - 1)

@@ -18,19 +18,30 @@ static const char *const texts[ST__COUNT] = {
 		"INSERT INTO cdr_open ({cdr}, epoch, node) VALUES ({cdr$}, ${cdr+1}, ${cdr+2}) "
 		"ON CONFLICT (id) DO UPDATE SET {cdr=}",
 	// The end is the last word on a call, also where a boot had closed it before.
-	[ST_END] = "INSERT INTO cdr ({cdr}) VALUES ({cdr$}) ON CONFLICT (id) DO UPDATE SET {cdr=}",
+	[ST_END] = "INSERT INTO cdr ({cdr}, block) VALUES ({cdr$}, ${cdr+1}) "
+		   "ON CONFLICT (id) DO UPDATE SET {cdr=}",
+	[ST_BLOCK_LAST] = "SELECT max(block) FROM cdr",
 	[ST_OPEN_END] = "DELETE FROM cdr_open WHERE id = $1",
 	[ST_OPEN_CLEAR] = "DELETE FROM cdr_open WHERE node = $1",
 	[ST_OPEN_OTHERS] = "SELECT {cdr} FROM cdr_open WHERE epoch <> $1 AND node = $2",
 	[ST_BOOT_COUNT] = "SELECT count(*) FROM cdr_open WHERE epoch <> $1 AND node = $2",
-	[ST_BOOT_ROWS] = "INSERT INTO cdr ({cdr}) SELECT {cdr} FROM cdr_open "
-			 "WHERE epoch <> $1 AND node = $2 ON CONFLICT (id) DO NOTHING",
+	[ST_BOOT_ROWS] = "INSERT INTO cdr (block, {cdr}) SELECT $1, {cdr} FROM cdr_open "
+			 "WHERE epoch <> $2 AND node = $3 ON CONFLICT (id) DO NOTHING",
 	[ST_BOOT_OPEN] = "DELETE FROM cdr_open WHERE epoch <> $1 AND node = $2",
 	[ST_ATTEMPT] = "INSERT INTO cdr_attempt ({attempt}) VALUES ({attempt$}) "
 		       "ON CONFLICT (cdr_id, n) DO UPDATE SET {attempt=}",
 	[ST_CDR_LAST] = "SELECT {cdr} FROM cdr ORDER BY start_us DESC LIMIT $1",
-	[ST_CDR_FIND] = "SELECT {cdr} FROM cdr WHERE from_number = $1 OR to_number = $1 "
-			"ORDER BY start_us DESC LIMIT $2",
+	// Block by block from the last one, until there are enough.
+	[ST_CDR_FIND] =
+		"WITH RECURSIVE b(block) AS (SELECT max(block) FROM cdr UNION ALL "
+		"SELECT (SELECT max(c.block) FROM cdr c WHERE c.block < b.block) FROM b "
+		"WHERE b.block IS NOT NULL), "
+		"calling AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE cdr.block = b.block AND "
+		"from_number = $1 LIMIT $2), "
+		"called AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE cdr.block = b.block AND "
+		"to_number = $1 AND (from_number IS NULL OR from_number <> $1) LIMIT $2) "
+		"SELECT {cdr} FROM calling UNION ALL SELECT {cdr} FROM called "
+		"ORDER BY start_us DESC LIMIT $2",
 	[ST_CDR_SHOW] = "SELECT {cdr} FROM cdr WHERE id = $1",
 	[ST_ATTEMPTS_OF] = "SELECT {attempt} FROM cdr_attempt WHERE cdr_id = $1 ORDER BY n",
 	[ST_SUBSCRIBER_PUT] =

@@ -248,6 +248,52 @@ static void what_was_written_is_read_back(void **state)
 	assert_int_equal(seen.cdrs + seen.attempts, 0);
 }
 
+static void cdr_put(struct td_store *store, const char *id, const char *from, const char *to,
+	uint64_t start_us)
+{
+	struct td_cdr cdr = answered(id);
+
+	cdr.start_us = start_us;
+	snprintf(cdr.from_number, sizeof(cdr.from_number), "%s", from);
+	snprintf(cdr.to_number, sizeof(cdr.to_number), "%s", to);
+	assert_int_equal(td_store_begin(store), 0);
+	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
+	assert_int_equal(td_store_commit(store), 0);
+}
+
+// Each opening begins another block of records; a number is found in all of them.
+static void a_number_is_found_in_every_block(void **state)
+{
+	struct td_store *store = *state;
+	struct seen seen = { 0 };
+
+	cdr_put(store, "n-1-0-1", "100", "200", 10);
+	store_ask("UPDATE cdr SET block = 0"); // as a version before left it
+	for (int block = 1; block <= 3; block++) {
+		char id[24];
+		td_store_close(store);
+		store = *state = store_open_as("n");
+		assert_non_null(store);
+		snprintf(id, sizeof(id), "n-2-0-%d", block);
+		cdr_put(store, id, block == 2 ? "100" : "300", block == 2 ? "100" : "200",
+			10 + (uint64_t)block);
+	}
+	assert_string_equal(store_ask("SELECT count(DISTINCT block) FROM cdr"), "4");
+	assert_int_equal(td_store_cdr_find(store, "200", 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 3);
+	assert_string_equal(seen.last.id, "n-1-0-1"); // the newest comes first
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(td_store_cdr_find(store, "200", 1, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 1);
+	assert_string_equal(seen.last.id, "n-2-0-3");
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(td_store_cdr_find(store, "100", 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 2); // who calls himself is there once
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(td_store_cdr_find(store, "400", 10, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 0);
+}
+
 static void a_batch_with_a_repetition_is_one_of_each(void **state)
 {
 	struct td_store *store = *state;
@@ -420,6 +466,7 @@ int main(void)
 		BOTH(text_without_end_or_sense_is_cleaned),
 		BOTH(an_interim_record_makes_the_start_older),
 		BOTH(what_was_written_is_read_back),
+		BOTH(a_number_is_found_in_every_block),
 		BOTH(a_batch_with_a_repetition_is_one_of_each),
 		BOTH(a_newer_schema_is_left_alone),
 		cmocka_unit_test_setup_teardown(another_writer_means_later, store_fresh_sqlite, store_clean),

@@ -548,6 +548,11 @@ static void version_3_is_brought_forward(void **state)
 	store_ask("DROP TABLE dial_plan_generation");
 	store_ask("DROP TABLE subscriber_change");
 	store_ask("ALTER TABLE subscriber DROP COLUMN cps_burst");
+	store_ask("DROP INDEX cdr_from");
+	store_ask("DROP INDEX cdr_to");
+	store_ask("ALTER TABLE cdr DROP COLUMN block");
+	store_ask("CREATE INDEX cdr_from ON cdr (from_number, start_us)");
+	store_ask("CREATE INDEX cdr_to ON cdr (to_number, start_us)");
 	store_ask("UPDATE schema_version SET version = 3");
 	struct td_store *store = *state = store_open_as("n");
 	assert_non_null(store);
