@@ -66,11 +66,17 @@ static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, siz
 {
 	const uint8_t *p = (const uint8_t *)bytes;
 #ifdef __SSE4_2__
-	for (; n >= 8; n -= 8, p += 8) {
-		uint64_t word;
-		memcpy(&word, p, sizeof(word));
-		crc = (uint32_t)_mm_crc32_u64(crc, word);
+	uint64_t sum = crc, word[4];
+	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
+		memcpy(word, p, sizeof(word));
+		for (unsigned i = 0; i < 4; i++)
+			sum = _mm_crc32_u64(sum, word[i]);
 	}
+	for (; n >= sizeof(word[0]); n -= sizeof(word[0]), p += sizeof(word[0])) {
+		memcpy(word, p, sizeof(word[0]));
+		sum = _mm_crc32_u64(sum, word[0]);
+	}
+	crc = (uint32_t)sum;
 	for (; n > 0; n--)
 		crc = _mm_crc32_u8(crc, *p++);
 #else

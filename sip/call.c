@@ -36,6 +36,7 @@ struct td_calls *td_calls_create(struct td_engine *engine, const struct td_engin
 	}
 	calls->body = calls->headers + calls->text_cap;
 	calls->lines = calls->body + calls->text_cap;
+	call_id_prepare(calls, conf);
 	return calls;
 }
 

@@ -5,26 +5,37 @@
 
 #include "sip/chars.h"
 
+void call_id_prepare(struct td_calls *calls, const struct td_engine_conf *conf)
+{
+	struct td_writer w = { calls->id_middle, calls->id_middle,
+		calls->id_middle + sizeof(calls->id_middle), false };
+	uint32_t epoch = conf->epoch;
+	uint8_t bytes[4] = { (uint8_t)(epoch >> 24), (uint8_t)(epoch >> 16), (uint8_t)(epoch >> 8),
+		(uint8_t)epoch };
+	size_t node_len = strlen(conf->node_name);
+
+	td_put_char(&w, '-');
+	td_put_hex(&w, bytes, sizeof(bytes));
+	td_put_char(&w, '-');
+	td_put_uint(&w, conf->worker);
+	td_put_char(&w, '-');
+	calls->id_middle_len = (uint8_t)td_writer_len(&w);
+	calls->node_len = (uint8_t)(node_len < TD_CDR_ID_LEN ? node_len : TD_CDR_ID_LEN);
+}
+
 // node-epoch-worker-sequence; a long node name is cut, what makes it unique is not.
 uint32_t call_id_text(
 	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN])
 {
-	char tail[TD_CDR_ID_LEN];
-	struct td_writer end = { tail, tail, tail + sizeof(tail), false };
+	const struct td_calls *calls = engine->calls;
+	char digits[20];
+	struct td_writer end = { digits, digits, digits + sizeof(digits), false };
 	struct td_writer out = { dst, dst, dst + TD_CDR_ID_LEN - 1, false };
-	struct td_span node = td_span_str(engine->conf.node_name);
-	uint32_t epoch = engine->conf.epoch;
-	uint8_t bytes[4] = { (uint8_t)(epoch >> 24), (uint8_t)(epoch >> 16), (uint8_t)(epoch >> 8),
-		(uint8_t)epoch };
 
-	td_put_char(&end, '-');
-	td_put_hex(&end, bytes, sizeof(bytes));
-	td_put_char(&end, '-');
-	td_put_uint(&end, engine->conf.worker);
-	td_put_char(&end, '-');
 	td_put_uint(&end, sequence);
-	uint32_t room = TD_CDR_ID_LEN - 1 - td_writer_len(&end);
-	td_put(&out, node.ptr, node.len < room ? node.len : room);
+	uint32_t room = TD_CDR_ID_LEN - 1 - calls->id_middle_len - td_writer_len(&end);
+	td_put(&out, engine->conf.node_name, calls->node_len < room ? calls->node_len : room);
+	td_put(&out, calls->id_middle, calls->id_middle_len);
 	td_put_span(&out, call_written(&end));
 	*out.pos = '\0';
 	return td_writer_len(&out);
@@ -53,15 +64,28 @@ static void cdr_caller(const struct td_caller *caller, struct td_cdr *cdr)
 	td_span_cstr(caller->aor, cdr->auth_user, sizeof(cdr->auth_user));
 }
 
-static void cdr_notes(const struct td_call *call, struct td_cdr *cdr)
+#define COLUMN(field) { offsetof(struct td_cdr, field), sizeof(((struct td_cdr *)0)->field) }
+
+// The notes' places in a record that is zero there.
+static void cdr_notes(const struct td_call_notes *notes, struct td_cdr *cdr)
 {
-	td_span_cstr(note_get(call, NOTE_FROM), cdr->from_number, sizeof(cdr->from_number));
-	td_span_cstr(note_get(call, NOTE_TO), cdr->to_number, sizeof(cdr->to_number));
-	td_span_cstr(note_get(call, NOTE_AGENT), cdr->user_agent, sizeof(cdr->user_agent));
-	td_span_cstr(note_get(call, NOTE_PLAN), cdr->plan, sizeof(cdr->plan));
-	td_span_cstr(note_get(call, NOTE_ROUTE), cdr->route, sizeof(cdr->route));
-	td_span_cstr(note_get(call, NOTE_RULES), cdr->rules, sizeof(cdr->rules));
-	td_span_cstr(note_get(call, NOTE_ASSERTED), cdr->asserted, sizeof(cdr->asserted));
+	static const struct {
+		uint16_t offset, size;
+	} columns[NOTE__COUNT] = {
+		[NOTE_FROM] = COLUMN(from_number),
+		[NOTE_TO] = COLUMN(to_number),
+		[NOTE_AGENT] = COLUMN(user_agent),
+		[NOTE_PLAN] = COLUMN(plan),
+		[NOTE_ROUTE] = COLUMN(route),
+		[NOTE_RULES] = COLUMN(rules),
+		[NOTE_ASSERTED] = COLUMN(asserted),
+	};
+	const char *text = notes->text;
+
+	for (unsigned i = 0; i < NOTE__COUNT; text += notes->len[i++])
+		if (notes->len[i] > 0)
+			td_span_cstr(td_span(text, notes->len[i]), (char *)cdr + columns[i].offset,
+				columns[i].size);
 }
 
 static void cdr_common(struct td_call *call, struct td_cdr *cdr)
@@ -72,7 +96,8 @@ static void cdr_common(struct td_call *call, struct td_cdr *cdr)
 	call_id_text(call->engine, call->sequence, cdr->id);
 	td_span_cstr(
 		dialog_get(&call->a.dialog, DLG_CALL_ID), cdr->call_id_a, sizeof(cdr->call_id_a));
-	cdr_notes(call, cdr);
+	if (call->notes)
+		cdr_notes(call->notes, cdr);
 	if (call->caller)
 		cdr_caller(call->caller, cdr);
 	memcpy(cdr->trunk_in, call->a.trunk.name, sizeof(cdr->trunk_in));

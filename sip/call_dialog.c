@@ -160,13 +160,12 @@ bool dialog_matches(
 }
 
 struct td_span call_contact(
-	const struct td_engine *engine, const struct td_flow *flow, char dst[static 80])
+	struct td_engine *engine, const struct td_flow *flow, char dst[static 80])
 {
 	struct td_writer out = { dst, dst, dst + 80, false };
-	struct td_sockaddr ours = td_engine_advertised(engine, flow->realm, &flow->local);
 
 	td_put_lit(&out, "<sip:");
-	td_put_hostport(&out, &ours);
+	td_put_span(&out, td_engine_sent_by(engine, flow));
 	td_put_lit(&out, ">");
 	return call_written(&out);
 }

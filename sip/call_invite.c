@@ -247,7 +247,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 {
 	struct td_engine *engine = call->engine;
 	struct td_route_answer route = { 0 };
-	char caller[CALL_NUMBER_MAX + 1], user[TD_AOR_LEN];
+	char user[TD_AOR_LEN];
 	int user_len = td_uri_unescape(core->uri.user, user, sizeof(user));
 	struct td_route_query query = {
 		.trunk_in = call->a.trunk.index,
@@ -257,7 +257,7 @@ static void call_route(struct td_call *call, const struct td_trunk *trunk, const
 		.emergency = call->emergency,
 		.anonymous = td_headers_anonymous(core, call->privacy),
 		.user = td_span(user, user_len > 0 ? (size_t)user_len : 0),
-		.caller = td_span(caller, call_number(&core->from.uri, caller)),
+		.caller = note_get(call, NOTE_FROM),
 		.wall_s = td_engine_wall_us(engine) / 1000000,
 		.health = engine->conf.health,
 		.now_ms = td_engine_now_ms(engine),

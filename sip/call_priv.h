@@ -327,6 +327,8 @@ struct td_calls {
 	struct td_pool pool;
 	uint32_t max_calls, active, legs;
 	uint64_t sequence;
+	char id_middle[16]; // of every call's id: "-epoch-worker-"
+	uint8_t id_middle_len, node_len;
 	struct td_cdr_side b_stats; // of the attempt closed last, whose call ends in the same event
 	uint64_t b_stats_of;        // sequence of that call
 	uint32_t hangup_cursor;
@@ -468,7 +470,7 @@ void dialog_request(struct td_engine *engine, struct td_side *side, enum td_meth
 	struct td_request *out);
 // "<sip:10.0.0.1:5060>" of the flow's local address as peers see it.
 struct td_span call_contact(
-	const struct td_engine *engine, const struct td_flow *flow, char dst[static 80]);
+	struct td_engine *engine, const struct td_flow *flow, char dst[static 80]);
 
 // --- call_media.c
 struct td_media *media_new(struct td_engine *engine);
@@ -638,6 +640,7 @@ void call_rx_reinvite(struct td_call *call, enum call_side_id from, const struct
 	const struct td_msg *msg, const struct td_core *core);
 
 // --- call_cdr.c
+void call_id_prepare(struct td_calls *calls, const struct td_engine_conf *conf); // once
 uint32_t call_id_text(
 	const struct td_engine *engine, uint64_t sequence, char dst[static TD_CDR_ID_LEN]);
 void call_cdr_start(struct td_call *call);

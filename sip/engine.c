@@ -4,6 +4,7 @@
 #include "sip/engine_priv.h"
 #include "sip/probe.h"
 #include "sip/registration.h"
+#include "sip/writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -180,6 +181,25 @@ struct td_sockaddr td_engine_advertised(
 		break;
 	}
 	return seen;
+}
+
+// Few addresses are ours, and every message bears one of them; they last as long as the engine.
+struct td_span td_engine_sent_by(struct td_engine *e, const struct td_flow *flow)
+{
+	const struct td_sockaddr *local = &flow->local;
+	unsigned at = (unsigned)(local->ip[3] + local->port + flow->realm) % TD_OWN_TEXTS;
+	struct td_own_text *own = &e->own_texts[at];
+
+	if (own->len == 0 || own->realm != flow->realm ||
+		memcmp(&own->local, local, sizeof(*local)) != 0) {
+		struct td_writer w = { own->text, own->text, own->text + sizeof(own->text), false };
+		struct td_sockaddr seen = td_engine_advertised(e, flow->realm, local);
+		td_put_hostport(&w, &seen);
+		own->local = *local;
+		own->realm = flow->realm;
+		own->len = (uint8_t)td_writer_len(&w);
+	}
+	return td_span(own->text, own->len);
 }
 
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family)

@@ -27,6 +27,16 @@
 // With a 503 of the switch's own: soon enough for a limit, late enough for an overload.
 #define TD_RETRY_AFTER_LINE "Retry-After: 5\r\n"
 
+// How a local address of a realm is written for its peers.
+struct td_own_text {
+	struct td_sockaddr local;
+	uint16_t realm;
+	uint8_t len; // 0: nothing here yet
+	char text[TD_ADDR_STRLEN];
+};
+
+#define TD_OWN_TEXTS 16
+
 struct td_engine {
 	struct td_engine_conf conf;
 	uint64_t now_ns; // of the event being handled
@@ -50,6 +60,7 @@ struct td_engine {
 	struct td_msg msg;          // scratch of the message being handled
 	struct td_core core;
 	struct td_traffic traffic;
+	struct td_own_text own_texts[TD_OWN_TEXTS]; // those that were needed last
 };
 
 static_assert((int)TD_M__COUNT <= TD_TRAFFIC_METHODS, "a place for each method");
@@ -83,6 +94,8 @@ uint64_t td_engine_spread(struct td_engine *e, uint64_t ms);
 // The address that peers of a realm see for a local one (1:1 NAT), port kept.
 struct td_sockaddr td_engine_advertised(
 	const struct td_engine *e, uint16_t realm, const struct td_sockaddr *local);
+// The same as text: "10.0.0.1:5060". It stays until the next call.
+struct td_span td_engine_sent_by(struct td_engine *e, const struct td_flow *flow);
 // A local SIP address of the realm for a family: the first listener's; family 0 when there is none.
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);
 // The token that is this text of the message being handled; as td_token_read().

@@ -19,12 +19,11 @@ static const struct td_span via_protocol[TD_TRANSPORT__COUNT] = {
 static void put_via(struct td_engine *e, struct td_writer *w, const struct td_flow *flow,
 	const struct td_token *token)
 {
-	struct td_sockaddr sent_by = td_engine_advertised(e, flow->realm, &flow->local);
 	char branch[TD_TOKEN_LEN];
 
 	td_token_write(&e->keys, token, branch);
 	td_put_span(w, via_protocol[flow->transport]);
-	td_put_hostport(w, &sent_by);
+	td_put_span(w, td_engine_sent_by(e, flow));
 	td_put_lit(w, ";branch=" TD_BRANCH_COOKIE);
 	td_put(w, branch, sizeof(branch));
 	td_put_lit(w, ";rport\r\n");

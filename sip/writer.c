@@ -3,12 +3,23 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
+// Two digits at once: of a number below 100, and of a byte in hexadecimal.
+static char tens[100][2], hexes[256][2];
+
 // The numbers of a byte as they stand in an address, with the dot behind them.
 static char octets[256][4];
 
 // Written here only, before any thread exists.
-__attribute__((constructor)) static void octets_fill(void)
+__attribute__((constructor)) static void tables_fill(void)
 {
+	for (unsigned n = 0; n < 100; n++) {
+		tens[n][0] = (char)('0' + n / 10);
+		tens[n][1] = (char)('0' + n % 10);
+	}
+	for (unsigned n = 0; n < 256; n++) {
+		hexes[n][0] = hex_digits[n >> 4];
+		hexes[n][1] = hex_digits[n & 15];
+	}
 	for (unsigned n = 0; n < 256; n++) {
 		char *p = octets[n];
 		if (n >= 100)
@@ -71,14 +82,12 @@ void td_put_uint(struct td_writer *w, uint64_t n)
 		td_put_char(w, (char)('0' + n));
 		return;
 	}
-	for (; n >= 100; n /= 100) {
-		unsigned pair = (unsigned)(n % 100);
-		text[--i] = (char)('0' + pair % 10);
-		text[--i] = (char)('0' + pair / 10);
-	}
-	text[--i] = (char)('0' + n % 10);
+	for (; n >= 100; n /= 100)
+		memcpy(text + (i -= 2), tens[n % 100], 2);
 	if (n >= 10)
-		text[--i] = (char)('0' + n / 10);
+		memcpy(text + (i -= 2), tens[n], 2);
+	else
+		text[--i] = (char)('0' + n);
 	td_put(w, text + i, sizeof(text) - i);
 }
 
@@ -88,10 +97,9 @@ void td_put_hex(struct td_writer *w, const uint8_t *bytes, size_t n)
 		w->overflow = true;
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		*w->pos++ = hex_digits[bytes[i] >> 4];
-		*w->pos++ = hex_digits[bytes[i] & 15];
-	}
+	for (size_t i = 0; i < n; i++)
+		memcpy(w->pos + 2 * i, hexes[bytes[i]], 2);
+	w->pos += 2 * n;
 }
 
 static void put_ipv4(struct td_writer *w, const uint8_t *ip)
