@@ -72,8 +72,8 @@ struct td_limit_ref {
 
 // The one that the call is counted against.
 struct td_held_limit {
-	uint32_t slot;
-	bool held;
+	uint32_t slot : 31;
+	bool held : 1;
 };
 
 // Texts of a dialog, in one slab block one after the other.
@@ -231,11 +231,11 @@ struct td_ack_wait {
 				// one; NULL: none
 	struct td_relay *relay; // NULL: the call's own INVITE
 	uint64_t deadline_ms;
-	uint32_t interval_ms;
 	uint32_t cseq;
-	uint8_t side; // who owes the ACK
-	bool waiting;
-	bool bye; // the call has ended: BYE when the ACK is here (§15)
+	uint32_t interval_ms : 28; // at most T2
+	uint32_t side : 1;         // who owes the ACK
+	bool waiting : 1;
+	bool bye : 1; // the call has ended: BYE when the ACK is here (§15)
 };
 
 // Texts of a call for its record and for people.
@@ -305,22 +305,24 @@ struct td_call {
 	uint32_t invite_cseq; // A's
 	uint32_t start_ms;    // monotonic: for the post-dial delay
 	uint32_t duration_s;  // at most, from the answer; 0: no limit
+	uint32_t callee_slot;
+	struct td_held_limit group, route; // of the target that is tried, or has answered
+	uint16_t limit_cause; // of the last limit that refused it; 0: none did
 	uint16_t best_status, best_cause;
 	uint16_t end_cause;  // Reason of a BYE that is held back
-	uint8_t state;       // enum call_state
-	uint8_t locating;    // enum call_locating
+	uint8_t state : 4;    // enum call_state
+	uint8_t locating : 4; // enum call_locating
 	uint8_t n_a_dialogs; // A-side tags given out
 	uint8_t n_targets, next_target, n_attempts, n_relays;
 	uint8_t byes;   // BYEs without an answer
-	char codec[24]; // of the last answer
-	bool counted;   // against the limits of the whole switch
-	struct td_held_limit group, route; // of the target that is tried, or has answered
-	uint16_t limit_cause; // of the last limit that refused it; 0: none did
-	bool emergency, offered, early_single;
-	bool nobody;      // the registrar knows nobody of that name
-	bool callee_held; // counted against the limits of the called subscriber
-	uint32_t callee_slot;
+	bool counted : 1; // against the limits of the whole switch
+	bool emergency : 1, offered : 1, early_single : 1;
+	bool nobody : 1;      // the registrar knows nobody of that name
+	bool callee_held : 1; // counted against the limits of the called subscriber
+	char codec[24];       // of the last answer
 };
+
+static_assert(sizeof(struct td_call) <= 480, "what a standing call takes is a figure we promise");
 
 struct td_calls {
 	struct td_engine *engine;
