@@ -4,8 +4,10 @@
 #include "dataplane/eal.h"
 #include "dataplane/neigh.h"
 #include "dataplane/limit_table.h"
+#include "dataplane/provision.h"
 #include "sip/policy.h"
 #include "sip/subscribers.h"
+#include "sip/token.h"
 
 #include <rte_eth_ring.h>
 #include <rte_ip.h>
@@ -18,6 +20,8 @@
 
 #define HEADERS                                                                                    \
 	(sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+
+#define MESSAGES 8 // of a call, about
 
 const char *const bed_peer_ip[BED_SIDES] = { "10.0.1.1", "10.0.2.1" };
 static const char *const own_ip[BED_SIDES] = { "10.0.1.254", "10.0.2.254" };
@@ -38,7 +42,7 @@ static struct td_sockaddr address(const char *ip, uint16_t port)
 	return a;
 }
 
-// The engine has a table of subscribers where a realm has a registrar; no call here asks it.
+// There is a table of subscribers where a realm has a registrar.
 static void registrar_fill(struct td_config *conf)
 {
 	struct td_registrar_conf *r = &conf->realms[WEST].registrar;
@@ -104,6 +108,20 @@ static void trunk_fill(struct td_trunk_conf *t, uint32_t index, int side)
 	t->peers[t->n_peers++].address = address(bed_peer_ip[side], 5060);
 }
 
+// For calls of the west: to the registrar where there is one, then to that trunk.
+static void route_fill(const struct bed *bed, struct td_route_conf *r, uint32_t trunk)
+{
+	struct td_route_target_conf *to = &r->to[r->n_to++];
+
+	snprintf(r->from[r->n_from++], TD_NAME_LEN, "trunk0");
+	snprintf(to->trunk, sizeof(to->trunk), "trunk%u", trunk);
+	to->priority = 1;
+	to->weight = 100;
+	if (bed->registrar)
+		r->to[r->n_to++] =
+			(struct td_route_target_conf){ .registrar = true, .weight = 100 };
+}
+
 static struct td_policy *policy_compile(struct bed *bed, const struct td_policy_conf *conf)
 {
 	struct td_policy_env env = { slot_of, realm_of, bed->s.dp };
@@ -118,7 +136,7 @@ static struct td_policy *policy_compile(struct bed *bed, const struct td_policy_
 static void policy_make(struct bed *bed)
 {
 	static struct td_trunk_conf trunks[BED_SIDES];
-	static struct td_route_conf route = { .n_from = 1, .n_to = 1 };
+	static struct td_route_conf route;
 	struct td_policy_conf conf = { .generation = 1,
 		.n_trunks = BED_SIDES,
 		.n_routes = 1,
@@ -128,16 +146,32 @@ static void policy_make(struct bed *bed)
 
 	for (int i = 0; i < BED_SIDES; i++)
 		trunk_fill(&trunks[i], (uint32_t)i, i);
-	snprintf(route.from[0], sizeof(route.from[0]), "trunk0");
-	snprintf(route.to[0].trunk, sizeof(route.to[0].trunk), "trunk1");
-	route.to[0].weight = 100;
+	route_fill(bed, &route, 1);
 	bed->policy = policy_compile(bed, &conf);
 	bed_policy(bed, bed->policy);
 }
 
 void bed_policy(struct bed *bed, const struct td_policy *policy)
 {
+	if (bed->many)
+		bed->s.dp->subscribers = policy == bed->large ? bed->many : bed->few;
 	atomic_store(&bed->s.dp->policy, (struct td_policy *)(uintptr_t)policy);
+}
+
+static void subscribers_fill(struct td_subscribers *table, uint32_t n)
+{
+	struct td_subscriber s = { .enabled = true, .has_sha256 = true, .n_numbers = 1 };
+
+	snprintf(s.plan, sizeof(s.plan), TD_PLAN_DEFAULT);
+	td_subscribers_mark(table);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(s.aor, sizeof(s.aor), "%07u@bench.example", i);
+		snprintf(s.numbers[0], sizeof(s.numbers[0]), "4930%07u", i);
+		if (td_subscribers_put(table, &s) < 0)
+			bed_fail("no memory for the subscribers");
+	}
+	while (td_subscribers_sweep(table, UINT32_MAX))
+		;
 }
 
 // --- many ----------------------------------------------------------------------------------------
@@ -162,11 +196,10 @@ static struct td_policy *large_compile(struct bed *bed, uint32_t n)
 		t->sources[t->n_sources++] = (struct td_prefix){
 			.ip = { 10, 9, (uint8_t)(i >> 8), (uint8_t)i }, .family = TD_IPV4, .len = 32
 		};
-		// Numbers of ten calls in turn have one prefix; neighbours in it are far apart in memory.
+		// Numbers of ten calls in turn have one prefix; neighbours in it are far apart in
+		// memory.
 		snprintf(r->prefix, sizeof(r->prefix), "49%07u", (i * 4999u) % (n - 1));
-		snprintf(r->from[r->n_from++], TD_NAME_LEN, "trunk0");
-		snprintf(r->to[r->n_to].trunk, TD_NAME_LEN, "trunk%u", i);
-		r->to[r->n_to++].weight = 100;
+		route_fill(bed, r, i);
 	}
 	struct td_policy *policy = policy_compile(bed, &conf);
 	free(conf.trunks);
@@ -174,24 +207,13 @@ static struct td_policy *large_compile(struct bed *bed, uint32_t n)
 	return policy;
 }
 
-static void subscribers_fill(struct td_subscribers *table, uint32_t n)
-{
-	struct td_subscriber s = { .enabled = true, .has_sha256 = true, .n_numbers = 1 };
-
-	snprintf(s.plan, sizeof(s.plan), TD_PLAN_DEFAULT);
-	for (uint32_t i = 0; i < n; i++) {
-		snprintf(s.aor, sizeof(s.aor), "%07u@bench.example", i);
-		snprintf(s.numbers[0], sizeof(s.numbers[0]), "4930%07u", i);
-		if (td_subscribers_put(table, &s) < 0)
-			bed_fail("no memory for the subscribers");
-	}
-}
-
 void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers)
 {
 	bed->large = large_compile(bed, n_trunks);
-	if (n_subscribers > 0)
-		subscribers_fill(bed->s.dp->subscribers, n_subscribers);
+	if (td_subscribers_make(bed->s.dp) < 0)
+		bed_fail("no memory for the subscribers");
+	bed->many = bed->s.dp->subscribers;
+	subscribers_fill(bed->many, n_subscribers);
 }
 
 // --- start and stop ------------------------------------------------------------------------------
@@ -240,12 +262,17 @@ void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls)
 		struct td_sockaddr peer = address(bed_peer_ip[i], 0);
 		td_neigh_learn(bed->s.dp, i, &peer, &peer_mac, true);
 	}
+	bed->few = bed->s.dp->subscribers;
+	if (bed->few)
+		subscribers_fill(bed->few, 1);
 	policy_make(bed);
 	rte_rcu_qsbr_thread_register(bed->s.dp->qsbr, 0);
 	rte_rcu_qsbr_thread_online(bed->s.dp->qsbr, 0);
 	bed->n_calls = n_calls;
 	bed->calls = calloc(n_calls, sizeof(*bed->calls));
-	if (!bed->calls)
+	bed->seen_mask = rte_align32pow2(n_calls * 2 * MESSAGES) - 1;
+	bed->seen = calloc(bed->seen_mask + 1u, sizeof(*bed->seen));
+	if (!bed->calls || !bed->seen)
 		bed_fail("no memory for the far ends");
 }
 
@@ -253,12 +280,18 @@ void bed_stop(struct bed *bed)
 {
 	char command[64];
 
+	if (bed->many) {
+		bed->s.dp->subscribers = bed->many;
+		td_subscribers_unmake(bed->s.dp);
+		bed->s.dp->subscribers = bed->few;
+	}
 	td_switch_destroy(&bed->s);
 	td_policy_free(bed->policy);
 	td_policy_free(bed->large);
 	for (uint32_t i = 0; i < bed->n_calls; i++)
 		free(bed->calls[i].invite);
 	free(bed->calls);
+	free(bed->seen);
 	snprintf(command, sizeof(command), "rm -r %s", bed->folder);
 	if (system(command) != 0)
 		bed_fail("the temporary folder stays");
@@ -311,11 +344,26 @@ uint64_t bed_turns(struct bed *bed)
 	return rte_rdtsc_precise() - begin;
 }
 
+// A copy is the same to the byte, and stands at its side for ever.
+static bool seen_before(struct bed *bed, int side, size_t len)
+{
+	const uint64_t key[2] = { 0, (uint64_t)side };
+	uint64_t hash = td_siphash(key, bed->message, len) | 1;
+	uint32_t at = (uint32_t)(hash >> 32) & bed->seen_mask;
+
+	while (bed->seen[at] != 0 && bed->seen[at] != hash)
+		at = (at + 1) & bed->seen_mask;
+	bool before = bed->seen[at] == hash;
+	bed->seen[at] = hash;
+	bed->copies += before;
+	return before;
+}
+
 const char *bed_take(struct bed *bed, int side)
 {
 	struct rte_mbuf *m;
 
-	for (int tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < BED_RING; tries++) {
 		if (rte_ring_sc_dequeue(bed->out[side], (void **)&m) != 0)
 			break;
 		size_t n = m->data_len > HEADERS ? m->data_len - HEADERS : 0;
@@ -324,7 +372,8 @@ const char *bed_take(struct bed *bed, int side)
 		bed->message[n] = '\0';
 		rte_pktmbuf_free(m);
 		// 100 Trying comes where the machine was slow; it is no answer that is waited for.
-		if (n > 0 && strncmp(bed->message, "SIP/2.0 100", 11) != 0)
+		if (n > 0 && strncmp(bed->message, "SIP/2.0 100", 11) != 0 &&
+			!seen_before(bed, side, n))
 			return bed->message;
 	}
 	bed_fail("a message did not leave");

@@ -21,11 +21,15 @@ struct bed {
 	struct td_switch s;
 	struct td_worker *w;
 	struct td_policy *policy; // of two trunks
-	bool registrar;           // set before bed_start(): there are subscribers
-	struct td_policy *large;  // bed_grow(): in the place of it on request
+	bool registrar;          // set before bed_start(): each call asks first whether it is for a
+				 // subscriber
+	struct td_policy *large; // bed_grow(): in the place of it on request
+	struct td_subscribers *few, *many; // in force with the one and the other
 	struct rte_ring *in[BED_SIDES], *out[BED_SIDES];
 	struct bed_call *calls;
 	uint32_t n_calls;
+	uint64_t *seen; // hashes of all messages that left; 0: a free place
+	uint32_t seen_mask, copies;
 	char message[BED_MESSAGE];
 	char folder[32];
 };
@@ -33,8 +37,8 @@ struct bed {
 extern const char *const bed_peer_ip[BED_SIDES];
 
 void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls);
-// A second policy of n_trunks, among them the first one's two: calls go out over one trunk after the
-// other, by the number. Fills the table of subscribers.
+// A second policy of n_trunks, among them the first one's two: calls go out over one trunk after
+// the other, by the number. A second table of subscribers goes with it; none of them is called.
 void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers);
 void bed_policy(struct bed *bed, const struct td_policy *policy); // in force from the next turn on
 void bed_stop(struct bed *bed);
@@ -45,8 +49,9 @@ void bed_send(struct bed *bed, int side, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 // Turns until nothing moves; TSC cycles in them.
 uint64_t bed_turns(struct bed *bed);
-// The next SIP message that left the port, with NUL; valid until the next. Ends the process where
-// there is none.
+// The next SIP message that left the port and is no copy of an earlier one, with NUL; valid until
+// the next. Ends the process where there is none. Where the machine stood still for longer than T1
+// the switch repeats itself; so would anybody's far end take no notice. copies says how often.
 const char *bed_take(struct bed *bed, int side);
 // The journal's thread has its turn.
 void bed_rest(struct bed *bed);
