@@ -11,3 +11,5 @@
 // knows them and TD_ZONE_STEPS_MAX holds. 0; -ENOENT, -EINVAL: there is no such zone, or it does
 // not hold.
 int td_zone_read(const char *zone, struct td_window_conf *window);
+// Of a file's bytes, with the offset at now_s first. 0 or -EINVAL.
+int td_zone_decode(const uint8_t *bytes, size_t len, int64_t now_s, struct td_window_conf *window);
