@@ -2,6 +2,7 @@
 #include "control/provision.h"
 
 #include "control/control.h"
+#include "control/text.h"
 #include "sip/digest.h"
 #include "sip/uri.h"
 
@@ -14,6 +15,15 @@
 #define NOT_THERE "%s is not there; subscriber list shows who is"
 
 // --- values ---
+
+// What databases and JSON take: UTF-8 without control characters.
+static bool printable(const char *text, size_t cap)
+{
+	char clean[TD_AOR_LEN];
+	size_t len = td_text_clean(text, cap, false, clean, sizeof(clean));
+
+	return len < cap && strcmp(text, clean) == 0;
+}
 
 bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
 {
@@ -38,7 +48,7 @@ bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
 	for (size_t i = 0; i < uri.host.len; i++)
 		aor[(size_t)n + 1 + i] = (char)tolower((unsigned char)uri.host.ptr[i]);
 	aor[(size_t)n + 1 + uri.host.len] = '\0';
-	return true;
+	return printable(aor, TD_AOR_LEN);
 }
 
 bool td_number_read(const char *text, char number[TD_NUMBER_LEN])
@@ -218,14 +228,6 @@ static void password_hash(struct td_subscriber *s, char *password)
 	explicit_bzero(password, strlen(password));
 }
 
-static bool printable(const char *text, size_t cap)
-{
-	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return false;
-	return strlen(text) < cap;
-}
-
 // NULL, or what is wrong.
 static const char *add_read(struct change *change, const Tandem__SubscriberAdd *add)
 {
@@ -236,7 +238,7 @@ static const char *add_read(struct change *change, const Tandem__SubscriberAdd *
 	if (add->n_numbers > TD_SUBSCRIBER_NUMBERS_MAX)
 		return "a subscriber has at most 8 numbers";
 	if (!printable(add->plan, sizeof(s->plan)) || !printable(add->display, sizeof(s->display)))
-		return "the plan or the display name is too long, or holds control characters";
+		return "the plan or the display name is too long, or no printable UTF-8";
 	for (size_t i = 0; i < add->n_numbers; i++)
 		if (!td_number_read(add->numbers[i], s->numbers[s->n_numbers++]))
 			return "expected a number of at most 23 digits";

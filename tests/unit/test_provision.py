@@ -198,8 +198,12 @@ def a_subscriber_reaches_the_data_plane():
     bench.ctl("subscriber", "add", "1001@tandem.example", "--replace", "--plan", "gold", plane=plane)
     again = plane.wait("subscriber_put", lambda b: b.generation == bulk.generation + 2).subscriber
     assert again.ha1_md5 == s.ha1_md5 and again.plan == "gold" and not again.numbers
-    for wrong in ("1001", "@x", "a b@x", "1001@x;y=z", "1001@x:5060"):
+    for wrong in ("1001", "@x", "a b@x", "1001@x;y=z", "1001@x:5060", "ren%E9@x"):
         assert "expected an AoR" in bench.add(wrong, code=1, plane=plane), wrong
+    for wrong in ("Ren\udce9", "A\tB"):
+        assert "no printable UTF-8" in bench.add("1003@tandem.example", "--display", wrong, code=1, plane=plane), wrong
+    bench.add("ren%C3%A9@tandem.example", "--display", "René", plane=plane)
+    assert plane.wait("subscriber_put", lambda b: b.subscriber.display == "René").subscriber.aor == "rené@tandem.example"
     bench.ctl("subscriber", "add", "x@y", code=2)
     bench.add("x@y", password="", code=2)
     bench.ctl("subscriber", "del", "1001@tandem.example", plane=plane)
