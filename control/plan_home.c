@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/log.h"
+#include "control/plan_file.h"
 #include "control/plan_job.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ static void plan_take(void *user, const struct td_store_plan *plan)
 {
 	struct look *look = user;
 
+	if (!plan_name_fits(plan->name)) // by hand: it would be the name of a file
+		return;
 	if (look->n == look->cap) {
 		uint32_t cap = look->cap ? 2 * look->cap : 16;
 		struct td_plan_seen *more =

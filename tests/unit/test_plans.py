@@ -160,6 +160,15 @@ def a_node_that_cannot_take_it_keeps_its_own_and_says_so():
     load(one, "47,a,1")
     has(two, ("47", "a"))
     until(lambda: not alarms(two, "plan.behind"), "the end of the alarm")
+    # A name that no node would have given it leads out of the folder.
+    with sqlite3.connect(FOLDER / "unfit.db", timeout=5) as db:
+        for table, columns in (("dial_plan_part", "version, place, packed"), ("dial_plan", "version, checksum, lines, bytes, parts")):
+            db.execute(f"INSERT INTO {table} (name, {columns}) SELECT '../evil', {columns} FROM {table}")
+        db.execute("UPDATE dial_plan_generation SET generation = generation + 1")
+    load(one, "46,a,1")
+    has(two, ("46", "a"))
+    time.sleep(1)
+    assert list(plans(two)) == ["deck"] and not (two.dir / "state/evil.img").exists()
     one.stop()
     two.stop()
 
