@@ -288,14 +288,16 @@ def the_data_plane_keeps_what_the_store_may_still_have():
 def a_kill_at_any_moment_leaves_the_old_or_the_new():
     rng = random.Random(7)
     node = bench("kill", "kill.db")
+    begin = time.monotonic()
     load(node, *(f"{n},a,1" for n in range(20000, 60000)))
+    took = time.monotonic() - begin  # on a busy machine it is long
     sizes = {"a": 40000, "b": 40000}
     old, seen = "a", set()
     for turn in range(12):
         new = "b" if old == "a" else "a"
         path = write(node, [f"{n},{new},1" for n in range(20000, 60000)])
         asked = node.begin("route", "load", str(path), "--plan", "deck", "--commit")
-        time.sleep(rng.random() * 0.5)
+        time.sleep(rng.random() * 2 * took)
         node.stop(signal.SIGKILL)
         asked.communicate(timeout=20)
         node.start()
