@@ -159,8 +159,11 @@ static bool well(const struct status *s)
 
 static const char *headline(const struct status *s)
 {
+	static const char away[] =
+		"tandem-dataplane is not connected: where it does not run, no call is carried";
+
 	return well(s)         ? "takes calls"
-	       : !s->connected ? "takes no calls: tandem-dataplane is not connected"
+	       : !s->connected ? away
 	       : s->draining   ? "takes no new calls: drained by an operator (drain --off ends it)"
 	       : s->text[0]    ? s->text
 			       : "is not ready";

@@ -109,7 +109,7 @@ def test_one_screen_says_what_is_wrong(lab):
 def test_a_dead_data_plane_is_the_first_line(lab):
     lab.dataplane.kill()
     gone = until(lambda: (p := run(lab, "status")).returncode == 1 and p, what="the word")
-    assert gone.stdout.startswith("takes no calls: tandem-dataplane is not connected\n"), gone
+    assert gone.stdout.startswith("tandem-dataplane is not connected: where it does not run, no call is carried\n"), gone
     assert json.loads(run(lab, "status", "--json").stdout)["dataplane_connected"] is False
     lab.start_dataplane()
     lab.wait_ready()
