@@ -143,6 +143,12 @@ void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uin
 		td_shared_release(&table->kinds[kind].counts[slot].c);
 }
 
+void td_limit_cancel(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot)
+{
+	if (slot < n_slots[kind])
+		td_shared_cancel(&table->kinds[kind].counts[slot].c);
+}
+
 void td_limit_seized(struct td_limit_table *table, uint32_t trunk_slot, bool answered)
 {
 	if (trunk_slot >= n_slots[TD_LIMIT_TRUNK])

@@ -44,5 +44,6 @@ const struct td_limit_count *td_limit_count_of(
 int td_limit_acquire(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, uint64_t now_ns);
 void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
+void td_limit_cancel(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
 // td_host_ops.trunk_seized.
 void td_limit_seized(struct td_limit_table *table, uint32_t trunk_slot, bool answered);

@@ -91,6 +91,13 @@ static void host_limit_release(void *host, enum td_limit_kind kind, uint32_t slo
 	td_limit_release(w->dp->limits, kind, slot);
 }
 
+static void host_limit_cancel(void *host, enum td_limit_kind kind, uint32_t slot)
+{
+	const struct td_worker *w = host;
+
+	td_limit_cancel(w->dp->limits, kind, slot);
+}
+
 static void host_trunk_seized(void *host, uint32_t trunk_slot, bool answered)
 {
 	const struct td_worker *w = host;
@@ -199,6 +206,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.route = host_route,
 	.limit_acquire = host_limit_acquire,
 	.limit_release = host_limit_release,
+	.limit_cancel = host_limit_cancel,
 	.leg_open = host_leg_open,
 	.leg_modify = host_leg_modify,
 	.leg_close = host_leg_close,

@@ -132,6 +132,9 @@ struct td_host_ops {
 	int (*limit_acquire)(void *host, enum td_limit_kind kind, uint32_t slot,
 		const struct td_limit *limit, uint64_t now_ns);
 	void (*limit_release)(void *host, enum td_limit_kind kind, uint32_t slot);
+	// In its place, where max_cps was asked and the call that asked came to nothing because of
+	// another limit: what it took of the rate is given back, too. NULL: limit_release.
+	void (*limit_cancel)(void *host, enum td_limit_kind kind, uint32_t slot);
 
 	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after
 	// leg_close.

@@ -307,6 +307,8 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 	call->n_attempts++;
 	td_engine_count(call->engine, TD_C_CALL_ATTEMPTS);
 	trunk_ref_seized(call->engine, &attempt->b.trunk, false);
+	attempt->b.trunk.fresh = false;
+	call_limits_used(call);
 	attempt_timer_start(attempt, target_patience_ms(call, target, attempt));
 	return 0;
 }

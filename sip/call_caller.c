@@ -145,13 +145,19 @@ int caller_acquire(struct td_call *call, const struct td_subscriber_entry *subsc
 	int rc = subscriber_acquire(call->engine, subscriber, !call->emergency);
 
 	call->caller->held = rc == 0;
+	call->caller->fresh = !call->emergency && subscriber->limit.max_cps > 0;
 	return rc;
 }
 
 void caller_release(struct td_call *call)
 {
-	if (call->caller && call->caller->held)
-		td_subscriber_release(call->engine->conf.subscribers, call->caller->slot);
-	if (call->caller)
-		call->caller->held = false;
+	struct td_caller *caller = call->caller;
+
+	if (!caller || !caller->held)
+		return;
+	if (caller->fresh)
+		td_subscriber_cancel(call->engine->conf.subscribers, caller->slot);
+	else
+		td_subscriber_release(call->engine->conf.subscribers, caller->slot);
+	caller->held = false;
 }

@@ -288,12 +288,20 @@ static int limits_hold(struct td_call *call, const struct td_trunk *trunk,
 	const struct td_subscriber_entry *caller)
 {
 	// The narrowest first: who is over a limit of his own takes nothing of the others' rate.
+	// Where a wider one refuses, the narrower ones get back what it took of theirs.
 	int rc = caller ? caller_acquire(call, caller) : 0;
 
 	if (rc == 0)
 		rc = trunk_ref_acquire(
 			call->engine, &call->a.trunk, trunk, !call->emergency, true);
-	return rc == 0 ? call_limits_acquire(call) : rc;
+	if (rc == 0)
+		rc = call_limits_acquire(call);
+	if (rc != 0)
+		return rc;
+	call->a.trunk.fresh = false;
+	if (caller)
+		call->caller->fresh = false;
+	return 0;
 }
 
 // Everything the call holds on to. 0, or the status that refuses it.

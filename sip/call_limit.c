@@ -31,6 +31,17 @@ int limit_acquire(struct td_engine *engine, enum td_limit_kind kind, uint32_t sl
 	return rc;
 }
 
+void limit_release(
+	struct td_engine *engine, enum td_limit_kind kind, uint32_t slot, bool fresh)
+{
+	const struct td_host_ops *ops = engine->conf.ops;
+
+	if (fresh && ops->limit_cancel)
+		ops->limit_cancel(engine->conf.host, kind, slot);
+	else
+		ops->limit_release(engine->conf.host, kind, slot);
+}
+
 uint16_t limit_cause(int rc)
 {
 	return rc == -EAGAIN ? CAUSE_CONGESTION : CAUSE_NO_CIRCUIT;
@@ -54,8 +65,13 @@ static void shared_release(
 	struct td_call *call, enum td_limit_kind kind, struct td_held_limit *held)
 {
 	if (held->held)
-		call->engine->conf.ops->limit_release(call->engine->conf.host, kind, held->slot);
+		limit_release(call->engine, kind, held->slot, held->fresh);
 	held->held = false;
+}
+
+void call_limits_used(struct td_call *call)
+{
+	call->group.fresh = call->route.fresh = false;
 }
 
 void call_limits_release(struct td_call *call)
@@ -63,7 +79,7 @@ void call_limits_release(struct td_call *call)
 	shared_release(call, TD_LIMIT_GROUP, &call->group);
 	shared_release(call, TD_LIMIT_ROUTE, &call->route);
 	if (call->counted)
-		call->engine->conf.ops->limit_release(call->engine->conf.host, TD_LIMIT_WHOLE, 0);
+		limit_release(call->engine, TD_LIMIT_WHOLE, 0, false);
 	call->counted = false;
 }
 
@@ -98,10 +114,12 @@ static int shared_move(struct td_call *call, enum td_limit_kind kind, struct td_
 		ref->index > 0 && policy ? limit_find(policy, kind, ref) : NULL;
 	if (!limit)
 		return 0;
-	int rc = limit_acquire(call->engine, kind, ref->slot, &limit->limit, !call->emergency,
-		call->n_attempts == 0);
+	bool limits = !call->emergency, new_call = call->n_attempts == 0;
+	int rc = limit_acquire(
+		call->engine, kind, ref->slot, &limit->limit, limits, new_call);
 	held->slot = ref->slot;
 	held->held = rc == 0;
+	held->fresh = limits && new_call && limit->limit.max_cps > 0;
 	return rc;
 }
 

@@ -61,6 +61,7 @@ struct td_trunk_ref {
 	uint8_t privacy : 2;  // enum td_privacy
 	bool own : 1;         // it hears identities that the switch has written
 	bool held : 1;        // counted against the trunk's limits
+	bool fresh : 1;       // as of struct td_held_limit
 	bool credentials : 1; // it had some
 };
 
@@ -72,8 +73,9 @@ struct td_limit_ref {
 
 // The one that the call is counted against.
 struct td_held_limit {
-	uint32_t slot : 31;
+	uint32_t slot : 30;
 	bool held : 1;
+	bool fresh : 1; // it took of a rate, and nothing has come of that so far
 };
 
 // Texts of a dialog, in one slab block one after the other.
@@ -177,6 +179,7 @@ struct td_caller {
 	struct td_identity identity;
 	uint32_t slot; // of its limits
 	bool held;     // counted against them
+	bool fresh;    // as of struct td_held_limit
 };
 
 // A contact of the called AoR, in one slab block with its texts.
@@ -438,11 +441,15 @@ bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
 // new_call: against max_cps too. 0, -EDQUOT, -EAGAIN.
 int limit_acquire(struct td_engine *engine, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, bool limits, bool new_call);
+// fresh: with what it took of the rate.
+void limit_release(
+	struct td_engine *engine, enum td_limit_kind kind, uint32_t slot, bool fresh);
 uint16_t limit_cause(int rc); // Q.850
 // Against those of the whole switch.
 int call_limits_acquire(struct td_call *call);
 // Against those that the target stands for, in the place of those of the target before it.
 int call_limits_move(struct td_call *call, const struct td_call_target *target);
+void call_limits_used(struct td_call *call); // an attempt has been made of what they gave
 void call_limits_release(struct td_call *call); // all of these
 struct td_limit_ref limit_ref(
 	const struct td_policy *policy, enum td_limit_kind kind, uint16_t index);

@@ -54,14 +54,14 @@ int trunk_ref_acquire(struct td_engine *engine, struct td_trunk_ref *ref,
 	int rc = limit_acquire(engine, TD_LIMIT_TRUNK, ref->slot, &limit, limits, new_call);
 
 	ref->held = rc == 0;
+	ref->fresh = limits && new_call && limit.max_cps > 0;
 	return rc;
 }
 
 void trunk_ref_release(struct td_engine *engine, struct td_trunk_ref *ref)
 {
 	if (ref->held)
-		engine->conf.ops->limit_release(
-			engine->conf.host, TD_LIMIT_TRUNK, ref->slot);
+		limit_release(engine, TD_LIMIT_TRUNK, ref->slot, ref->fresh);
 	ref->held = false;
 }
 

@@ -60,3 +60,15 @@ void td_shared_release(struct td_shared_count *c)
 {
 	atomic_fetch_sub_explicit(&c->calls, 1, memory_order_relaxed);
 }
+
+void td_shared_cancel(struct td_shared_count *c)
+{
+	uint64_t interval = (uint32_t)atomic_load_explicit(&c->rate, memory_order_relaxed);
+	uint64_t arrival = atomic_load_explicit(&c->arrival_ns, memory_order_relaxed), before;
+
+	do {
+		before = arrival > interval ? arrival - interval : 0;
+	} while (!atomic_compare_exchange_weak_explicit(&c->arrival_ns, &arrival, before,
+		memory_order_relaxed, memory_order_relaxed));
+	td_shared_release(c);
+}

@@ -22,3 +22,5 @@ struct td_shared_count {
 // 0, -EDQUOT (calls), -EAGAIN (per second: nothing is held then). now_ns is monotonic.
 int td_shared_acquire(struct td_shared_count *c, const struct td_limit *limit, uint64_t now_ns);
 void td_shared_release(struct td_shared_count *c);
+// The same where nothing came of it, with what it took of the rate.
+void td_shared_cancel(struct td_shared_count *c);

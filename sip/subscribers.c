@@ -215,6 +215,11 @@ void td_subscriber_release(struct td_subscribers *t, uint32_t slot)
 	td_shared_release(slot_count(t, slot));
 }
 
+void td_subscriber_cancel(struct td_subscribers *t, uint32_t slot)
+{
+	td_shared_cancel(slot_count(t, slot));
+}
+
 bool td_subscribers_calls(const struct td_subscribers *t, uint32_t *at, uint32_t max, uint64_t *sum)
 {
 	for (uint32_t n = 0; n < max && *at < t->n_slots; n++, ++*at)

@@ -94,3 +94,4 @@ static inline bool td_subscriber_enabled(const struct td_subscriber_entry *e)
 int td_subscriber_acquire(struct td_subscribers *table, uint32_t slot,
 	const struct td_limit *limit, uint64_t now_ns);
 void td_subscriber_release(struct td_subscribers *table, uint32_t slot);
+void td_subscriber_cancel(struct td_subscribers *table, uint32_t slot); // td_shared_cancel()

@@ -199,17 +199,33 @@ static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot, con
 	if (++l->calls > l->max && l->max > 0)
 		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: %u calls, at most %u", kind, slot, l->calls, l->max);
 	l->most = l->calls > l->most ? l->calls : l->most;
+	if (limit->max_cps > 0)
+		l->asked_ns = o->sim->now;
 	return 0;
+}
+
+static void limit_end(struct sim *sim, enum td_limit_kind kind, uint32_t slot, void (*end)(struct td_shared_count *))
+{
+	struct sim_limit *l = &sim->limits[kind][slot];
+
+	end(&l->count);
+	if (l->calls-- == 0)
+		breach(sim, BREACH_LIMIT, "kind %u, slot %u: released more often than acquired", kind, slot);
 }
 
 static void limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
 {
-	struct owner *o = host;
-	struct sim_limit *l = &o->sim->limits[kind][slot];
+	limit_end(((struct owner *)host)->sim, kind, slot, td_shared_release);
+}
 
-	td_shared_release(&l->count);
-	if (l->calls-- == 0)
-		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: released more often than acquired", kind, slot);
+// At the instant of its acquisition, as nothing has come of it.
+static void limit_cancel(void *host, enum td_limit_kind kind, uint32_t slot)
+{
+	struct sim *sim = ((struct owner *)host)->sim;
+
+	if (sim->limits[kind][slot].asked_ns != sim->now)
+		breach(sim, BREACH_LIMIT, "kind %u, slot %u: cancelled what was nothing of the kind", kind, slot);
+	limit_end(sim, kind, slot, td_shared_cancel);
 }
 
 // --- media legs --------------------------------------------------------------------------------------------------------
@@ -406,7 +422,7 @@ static void host_random(void *host, void *dst, uint32_t len)
 
 const struct td_host_ops sim_host_ops = {
 	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .limit_acquire = limit_acquire,
-	.limit_release = limit_release, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
+	.limit_release = limit_release, .limit_cancel = limit_cancel, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
 	.leg_stats = leg_stats, .cdr_reserve = cdr_reserve, .cdr_start = cdr_start, .cdr_attempt = cdr_attempt,
 	.cdr_end = cdr_end, .log = host_log, .random = host_random, .locate = host_locate,
 };

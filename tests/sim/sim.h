@@ -204,7 +204,7 @@ struct sim {
 	bool gateways_over;
 	struct sim_rules *rules; // in force, and all before; NULL without opt.numbers
 	struct td_engine_realm realms[REALMS];
-	struct sim_limit { struct td_shared_count count; uint32_t calls, most, max; } limits[TD_LIMIT__KINDS][SLOTS];
+	struct sim_limit { struct td_shared_count count; uint32_t calls, most, max; uint64_t asked_ns; } limits[TD_LIMIT__KINDS][SLOTS];
 	struct leg *legs;
 	uint32_t *leg_at[REALMS]; // by port: index + 1
 	uint32_t n_legs, legs_open;

@@ -183,6 +183,17 @@ static void fake_limit_release(void *ctx, enum td_limit_kind kind, uint32_t slot
 		td_shared_release(&host->shared[kind][slot % FAKE_SHARED]);
 }
 
+static void fake_limit_cancel(void *ctx, enum td_limit_kind kind, uint32_t slot)
+{
+	struct fake_host *host = ctx;
+
+	assert(host->held[kind] > 0);
+	host->held[kind]--;
+	host->cancelled[kind]++;
+	if (kind == TD_LIMIT_GROUP || kind == TD_LIMIT_ROUTE)
+		td_shared_cancel(&host->shared[kind][slot % FAKE_SHARED]);
+}
+
 static td_leg_id leg_id(const struct fake_host *host, const struct fake_leg *leg)
 {
 	return (uint64_t)leg->generation << 32 | (uint64_t)(leg - host->legs + 1);
@@ -366,6 +377,7 @@ const struct td_host_ops fake_host_ops = {
 	.route = fake_route,
 	.limit_acquire = fake_limit_acquire,
 	.limit_release = fake_limit_release,
+	.limit_cancel = fake_limit_cancel,
 	.leg_open = fake_leg_open,
 	.leg_modify = fake_leg_modify,
 	.leg_close = fake_leg_close,

@@ -61,6 +61,7 @@ struct fake_host {
 	char last_who[TD_AOR_LEN], known_who[TD_AOR_LEN]; // whom the engine asked for; the only one it finds, empty: all
 	int send_error;    // what send() returns: 0, -ENOTCONN, -ENOBUFS
 	int trunk_error, call_error; // what limit_acquire() returns for a trunk and for the whole switch
+	uint32_t cancelled[TD_LIMIT__KINDS];
 	uint32_t held[TD_LIMIT__KINDS], call_max; // calls counted; limits.calls as it was last asked for
 	struct td_shared_count shared[TD_LIMIT__KINDS][FAKE_SHARED]; // of groups and routes, by slot
 	int reserve_error; // what cdr_reserve() returns

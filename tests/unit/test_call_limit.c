@@ -73,6 +73,53 @@ static void who_is_over_its_own_limit_takes_nothing_of_all(void **state)
 	rig_free(rig);
 }
 
+// What a call took of the rate of its trunk is given back where the whole switch refuses it.
+static void who_is_refused_by_all_keeps_its_own_rate(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rig->trunks[0].max_cps = 5;
+	rig_policy(rig);
+	rig->host.call_error = -EAGAIN;
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_expect(rig, "SIP/2.0 503 ");
+	assert_int_equal(rig->host.cancelled[TD_LIMIT_TRUNK], 1);
+	rig_free(rig);
+
+	rig = rig_new();
+	rig->trunks[0].max_cps = rig->trunks[1].max_cps = 5;
+	rig_policy(rig);
+	rig_route(rig, "0");
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "b", "", "");
+	rig->host.n_read = rig->host.n_sent;
+	for (int kind = 0; kind < TD_LIMIT__KINDS; kind++)
+		assert_int_equal(rig->host.cancelled[kind], 0); // something has come of it
+	rig_free(rig);
+}
+
+// A group, and a route, whose trunks are full lose nothing of their rates by the calls that find it out.
+static void full_trunks_cost_their_group_no_rate(void **state)
+{
+	const struct td_limit one = { 9, 1, 1 };
+	struct rig *rig = rig_limited(one, one, one);
+
+	rig_route(rig, "0");
+	target(rig, 0, GROUP_ONE, LIMIT_ONE);
+	rig->trunks[1].enabled = false; // as good as full
+	rig_policy(rig);
+	rig_invite(rig, "", RIG_SDP_A);
+	rig_expect(rig, "SIP/2.0 503 ");
+	assert_int_equal(rig->host.cancelled[TD_LIMIT_GROUP], 1);
+	assert_int_equal(rig->host.cancelled[TD_LIMIT_ROUTE], 1);
+	for (int kind = TD_LIMIT_GROUP; kind <= TD_LIMIT_ROUTE; kind++) {
+		assert_int_equal(held(rig, kind, 1), 0);
+		assert_int_equal(td_shared_acquire(&rig->host.shared[kind][0], &one, rig->host.now_ns), 0);
+		td_shared_release(&rig->host.shared[kind][0]);
+	}
+	rig_free(rig);
+}
+
 static void a_full_group_is_503(void **state)
 {
 	struct rig *rig = rig_limited((struct td_limit){ 2, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0 });
@@ -240,6 +287,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_over_its_own_limit_takes_nothing_of_all),
+		cmocka_unit_test(who_is_refused_by_all_keeps_its_own_rate),
+		cmocka_unit_test(full_trunks_cost_their_group_no_rate),
 		cmocka_unit_test(a_full_group_is_503),
 		cmocka_unit_test(a_full_group_leads_on_to_the_next),
 		cmocka_unit_test(failover_moves_the_count),

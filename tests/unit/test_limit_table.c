@@ -84,6 +84,22 @@ static void test_the_whole_switch_has_limits_of_its_own(void **state)
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 1, 0, 1), -EDQUOT);
 }
 
+static void test_what_came_to_nothing_took_no_rate(void **state)
+{
+	uint32_t slot = td_limit_slot(table, TD_LIMIT_GROUP, "a");
+	struct td_limit limit = { .max_cps = 10, .cps_burst = 1 };
+	uint64_t now = 5000000000;
+
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), 0);
+		td_limit_cancel(table, TD_LIMIT_GROUP, slot);
+	}
+	assert_int_equal(td_limit_count_of(table, TD_LIMIT_GROUP, slot)->c.calls, 0);
+	assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), 0);
+	assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), -EAGAIN);
+	td_limit_release(table, TD_LIMIT_GROUP, slot);
+}
+
 // A burst of three, then one every 100 ms; a burst may also be longer than a second's worth.
 static void test_a_burst_and_one_more(void **state)
 {
@@ -190,6 +206,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_max_calls_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_cps_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_the_whole_switch_has_limits_of_its_own, make, unmake),
+		cmocka_unit_test_setup_teardown(test_what_came_to_nothing_took_no_rate, make, unmake),
 		cmocka_unit_test_setup_teardown(test_a_burst_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_kinds_have_names_and_counts_of_their_own, make, unmake),
 		cmocka_unit_test_setup_teardown(
