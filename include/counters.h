@@ -116,6 +116,7 @@
 	X(SIP_CHALLENGE_ANSWERED, "sip.challenge_answered", INFO) \
 	X(SIP_CHALLENGE_FOREIGN, "sip.challenge_foreign",  INFO) \
 	X(SIP_CREDENTIALS_REFUSED, "sip.credentials_refused", INFO) \
+	X(SIP_LEFT_REGISTERED,  "sip.left_registered",     INFO) \
 	X(REG_ADDED,            "reg.added",               INFO) \
 	X(REG_REFRESHED,        "reg.refreshed",           INFO) \
 	X(REG_REMOVED,          "reg.removed",             INFO) \

@@ -39,6 +39,8 @@ struct td_registrations {
 	struct td_engine *engine;
 	struct registration *buckets[BUCKETS]; // by the low bits of the trunk's slot
 	unsigned removals; // sent for the policy that came last
+	unsigned left;     // not sent, of the same; first: the name of one
+	char left_first[TD_NAME_LEN];
 };
 
 static const struct td_ctx_user registration_user;
@@ -393,19 +395,115 @@ static void request_leave(struct registration *r)
 	r->ctx = NULL;
 }
 
+// --- what is taken back ---
+
+// A registration on its way out, by the configuration that was: no policy has that any more.
+struct leaving {
+	struct td_engine *engine;
+	struct td_trunk trunk;
+};
+
+// It stays at the provider until it expires there.
+static void left_registered(struct td_engine *e, const char *trunk, uint16_t status)
+{
+	char text[128];
+	struct td_writer line = { text, text, text + sizeof(text), false };
+
+	td_engine_count(e, TD_C_SIP_LEFT_REGISTERED);
+	td_put_lit(&line, "trunk.left_registered trunk=");
+	td_put_span(&line, td_span_str(trunk));
+	td_put_lit(&line, " sip_code=");
+	td_put_uint(&line, status);
+	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
+}
+
+static void leaving_end(struct td_ctx *ctx, uint16_t status)
+{
+	struct leaving *l = td_ctx_data(ctx);
+
+	td_ctx_set_user(ctx, NULL, NULL);
+	if (status >= 300)
+		left_registered(l->engine, l->trunk.conf.name, status);
+	td_slab_put(l->engine->slab, (char *)l);
+}
+
+static void leaving_response(struct td_engine *engine, struct td_ctx *ctx,
+	const struct td_msg *msg, const struct td_core *core, const struct td_flow *flow)
+{
+	if (msg->status >= 200)
+		leaving_end(ctx, msg->status);
+}
+
+static void leaving_timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport_error)
+{
+	leaving_end(ctx, transport_error ? 503 : 408);
+}
+
+static void leaving_ended(struct td_engine *engine, struct td_ctx *ctx)
+{
+	leaving_end(ctx, 503);
+}
+
+static const struct td_trunk *leaving_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	const struct leaving *l = td_ctx_data(ctx);
+
+	return &l->trunk;
+}
+
+static const struct td_ctx_user leaving_user = {
+	.response = leaving_response,
+	.timeout = leaving_timeout,
+	.ended = leaving_ended,
+	.trunk = leaving_trunk,
+};
+
+static bool leaving_start(struct registration *r, const struct td_trunk *old)
+{
+	struct td_engine *e = r->engine;
+	struct leaving *l = (struct leaving *)(void *)td_slab_get(e->slab, sizeof(*l));
+	struct td_ctx *ctx = l ? send_register(r, old, 0) : NULL;
+
+	if (!ctx) {
+		td_slab_put(e->slab, (char *)l);
+		return false;
+	}
+	l->engine = e;
+	l->trunk = *old;
+	td_ctx_set_user(ctx, &leaving_user, l);
+	return true;
+}
+
 // Takes back what is registered with the configuration that was.
 static void registration_remove(struct registration *r, const struct td_trunk *old)
 {
 	struct td_registrations *all = r->engine->registrations;
-	// What a large change leaves out expires at the provider.
-	bool send = r->registered && td_txn_has_room(r->engine) && all->removals < REMOVALS_MAX;
-	struct td_ctx *ctx = send ? send_register(r, old, 0) : NULL;
+	bool send = all->removals < REMOVALS_MAX && td_txn_has_room(r->engine);
 
-	all->removals += send;
-
-	if (ctx)
-		td_ctx_set_user(ctx, NULL, NULL);
+	if (!r->registered)
+		return;
 	r->registered = false;
+	if (send && leaving_start(r, old))
+		all->removals++;
+	else if (all->left++ == 0)
+		td_span_cstr(td_span_str(old->conf.name), all->left_first, TD_NAME_LEN);
+}
+
+// What a large change leaves out, in one line.
+static void left_tell(struct td_registrations *all)
+{
+	struct td_engine *e = all->engine;
+	char text[128];
+	struct td_writer line = { text, text, text + sizeof(text), false };
+
+	if (all->left == 0)
+		return;
+	td_count_add(&e->conf.counters[TD_C_SIP_LEFT_REGISTERED], all->left);
+	td_put_lit(&line, "trunks.left_registered n=");
+	td_put_uint(&line, all->left);
+	td_put_lit(&line, " first=");
+	td_put_span(&line, td_span_str(all->left_first));
+	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
 }
 
 static void follow_trunk(
@@ -480,10 +578,11 @@ void td_registrations_follow(struct td_registrations *all, const struct td_polic
 	const uint32_t *indices = NULL;
 	uint32_t n = policy ? td_policy_registering(policy, &indices) : 0;
 
-	all->removals = 0;
+	all->removals = all->left = 0;
 	for (uint32_t i = 0; i < n; i++)
 		if (is_ours(all->engine, td_policy_trunk(policy, indices[i])))
 			follow_trunk(all, before, indices[i]);
 	for (uint32_t i = 0; i < BUCKETS; i++)
 		bucket_sweep(all, &all->buckets[i], before);
+	left_tell(all);
 }

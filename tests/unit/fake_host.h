@@ -40,7 +40,7 @@ struct fake_host {
 	// Messages in the order in which they went out; read is the next that fake_next() gives.
 	struct fake_sent sent[FAKE_SENT_MAX];
 	uint32_t n_sent, n_read;
-
+	char last_log[256]; // line
 	uint32_t bufs_out, legs_open, reserved; // what the engine owes
 	struct fake_leg legs[FAKE_LEGS_MAX];
 	uint32_t n_legs;

@@ -221,6 +221,52 @@ static void a_trunk_that_is_gone_is_taken_back(void **state)
 	rig_free(rig);
 }
 
+// A provider may challenge the farewell as it challenges everything else, with the credentials that were; what it refuses all
+// the same, or never answers, stays registered, and that is told.
+static void a_farewell_is_challenged(void **state)
+{
+	static const char *const answers[] = { "200 OK", "403 Forbidden", NULL };
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct rig *rig = rig_with_account();
+		grant(rig, within(rig, 1001), "");
+		rig->trunks[1].registration.expires_s = 0;
+		memset(&rig->trunks[1].credentials, 0, sizeof(rig->trunks[1].credentials));
+		rig_policy(rig);
+		const struct fake_sent *gone = within(rig, 10);
+		assert_string_equal(fake_header(gone, "Authorization"), "");
+		rig_reply(rig, gone, "401 Unauthorized", "reg",
+			"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+		gone = within(rig, 10);
+		assert_string_equal(fake_header(gone, "Expires"), "0");
+		assert_non_null(strstr(fake_header(gone, "Authorization"), "username=\"tandem\""));
+		if (answers[i])
+			rig_reply(rig, gone, answers[i], "reg", "", "");
+		rig_advance(rig, 33000);
+		assert_int_equal(rig->host.counters[TD_C_SIP_LEFT_REGISTERED], i > 0);
+		if (i > 0)
+			assert_non_null(strstr(rig->host.last_log, i == 1 ? "trunk.left_registered trunk=east sip_code=403"
+									  : "trunk.left_registered trunk=east sip_code=408"));
+		rig->host.n_read = rig->host.n_sent;
+		rig_free(rig);
+	}
+}
+
+// What cannot be said at once is not said later, but counted and told in one line.
+static void what_stays_registered_is_told(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	grant(rig, within(rig, 1001), "");
+	rig->host.no_buffer = true;
+	rig->trunks[1].registration.expires_s = 0;
+	rig_policy(rig);
+	assert_string_equal(rig->host.last_log, "trunks.left_registered n=1 first=east");
+	assert_int_equal(rig->host.counters[TD_C_SIP_LEFT_REGISTERED], 1);
+	rig->host.no_buffer = false;
+	rig_free(rig);
+}
+
 // A provider that moved is registered at anew, soon, and not only when the old registration ends.
 static void it_follows_its_provider(void **state)
 {
@@ -271,6 +317,8 @@ int main(void)
 		cmocka_unit_test(a_minimum_is_taken),
 		cmocka_unit_test(a_change_does_not_wait_for_an_answer),
 		cmocka_unit_test(a_trunk_that_is_gone_is_taken_back),
+		cmocka_unit_test(a_farewell_is_challenged),
+		cmocka_unit_test(what_stays_registered_is_told),
 		cmocka_unit_test(it_follows_its_provider),
 		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
 		cmocka_unit_test(a_provider_is_left_alone_when_it_asks),
