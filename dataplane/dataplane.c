@@ -13,6 +13,7 @@
 #include "dataplane/state_file.h"
 #include "dataplane/trunk_state.h"
 #include "sip/health.h"
+#include "sip/penalty.h"
 #include "sip/source_rate.h"
 
 #include <rte_launch.h>
@@ -115,7 +116,8 @@ static int sources_make(struct td_switch *s)
 		&s->engine_memory };
 
 	s->dp->source_rate = td_source_rate_new(&alloc, SOURCES, s->dp->keys.hash);
-	return s->dp->source_rate ? 0 : -ENOMEM;
+	s->dp->penalties = td_penalties_new(&alloc, TD_PENALTIES, s->dp->keys.hash);
+	return s->dp->source_rate && s->dp->penalties ? 0 : -ENOMEM;
 }
 
 static void sources_unmake(struct td_switch *s)
@@ -124,6 +126,7 @@ static void sources_unmake(struct td_switch *s)
 		&s->engine_memory };
 
 	td_source_rate_free(s->dp->source_rate, &alloc);
+	td_penalties_free(s->dp->penalties, &alloc);
 }
 
 static int engine_make(struct td_switch *s, struct td_worker *w)
@@ -153,6 +156,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.realms = s->realms,
 		.source_rate = s->dp->source_rate,
 		.health = s->dp->health,
+		.penalties = s->dp->penalties,
 		.max_registrations = s->plan.worker_registrations,
 		.location_sync = conf->location_sync,
 		.subscribers = s->dp->subscribers,

@@ -33,6 +33,7 @@ struct td_trunk_state;   // dataplane/trunk_state.h
 struct td_limit_table;   // dataplane/limit_table.h
 struct td_registrar_host; // dataplane/registrar_host.h
 struct td_source_rate;   // sip/source_rate.h
+struct td_penalties;     // sip/penalty.h
 
 // A burst on its way out of one port, or to another worker: flushed at the end of each loop turn or
 // when full.
@@ -145,6 +146,7 @@ struct td_dataplane {
 	struct td_subscribers *subscribers; // main: wo, workers: ro; NULL: nobody registers here
 	_Atomic bool restored; // the bindings of earlier boots have come; main: wo, workers: ro
 	struct td_source_rate *source_rate; // the limit of each source, shared
+	struct td_penalties *penalties;     // of those who guess passwords, shared
 	uint32_t epoch;                   // boot epoch of this data plane
 	// IDs of packets that we or a router may send in pieces; any. The line is its own: all
 	// workers read the others with every packet.

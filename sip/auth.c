@@ -22,11 +22,11 @@
 
 #include <errno.h>
 
-enum { PENALTIES = 16384, NONCES_SPARE = 4096, NOT_READY_S = 5 };
+enum { NONCES_SPARE = 4096, NOT_READY_S = 5 };
 
 struct td_auth {
 	struct td_nonces *nonces;
-	struct td_penalties *penalties;
+	struct td_penalties *penalties, *own; // own: where the host has none for all
 	struct td_digest_a2 registers[TD_DIGEST__COUNT]; // of the last REGISTER of each algorithm
 };
 
@@ -53,7 +53,9 @@ struct td_auth *td_auth_create(
 	memset(auth, 0, sizeof(*auth));
 	auth->nonces = td_nonces_new(
 		alloc, 2 * registrations + NONCES_SPARE, &e->keys, e->conf.worker);
-	auth->penalties = td_penalties_new(alloc, PENALTIES, e->keys.hash);
+	if (!e->conf.penalties)
+		auth->own = td_penalties_new(alloc, TD_PENALTIES, e->keys.hash);
+	auth->penalties = e->conf.penalties ? e->conf.penalties : auth->own;
 	if (auth->nonces && auth->penalties)
 		return auth;
 	td_auth_destroy(auth, alloc);
@@ -65,7 +67,7 @@ void td_auth_destroy(struct td_auth *auth, const struct td_alloc *alloc)
 	if (!auth)
 		return;
 	td_nonces_free(auth->nonces, alloc);
-	td_penalties_free(auth->penalties, alloc);
+	td_penalties_free(auth->own, alloc);
 	alloc->free(alloc->ctx, auth);
 }
 

@@ -18,6 +18,7 @@ struct td_policy;      // sip/policy.h
 struct td_source_rate; // sip/source_rate.h
 struct td_subscribers; // sip/subscribers.h
 struct td_location;    // sip/location.h
+struct td_penalties;   // sip/penalty.h
 
 // The realm as the engine sees it; index = td_flow.realm.
 struct td_engine_realm {
@@ -62,6 +63,7 @@ struct td_engine_conf {
 	// One for all workers, borrowed, outlives the engine. NULL: limits.source_cps is none.
 	struct td_source_rate *source_rate;
 	struct td_health *health; // as above; NULL: every peer counts as up
+	struct td_penalties *penalties; // as above; NULL: the engine has its own
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
 	bool location_sync;         // a 200 to REGISTER waits for bindings_write()

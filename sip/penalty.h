@@ -3,11 +3,14 @@
 // that nobody can lock somebody else out. The source is a hash of whoever received the nonce
 // (nonce.h), which no forged address changes. Fixed table, two choices, the older is replaced.
 //
-// Owner: one thread. Allocates only at creation.
+// One table for all workers, since who guesses chooses the worker by the name or the Call-ID that
+// he writes: any thread may ask, nobody locks. Allocates only at creation.
 #pragma once
 
 #include "include/span.h"
 #include "sip/pool.h"
+
+#define TD_PENALTIES 16384 // entries of a switch
 
 struct td_penalties;
 struct td_penalties *td_penalties_new(

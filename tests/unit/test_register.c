@@ -3,6 +3,7 @@
 #include "sip/location.h"
 #include "sip/aor.h"
 #include "sip/engine_priv.h"
+#include "sip/penalty.h"
 #include "tests/unit/register_rig.h"
 
 #include <errno.h>
@@ -838,6 +839,40 @@ static void keepalives_are_answered(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 
+// --- several workers ---
+
+static struct td_penalties *penalties;
+
+static void with_penalties(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	static const uint64_t key[2] = { 1, 2 };
+
+	if (!penalties)
+		penalties = td_penalties_new(&(struct td_alloc){ conf->alloc, conf->free, conf->alloc_ctx, NULL }, 64, key);
+	conf->penalties = penalties;
+}
+
+// Who guesses picks the worker by what he writes: all of them know of what failed at any.
+static void workers_share_what_failed(void **state)
+{
+	struct register_rig *workers[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		workers[i] = calloc(1, sizeof(*workers[i]));
+		assert_int_equal(register_rig_up(workers[i], with_penalties), 0);
+		workers[i]->phone.password = "wrong";
+	}
+	for (unsigned guess = 0; guess < 3; guess++)
+		is_status(rig_register(workers[guess % 2], DESK "\r\n"), "403");
+	is_status(rig_register(workers[1], DESK "\r\n"), "503");
+	assert_int_equal(workers[1]->host.counters[TD_C_AUTH_PENALTY], 1);
+	td_penalties_free(penalties, &workers[0]->engine->alloc);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(register_rig_down(workers[i]), 0);
+		free(workers[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,6 +909,7 @@ int main(void)
 		cmocka_unit_test(answer_waits_for_the_disk),
 		cmocka_unit_test(pings_go_to_those_behind_nat),
 		T(keepalives_are_answered),
+		cmocka_unit_test(workers_share_what_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
