@@ -157,6 +157,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.source_rate = s->dp->source_rate,
 		.health = s->dp->health,
 		.penalties = s->dp->penalties,
+		.max_probes = s->plan.worker_probes,
 		.max_registrations = s->plan.worker_registrations,
 		.location_sync = conf->location_sync,
 		.subscribers = s->dp->subscribers,

@@ -8,6 +8,7 @@
 #include "dataplane/port.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/registrar_host.h"
+#include "sip/probe.h"
 #include "sip/register.h"
 
 #include <rte_lcore.h>
@@ -145,6 +146,10 @@ void td_pools_plan(const struct td_config *conf, struct td_pool_plan *plan)
 			n * (td_registrar_bytes(plan->worker_registrations) +
 				    sizeof(struct td_registrar_host)),
 			false);
+	// Twice: slots fall unevenly, and peers that are gone rest until their turn comes.
+	plan->worker_probes = worker_share(2 * TD_PROBES_MAX, n);
+	row_add(plan, "probes of peers", TD_PROBES_MAX,
+		n * td_probes_bytes(plan->worker_probes), false);
 	row_add(plan, "journal rings", n, n * plan->journal_ring_bytes, false);
 }
 

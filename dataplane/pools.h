@@ -24,6 +24,7 @@ struct td_pool_plan {
 	// Shares of one worker.
 	uint32_t worker_calls, worker_cps, worker_legs;
 	uint32_t worker_registrations; // 0: nobody registers
+	uint32_t worker_probes;        // peers that it asks by OPTIONS
 	uint64_t journal_ring_bytes;
 	uint32_t mbufs, big_mbufs;                // of the whole data plane
 	uint16_t mbuf_room, big_mbuf_room;        // data room, headroom included

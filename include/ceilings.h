@@ -14,6 +14,7 @@
 #define TD_PEERS_MAX 16           // egress targets of one trunk
 #define TD_HOST_LEN 128           // host names, NUL included
 #define TD_TRUNK_HOSTS_MAX 4      // host names among the peers of one trunk
+#define TD_PROBES_MAX 65536       // peers of all trunks that are asked by OPTIONS
 #define TD_FINDINGS_MAX 60        // in a row, until a peer is held to be down or up
 #define TD_DNS_SERVERS_MAX 4
 #define TD_DNS_ANSWERS_MAX 16     // of one question, and addresses of one name

@@ -130,6 +130,7 @@
 	X(SIP_STUN,             "sip.stun",                INFO) \
 	X(PEER_PROBED,          "peer.probed",             INFO) \
 	X(PEER_SILENT,          "peer.silent",             INFO) \
+	X(PEER_NOT_PROBED,      "peer.not_probed",         INFO) \
 	X(PEER_WENT_DOWN,       "peer.went_down",          INFO) \
 	X(PEER_CAME_BACK,       "peer.came_back",          INFO) \
 	X(CALL_STARTED,         "call.started",            INFO) \

@@ -162,6 +162,7 @@ void td_engine_pools(const struct td_engine *e, struct td_pool_view *out)
 	td_txn_pools(e, &out[1]);
 	out[4] =
 		(struct td_pool_view){ "text_bytes", td_slab_used(e->slab), td_slab_size(e->slab) };
+	td_probes_pool(e->probes, &out[5]);
 }
 
 struct td_sockaddr td_engine_advertised(

@@ -63,6 +63,7 @@ struct td_engine_conf {
 	// One for all workers, borrowed, outlives the engine. NULL: limits.source_cps is none.
 	struct td_source_rate *source_rate;
 	struct td_health *health; // as above; NULL: every peer counts as up
+	uint32_t max_probes;            // peers that this worker asks by OPTIONS; 0: 512
 	struct td_penalties *penalties; // as above; NULL: the engine has its own
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
@@ -122,7 +123,7 @@ uint32_t td_engine_busy(
 // lag.
 const struct td_traffic *td_engine_traffic(const struct td_engine *engine);
 
-#define TD_ENGINE_POOLS 5
+#define TD_ENGINE_POOLS 6
 struct td_pool_view {
 	const char *name; // "calls", "server_transactions", …
 	uint64_t used, size;

@@ -207,6 +207,19 @@ static int trunks_index(struct td_policy *policy, struct policy_error *error)
 	return 0;
 }
 
+static int probes_check(const struct td_policy_conf *conf, struct policy_error *error)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < conf->n_trunks; i++)
+		if (conf->trunks[i].health.probe != TD_PROBE_NONE)
+			n += conf->trunks[i].n_peers;
+	if (n > TD_PROBES_MAX)
+		return policy_fail(error, "%u peers are asked by OPTIONS, at most %d may be", n,
+			TD_PROBES_MAX);
+	return 0;
+}
+
 static int policy_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, struct policy_error *error)
 {
@@ -214,7 +227,9 @@ static int policy_compile(struct td_policy *policy, const struct td_policy_conf 
 
 	if (conf->n_trunks > TD_TRUNKS_MAX)
 		return policy_fail(error, "%u trunks, at most %d", conf->n_trunks, TD_TRUNKS_MAX);
-	int rc = trunks_compile(policy, conf, env, error);
+	int rc = probes_check(conf, error);
+	if (rc == 0)
+		rc = trunks_compile(policy, conf, env, error);
 	if (rc == 0)
 		rc = trunks_index(policy, error);
 	if (rc == 0)

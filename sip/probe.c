@@ -3,12 +3,15 @@
 
 #include "sip/engine_priv.h"
 #include "sip/options.h"
+#include "sip/slab.h"
 #include "sip/writer.h"
 
 enum {
 	BUCKETS = 4096,
 	SOON_MS = 1000,     // a peer of which something is known begins within that time
 	TRUNKS_PER_MS = 64, // looked through after a change of policy
+	PROBES = 512,       // where nobody says how many
+	PROBE_BYTES = 128,
 };
 
 #define probe_of(ptr) ((struct probe *)(void *)((char *)(ptr)-offsetof(struct probe, timer)))
@@ -23,8 +26,11 @@ struct probe {
 	struct td_sockaddr peer;
 };
 
+static_assert(sizeof(struct probe) <= PROBE_BYTES, "what td_probes_bytes() counts");
+
 struct td_probes {
 	struct td_engine *engine;
+	struct td_slab *slab; // of probes
 	struct td_timer timer;          // the next piece of a policy that is new
 	uint32_t cursor;                // in it
 	struct probe *buckets[BUCKETS]; // by slot and address
@@ -33,6 +39,22 @@ struct td_probes {
 static const struct td_ctx_user probe_user;
 
 static void piece_due(void *arg, struct td_timer *timer);
+
+static size_t slab_bytes(uint32_t max_probes)
+{
+	return (size_t)(max_probes ? max_probes : PROBES) * PROBE_BYTES;
+}
+
+size_t td_probes_bytes(uint32_t max_probes)
+{
+	return sizeof(struct td_probes) + slab_bytes(max_probes);
+}
+
+void td_probes_pool(const struct td_probes *p, struct td_pool_view *out)
+{
+	*out = (struct td_pool_view){ "probe_bytes", td_slab_used(p->slab),
+		td_slab_size(p->slab) };
+}
 
 struct td_probes *td_probes_new(struct td_engine *engine, const struct td_alloc *alloc)
 {
@@ -43,13 +65,19 @@ struct td_probes *td_probes_new(struct td_engine *engine, const struct td_alloc 
 	memset(p, 0, sizeof(*p));
 	p->engine = engine;
 	p->timer.expired = piece_due;
-	return p;
+	p->slab = td_slab_new(alloc, slab_bytes(engine->conf.max_probes), 0);
+	if (p->slab)
+		return p;
+	td_probes_free(p, alloc);
+	return NULL;
 }
 
 void td_probes_free(struct td_probes *p, const struct td_alloc *alloc)
 {
-	if (p)
-		alloc->free(alloc->ctx, p);
+	if (!p)
+		return;
+	td_slab_free_all(p->slab, alloc);
+	alloc->free(alloc->ctx, p);
 }
 
 // --- one probe ---
@@ -209,7 +237,7 @@ static void probe_end(struct td_probes *all, struct probe *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	td_slab_put(all->engine->slab, (char *)p);
+	td_slab_put(all->slab, (char *)p);
 }
 
 static void due(void *arg, struct td_timer *timer)
@@ -253,9 +281,9 @@ static void follow_peer(
 		p = p->next;
 	if (p)
 		return;
-	p = (struct probe *)(void *)td_slab_get(e->slab, sizeof(*p));
+	p = (struct probe *)(void *)td_slab_get(all->slab, PROBE_BYTES);
 	if (!p) {
-		td_engine_count(e, TD_C_SIP_NO_MEMORY);
+		td_engine_count(e, TD_C_PEER_NOT_PROBED);
 		return;
 	}
 	*p = (struct probe){ .next = *bucket,

@@ -3,8 +3,8 @@
 // each enabled trunk with health.probe, spread over health.interval. Any answer is a sign of life
 // but 503 and 408. What is found goes into sip/health.h.
 //
-// Owner: the engine's thread. A trunk belongs to the worker that its slot names. Memory is the
-// slab's.
+// Owner: the engine's thread. A trunk belongs to the worker that its slot names. Memory is its own,
+// so that many peers take none from calls: touched as they come, conf.max_probes at most.
 #pragma once
 
 #include "sip/engine.h"
@@ -14,6 +14,8 @@
 struct td_probes;
 struct td_probes *td_probes_new(
 	struct td_engine *engine, const struct td_alloc *alloc); // NULL: no memory
+size_t td_probes_bytes(uint32_t max_probes); // what that allocates
+void td_probes_pool(const struct td_probes *probes, struct td_pool_view *out);
 void td_probes_free(struct td_probes *probes, const struct td_alloc *alloc);
 
 // The engine's policy has changed: new peers are probed from some milliseconds on, those that are

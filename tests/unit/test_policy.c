@@ -870,6 +870,23 @@ static void test_by_slot_and_registering(void **state)
 	td_policy_free(p);
 }
 
+static void too_many_peers_to_ask(void **state)
+{
+	enum { TRUNKS = TD_PROBES_MAX / TD_PEERS_MAX + 1 };
+	struct td_trunk_conf *trunks = calloc(TRUNKS, sizeof(*trunks));
+	const struct td_policy_conf conf = { .n_trunks = TRUNKS, .trunks = trunks };
+	const struct td_policy_env env = { 0 };
+	char error[256] = "";
+
+	for (uint32_t i = 0; i < TRUNKS; i++) {
+		trunks[i].health.probe = TD_PROBE_OPTIONS;
+		trunks[i].n_peers = TD_PEERS_MAX;
+	}
+	assert_null(td_policy_new(&conf, &env, error, sizeof(error)));
+	assert_string_equal(error, "65552 peers are asked by OPTIONS, at most 65536 may be");
+	free(trunks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -892,6 +909,7 @@ int main(void)
 		cmocka_unit_test(test_resolved_sources),
 		cmocka_unit_test(test_trie_equals_search),
 		cmocka_unit_test(test_media_sources_and_limits),
+		cmocka_unit_test(too_many_peers_to_ask),
 	};
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 // OPTIONS to the peers of trunks: who answers is there, who does not gets no calls until it does again; and calls that nobody
 // answers say the same.
 #include "tests/unit/call_rig.h"
+#include "sip/probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,6 +50,23 @@ static void ignore(struct rig *rig, uint64_t ms)
 	rig_advance(rig, probed.timeout_ms - 1);
 	rig->host.n_read = rig->host.n_sent;
 	rig_advance(rig, 1);
+}
+
+// Of the memory that calls have, those that are watched take nothing.
+static void probes_have_their_own_memory(void **state)
+{
+	struct rig *rig = rig_probing();
+	struct td_pool_view pools[TD_ENGINE_POOLS];
+
+	rig_advance(rig, 1);
+	td_engine_pools(rig->engine, pools);
+	assert_string_equal(pools[4].name, "text_bytes");
+	assert_int_equal(pools[4].used, 0);
+	assert_string_equal(pools[5].name, "probe_bytes");
+	assert_int_equal(pools[5].used, 128);
+	assert_true(pools[5].size >= 512 * 128 && td_probes_bytes(512) >= pools[5].size);
+	assert_int_equal(rig->host.counters[TD_C_PEER_NOT_PROBED], 0);
+	rig_end(rig);
 }
 
 static void who_answers_is_there(void **state)
@@ -254,6 +272,7 @@ static void an_answer_of_any_kind_clears_a_peer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(probes_have_their_own_memory),
 		cmocka_unit_test(who_answers_is_there),
 		cmocka_unit_test(silence_is_found_out_and_forgotten),
 		cmocka_unit_test(a_late_answer_is_stray),
