@@ -4,9 +4,17 @@
 #include <stdint.h>
 #include <string.h>
 
+// C1, ends of lines and paragraphs, and what turns the direction of those that follow.
+static bool obeyed(uint32_t code)
+{
+	return (code >= 0x80 && code < 0xa0) || code == 0x61c ||
+	       (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
+}
+
 // Bytes of the UTF-8 character at s (RFC 3629: no surrogates, shortest form), 0 where there is
-// none.
-static size_t utf8_len(const uint8_t *s, size_t have)
+// none. *control: a terminal would obey it.
+static size_t utf8_len(const uint8_t *s, size_t have, bool *control)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = s[0] < 0x80       ? 1
@@ -15,6 +23,7 @@ static size_t utf8_len(const uint8_t *s, size_t have)
 		   : s[0] >> 3 == 30 ? 4
 				     : 0;
 
+	*control = n == 1 && (s[0] < 0x20 || s[0] == 0x7f);
 	if (n <= 1 || n > have)
 		return n <= 1 ? n : 0;
 	uint32_t code = s[0] & (0x7fu >> n);
@@ -23,6 +32,7 @@ static size_t utf8_len(const uint8_t *s, size_t have)
 			return 0;
 		code = code << 6 | (s[i] & 0x3f);
 	}
+	*control = obeyed(code);
 	return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
 }
 
@@ -49,16 +59,15 @@ size_t td_text_clean(const char *src, size_t src_cap, bool lines, char *dst, siz
 		out += plain;
 		if (i == len)
 			break;
-		size_t n = utf8_len((const uint8_t *)src + i, len - i);
+		bool control;
+		size_t n = utf8_len((const uint8_t *)src + i, len - i, &control);
 		size_t take = n > 0 ? n : 1;
-		uint8_t c = (uint8_t)src[i];
-		if (out + take > cap - 1)
+		bool clean = n > 0 && (!control || (lines && src[i] == '\n'));
+		size_t put = clean ? n : 1;
+		if (out + put > cap - 1)
 			break;
-		if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f) && !(lines && c == '\n')))
-			dst[out] = '?';
-		else
-			memcpy(dst + out, src + i, take);
-		out += take;
+		memcpy(dst + out, clean ? src + i : "?", put);
+		out += put;
 		i += take;
 	}
 	dst[out] = '\0';

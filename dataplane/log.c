@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,13 +43,24 @@ void td_log(enum td_log_level level, const char *event, const char *format, ...)
 	line_write(levels[level], text, n);
 }
 
+// What a terminal would obey and came off the wire: C1 in UTF-8. The worker has seen to the rest.
+static void c1_clear(char *text, uint32_t len)
+{
+	for (uint32_t i = 0; i + 1 < len; i++)
+		if ((uint8_t)text[i] == 0xc2 && (uint8_t)text[i + 1] < 0xa0)
+			text[i] = text[i + 1] = '?';
+}
+
 unsigned int td_log_drain(struct td_log_ring *ring, unsigned int max)
 {
 	const struct td_log_line *line;
 	unsigned int n = 0;
 
 	for (; n < max && (line = td_log_ring_peek(ring)); n++) {
-		line_write("info", line->text, (int)line->len);
+		char text[TD_LOG_LINE];
+		memcpy(text, line->text, line->len);
+		c1_clear(text, line->len);
+		line_write("info", text, (int)line->len);
 		td_log_ring_next(ring);
 	}
 	return n;

@@ -120,6 +120,8 @@ static void text_becomes_utf8(void **state)
 		{ "\xed\xa0\x80", "???" },      // surrogate
 		{ "\xf5\x80\x80\x80", "????" }, // above U+10FFFF
 		{ "\xe2\x82", "??" },
+		{ "a\xc2\x9b" "31m\xc2\xa0", "a?31m\xc2\xa0" },        // C1: a terminal obeys it
+		{ "x\xe2\x80\xae" "y\xe2\x80\xa8\xe2\x81\xa6", "x?y??" }, // right to left, end of line
 	};
 	char out[32];
 
