@@ -35,14 +35,26 @@ static struct td_alarm *find(struct td_alarms *alarms, const char *name, const c
 	return NULL;
 }
 
-// A free place, or NULL.
-static struct td_alarm *add(struct td_alarms *alarms, const char *name, const char *subject)
+// A free place; where there is none a critical alarm takes that of the newest warning. NULL: it is
+// lost.
+static struct td_alarm *place(struct td_alarms *alarms, enum td_severity severity)
 {
-	if (alarms->n == TD_ALARMS_MAX) {
-		alarms->lost++;
+	if (alarms->n < TD_ALARMS_MAX)
+		return &alarms->list[alarms->n++];
+	alarms->lost++;
+	for (uint32_t i = alarms->n; severity == TD_CRITICAL && i-- > 0;)
+		if (alarms->list[i].severity == TD_WARNING)
+			return &alarms->list[i];
+	return NULL;
+}
+
+static struct td_alarm *add(
+	struct td_alarms *alarms, enum td_severity severity, const char *name, const char *subject)
+{
+	struct td_alarm *alarm = place(alarms, severity);
+
+	if (!alarm)
 		return NULL;
-	}
-	struct td_alarm *alarm = &alarms->list[alarms->n++];
 	*alarm = (struct td_alarm){ .since_us = wall_us() };
 	snprintf(alarm->name, sizeof(alarm->name), "%s", name);
 	snprintf(alarm->subject, sizeof(alarm->subject), "%s", subject);
@@ -60,15 +72,19 @@ void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const c
 	va_end(ap);
 	pthread_mutex_lock(&alarms->lock);
 	struct td_alarm *alarm = find(alarms, name, subject);
-	bool again = alarm != NULL;
+	bool again = alarm != NULL, kept;
 	if (!alarm)
-		alarm = add(alarms, name, subject);
+		alarm = add(alarms, severity, name, subject);
 	if (alarm) {
 		alarm->severity = severity;
 		snprintf(alarm->text, sizeof(alarm->text), "%s", text);
 		snprintf(alarm->advice, sizeof(alarm->advice), "%s", advice);
 	}
+	kept = alarm != NULL;
 	pthread_mutex_unlock(&alarms->lock);
+	// One without a place is raised again and again: it is in neither the list nor the log.
+	if (!kept)
+		return;
 	if (!again)
 		td_log(severity == TD_CRITICAL ? TD_LOG_ERROR : TD_LOG_WARNING, "alarm.raised",
 			"alarm=%s subject=\"%s\" text=\"%s\" advice=\"%s\"", name, subject, text,

@@ -24,7 +24,7 @@ struct td_alarm {
 
 struct td_alarms {
 	pthread_mutex_t lock;
-	uint32_t n, lost; // lost: raised when the list was full
+	uint32_t n, lost; // lost: that found the list full, or were displaced by one
 	struct td_alarm list[TD_ALARMS_MAX];
 	// Told of each raise and clear, on the thread that did it; NULL: nobody. Set before the
 	// threads begin.

@@ -78,7 +78,11 @@ static void a_full_list_counts_what_it_loses(void **state)
 	}
 	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
 	assert_int_equal(alarms.lost, 3);
-	assert_true(td_alarm_clear(&alarms, "many", "0"));
+	// What is critical does not wait for what only warns.
+	td_alarm_raise(&alarms, TD_CRITICAL, "store.down", "s", "a", "t");
+	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
+	assert_string_equal(list[TD_ALARMS_MAX - 1].name, "store.down");
+	assert_true(td_alarm_clear(&alarms, "store.down", "s"));
 	td_alarm_raise(&alarms, TD_WARNING, "more", "", "", "text");
 	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
 	assert_string_equal(list[TD_ALARMS_MAX - 1].name, "more");
