@@ -106,9 +106,24 @@ static int sqlite_script(struct td_db *db, const char *sql)
 	return rc == SQLITE_OK ? 0 : failure(s, rc);
 }
 
+// What is written to a file that has no name any more is lost with the process.
+static bool file_is_gone(struct sqlite *s)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	       moved != 0;
+}
+
 static int sqlite_begin(struct td_db *db)
 {
-	return sqlite_script(db, "BEGIN IMMEDIATE");
+	struct sqlite *s = (struct sqlite *)db;
+
+	if (!file_is_gone(s))
+		return sqlite_script(db, "BEGIN IMMEDIATE");
+	snprintf(db->error, sizeof(db->error),
+		"the file was moved or replaced; the one that has its name is opened");
+	return -EIO;
 }
 
 static int sqlite_commit(struct td_db *db)

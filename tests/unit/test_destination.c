@@ -207,18 +207,24 @@ static void the_slowest_keeps_the_segments(void **state)
 	assert_true(segment_there(4));
 }
 
-// Somebody writes the position of our node as a switch of the same name would, ahead of us or behind.
-static void position_write(uint64_t sequence, uint64_t offset)
+static void sqlite_do(const char *sql)
 {
-	char sql[128];
 	sqlite3 *db;
 
-	snprintf(sql, sizeof(sql), "UPDATE journal_reader SET sequence = %d, position = %d",
-		(int)sequence, (int)offset);
 	assert_int_equal(sqlite3_open(url + 7, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
+}
+
+// Somebody writes the position of our node as a switch of the same name would, ahead of us or behind.
+static void position_write(uint64_t sequence, uint64_t offset)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "UPDATE journal_reader SET sequence = %d, position = %d",
+		(int)sequence, (int)offset);
+	sqlite_do(sql);
 	td_destinations_wake(&all);
 }
 
@@ -253,6 +259,28 @@ static void a_switch_of_the_same_name_is_told(void **state)
 	assert_true(until_records(0, 360, 10));
 	assert_int_equal(sqlite_rows("cdr"), 60);
 	assert_true(raised("store.shared"));
+}
+
+// Whoever puts a backup in place by its name alone leaves us with a file that nobody sees any more.
+static void a_replaced_file_is_seen(void **state)
+{
+	char sql[100], command[300];
+
+	td_destinations_add(&all, "store", "here", "advice", open_url, url);
+	assert_int_equal(td_destinations_start(&all), 0);
+	calls_write(0, 10);
+	assert_true(until_records(0, 30, 10));
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s/copy.db'", dir);
+	sqlite_do(sql);
+	calls_write(10, 30);
+	assert_true(until_records(0, 90, 10));
+	snprintf(command, sizeof(command), "cd %s && rm x.db-wal x.db-shm && mv copy.db x.db", dir);
+	assert_int_equal(system(command), 0);
+	calls_write(30, 40);
+	assert_true(until_records(0, 180, 10)); // ten that it had, twenty that it lacked twice
+	assert_true(until_raised("store.down", false, 10));
+	assert_int_equal(sqlite_rows("cdr"), 40);
+	assert_false(raised("store.shared"));
 }
 
 // The server dies, comes back, stands still and goes on while calls end.
@@ -349,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(somebody_else_may_hold_the_database_a_while, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_slowest_keeps_the_segments, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_switch_of_the_same_name_is_told, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_replaced_file_is_seen, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_server_in_trouble_loses_and_doubles_nothing, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_server_that_stands_still_is_slow_then_down, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_end_waits_for_nobody, fresh, clean),
