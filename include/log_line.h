@@ -53,14 +53,17 @@ static inline void td_log_put_text(struct td_log_writer *w, const char *text, si
 static inline void td_log_put_number(struct td_log_writer *w, const char *spec, size_t len)
 {
 	char text[32] = "";
-	char last = spec[len - 1], size = len > 1 ? spec[len - 2] : '%';
+	char last = spec[len - 1], size = spec[len - 2];
 
-	if (size == 'l' || size == 'z' || size == 'j')
-		snprintf(text, sizeof(text), spec, va_arg(w->ap, unsigned long));
-	else if (last == 'd' || last == 'i' || last == 'u' || last == 'x' || last == 'c')
-		snprintf(text, sizeof(text), spec, va_arg(w->ap, unsigned int));
-	else if (last == 'f' || last == 'g')
+	// Each takes its argument: what follows would read another's.
+	if (strchr("aAeEfFgG", last))
 		snprintf(text, sizeof(text), spec, va_arg(w->ap, double));
+	else if (last == 'p')
+		snprintf(text, sizeof(text), spec, va_arg(w->ap, void *));
+	else if (size == 'l' || size == 'z' || size == 'j' || size == 't')
+		snprintf(text, sizeof(text), spec, va_arg(w->ap, unsigned long));
+	else
+		snprintf(text, sizeof(text), spec, va_arg(w->ap, unsigned int));
 	for (const char *c = text; *c; c++)
 		td_log_put(w, *c);
 }
@@ -69,7 +72,7 @@ static inline void td_log_put_number(struct td_log_writer *w, const char *spec, 
 static inline const char *td_log_convert(struct td_log_writer *w, const char *format)
 {
 	char spec[TD_LOG_SPEC_LEN];
-	size_t len = 1 + strspn(format + 1, "-+#0123456789.*lzjh") + 1;
+	size_t len = 1 + strspn(format + 1, "-+# 0123456789.*lzjth") + 1;
 
 	if (format[len - 1] == 's') {
 		bool bounded = memchr(format, '*', len) != NULL;
@@ -86,7 +89,7 @@ static inline const char *td_log_convert(struct td_log_writer *w, const char *fo
 	return format + len - (format[len - 1] == '\0');
 }
 
-// Takes %s, %.*s and numbers of int, long and double. Cut at cap - 1, ended by NUL. Returns the
+// Takes %s, %.*s and numbers, without '*' in those. Cut at cap - 1, ended by NUL. Returns the
 // length.
 static inline size_t td_log_values(char *dst, size_t cap, const char *format, va_list ap)
 {

@@ -28,6 +28,9 @@ static void what_is_plain_stays(void **state)
 		"n=18446744073709551615 generation=00000000000000ab rc=-5%");
 	assert_string_equal(made("size=%zu share=%.1f text=\"%.*s\"", (size_t)9, 0.25, 3, "abcdef"),
 		"size=9 share=0.2 text=\"abc\"");
+	assert_string_equal(made("%lf %g %X %o %hhu %c %lld %s", 1.5, 2.0, 255u, 8u, (unsigned char)7, 'c', -1ll, "end"),
+		"1.500000 2 FF 10 7 c -1 end");
+	assert_string_equal(made("%p %ld %s", (void *)16, -2l, "end"), "0x10 -2 end");
 	assert_string_equal(made("text=\"%s\" a=%s b=%s", "a word", "", "käse"), "text=\"a word\" a= b=käse");
 	assert_string_equal(made("reason=\"%s, at most %d\"", "more", 4), "reason=\"more, at most 4\"");
 }
