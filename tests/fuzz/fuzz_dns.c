@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	enum td_dns_type type = (enum td_dns_type)(data[0] % 4);
+	uint32_t none_s = td_dns_none_ttl_s(data + 1, size - 1);
+	assert(none_s <= INT32_MAX || none_s == UINT32_MAX);
 	if (td_dns_reply_read(type, data + 1, size - 1, &reply) < 0)
 		return 0;
 	assert(reply.n <= TD_DNS_ANSWERS_MAX);
