@@ -65,6 +65,20 @@ static const char *route_commit_subject(const Tandem__Frame *frame)
 	return frame->route_commit->plan;
 }
 
+static const char *route_change_subject(const Tandem__Frame *frame)
+{
+	static char both[96]; // copied at once
+
+	snprintf(both, sizeof(both), "%.31s %.60s", frame->route_change->plan,
+		frame->route_change->match);
+	return both;
+}
+
+static bool route_goes(const Tandem__Frame *frame)
+{
+	return frame->route_change->remove;
+}
+
 static const char *route_remove_subject(const Tandem__Frame *frame)
 {
 	return frame->route_remove->plan;
@@ -121,6 +135,8 @@ static const struct {
 	{ TANDEM__FRAME__BODY_NUMBER_REMOVE, "number del", number_subject },
 	{ TANDEM__FRAME__BODY_ROUTE_LOAD, "route load", route_load_subject },
 	{ TANDEM__FRAME__BODY_ROUTE_COMMIT, "route commit", route_commit_subject },
+	{ TANDEM__FRAME__BODY_ROUTE_CHANGE, "route add", route_change_subject, route_goes,
+		"route del" },
 	{ TANDEM__FRAME__BODY_ROUTE_REMOVE, "route remove", route_remove_subject },
 };
 

@@ -161,6 +161,8 @@ extern const struct ctl_view ctl_view_dns; // ctl_dns.c
 // --- ctl_route.c ---
 
 enum ctl_status ctl_route_load(struct ctl *ctl);
+enum ctl_status ctl_route_add(struct ctl *ctl);
+enum ctl_status ctl_route_del(struct ctl *ctl);
 enum ctl_status ctl_route_remove(struct ctl *ctl);
 enum ctl_status ctl_route_show(struct ctl *ctl);
 enum ctl_status ctl_route_dump(struct ctl *ctl);

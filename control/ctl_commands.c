@@ -10,6 +10,10 @@
 	{                                                                                          \
 		.words = words_, .run = ctl_show, .view = &(view_), __VA_ARGS__                    \
 	}
+#define ROUTE_KEYS "--plan=PLAN --to=NAME --domain=DOMAIN --caller=DIGITS --window=WINDOW"
+#define ROUTE_OPTIONS                                                                              \
+	ROUTE_KEYS " --priority=N --weight=N --cost=COST --max-duration=S --block=STATUS "         \
+		   "--limit=LIMIT --failover=RULE --name=NAME"
 #define TRUNK_OPTIONS                                                                              \
 	"--realm=REALM --peer=ADDRESS --max-calls=N --max-cps=N --plan=PLAN --set=KEY=VALUE"
 #define ONE_ARG .args_min = 1, .args_max = 1
@@ -93,6 +97,10 @@ const struct ctl_command ctl_commands[] = {
 		.help = "the lines of one match of a dial plan" },
 	{ "route dump", .options = "--plan=PLAN", .run = ctl_route_dump,
 		.help = "a whole dial plan as a route file" },
+	{ "route add", .args = "MATCH", ONE_ARG, .options = ROUTE_OPTIONS, .run = ctl_route_add,
+		.help = "put one route into a dial plan, or in the place of one" },
+	{ "route del", .args = "MATCH", ONE_ARG, .options = ROUTE_KEYS, .run = ctl_route_del,
+		.help = "take the routes of one match out of a dial plan" },
 	{ "route test", .args = "NUMBER", ONE_ARG,
 		.options = "--from=WHOM --at=TIME --caller=NUMBER",
 		.run = ctl_route_test, .help = "every step of the decision where a call would go" },

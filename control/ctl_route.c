@@ -31,7 +31,7 @@ static void progress_print(const Tandem__RouteProgress *p)
 {
 	if (!isatty(STDERR_FILENO))
 		return;
-	if (p->total > 0 && strcmp(p->phase, "reading") == 0)
+	if (p->total > 0)
 		fprintf(stderr, "\r%s %3.0f %% ", p->phase,
 			100.0 * (double)p->done / (double)p->total);
 	else
@@ -152,6 +152,61 @@ enum ctl_status ctl_route_load(struct ctl *ctl)
 	if (!load.commit && !ctl->json && isatty(STDIN_FILENO) && wanted())
 		return commit(ctl, diff->item->route_diff);
 	return load_end(ctl, diff->item->route_diff, load.commit);
+}
+
+// --- one route ---
+
+// Options are columns of a route file, and the match is the argument.
+static size_t fields_of(const struct ctl *ctl, char *fields[TD_ROUTE_CSV_COLUMNS])
+{
+	char option[32];
+	size_t n = 0;
+
+	for (int c = COL_TO; c < TD_ROUTE_CSV_COLUMNS; c++) {
+		const char *column = td_route_csv_columns[c];
+		snprintf(option, sizeof(option), "--%s",
+			c == COL_MAX_DURATION ? "max-duration" : column);
+		const char *value = ctl_value(ctl, option, 0);
+		if (value && asprintf(&fields[n], "%s=%s", column, value) > 0)
+			n++;
+	}
+	return n;
+}
+
+static enum ctl_status change(struct ctl *ctl, bool remove)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT, *diff;
+	Tandem__RouteChange request = TANDEM__ROUTE_CHANGE__INIT;
+	char *fields[TD_ROUTE_CSV_COLUMNS];
+
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_CHANGE;
+	frame.route_change = &request;
+	request.plan = plan_of(ctl);
+	request.match = ctl->args[0];
+	request.remove = remove;
+	request.fields = fields;
+	request.n_fields = fields_of(ctl, fields);
+	ctl->deadline_ms =
+		ctl_now_ms() + (uint64_t)(ctl->timeout_ms >= 0 ? ctl->timeout_ms : LOAD_MS);
+	enum ctl_status asked = ctl_ask(ctl, &frame, false);
+	for (size_t i = 0; i < request.n_fields; i++)
+		free(fields[i]);
+	if (asked != CTL_DONE)
+		return CTL_UNREACHABLE;
+	Tandem__Frame *answer = load_answer(ctl, &diff);
+	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE || !diff)
+		return ctl_end_error(ctl, answer);
+	return load_end(ctl, diff->item->route_diff, true);
+}
+
+enum ctl_status ctl_route_add(struct ctl *ctl)
+{
+	return change(ctl, false);
+}
+
+enum ctl_status ctl_route_del(struct ctl *ctl)
+{
+	return change(ctl, true);
 }
 
 enum ctl_status ctl_route_remove(struct ctl *ctl)

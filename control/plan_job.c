@@ -15,9 +15,10 @@
 
 #define FILE_BYTES_MAX (64ul << 30)
 
-static const enum plan_step steps[PLAN__KINDS][4] = {
+static const enum plan_step steps[PLAN__KINDS][5] = {
 	[PLAN_LOAD] = { PLAN_STEP_WORK },
 	[PLAN_COMMIT] = { PLAN_STEP_WORK, PLAN_STEP_STORE, PLAN_STEP_PUSH },
+	[PLAN_CHANGE] = { PLAN_STEP_STORE, PLAN_STEP_WORK, PLAN_STEP_STORE, PLAN_STEP_PUSH },
 	[PLAN_FETCH] = { PLAN_STEP_STORE, PLAN_STEP_WORK, PLAN_STEP_PUSH },
 	[PLAN_IMPORT] = { PLAN_STEP_WORK, PLAN_STEP_STORE },
 	[PLAN_PUSH] = { PLAN_STEP_WORK, PLAN_STEP_PUSH },
@@ -28,6 +29,7 @@ static const enum plan_step steps[PLAN__KINDS][4] = {
 static const char *const events[PLAN__KINDS] = {
 	[PLAN_LOAD] = "plan.staged",
 	[PLAN_COMMIT] = "plan.committed",
+	[PLAN_CHANGE] = "plan.changed",
 	[PLAN_FETCH] = "plan.fetched",
 	[PLAN_IMPORT] = "plan.stored",
 	[PLAN_PUSH] = "plan.pushed",
@@ -57,6 +59,7 @@ void plan_job_free(struct plan_job *job)
 	if (job->fd >= 0)
 		close(job->fd);
 	td_plan_rows_free(job->rows);
+	td_route_edit_free(job->edit);
 	td_route_names_free(job->names);
 	free(job);
 }
@@ -367,6 +370,41 @@ static int work_fetch(struct plan_job *job)
 	return rc == 0 ? work_commit(job) : rc;
 }
 
+static int rows_change(struct plan_job *job)
+{
+	struct td_plan_rows *rows = td_plan_rows_new();
+	uint64_t gone = 0;
+
+	phase(job, "changing", 0);
+	int rc = rows ? td_route_edit_run(
+				job->edit, job->rows, rows, &gone, job->error, sizeof(job->error))
+		      : -ENOMEM;
+	if (rc < 0 && !job->error[0])
+		job_fail(job, rc, "changing the lines");
+	if (rc == 0 && job->edit->remove && gone == 0) {
+		snprintf(job->error, sizeof(job->error), "no route has exactly that match%s",
+			job->edit->texts[COL_TO] ? " and goes there" : "");
+		rc = -ENOENT;
+	}
+	td_plan_rows_free(rc == 0 ? job->rows : rows);
+	if (rc == 0)
+		job->rows = rows;
+	return rc;
+}
+
+static int work_change(struct plan_job *job)
+{
+	int rc = rows_change(job);
+
+	if (rc == 0)
+		rc = rows_compile(job);
+	if (rc == 0)
+		rc = plan_compare(job);
+	if (rc == 0)
+		rows_tell(job);
+	return rc == 0 ? work_commit(job) : rc;
+}
+
 struct importing {
 	struct plan_job *job;
 	const struct td_route_image *image;
@@ -433,6 +471,7 @@ static void work(uv_work_t *request)
 	static int (*const kinds[])(struct plan_job * job) = {
 		[PLAN_LOAD] = work_load,
 		[PLAN_COMMIT] = work_commit,
+		[PLAN_CHANGE] = work_change,
 		[PLAN_FETCH] = work_fetch,
 		[PLAN_IMPORT] = work_import,
 		[PLAN_PUSH] = work_push,
@@ -498,6 +537,11 @@ static int store_fetch(struct plan_job *job, struct td_store *store)
 	return rc == -EBADMSG ? -EINVAL : rc;
 }
 
+static int store_change(struct plan_job *job, struct td_store *store)
+{
+	return job->at == 0 ? store_fetch(job, store) : store_put(job, store);
+}
+
 static int store_remove(struct plan_job *job, struct td_store *store)
 {
 	int rc = td_store_plan_remove(store, &job->stored);
@@ -509,13 +553,16 @@ static int store_run(struct td_store_job *store_job, struct td_store *store)
 {
 	static int (*const kinds[])(struct plan_job * job, struct td_store * store) = {
 		[PLAN_COMMIT] = store_put,
+		[PLAN_CHANGE] = store_change,
 		[PLAN_FETCH] = store_fetch,
 		[PLAN_IMPORT] = store_put,
 		[PLAN_REMOVE] = store_remove,
 	};
 	struct plan_job *job = plan_job_of(store_job);
 
-	phase(job, job->kind == PLAN_FETCH ? "fetching" : "storing", job->stored.bytes);
+	bool fetches = job->kind == PLAN_FETCH || (job->kind == PLAN_CHANGE && job->at == 0);
+
+	phase(job, fetches ? "fetching" : "storing", job->stored.bytes);
 	int rc = kinds[job->kind](job, store);
 	phase(job, "sending", 0);
 	return rc;

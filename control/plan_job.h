@@ -7,12 +7,14 @@
 #include "control/plan_rows.h"
 #include "control/plan_store.h"
 #include "control/route_csv.h"
+#include "control/route_edit.h"
 
 #include <limits.h>
 
 enum plan_job_kind {
 	PLAN_LOAD,   // path → fd, rows, info, diff
 	PLAN_COMMIT, // fd → its file, aside; rows → the store; fd → the data plane
+	PLAN_CHANGE, // the store → rows, changed → fd, diff; then as a commit
 	PLAN_FETCH,  // the store → rows → fd → the data plane
 	PLAN_IMPORT, // the plan's file → rows → the store
 	PLAN_PUSH,   // the plan's file → fd → the data plane
@@ -40,8 +42,9 @@ struct plan_job {
 	enum plan_push push;
 	char path[PATH_MAX];
 	struct td_route_names *names;
-	int fd;                    // sealed memfd of the image; -1: none
-	struct td_plan_rows *rows; // NULL: none
+	int fd;                     // sealed memfd of the image; -1: none
+	struct td_plan_rows *rows;  // NULL: none
+	struct td_route_edit *edit; // of a change
 	struct td_plan_info info;
 	struct td_store_plan stored; // as it goes into the store or comes from there
 	uint64_t before;             // version in the store that it takes the place of

@@ -190,7 +190,7 @@ static void job_fail(struct plan_job *job, int rc, const char *why)
 	job->rc = rc;
 	if (job->kind == PLAN_PUSH)
 		refusal_note(store, job->info.name, why); // there is nothing to push
-	if (job->kind == PLAN_COMMIT || job->kind == PLAN_FETCH)
+	if (job->kind == PLAN_COMMIT || job->kind == PLAN_CHANGE || job->kind == PLAN_FETCH)
 		plan_file_discard(store->folder, job->info.name);
 	plan_home_failed(job, why);
 	job_end(job, rc, why);
@@ -315,6 +315,10 @@ static void job_done(struct plan_job *job)
 		}
 		stage(job);
 		return;
+	case PLAN_CHANGE:
+		diff_send(job);
+		committed(job);
+		return;
 	case PLAN_COMMIT:
 	case PLAN_FETCH:
 		committed(job);
@@ -425,7 +429,8 @@ static void after_store(struct td_store_job *store_job, int rc)
 		job_fail(job, rc, why);
 		return;
 	}
-	if (job->kind != PLAN_FETCH && job->stored.version != 0)
+	bool changed = job->kind != PLAN_FETCH && (job->kind != PLAN_CHANGE || job->at > 0);
+	if (changed && job->stored.version != 0)
 		plan_home_note(&job->store->home, &job->stored);
 	job_next_step(job);
 }
@@ -656,6 +661,43 @@ static void commit_request(struct td_client *client, const Tandem__Frame *frame)
 	asked_begin(staged, client, frame);
 }
 
+static const char *change_read(struct plan_job *job, const Tandem__RouteChange *change)
+{
+	struct td_plan_store *store = job->store;
+	const struct td_store_plan *now = plan_home_find(&store->home, job->info.name);
+
+	if (now)
+		job->stored = *now;
+	job->before = job->stored.version;
+	job->names = td_route_names_new(&store->control->conf->policy);
+	job->edit = td_route_edit_new(change->match, change->remove, change->fields,
+		change->n_fields, job->error, sizeof(job->error));
+	if (!job->names || store->home.generation == 0)
+		return job->names ? "what the store has is not known yet; try again" : "no memory";
+	if (!job->edit ||
+		td_route_edit_check(job->edit, job->names, job->error, sizeof(job->error)) < 0)
+		return job->error;
+	return change->remove && job->stored.parts == 0 ? "there is no plan of that name" : NULL;
+}
+
+static void change_request(struct td_client *client, const Tandem__Frame *frame)
+{
+	struct td_plan_store *store = &client->server->control->plans;
+	const Tandem__RouteChange *change = frame->route_change;
+	int code;
+	const char *busy = busy_with(store, change->plan, &code);
+	struct plan_job *job = busy ? NULL : plan_job_new(store, PLAN_CHANGE, change->plan);
+	const char *wrong = job ? change_read(job, change) : NULL;
+
+	if (!busy && !wrong) {
+		asked_begin(job, client, frame);
+		return;
+	}
+	td_conn_error(client->conn, frame->id, busy ? code : EINVAL, busy ? busy : wrong);
+	if (job)
+		plan_job_free(job);
+}
+
 static void remove_request(struct td_client *client, const Tandem__Frame *frame)
 {
 	struct td_plan_store *store = &client->server->control->plans;
@@ -690,6 +732,9 @@ void td_plan_store_request(struct td_client *client, const Tandem__Frame *frame)
 		break;
 	case TANDEM__FRAME__BODY_ROUTE_COMMIT:
 		commit_request(client, frame);
+		break;
+	case TANDEM__FRAME__BODY_ROUTE_CHANGE:
+		change_request(client, frame);
 		break;
 	case TANDEM__FRAME__BODY_ROUTE_REMOVE:
 		remove_request(client, frame);

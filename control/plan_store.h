@@ -36,5 +36,5 @@ bool td_plan_store_stop(struct td_plan_store *store); // false: a thread hangs i
 // The data plane is there and says what it has: what differs is pushed, what is unknown removed.
 void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello);
 void td_plan_store_show(struct td_client *client, const Tandem__Frame *frame); // PLANS
-// RouteLoad, RouteCommit, RouteRemove: answered now or later.
+// RouteLoad, RouteCommit, RouteChange, RouteRemove: answered now or later.
 void td_plan_store_request(struct td_client *client, const Tandem__Frame *frame);

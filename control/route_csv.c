@@ -10,25 +10,6 @@
 #define PROGRESS_LINES 4096
 #define CACHE 64
 
-enum column {
-	COL_MATCH,
-	COL_TO,
-	COL_PRIORITY,
-	COL_WEIGHT,
-	COL_COST,
-	COL_DOMAIN,
-	COL_CALLER,
-	COL_WINDOW,
-	COL_MAX_DURATION,
-	COL_BLOCK,
-	COL_LIMIT,
-	COL_FAILOVER,
-	COL_NAME,
-	COL__COUNT
-};
-
-static_assert(COL__COUNT == TD_ROUTE_CSV_COLUMNS, "the columns of route_csv.h");
-
 const char *const td_route_csv_columns[COL__COUNT] = { "match", "to", "priority", "weight", "cost",
 	"domain", "caller", "window", "max_duration", "block", "limit", "failover", "name" };
 
@@ -183,8 +164,8 @@ static int header_read(struct td_route_csv *r, const char *at, const char *end)
 	return seen[COL_MATCH] ? 0 : fail(r, "there is no column \"match\"");
 }
 
-static int number_read(
-	struct td_route_csv *r, enum column c, struct td_span s, uint64_t max, uint64_t *out)
+static int number_read(struct td_route_csv *r, enum td_route_column c, struct td_span s,
+	uint64_t max, uint64_t *out)
 {
 	uint64_t n = 0;
 
@@ -221,7 +202,7 @@ static int cost_read(struct td_route_csv *r, struct td_span s, uint32_t *out)
 }
 
 static int name_check(
-	struct td_route_csv *r, enum name_kind kind, enum column c, struct td_span name)
+	struct td_route_csv *r, enum name_kind kind, enum td_route_column c, struct td_span name)
 {
 	char text[TD_NAME_LEN] = { 0 };
 	uint32_t h = name.len;
@@ -261,7 +242,7 @@ static int match_read(struct td_span s, char scratch[40], struct td_span *out)
 	return 0;
 }
 
-static int field_read(struct td_route_csv *r, enum column c, struct td_span s,
+static int field_read(struct td_route_csv *r, enum td_route_column c, struct td_span s,
 	struct td_route_row *row, char scratch[40])
 {
 	uint64_t n = 0;
@@ -315,31 +296,41 @@ static int field_read(struct td_route_csv *r, enum column c, struct td_span s,
 	}
 }
 
-static int line_read(struct td_route_csv *r, const char *at, const char *end)
+// The fields of a line, each in the place of its column; those of columns that the file lacks are
+// left alone.
+static int fields_take(
+	struct td_route_csv *r, const char *at, const char *end, struct td_span *fields)
 {
-	struct td_route_row row = { .priority = 1, .weight = 100 };
-	struct td_span field = { 0 };
-	char scratch[40];
-	const char *why = "";
-
 	for (uint32_t i = 0;; i++, at++) {
 		if (i == r->n_columns)
 			return fail(r, "more fields than columns");
-		int rc = field_take(r, &at, end, &field);
-		if (rc == 0)
-			rc = field_read(r, r->columns[i], field, &row, scratch);
+		int rc = field_take(r, &at, end, &fields[r->columns[i]]);
 		if (rc < 0)
 			return rc;
 		if (at == end && i + 1 < r->n_columns)
 			return fail(r, "%u fields, and %u columns", i + 1, r->n_columns);
 		if (at == end)
-			break;
+			return 0;
 	}
+}
+
+static int line_read(struct td_route_csv *r, const char *at, const char *end)
+{
+	struct td_route_row row = { .priority = 1, .weight = 100 };
+	struct td_span fields[COL__COUNT] = { 0 };
+	char scratch[40];
+	const char *why = "";
+	int rc = fields_take(r, at, end, fields);
+
+	for (uint32_t i = 0; rc == 0 && i < r->n_columns; i++)
+		rc = field_read(r, r->columns[i], fields[r->columns[i]], &row, scratch);
+	if (rc < 0)
+		return rc;
 	if (row.to.len == 0 && row.status == 0)
 		return fail(r, "neither \"to\" nor \"block\" is set");
 	if (row.to.len > 0 && row.status != 0)
 		return fail(r, "both \"to\" and \"block\" are set");
-	int rc = td_route_builder_add(r->builder, &row, &why);
+	rc = td_route_builder_add(r->builder, &row, &why);
 	return rc == 0 ? 0
 		       : fail(r, "\"%.*s\" %s", (int)(row.match.len < 60 ? row.match.len : 60),
 				 row.match.len > 0 ? row.match.ptr : "", why);
@@ -367,6 +358,16 @@ void td_route_csv_free(struct td_route_csv *r)
 	free(r);
 }
 
+// A file's first text without the mark.
+static struct td_span mark_skipped(const struct td_route_csv *r, struct td_span text)
+{
+	const uint32_t mark = sizeof(byte_order_mark) - 1;
+	bool marked =
+		r->line == 0 && text.len >= mark && memcmp(text.ptr, byte_order_mark, mark) == 0;
+
+	return marked ? td_span(text.ptr + mark, text.len - mark) : text;
+}
+
 static int any_line_read(struct td_route_csv *r, const char *at, const char *end)
 {
 	struct td_span line = trimmed(td_span(at, (size_t)(end - at)));
@@ -382,12 +383,9 @@ static int any_line_read(struct td_route_csv *r, const char *at, const char *end
 
 int td_route_csv_feed(struct td_route_csv *r, const char *text, size_t len)
 {
-	const size_t mark = sizeof(byte_order_mark) - 1;
-	const char *end = text + len, *at = text;
+	const char *end = text + len, *at = mark_skipped(r, td_span(text, len)).ptr;
 	int rc = 0;
 
-	if (r->line == 0 && len >= mark && memcmp(text, byte_order_mark, mark) == 0)
-		at += mark;
 	while (rc == 0 && at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		rc = any_line_read(r, at, stop ? stop : end);
@@ -398,6 +396,29 @@ int td_route_csv_feed(struct td_route_csv *r, const char *text, size_t len)
 	}
 	r->read += len;
 	return rc;
+}
+
+int td_route_csv_fields(
+	struct td_route_csv *r, const char *text, size_t len, struct td_span *fields, bool *row)
+{
+	struct td_span line = trimmed(mark_skipped(r, td_span(text, len)));
+
+	*row = line.len > 0 && r->n_columns > 0;
+	r->line++;
+	if (*row) {
+		for (int c = 0; c < COL__COUNT; c++)
+			fields[c] = (struct td_span){ "", 0 };
+		return fields_take(r, line.ptr, line.ptr + line.len, fields);
+	}
+	return line.len > 0 ? header_read(r, line.ptr, line.ptr + line.len) : 0;
+}
+
+bool td_route_csv_has_all(const struct td_route_csv *r)
+{
+	for (uint32_t i = 0; i < r->n_columns; i++)
+		if (r->columns[i] != i)
+			return false;
+	return r->n_columns == COL__COUNT;
 }
 
 int td_route_csv_end(struct td_route_csv *r)
@@ -489,21 +510,29 @@ static bool needs_quotes(struct td_span s)
 				    strchr(" \t", s.ptr[s.len - 1]));
 }
 
-static void row_write(void *ctx, const struct td_span *fields)
+size_t td_route_csv_line(const struct td_span *fields, char *dst, size_t cap)
 {
-	const struct writing *writing = ctx;
-	char text[2048];
 	size_t len = 0;
 
 	for (int c = 0; c < COL__COUNT; c++) {
 		const char *quote = needs_quotes(fields[c]) ? "\"" : "";
-		int n = snprintf(text + len, sizeof(text) - len, "%s%.*s%s%s", quote,
-			(int)fields[c].len, fields[c].ptr, quote, c == COL__COUNT - 1 ? "\n" : ",");
-		if (n < 0 || (size_t)n >= sizeof(text) - len)
-			return;
+		int n = snprintf(dst + len, cap - len, "%s%.*s%s%s", quote, (int)fields[c].len,
+			fields[c].ptr, quote, c == COL__COUNT - 1 ? "\n" : ",");
+		if (n < 0 || (size_t)n >= cap - len)
+			return 0;
 		len += (size_t)n;
 	}
-	writing->line(writing->ctx, text, len);
+	return len;
+}
+
+static void row_write(void *ctx, const struct td_span *fields)
+{
+	const struct writing *writing = ctx;
+	char text[TD_ROUTE_CSV_LINE_MAX];
+	size_t len = td_route_csv_line(fields, text, sizeof(text));
+
+	if (len > 0)
+		writing->line(writing->ctx, text, len);
 }
 
 void td_route_csv_write(const struct td_route_image *image, const char *match, uint32_t set,

@@ -119,6 +119,7 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 		break;
 	case TANDEM__FRAME__BODY_ROUTE_LOAD:
 	case TANDEM__FRAME__BODY_ROUTE_COMMIT:
+	case TANDEM__FRAME__BODY_ROUTE_CHANGE:
 	case TANDEM__FRAME__BODY_ROUTE_REMOVE:
 		td_plan_store_request(client, frame);
 		break;

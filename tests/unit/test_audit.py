@@ -63,6 +63,11 @@ def changes(folder):
     yield "route_load", {**load, "commit": True}, "route load", "gold", 0
     yield "route_load", {**load, "path": str(folder / "none.csv"), "commit": True}, "route load", "gold", errno.ENOENT
     yield "route_commit", {"plan": "gold", "generation": 7}, "route commit", "gold", errno.ENOENT
+    change = {"plan": "gold", "match": "48"}
+    yield "route_change", {**change, "fields": ["to=north"]}, "route add", "gold 48", 0
+    yield "route_change", {**change, "fields": ["to=nobody"]}, "route add", "gold 48", errno.EINVAL
+    yield "route_change", {**change, "remove": True}, "route del", "gold 48", 0
+    yield "route_change", {**change, "remove": True}, "route del", "gold 48", errno.ENOENT
     yield "route_remove", {"plan": "gold"}, "route remove", "gold", 0
     yield "route_remove", {"plan": "gold"}, "route remove", "gold", errno.ENOENT
 

@@ -285,6 +285,42 @@ def the_data_plane_keeps_what_the_store_may_still_have():
     node.stop()
 
 
+def one_route_is_changed_without_a_file():
+    one, two = bench("edit-1", "edit.db"), bench("edit-2", "edit.db")
+    load(one, "49,a,1", "49,b,2", "1001@tandem.example,a,1")
+    has(two, ("1001@tandem.example", "a"), ("49", "a"), ("49", "b"))
+    out = two.ctl("route", "add", "48", "--plan", "deck", "--to", "b", "--cost", "0.25", "--name", "night, shift")
+    assert "1 added, 0 changed, 0 removed" in out and "+48" in out and "committed" in out, out
+    assert '48,b,1,100,0.250000,,,,,,,,"night, shift"' in two.ctl("route", "show", "48", "--plan", "deck")
+    has(one, ("1001@tandem.example", "a"), ("48", "b"), ("49", "a"), ("49", "b"))
+    said = json.loads(one.ctl("--json", "route", "add", "+48", "--plan", "deck", "--to", "b", "--priority", "3"))
+    assert (said["added"], said["changed"], said["removed"], said["samples"]) == (0, 1, 0, ["~48"]), said
+    assert "1 changed" in one.ctl("route", "del", "49", "--plan", "deck", "--to", "a")
+    assert "-1001@tandem.example" in one.ctl("route", "del", "1001@Tandem.Example", "--plan", "deck")
+    has(two, ("48", "b"), ("49", "b"))
+    # A plan of one line, of which the last goes.
+    one.ctl("route", "add", "urn:service:sos", "--plan", "fresh", "--block", "603")
+    has(two, ("urn:service:sos", ""), plan="fresh")
+    one.ctl("route", "del", "urn:service:sos", "--plan", "fresh")
+    has(two, plan="fresh")
+    before = rows(FOLDER / "edit.db", "SELECT * FROM dial_plan_generation")
+    for words, *wrong in (("no route has exactly", "del", "4"), ("no plan", "del", "49", "--plan", "none"),
+                          ('"nobody"', "add", "47", "--to", "nobody"), ("neither", "add", "47"), ("digits", "add", "4x", "--to", "a"),
+                          ("priority", "add", "47", "--to", "a", "--priority", "70000"),
+                          ("status", "add", "47", "--block", "200")):
+        text = one.ctl("route", *wrong, *([] if "--plan" in wrong else ["--plan", "deck"]), code=1)
+        assert words in text and "line" not in text, text
+    assert rows(FOLDER / "edit.db", "SELECT * FROM dial_plan_generation") == before
+    audit = [(a["what"], a["on"], a["code"]) for a in json.loads(two.ctl("audit", "--json"))]
+    assert audit == [("route add", "deck 48", 0)], audit
+    audit = [(a["what"], a["on"]) for a in json.loads(one.ctl("audit", "--json")) if a["code"] == 0]
+    assert audit == [("route load", "deck"), ("route add", "deck +48"), ("route del", "deck 49"),
+                     ("route del", "deck 1001@Tandem.Example"), ("route add", "fresh urn:service:sos"),
+                     ("route del", "fresh urn:service:sos")], audit
+    one.stop()
+    two.stop()
+
+
 def a_kill_at_any_moment_leaves_the_old_or_the_new():
     rng = random.Random(7)
     node = bench("kill", "kill.db")
@@ -319,4 +355,4 @@ if __name__ == "__main__":
                       without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
                       two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
-                      a_kill_at_any_moment_leaves_the_old_or_the_new]))
+                      one_route_is_changed_without_a_file, a_kill_at_any_moment_leaves_the_old_or_the_new]))
