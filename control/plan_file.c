@@ -105,6 +105,19 @@ int plan_file_commit(const char *folder, const struct td_plan_info *info)
 	return rc;
 }
 
+bool plan_file_sweep(const char *folder, const char *file)
+{
+	static const char end[] = SUFFIX ASIDE;
+	size_t len = strlen(file);
+	char path[512];
+
+	if (len < sizeof(end) || strcmp(file + len - (sizeof(end) - 1), end) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	unlink(path);
+	return true;
+}
+
 void plan_file_discard(const char *folder, const char *name)
 {
 	char aside[256];

@@ -30,5 +30,7 @@ int plan_info_read(const char *folder, const char *file, struct td_plan_info *ou
 int plan_file_commit(const char *folder, const struct td_plan_info *info);
 void plan_version_write(const char *folder,
 	const struct td_plan_info *info); // that alone
+// Removes a file of the folder that a crash left aside; false: it is none.
+bool plan_file_sweep(const char *folder, const char *file);
 void plan_file_discard(const char *folder, const char *name);
 void plan_file_remove(const char *folder, const char *name);

@@ -53,7 +53,8 @@ static void table_read(struct td_plan_store *store)
 
 	while (dir && (e = readdir(dir))) {
 		struct td_plan_info info;
-		if (plan_info_read(store->folder, e->d_name, &info) != 0 ||
+		if (plan_file_sweep(store->folder, e->d_name) ||
+			plan_info_read(store->folder, e->d_name, &info) != 0 ||
 			!has_room(store, info.name))
 			continue;
 		info_set(store, &info);

@@ -142,6 +142,20 @@ int store_query(struct td_store *store, enum store_statement statement,
 	return store->db->engine->query(store->db, statement, values, n, row, user);
 }
 
+static int generation_row(void *user, const struct td_value *row, int n)
+{
+	*(uint64_t *)user = (uint64_t)row[0].number;
+	return 1;
+}
+
+int store_generation(struct td_store *store, enum store_statement statement,
+	const struct td_value *values, int n, uint64_t *out)
+{
+	*out = 0;
+	int rc = store_query(store, statement, values, n, generation_row, out);
+	return rc == 0 && *out == 0 ? -EIO : rc;
+}
+
 // --- the journal's position ---
 
 static int position_row(void *user, const struct td_value *row, int n)

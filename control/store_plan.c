@@ -6,17 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-static int number_row(void *user, const struct td_value *row, int n)
-{
-	*(uint64_t *)user = (uint64_t)row[0].number;
-	return 1;
-}
-
 int td_store_plans_generation(struct td_store *store, uint64_t *generation)
 {
-	*generation = 0;
-	int rc = store_query(store, ST_PLAN_GENERATION, NULL, 0, number_row, generation);
-	return rc == 0 && *generation == 0 ? -EIO : rc;
+	return store_generation(store, ST_PLAN_GENERATION, NULL, 0, generation);
 }
 
 // --- the table ---
@@ -72,11 +64,8 @@ static int change_begin(
 {
 	int rc = td_store_begin(store);
 
-	*version = 0;
 	if (rc == 0)
-		rc = store_query(store, ST_PLAN_GENERATION_NEXT, NULL, 0, number_row, version);
-	if (rc == 0 && *version == 0)
-		rc = -EIO;
+		rc = store_generation(store, ST_PLAN_GENERATION_NEXT, NULL, 0, version);
 	return rc ? rc : plan_get(store, name, now);
 }
 

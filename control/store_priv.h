@@ -77,6 +77,9 @@ int store_schema_migrate(struct td_db *db, char *error, size_t cap);
 
 int store_run(struct td_store *store, enum store_statement statement, const struct td_value *values,
 	int n);
+// The one number of a statement with n values, such as a table's generation, which is never 0.
+int store_generation(struct td_store *store, enum store_statement statement,
+	const struct td_value *values, int n, uint64_t *out);
 int store_query(struct td_store *store, enum store_statement statement,
 	const struct td_value *values, int n, td_db_row row, void *user);
 

@@ -50,17 +50,9 @@ static void subscriber_take(const struct td_value *row, struct td_subscriber *ou
 
 // --- the generation ---
 
-static int generation_row(void *user, const struct td_value *row, int n)
-{
-	*(uint64_t *)user = (uint64_t)row[0].number;
-	return 1;
-}
-
 int td_store_generation(struct td_store *store, uint64_t *generation)
 {
-	*generation = 0;
-	int rc = store_query(store, ST_GENERATION, NULL, 0, generation_row, generation);
-	return rc == 0 && *generation == 0 ? -EIO : rc;
+	return store_generation(store, ST_GENERATION, NULL, 0, generation);
 }
 
 static int change_begin(struct td_store *store, uint32_t generations)
@@ -68,11 +60,7 @@ static int change_begin(struct td_store *store, uint32_t generations)
 	struct td_value n = value_int(generations);
 	int rc = td_store_begin(store);
 
-	store->generation = 0;
-	if (rc == 0)
-		rc = store_query(
-			store, ST_GENERATION_NEXT, &n, 1, generation_row, &store->generation);
-	return rc == 0 && store->generation == 0 ? -EIO : rc;
+	return rc ? rc : store_generation(store, ST_GENERATION_NEXT, &n, 1, &store->generation);
 }
 
 int td_store_subscribers_begin(struct td_store *store)

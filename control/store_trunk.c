@@ -5,12 +5,6 @@
 
 #include <errno.h>
 
-static int generation_row(void *user, const struct td_value *row, int n)
-{
-	*(uint64_t *)user = (uint64_t)row[0].number;
-	return 1;
-}
-
 struct now {
 	const char *before;
 	bool found, same;
@@ -34,9 +28,7 @@ static int found_row(void *user, const struct td_value *row, int n)
 
 int td_store_trunks_generation(struct td_store *store, uint64_t *generation)
 {
-	*generation = 0;
-	int rc = store_query(store, ST_TRUNK_GENERATION, NULL, 0, generation_row, generation);
-	return rc == 0 && *generation == 0 ? -EIO : rc;
+	return store_generation(store, ST_TRUNK_GENERATION, NULL, 0, generation);
 }
 
 // The row of the generation is changed first: whoever else changes a trunk waits for it.

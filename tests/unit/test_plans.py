@@ -94,9 +94,12 @@ def a_wiped_node_gets_its_plan_back():
     before = plans(node)["deck"]
     node.stop()
     shutil.rmtree(node.dir / "state")
+    routes_dir(node).mkdir(parents=True)
+    (routes_dir(node) / "deck.img.new").write_bytes(b"what a crash left")
     node.start()
     has(node, ("49", "a"))
     assert plans(node)["deck"] == before
+    assert sorted(p.name for p in routes_dir(node).iterdir()) == ["deck.img", "deck.img.version"]
     # A start needs no store.
     node.stop(signal.SIGKILL)
     (FOLDER / "wiped.db").rename(FOLDER / "wiped.aside")
