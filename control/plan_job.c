@@ -225,17 +225,42 @@ static void rows_tell(struct plan_job *job)
 	job->stored.checksum = td_plan_rows_checksum(job->rows);
 }
 
-static int text_pack(struct plan_job *job, const char *text, size_t len)
+// Packing takes half as long as compiling: a thread of its own does it meanwhile.
+struct packing {
+	const char *text;
+	size_t len;
+	struct td_plan_rows *rows;
+	int rc;
+};
+
+static void text_pack(void *user)
 {
+	struct packing *p = user;
+
+	p->rows = td_plan_rows_new();
+	p->rc = p->rows ? td_plan_rows_add(p->rows, p->text, p->len) : -ENOMEM;
+	if (p->rc == 0)
+		p->rc = td_plan_rows_end(p->rows);
+}
+
+static int text_take(struct plan_job *job, const char *text, size_t len)
+{
+	struct packing packing = { text, len, NULL, 0 };
+	uv_thread_t thread;
+	bool apart = uv_thread_create(&thread, text_pack, &packing) == 0;
+	int rc = text_compile(job, text, len);
+
 	phase(job, "packing", 0);
-	job->rows = td_plan_rows_new();
-	int rc = job->rows ? td_plan_rows_add(job->rows, text, len) : -ENOMEM;
+	if (apart)
+		uv_thread_join(&thread);
+	else if (rc == 0)
+		text_pack(&packing);
+	job->rows = packing.rows;
+	if (rc == 0 && packing.rc < 0)
+		return job_fail(job, packing.rc, "packing the lines");
 	if (rc == 0)
-		rc = td_plan_rows_end(job->rows);
-	if (rc < 0)
-		return job_fail(job, rc, "packing the lines");
-	rows_tell(job);
-	return 0;
+		rows_tell(job);
+	return rc;
 }
 
 static int plan_compare(struct plan_job *job)
@@ -271,9 +296,7 @@ static int work_load(struct plan_job *job)
 	size_t len, cap;
 	int rc = file_read(job->path, &text, &len, &cap);
 
-	rc = rc < 0 ? job_fail(job, rc, job->path) : text_compile(job, text ? text : "", len);
-	if (rc == 0)
-		rc = text_pack(job, text ? text : "", len);
+	rc = rc < 0 ? job_fail(job, rc, job->path) : text_take(job, text ? text : "", len);
 	if (text)
 		munmap(text, cap);
 	return rc == 0 ? plan_compare(job) : rc;
