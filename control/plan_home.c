@@ -13,6 +13,8 @@
 
 #define LOOK_MS 1000
 #define RETRY_MS 300000 // what failed costs a compilation each time
+#define PAUSE_MS 30000
+#define SOON_MS 5000
 #define SEEN_MAX 4096
 #define ALARM "plan.behind"
 
@@ -279,28 +281,45 @@ static void behind_note(const struct plan_job *job, const char *advice, const ch
 		lacks ? "and none in its place" : "the one before is", why);
 }
 
+static void seen_hold(const struct plan_job *job, struct td_plan_seen *seen, uint64_t ms)
+{
+	seen->failed = true;
+	seen->failed_policy = job->store->control->conf->policy.generation;
+	seen->retry_ms = uv_now(&job->store->control->loop) + ms;
+}
+
+// The store's fault, or somebody was faster: looked at again soon, behind all others.
+static void store_failed(const struct plan_job *job, struct td_plan_seen *seen, const char *why)
+{
+	struct td_plan_home *home = &job->store->home;
+
+	home->fresh = false;
+	if (job->kind == PLAN_IMPORT)
+		home->pause_ms = uv_now(&job->store->control->loop) + PAUSE_MS;
+	if (job->kind != PLAN_FETCH || !seen)
+		return;
+	if (seen->failed && job->rc == -ENOENT) // and no newer one came
+		behind_note(job, "load it again (tandemctl route load)", why);
+	seen_hold(job, seen, SOON_MS);
+}
+
 void plan_home_failed(const struct plan_job *job, const char *why)
 {
 	struct td_plan_home *home = &job->store->home;
 	struct td_plan_seen *seen = seen_find(home, job->info.name);
-	uint64_t now_ms = uv_now(&job->store->control->loop);
 
+	// Who asked is told, and what cannot be pushed has an alarm of its own.
 	if (job->serial != 0 || job->kind == PLAN_PUSH)
-		return; // who asked is told, and what cannot be pushed has an alarm of its
-			// own
+		return;
 	if (plan_job_step(job) == PLAN_STEP_STORE && job->rc != -EINVAL) {
-		home->fresh = false; // the store's fault, or somebody was faster: look again
-		if (job->kind == PLAN_IMPORT)
-			home->pause_ms = now_ms + RETRY_MS / 10;
+		store_failed(job, seen, why);
 		return;
 	}
 	if (job->kind == PLAN_IMPORT)
-		home->pause_ms = now_ms + RETRY_MS;
+		home->pause_ms = uv_now(&job->store->control->loop) + RETRY_MS;
 	if (!seen || (job->kind != PLAN_FETCH && job->kind != PLAN_FORGET))
 		return;
-	seen->failed = true;
-	seen->failed_policy = job->store->control->conf->policy.generation;
-	seen->retry_ms = now_ms + RETRY_MS;
+	seen_hold(job, seen, RETRY_MS);
 	if (job->kind == PLAN_FETCH)
 		behind_note(job,
 			job->compare ? "load the plan again on any node (tandemctl route load): "

@@ -526,6 +526,8 @@ static int part_take(void *user, const void *bytes, size_t len)
 	struct plan_job *job = user;
 
 	atomic_fetch_add_explicit(&job->done, len, memory_order_relaxed);
+	if (td_plan_rows_bytes(job->rows) + len > job->stored.bytes)
+		return -EBADMSG;
 	return td_plan_rows_add_packed(job->rows, bytes, len);
 }
 
@@ -552,6 +554,8 @@ static int store_fetch(struct plan_job *job, struct td_store *store)
 		rc = td_store_plan_part(store, &job->stored, i, part_take, job);
 	if (rc == 0 && (td_plan_rows_bytes(job->rows) != job->stored.bytes ||
 			       td_plan_rows_checksum(job->rows) != job->stored.checksum))
+		rc = -EBADMSG;
+	if (rc == -E2BIG)
 		rc = -EBADMSG;
 	if (rc == -ENOENT || rc == -EBADMSG)
 		snprintf(job->store_job.reason, sizeof(job->store_job.reason), "%s",

@@ -176,6 +176,27 @@ def a_node_that_cannot_take_it_keeps_its_own_and_says_so():
     two.stop()
 
 
+def what_a_store_claims_is_not_believed():
+    """Names that are paths, parts that are not there, and more of them than anybody can hold."""
+    one, two = bench("claims-1", "claims.db"), bench("claims-2", "claims.db")
+    load(one, "49,a,1")
+    has(two, ("49", "a"))
+    claims = [("../escaped", 1, 10, 1), ("/tmp/escaped", 1, 10, 1), (".hidden", 1, 10, 1), ("", 1, 10, 1), ("x" * 200, 1, 10, 1),
+              ("lacks", 1, 10, 3), ("endless", 1, 10, 4000000000), ("negative", 1, -1, -1), ("none", 1, 0, 0)]
+    with sqlite3.connect(FOLDER / "claims.db", timeout=5) as db:
+        db.executemany("INSERT INTO dial_plan (name, version, checksum, lines, bytes, parts) VALUES (?, ?, 0, 1, ?, ?)", claims)
+        db.executemany("INSERT INTO dial_plan_part VALUES (?, 1, 0, ?)", [(name, b"x" * 20) for name, *_ in claims])
+        db.execute("UPDATE dial_plan_generation SET generation = generation + 1")
+    until(lambda: {"endless", "negative", "lacks"} <= {a["subject"] for a in alarms(two, "plan.behind")}, "the alarms", 20)
+    load(one, "48,b,1")
+    has(two, ("48", "b"))
+    assert set(plans(two)) == {"deck"}
+    assert sorted(p.name for p in routes_dir(two).iterdir()) == ["deck.img", "deck.img.version"]
+    assert not list(two.dir.glob("**/*escaped*"))
+    one.stop()
+    two.stop()
+
+
 def two_changes_at_once_are_not_mixed():
     one, two = bench("race-1", "race.db"), bench("race-2", "race.db")
     load(one, "49,a,1")
@@ -356,6 +377,6 @@ def a_kill_at_any_moment_leaves_the_old_or_the_new():
 if __name__ == "__main__":
     sys.exit(main([another_node_takes_what_is_committed_and_what_is_removed, a_wiped_node_gets_its_plan_back,
                       without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
-                      two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
+                      what_a_store_claims_is_not_believed, two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
                       one_route_is_changed_without_a_file, a_kill_at_any_moment_leaves_the_old_or_the_new]))
