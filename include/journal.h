@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __SSE4_2__
+#ifdef __x86_64__
 #include <nmmintrin.h>
 #endif
 
@@ -60,13 +60,12 @@ static inline uint32_t td_journal_padded(uint32_t length)
 	return (length + 7u) & ~7u;
 }
 
-// CRC-32C (Castagnoli, reflected, RFC 3720 App. B.4) continued over bytes; begin with ~0 and invert
-// the end.
-static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, size_t n)
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static inline uint32_t td_journal_crc_sse42(
+	uint32_t crc, const uint8_t *p, size_t n)
 {
-	const uint8_t *p = (const uint8_t *)bytes;
-#ifdef __SSE4_2__
 	uint64_t sum = crc, word[4];
+
 	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
 		memcpy(word, p, sizeof(word));
 		for (unsigned i = 0; i < 4; i++)
@@ -79,16 +78,30 @@ static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, siz
 	crc = (uint32_t)sum;
 	for (; n > 0; n--)
 		crc = _mm_crc32_u8(crc, *p++);
-#else
+	return crc;
+}
+#endif
+
+// CRC-32C (Castagnoli, reflected, RFC 3720 App. B.4) continued over bytes; begin with ~0 and invert
+// the end. What is built for any machine looks whether this one has the instruction.
+static inline uint32_t td_journal_crc_bytes(uint32_t crc, const void *bytes, size_t n)
+{
 	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
 		0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6,
 		0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75 };
+	const uint8_t *p = (const uint8_t *)bytes;
+
+#ifdef __SSE4_2__
+	return td_journal_crc_sse42(crc, p, n);
+#elif defined(__x86_64__)
+	if (__builtin_cpu_supports("sse4.2"))
+		return td_journal_crc_sse42(crc, p, n);
+#endif
 	for (; n > 0; n--) {
 		crc ^= *p++;
 		crc = nibble[crc & 15] ^ crc >> 4;
 		crc = nibble[crc & 15] ^ crc >> 4;
 	}
-#endif
 	return crc;
 }
 
