@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Phones by the ten thousand behind one socket: registers them, then refreshes them at a steady rate and
-// counts what was answered. SIPp writes a few thousand of these a second; this writes a burst a call.
+// Phones by the ten thousand behind one socket: registers them, then refreshes them at a steady
+// rate and counts what was answered. SIPp writes a few thousand of these a second; this writes a
+// burst a call.
 //
 // usage: register_phones SWITCH OWN PHONES RATE SECONDS CHALLENGED
-// SWITCH and OWN are address:port. CHALLENGED 1: each registration begins without a nonce, REGISTER, 401,
-// REGISTER, 200. Every 200 must name its phone's contact and CSeq. Prints one JSON object.
+// SWITCH and OWN are address:port. CHALLENGED 1: each registration begins without a nonce,
+// REGISTER, 401, REGISTER, 200. Every 200 must name its phone's contact and CSeq. Prints one JSON
+// object.
 #include "tests/unit/digest_client.h"
 
 #include "include/addr.h"
@@ -60,13 +62,17 @@ static size_t credentials(struct phone *p, char *dst, size_t cap)
 	if (p->nonce[0] == '\0')
 		return 0;
 	snprintf(nc, sizeof(nc), "%08x", p->nc);
-	const struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"), .uri = TD_SPAN("sip:tandem.example"),
-		.nonce = td_span_str(p->nonce), .nc = td_span_str(nc), .cnonce = TD_SPAN("0a4f113b"),
+	const struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"),
+		.uri = TD_SPAN("sip:tandem.example"),
+		.nonce = td_span_str(p->nonce),
+		.nc = td_span_str(nc),
+		.cnonce = TD_SPAN("0a4f113b"),
 		.qop = TD_SPAN("auth") };
 	size_t n = td_digest_response(TD_DIGEST_SHA256, p->ha1, &ask, hex);
 	return (size_t)snprintf(dst, cap,
 		"Authorization: Digest username=\"%s\", realm=\"tandem.example\", nonce=\"%s\", "
-		"uri=\"sip:tandem.example\", response=\"%.*s\", algorithm=SHA-256, cnonce=\"0a4f113b\", "
+		"uri=\"sip:tandem.example\", response=\"%.*s\", algorithm=SHA-256, "
+		"cnonce=\"0a4f113b\", "
 		"qop=auth, nc=%s\r\n",
 		p->user, p->nonce, (int)n, hex, nc);
 }
@@ -77,13 +83,16 @@ static size_t message_write(struct phone *p, char *dst)
 
 	credentials(p, line, sizeof(line));
 	return (size_t)snprintf(dst, MESSAGE,
-		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s-%u;rport\r\n"
-		"Max-Forwards: 70\r\nFrom: <sip:%s@tandem.example>;tag=f%s\r\nTo: <sip:%s@tandem.example>\r\n"
-		"Call-ID: r%u-a84b4c76e66710\r\nCSeq: %u REGISTER\r\nContact: <sip:%s@%s>;expires=600\r\n%s"
+		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"%s;branch=z9hG4bK%s-%u;rport\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:%s@tandem.example>;tag=f%s\r\nTo: "
+		"<sip:%s@tandem.example>\r\n"
+		"Call-ID: r%u-a84b4c76e66710\r\nCSeq: %u REGISTER\r\nContact: "
+		"<sip:%s@%s>;expires=600\r\n%s"
 		"User-Agent: Desk phone 3.1.4\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n"
 		"Content-Length: 0\r\n\r\n",
-		own, p->user, p->cseq, p->user, p->user, p->user, (unsigned)(p - phones), p->cseq, p->user, own,
-		line);
+		own, p->user, p->cseq, p->user, p->user, p->user, (unsigned)(p - phones), p->cseq,
+		p->user, own, line);
 }
 
 // --- out ---
@@ -229,7 +238,8 @@ static bool registrations(uint64_t n, double rate)
 			end = now;
 		if (end > 0 && now - end > WAIT_S * 1000000000ull)
 			return false;
-		for (unsigned i = 0; i < BURST && begin < n && begin < due; i++, next = (next + 1) % n_phones) {
+		for (unsigned i = 0; i < BURST && begin < n && begin < due;
+			i++, next = (next + 1) % n_phones) {
 			if (phones[next].begun_ns != 0)
 				break; // it is all of them that wait
 			register_begin(&phones[next], now);
@@ -288,7 +298,8 @@ static double quantile_ms(double q)
 int main(int argc, char **argv)
 {
 	if (argc != 7) {
-		fprintf(stderr, "usage: register_phones SWITCH OWN PHONES RATE SECONDS CHALLENGED\n");
+		fprintf(stderr,
+			"usage: register_phones SWITCH OWN PHONES RATE SECONDS CHALLENGED\n");
 		return 2;
 	}
 	double rate = strtod(argv[4], NULL), seconds = strtod(argv[5], NULL);
@@ -298,8 +309,8 @@ int main(int argc, char **argv)
 		fail("phones");
 	for (unsigned i = 0; i < n_phones; i++) {
 		snprintf(phones[i].user, sizeof(phones[i].user), "%07u", i);
-		td_digest_ha1(TD_DIGEST_SHA256, td_span_str(phones[i].user), TD_SPAN("tandem.example"),
-			TD_SPAN("secret"), phones[i].ha1);
+		td_digest_ha1(TD_DIGEST_SHA256, td_span_str(phones[i].user),
+			TD_SPAN("tandem.example"), TD_SPAN("secret"), phones[i].ha1);
 	}
 	snprintf(own, sizeof(own), "%s", argv[2]);
 	socket_make(argv[1], argv[2]);
@@ -312,10 +323,13 @@ int main(int argc, char **argv)
 	uint64_t begun = now_ns();
 	whole = whole && registrations((uint64_t)(rate * seconds), rate);
 	double took = (double)(now_ns() - begun) / 1e9;
-	printf("{\"sent\": %llu, \"ok\": %llu, \"challenges\": %llu, \"retransmissions\": %llu, \"bad\": %llu, "
-	       "\"late\": %llu, \"unanswered\": %u, \"seconds\": %.3f, \"p50_ms\": %.1f, \"p99_ms\": %.1f}\n",
-		(unsigned long long)n_sent, (unsigned long long)n_ok, (unsigned long long)n_challenges,
-		(unsigned long long)n_again, (unsigned long long)n_bad, (unsigned long long)n_late, in_flight, took,
+	printf("{\"sent\": %llu, \"ok\": %llu, \"challenges\": %llu, \"retransmissions\": %llu, "
+	       "\"bad\": %llu, "
+	       "\"late\": %llu, \"unanswered\": %u, \"seconds\": %.3f, \"p50_ms\": %.1f, "
+	       "\"p99_ms\": %.1f}\n",
+		(unsigned long long)n_sent, (unsigned long long)n_ok,
+		(unsigned long long)n_challenges, (unsigned long long)n_again,
+		(unsigned long long)n_bad, (unsigned long long)n_late, in_flight, took,
 		quantile_ms(0.5), quantile_ms(0.99));
 	return whole && n_bad == 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What every micro benchmark needs: a seed, a clock, the median of N samples, and the contract's JSON line.
-// Single-threaded; nothing here allocates.
+// What every micro benchmark needs: a seed, a clock, the median of N samples, and the contract's
+// JSON line. Single-threaded; nothing here allocates.
 #pragma once
 
 #include <inttypes.h>
@@ -21,7 +21,8 @@ struct bench {
 	const char *method;    // what one sample is
 	uint64_t seed;
 	uint64_t checked; // units whose output was verified
-	double quiet; // median of the samples that were taken while the yardstick ran best; 0: not known
+	double quiet; // median of the samples that were taken while the yardstick ran best; 0: not
+		      // known
 	unsigned n;
 	double sample[BENCH_SAMPLES_MAX];
 };
@@ -62,8 +63,8 @@ static inline uint64_t bench_seed(void)
 	return text && *text ? strtoull(text, NULL, 0) : bench_ns() % 1000000;
 }
 
-// How many samples are taken: ROUNDS from the environment, where somebody counts instructions instead of time, else the
-// usual number.
+// How many samples are taken: ROUNDS from the environment, where somebody counts instructions
+// instead of time, else the usual number.
 static inline unsigned bench_rounds(unsigned usual)
 {
 	const char *text = getenv("ROUNDS");
@@ -112,11 +113,13 @@ struct bench_pair {
 
 static inline int bench_compare_pair(const void *a, const void *b)
 {
-	return bench_compare(&((const struct bench_pair *)a)->yardstick, &((const struct bench_pair *)b)->yardstick);
+	return bench_compare(&((const struct bench_pair *)a)->yardstick,
+		&((const struct bench_pair *)b)->yardstick);
 }
 
-// yardstick[i] was taken beside sample i: fills quiet from the quarter of the samples whose yardstick was lowest. So the
-// machine's state and not the figure itself says which they are. Before bench_report(), which sorts.
+// yardstick[i] was taken beside sample i: fills quiet from the quarter of the samples whose
+// yardstick was lowest. So the machine's state and not the figure itself says which they are.
+// Before bench_report(), which sorts.
 static inline void bench_quiet(struct bench *b, const struct bench *yardstick)
 {
 	static struct bench_pair pair[BENCH_SAMPLES_MAX];
@@ -136,9 +139,11 @@ static inline void bench_quiet(struct bench *b, const struct bench *yardstick)
 static inline void bench_report(struct bench *b)
 {
 	qsort(b->sample, b->n, sizeof(b->sample[0]), bench_compare);
-	printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.1f, \"min\": %.1f, \"n\": %u, \"seed\": %" PRIu64
-	       ", \"checked\": %" PRIu64 ", \"yardstick\": \"%s\", \"method\": \"%s\"",
-		b->name, b->unit, b->sample[b->n / 2], b->sample[0], b->n, b->seed, b->checked, b->yardstick, b->method);
+	printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.1f, \"min\": %.1f, \"n\": %u, "
+	       "\"seed\": %" PRIu64 ", \"checked\": %" PRIu64
+	       ", \"yardstick\": \"%s\", \"method\": \"%s\"",
+		b->name, b->unit, b->sample[b->n / 2], b->sample[0], b->n, b->seed, b->checked,
+		b->yardstick, b->method);
 	if (b->quiet > 0)
 		printf(", \"quiet\": %.1f", b->quiet);
 	printf("}\n");

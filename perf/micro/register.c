@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a phone costs its worker: reg_digest is a registration from nothing (REGISTER, 401, REGISTER with the answer, 200),
-// reg_refresh the next one with the nonce it has. 10,000 phones stand in the table; each message goes through the engine as
-// it came, and each change is written to a journal ring as the data plane does. Both far ends are played here, off the clock.
+// What a phone costs its worker: reg_digest is a registration from nothing (REGISTER, 401, REGISTER
+// with the answer, 200), reg_refresh the next one with the nonce it has. 10,000 phones stand in the
+// table; each message goes through the engine as it came, and each change is written to a journal
+// ring as the data plane does. Both far ends are played here, off the clock.
 //
 // Every 401 is answered from its own text, every 200 must list that phone's contact and no other's.
 #include "bench.h"
@@ -60,7 +61,8 @@ static int message_out(void *host, const struct td_flow *flow, struct td_buf *bu
 	return 0;
 }
 
-static enum td_answer bindings_write(void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
+static enum td_answer bindings_write(
+	void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	if (n != 1 || td_journal_append(&ring, TD_JOURNAL_BINDING, records, bytes) != 0)
 		return TD_REFUSED;
@@ -72,9 +74,11 @@ static void random_bytes(void *host, void *dst, uint32_t len)
 	memset(dst, 7, len);
 }
 
-static const struct td_host_ops ops = {
-	.buf_get = buf_get, .buf_put = buf_put, .send = message_out, .bindings_write = bindings_write, .random = random_bytes
-};
+static const struct td_host_ops ops = { .buf_get = buf_get,
+	.buf_put = buf_put,
+	.send = message_out,
+	.bindings_write = bindings_write,
+	.random = random_bytes };
 
 // --- the phones ---
 
@@ -87,8 +91,11 @@ static void address(const char *ip, uint16_t port, struct td_sockaddr *out)
 
 static uint32_t message_write(struct phone *p, bool credentials, char *dst)
 {
-	struct digest_client client = { .algorithm = TD_DIGEST_SHA256, .user = p->user, .password = "secret",
-		.realm = "tandem.example", .nc = p->nc };
+	struct digest_client client = { .algorithm = TD_DIGEST_SHA256,
+		.user = p->user,
+		.password = "secret",
+		.realm = "tandem.example",
+		.nc = p->nc };
 	char line[512] = "";
 
 	snprintf(client.nonce, sizeof(client.nonce), "%s", p->nonce);
@@ -97,10 +104,14 @@ static uint32_t message_write(struct phone *p, bool credentials, char *dst)
 	p->nc = client.nc;
 	p->cseq++;
 	return (uint32_t)snprintf(dst, MESSAGE,
-		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bK%s%u;rport\r\n"
-		"Max-Forwards: 70\r\nFrom: <sip:%s@tandem.example>;tag=f%s\r\nTo: <sip:%s@tandem.example>\r\n"
-		"Call-ID: r%s-a84b4c76e66710@10.0.1.1\r\nCSeq: %u REGISTER\r\nContact: <sip:%s@10.0.1.1:5060>;expires=600\r\n"
-		"%sUser-Agent: Desk phone 3.1.4\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nContent-Length: 0\r\n\r\n",
+		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bK%s%u;rport\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:%s@tandem.example>;tag=f%s\r\nTo: "
+		"<sip:%s@tandem.example>\r\n"
+		"Call-ID: r%s-a84b4c76e66710@10.0.1.1\r\nCSeq: %u REGISTER\r\nContact: "
+		"<sip:%s@10.0.1.1:5060>;expires=600\r\n"
+		"%sUser-Agent: Desk phone 3.1.4\r\nAllow: INVITE, ACK, CANCEL, BYE, "
+		"OPTIONS\r\nContent-Length: 0\r\n\r\n",
 		p->user, p->cseq, p->user, p->user, p->user, p->user, p->cseq, p->user, line);
 }
 
@@ -135,7 +146,8 @@ static void ok_check(const struct phone *p)
 {
 	char contact[64];
 
-	snprintf(contact, sizeof(contact), "Contact: <sip:%s@10.0.1.1:5060>;expires=600\r\n", p->user);
+	snprintf(contact, sizeof(contact), "Contact: <sip:%s@10.0.1.1:5060>;expires=600\r\n",
+		p->user);
 	const char *at = strstr(sent, contact);
 	if (strncmp(sent, "SIP/2.0 200", 11) != 0 || !at || strstr(at + 1, "Contact:"))
 		fail("not registered");
@@ -195,8 +207,8 @@ static struct td_subscribers *subscribers_make(void)
 	for (uint32_t i = 0; i < PHONES; i++) {
 		snprintf(phones[i].user, sizeof(phones[i].user), "%u", 100000 + i);
 		snprintf(s.aor, sizeof(s.aor), "%u@tandem.example", 100000 + i);
-		td_digest_ha1(TD_DIGEST_SHA256, td_span_str(phones[i].user), TD_SPAN("tandem.example"), TD_SPAN("secret"),
-			s.ha1_sha256);
+		td_digest_ha1(TD_DIGEST_SHA256, td_span_str(phones[i].user),
+			TD_SPAN("tandem.example"), TD_SPAN("secret"), s.ha1_sha256);
 		if (td_subscribers_put(table, &s) != 0)
 			fail("no room for subscribers");
 	}
@@ -208,15 +220,35 @@ static struct td_subscribers *subscribers_make(void)
 static void bed_make(const char *path)
 {
 	static td_count counters[TD_C__COUNT];
-	static struct td_engine_realm realm = { .name = "access", .n_addresses = 1, .n_listeners = 1,
+	static struct td_engine_realm realm = { .name = "access",
+		.n_addresses = 1,
+		.n_listeners = 1,
 		.listeners = { { TD_UDP, 5060 } },
-		.registrar = { .n_domains = 1, .domains = { "tandem.example" }, .n_algorithms = 2,
-			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 }, .max_contacts = 5, .min_expires_s = 60,
-			.max_expires_s = 3600, .default_expires_s = 3600, .nonce_lifetime_s = 3600 } };
-	struct td_engine_conf conf = { .ops = &ops, .counters = counters, .node = 1, .epoch = 1,
-		.token_key = "only for tests, of 32 bytes len.", .node_name = "bench", .max_calls = 64, .max_cps = 64,
-		.sip_message_bytes = 16384, .t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000,
-		.wall_offset_ns = 1700000000ull * 1000000000ull, .n_realms = 1, .realms = &realm, .max_registrations = PHONES };
+		.registrar = { .n_domains = 1,
+			.domains = { "tandem.example" },
+			.n_algorithms = 2,
+			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
+			.max_contacts = 5,
+			.min_expires_s = 60,
+			.max_expires_s = 3600,
+			.default_expires_s = 3600,
+			.nonce_lifetime_s = 3600 } };
+	struct td_engine_conf conf = { .ops = &ops,
+		.counters = counters,
+		.node = 1,
+		.epoch = 1,
+		.token_key = "only for tests, of 32 bytes len.",
+		.node_name = "bench",
+		.max_calls = 64,
+		.max_cps = 64,
+		.sip_message_bytes = 16384,
+		.t1_ms = 500,
+		.t2_ms = 4000,
+		.t4_ms = 5000,
+		.wall_offset_ns = 1700000000ull * 1000000000ull,
+		.n_realms = 1,
+		.realms = &realm,
+		.max_registrations = PHONES };
 
 	address("10.0.1.254", 0, &realm.addresses[0].ip);
 	conf.subscribers = subscribers_make();
@@ -236,7 +268,8 @@ static double cycles_per_ns(void)
 	return (double)(bench_cycles() - cycles) / (double)(bench_ns() - ns);
 }
 
-static void measure(struct bench *b, uint64_t (*once)(struct phone *p), const uint32_t *order, unsigned samples)
+static void measure(
+	struct bench *b, uint64_t (*once)(struct phone *p), const uint32_t *order, unsigned samples)
 {
 	double scale = cycles_per_ns();
 
@@ -257,12 +290,18 @@ int main(int argc, char **argv)
 	char path[64];
 	uint64_t seed = bench_seed(), state = seed;
 	unsigned samples = bench_rounds(SAMPLES);
-	struct bench digest = { .name = "reg_digest", .unit = "ns", .seed = seed,
+	struct bench digest = { .name = "reg_digest",
+		.unit = "ns",
+		.seed = seed,
 		.yardstick = "Kamailio 5.6 over the wire: 19000-21000 ns CPU",
-		.method = "REGISTER, 401, REGISTER with SHA-256, 200, journalled; of 16, 10000 phones bound" };
-	struct bench refresh = { .name = "reg_refresh", .unit = "ns", .seed = seed,
+		.method = "REGISTER, 401, REGISTER with SHA-256, 200, journalled; of 16, 10000 "
+			  "phones bound" };
+	struct bench refresh = { .name = "reg_refresh",
+		.unit = "ns",
+		.seed = seed,
 		.yardstick = "Kamailio 5.6 over the wire: 8000-11000 ns CPU",
-		.method = "REGISTER with the cached nonce (SHA-256 checked), 200, journalled; of 16, 10000 phones bound" };
+		.method = "REGISTER with the cached nonce (SHA-256 checked), 200, journalled; of "
+			  "16, 10000 phones bound" };
 
 	snprintf(path, sizeof(path), "/dev/shm/register.%d.ring", (int)getpid());
 	bed_make(path);

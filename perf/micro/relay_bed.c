@@ -20,7 +20,7 @@ void bed_fail(const char *what)
 	exit(1);
 }
 
-// --- memory ------------------------------------------------------------------------------------------------------------
+// --- memory --------------------------------------------------------------------------------------
 
 static uint32_t hugepages_read(void)
 {
@@ -44,7 +44,8 @@ static void hugepages_write(uint32_t n)
 	fclose(f);
 }
 
-// A server has them reserved; here they are for the run, where this user may and nobody says NO_HUGE.
+// A server has them reserved; here they are for the run, where this user may and nobody says
+// NO_HUGE.
 static bool hugepages_take(struct bed *bed, uint32_t mb)
 {
 	bed->huge_before = UINT32_MAX;
@@ -62,7 +63,7 @@ static bool hugepages_take(struct bed *bed, uint32_t mb)
 	return false;
 }
 
-// --- configuration -----------------------------------------------------------------------------------------------------
+// --- configuration -------------------------------------------------------------------------------
 
 static struct td_sockaddr ip4(uint32_t ip)
 {
@@ -129,13 +130,14 @@ static void switch_conf(const struct bed *bed, struct td_config *conf)
 	conf->t4_ms = 5000;
 	for (uint8_t i = 0; i < BED_SIDES; i++, conf->n_ports++) {
 		snprintf(conf->ports[i].name, sizeof(conf->ports[i].name), "port%u", i);
-		snprintf(conf->ports[i].device, sizeof(conf->ports[i].device), "net_ring_bench%u", i);
+		snprintf(conf->ports[i].device, sizeof(conf->ports[i].device), "net_ring_bench%u",
+			i);
 	}
 	for (uint16_t i = 0; i < BED_REALMS; i++)
 		realm_conf(&conf->realms[conf->n_realms++], i);
 }
 
-// --- start and stop ----------------------------------------------------------------------------------------------------
+// --- start and stop ------------------------------------------------------------------------------
 
 static void rings_make(struct bed *bed)
 {
@@ -143,12 +145,15 @@ static void rings_make(struct bed *bed)
 
 	for (int i = 0; i < BED_SIDES; i++) {
 		snprintf(name, sizeof(name), "in%d", i);
-		bed->in[i] = rte_ring_create(name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		bed->in[i] = rte_ring_create(
+			name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "out%d", i);
-		bed->out[i] = rte_ring_create(name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		bed->out[i] = rte_ring_create(
+			name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "bench%d", i);
 		if (!bed->in[i] || !bed->out[i] ||
-			rte_eth_from_rings(name, &bed->in[i], 1, &bed->out[i], 1, SOCKET_ID_ANY) < 0)
+			rte_eth_from_rings(name, &bed->in[i], 1, &bed->out[i], 1, SOCKET_ID_ANY) <
+				0)
 			bed_fail("no memory for the ports");
 	}
 }
@@ -159,7 +164,8 @@ static void eal_start(struct bed *bed, const struct td_config *conf, uint32_t ma
 	struct td_pool_plan plan;
 
 	td_pools_plan(conf, &plan);
-	uint32_t mb = td_pools_eal_mb(&plan, false) + (uint32_t)(td_leg_table_bytes(conf, 1, max_legs) >> 20) + 64;
+	uint32_t mb = td_pools_eal_mb(&plan, false) +
+		      (uint32_t)(td_leg_table_bytes(conf, 1, max_legs) >> 20) + 64;
 	bed->huge = hugepages_take(bed, mb);
 	if (td_eal_args(conf, mb, bed->huge, &args) < 0 || td_eal_start(&args) < 0)
 		bed_fail("EAL does not start");
@@ -199,18 +205,21 @@ void bed_stop(struct bed *bed)
 	free(bed->legs);
 }
 
-// --- legs --------------------------------------------------------------------------------------------------------------
+// --- legs ----------------------------------------------------------------------------------------
 
 static uint32_t word_of(const struct td_sockaddr *a)
 {
-	return (uint32_t)a->ip[0] << 24 | (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3];
+	return (uint32_t)a->ip[0] << 24 | (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 |
+	       a->ip[3];
 }
 
 static void leg_open(struct bed *bed, uint32_t index)
 {
 	struct bed_leg *leg = &bed->legs[index];
 	// The sides alternate, and so do the realms of each side.
-	struct td_leg_open open = { .realm = (uint16_t)(index % BED_REALMS), .family = TD_IPV4, .call = index };
+	struct td_leg_open open = {
+		.realm = (uint16_t)(index % BED_REALMS), .family = TD_IPV4, .call = index
+	};
 	struct td_leg_local local;
 
 	if (td_leg_open(bed->w, &open, &leg->id, &local) < 0)

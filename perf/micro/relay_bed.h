@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A whole data plane of one worker between two net_ring ports, with as many media legs as asked for, in this process: what
-// rtp_relay measures. Packets are put on a ring where a NIC would, and taken from one.
+// A whole data plane of one worker between two net_ring ports, with as many media legs as asked
+// for, in this process: what rtp_relay measures. Packets are put on a ring where a NIC would, and
+// taken from one.
 #pragma once
 
 #include "dataplane/dataplane.h"

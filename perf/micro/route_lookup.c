@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routing decisions in a dial plan of ROUTES prefixes (10 million): numbers that have one and numbers that have none,
-// in turn, each decision waiting for the one before it. HUGE=0 keeps the image on 4 KiB pages.
+// Routing decisions in a dial plan of ROUTES prefixes (10 million): numbers that have one and
+// numbers that have none, in turn, each decision waiting for the one before it. HUGE=0 keeps the
+// image on 4 KiB pages.
 #include "bench.h"
 
 #include "sip/policy.h"
@@ -55,7 +56,8 @@ static int reference_trunk(const struct reference *r, const char *digits, uint32
 // As rate decks are: most prefixes lie close together in the countries that have many.
 static uint32_t prefix_random(uint64_t *seed, char *dst)
 {
-	static const char *const countries[] = { "49", "44", "1", "33", "39", "34", "7", "86", "91", "55" };
+	static const char *const countries[] = { "49", "44", "1", "33", "39", "34", "7", "86", "91",
+		"55" };
 	const char *country = countries[bench_random(seed) % 10 % (1 + bench_random(seed) % 10)];
 	uint32_t n = PREFIX_MIN + (uint32_t)(bench_random(seed) % (PREFIX_MAX - PREFIX_MIN + 1));
 	uint32_t len = (uint32_t)strlen(country);
@@ -72,7 +74,8 @@ static void *image_memory(size_t bytes)
 {
 	const char *huge = getenv("HUGE");
 	size_t whole = (bytes + (2u << 20)) & ~((2ul << 20) - 1);
-	char *at = mmap(NULL, whole + (2u << 20), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(NULL, whole + (2u << 20), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at == MAP_FAILED)
 		fail("no memory");
@@ -96,7 +99,9 @@ static struct td_policy *policy_make(const struct td_route_image *image)
 	struct td_trunk_conf *trunks = calloc(TRUNKS + 1, sizeof(*trunks));
 	struct td_policy_conf conf = { .n_trunks = TRUNKS + 1, .trunks = trunks };
 	const struct td_route_image *images[] = { image };
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .plans = images, .n_plans = 1 };
+	struct td_policy_env env = {
+		.slot_of = slot_of, .realm_of = realm_of, .plans = images, .n_plans = 1
+	};
 	char error[256];
 
 	for (uint32_t i = 0; i <= TRUNKS; i++) {
@@ -105,7 +110,8 @@ static struct td_policy *policy_make(const struct td_route_image *image)
 		trunks[i].enabled = true;
 		trunks[i].n_peers = 1;
 		trunks[i].peers[0].address =
-			(struct td_sockaddr){ { 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 5060, TD_IPV4, 0 };
+			(struct td_sockaddr){ { 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 5060,
+				TD_IPV4, 0 };
 	}
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 	if (!policy)
@@ -115,7 +121,8 @@ static struct td_policy *policy_make(const struct td_route_image *image)
 }
 
 // The first prefixes are left in numbers.
-static struct td_route_image image_make(uint64_t *seed, uint32_t routes, struct reference *reference, char (*numbers)[16])
+static struct td_route_image image_make(
+	uint64_t *seed, uint32_t routes, struct reference *reference, char (*numbers)[16])
 {
 	struct td_route_builder *builder = td_route_builder_new();
 	struct td_route_image image;
@@ -129,7 +136,8 @@ static struct td_route_image image_make(uint64_t *seed, uint32_t routes, struct 
 	reference->trunk = calloc(reference->mask, 1);
 	reference->mask--;
 	for (uint32_t i = 0; i < routes;) {
-		uint32_t n = prefix_random(seed, digits), trunk = (uint32_t)(bench_random(seed) % TRUNKS);
+		uint32_t n = prefix_random(seed, digits),
+			 trunk = (uint32_t)(bench_random(seed) % TRUNKS);
 		uint64_t *slot = reference_slot(reference, decimal(digits, n));
 		if (*slot != 0)
 			continue;
@@ -160,7 +168,8 @@ static struct td_route_image image_make(uint64_t *seed, uint32_t routes, struct 
 static void numbers_make(uint64_t *seed, char (*numbers)[16])
 {
 	for (uint32_t i = 0; i < NUMBERS; i++) {
-		uint32_t n = i % 2 == 0 ? (uint32_t)strlen(numbers[i]) : prefix_random(seed, numbers[i]);
+		uint32_t n =
+			i % 2 == 0 ? (uint32_t)strlen(numbers[i]) : prefix_random(seed, numbers[i]);
 		if (i % 2 == 1)
 			numbers[i][0] = "02689"[bench_random(seed) % 5];
 		while (n < 14)
@@ -169,15 +178,20 @@ static void numbers_make(uint64_t *seed, char (*numbers)[16])
 	}
 }
 
-static uint64_t verify(const struct td_policy *policy, const struct reference *reference, char (*numbers)[16])
+static uint64_t verify(
+	const struct td_policy *policy, const struct reference *reference, char (*numbers)[16])
 {
 	struct td_route_answer answer;
 	uint64_t hits = 0;
 
 	for (uint32_t i = 0; i < NUMBERS; i++) {
-		struct td_route_query query = { .trunk_in = TRUNKS, .number = td_span(numbers[i], 14), .random = i };
+		struct td_route_query query = {
+			.trunk_in = TRUNKS, .number = td_span(numbers[i], 14), .random = i
+		};
 		int expected = reference_trunk(reference, numbers[i], 14);
-		int got = td_policy_route(policy, &query, &answer) == TD_DONE ? (int)answer.targets[0].trunk : -1;
+		int got = td_policy_route(policy, &query, &answer) == TD_DONE
+				  ? (int)answer.targets[0].trunk
+				  : -1;
 		if (got != expected)
 			fail(numbers[i]);
 		hits += got >= 0;
@@ -187,8 +201,8 @@ static uint64_t verify(const struct td_policy *policy, const struct reference *r
 	return NUMBERS;
 }
 
-// Which number is asked depends on the answer before, so that no two overlap. The numbers are in the cache, as those of
-// a message are that was just read.
+// Which number is asked depends on the answer before, so that no two overlap. The numbers are in
+// the cache, as those of a message are that was just read.
 static double batch_ns(const struct td_policy *policy, char (*numbers)[16], const uint32_t *order)
 {
 	static char hot[BATCH][16];
@@ -199,7 +213,9 @@ static double batch_ns(const struct td_policy *policy, char (*numbers)[16], cons
 	uint64_t begin = bench_ns();
 	for (uint32_t i = 0; i < BATCH; i++) {
 		uint32_t at = i ^ (answer.n >> 15) ^ (answer.sip_code >> 15);
-		struct td_route_query query = { .trunk_in = TRUNKS, .number = td_span(hot[at], 14), .random = at };
+		struct td_route_query query = {
+			.trunk_in = TRUNKS, .number = td_span(hot[at], 14), .random = at
+		};
 		td_policy_route(policy, &query, &answer);
 	}
 	return (double)(bench_ns() - begin) / BATCH;
@@ -210,7 +226,7 @@ int main(void)
 	const char *text = getenv("ROUTES");
 	uint32_t routes = text && *text ? (uint32_t)strtoul(text, NULL, 0) : 10000000;
 	uint64_t seed = bench_seed(), state = seed;
-	char (*numbers)[16] = calloc(NUMBERS, sizeof(*numbers));
+	char(*numbers)[16] = calloc(NUMBERS, sizeof(*numbers));
 	uint32_t *order = calloc(NUMBERS, sizeof(*order));
 	struct reference reference;
 	static struct bench speed = { .name = "route_lookup.10m",

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What one relayed RTP packet costs, from the ring of one port to the ring of the other: everything a worker does in its
-// turns, with 1,000 legs and with 1,000,000, beside a bare swap of MAC addresses over the same ports. The two take turns,
-// sample for sample, so that whatever else the machine does meets both; "quiet" is the figure of the samples beside which
-// the swap was quickest.
+// What one relayed RTP packet costs, from the ring of one port to the ring of the other: everything
+// a worker does in its turns, with 1,000 legs and with 1,000,000, beside a bare swap of MAC
+// addresses over the same ports. The two take turns, sample for sample, so that whatever else the
+// machine does meets both; "quiet" is the figure of the samples beside which the swap was quickest.
 //
-// Every frame that comes out is compared byte for byte with one that is built here, from the bench's own notes and with a
-// checksum summed word by word: nothing of it is the switch's code.
+// Every frame that comes out is compared byte for byte with one that is built here, from the
+// bench's own notes and with a checksum summed word by word: nothing of it is the switch's code.
 #include "bench.h"
 #include "relay_bed.h"
 
@@ -23,14 +23,14 @@ struct run {
 	uint64_t seed, random;
 	uint32_t *order[BED_SIDES]; // legs of a side, shuffled
 	uint32_t at[BED_SIDES];
-	uint32_t legs[BED_SIDES][BATCH];    // of the batch under way
+	uint32_t legs[BED_SIDES][BATCH];       // of the batch under way
 	uint8_t want[BED_SIDES][BATCH][FRAME]; // that leaves for what came in there
 	uint64_t checked;
 };
 
 static uint8_t voice[65536];
 
-// --- the rewriter of our own -------------------------------------------------------------------------------------------
+// --- the rewriter of our own ---------------------------------------------------------------------
 
 static void put16(uint8_t *p, uint32_t v)
 {
@@ -92,7 +92,8 @@ static void rtp_write(struct run *r, struct bed_leg *leg, uint8_t *rtp)
 	put16(rtp + 2, leg->seq++);
 	put32(rtp + 4, leg->sent++ * 160);
 	put32(rtp + 8, leg->remote_ip);
-	memcpy(rtp + 12, voice + bench_random(&r->random) % (sizeof(voice) - PAYLOAD), PAYLOAD - 12);
+	memcpy(rtp + 12, voice + bench_random(&r->random) % (sizeof(voice) - PAYLOAD),
+		PAYLOAD - 12);
 }
 
 // One packet of that leg's far end, and what must become of it.
@@ -108,19 +109,33 @@ static struct rte_mbuf *packet_make(struct run *r, uint32_t index, uint8_t *want
 		bed_fail("no buffers");
 	rtp_write(r, leg, rtp);
 	const struct ends in = {
-		bed_gateway_mac(leg->realm), dp->ports[leg->realm % BED_SIDES].mac,
-		leg->remote_ip, leg->local_ip, leg->remote_port, leg->local_port, 0, 57, 0,
+		bed_gateway_mac(leg->realm),
+		dp->ports[leg->realm % BED_SIDES].mac,
+		leg->remote_ip,
+		leg->local_ip,
+		leg->remote_port,
+		leg->local_port,
+		0,
+		57,
+		0,
 	};
 	const struct ends out = {
-		dp->ports[peer->realm % BED_SIDES].mac, bed_gateway_mac(peer->realm),
-		peer->local_ip, peer->remote_ip, peer->local_port, peer->remote_port, 46 << 2, 64, 0x4000,
+		dp->ports[peer->realm % BED_SIDES].mac,
+		bed_gateway_mac(peer->realm),
+		peer->local_ip,
+		peer->remote_ip,
+		peer->local_port,
+		peer->remote_port,
+		46 << 2,
+		64,
+		0x4000,
 	};
 	frame_write((uint8_t *)rte_pktmbuf_append(m, FRAME), &in, rtp);
 	frame_write(want, &out, rtp);
 	return m;
 }
 
-// --- batches -----------------------------------------------------------------------------------------------------------
+// --- batches -------------------------------------------------------------------------------------
 
 // swapped: no leg will see these, so that they are not counted as sent.
 static void batch_put(struct run *r, bool swapped)
@@ -130,7 +145,8 @@ static void batch_put(struct run *r, bool swapped)
 	for (int side = 0; side < BED_SIDES; side++) {
 		uint32_t n = r->bed->n_legs / BED_SIDES;
 		for (int i = 0; i < BATCH; i++) {
-			uint32_t leg = r->order[side][r->at[side]++ % n] * BED_SIDES + (uint32_t)side;
+			uint32_t leg =
+				r->order[side][r->at[side]++ % n] * BED_SIDES + (uint32_t)side;
 			r->legs[side][i] = leg;
 			struct bed_leg before = r->bed->legs[leg];
 			frames[i] = packet_make(r, leg, r->want[side][i]);
@@ -142,22 +158,27 @@ static void batch_put(struct run *r, bool swapped)
 	}
 }
 
-// What came in on one side must have left by the other, in its order. swapped: with its MACs exchanged and nothing else.
+// What came in on one side must have left by the other, in its order. swapped: with its MACs
+// exchanged and nothing else.
 static void batch_check(struct run *r, bool swapped)
 {
 	struct rte_mbuf *frames[BATCH];
 
 	for (int side = 0; side < BED_SIDES; side++) {
-		if (rte_ring_dequeue_bulk(r->bed->out[!side], (void **)frames, BATCH, NULL) != BATCH ||
+		if (rte_ring_dequeue_bulk(r->bed->out[!side], (void **)frames, BATCH, NULL) !=
+				BATCH ||
 			!rte_ring_empty(r->bed->out[!side]))
 			bed_fail("packets are missing");
 		for (int i = 0; i < BATCH; i++) {
 			const uint8_t *frame = rte_pktmbuf_mtod(frames[i], const uint8_t *);
-			const struct rte_ether_addr mac = bed_gateway_mac(r->bed->legs[r->legs[side][i]].realm);
+			const struct rte_ether_addr mac =
+				bed_gateway_mac(r->bed->legs[r->legs[side][i]].realm);
 			bool good = frames[i]->pkt_len == FRAME && frames[i]->data_len == FRAME;
-			good = good && (swapped ? memcmp(frame, &mac, 6) == 0 &&
-							memcmp(frame + 42, r->want[side][i] + 42, PAYLOAD) == 0 :
-						  memcmp(frame, r->want[side][i], FRAME) == 0);
+			good = good &&
+			       (swapped ? memcmp(frame, &mac, 6) == 0 &&
+						       memcmp(frame + 42, r->want[side][i] + 42,
+							       PAYLOAD) == 0
+					: memcmp(frame, r->want[side][i], FRAME) == 0);
 			if (!good)
 				bed_fail("a packet is wrong");
 		}
@@ -185,7 +206,8 @@ static uint64_t batch_swap(struct run *r)
 		for (int side = 0; side < BED_SIDES; side++) {
 			uint16_t n = rte_eth_rx_burst(dp->ports[side].ethdev, 0, frames, TD_BURST);
 			for (uint16_t i = 0; i < n; i++) {
-				struct rte_ether_hdr *eth = rte_pktmbuf_mtod(frames[i], struct rte_ether_hdr *);
+				struct rte_ether_hdr *eth =
+					rte_pktmbuf_mtod(frames[i], struct rte_ether_hdr *);
 				struct rte_ether_addr mac = eth->dst_addr;
 				eth->dst_addr = eth->src_addr;
 				eth->src_addr = mac;
@@ -196,7 +218,7 @@ static uint64_t batch_swap(struct run *r)
 	return bench_cycles() - start;
 }
 
-// --- runs --------------------------------------------------------------------------------------------------------------
+// --- runs ----------------------------------------------------------------------------------------
 
 static void order_make(struct run *r, uint32_t n_legs)
 {
@@ -244,13 +266,13 @@ static void counts_check(struct run *r, uint64_t relayed_before)
 		struct td_leg_stats stats, peer;
 		td_leg_stats(w, leg->id, &stats);
 		td_leg_stats(w, r->bed->legs[leg->peer].id, &peer);
-		if (stats.rx_packets != leg->sent || peer.tx_packets != leg->sent || stats.lost != 0 ||
-			stats.rx_bytes != (uint64_t)leg->sent * PAYLOAD)
+		if (stats.rx_packets != leg->sent || peer.tx_packets != leg->sent ||
+			stats.lost != 0 || stats.rx_bytes != (uint64_t)leg->sent * PAYLOAD)
 			bed_fail("a leg counted wrong");
 		sent += leg->sent;
 	}
-	if (w->counters[TD_C_RTP_RELAYED] - relayed_before != sent || td_counters_balance(w->counters) != 0 ||
-		td_counters_drops(w->counters) != 0)
+	if (w->counters[TD_C_RTP_RELAYED] - relayed_before != sent ||
+		td_counters_balance(w->counters) != 0 || td_counters_drops(w->counters) != 0)
 		bed_fail("the counters do not balance");
 }
 
@@ -270,7 +292,8 @@ static struct bench swap_new(const struct run *r)
 		.unit = "TSC cycles/packet",
 		.seed = r->seed,
 		.yardstick = "the floor: what ports, rings and buffers cost",
-		.method = "rx_burst, swap of MACs, tx_burst over the same ports and frames, in turns with the relay",
+		.method = "rx_burst, swap of MACs, tx_burst over the same ports and frames, in "
+			  "turns with the relay",
 	};
 }
 
@@ -281,18 +304,25 @@ static void legs_start(struct run *r, uint32_t n_legs)
 	r->checked = 0;
 }
 
-static void relay_measure(struct run *r, const char *name, uint32_t n_legs, unsigned most, struct bench *swap)
+static void relay_measure(
+	struct run *r, const char *name, uint32_t n_legs, unsigned most, struct bench *swap)
 {
 	static struct bench b;
 	char yardstick[96];
 	uint64_t before = r->bed->w->counters[TD_C_RTP_RELAYED];
 
 	*swap = swap_new(r);
-	b = (struct bench){ .name = name, .unit = "TSC cycles/packet", .seed = r->seed, .yardstick = yardstick };
-	b.method = r->bed->huge ? "td_worker_turn over two net_ring ports, 214 B frames, random leg order, 2 MiB pages, in "
-				  "turns with macswap; quiet: median of the quarter beside the lowest macswap" :
-				  "td_worker_turn over two net_ring ports, 214 B frames, random leg order, 4 KiB pages, in "
-				  "turns with macswap; quiet: median of the quarter beside the lowest macswap";
+	b = (struct bench){
+		.name = name, .unit = "TSC cycles/packet", .seed = r->seed, .yardstick = yardstick
+	};
+	b.method = r->bed->huge ? "td_worker_turn over two net_ring ports, 214 B frames, random "
+				  "leg order, 2 MiB pages, in "
+				  "turns with macswap; quiet: median of the quarter beside the "
+				  "lowest macswap"
+				: "td_worker_turn over two net_ring ports, 214 B frames, random "
+				  "leg order, 4 KiB pages, in "
+				  "turns with macswap; quiet: median of the quarter beside the "
+				  "lowest macswap";
 	legs_start(r, n_legs);
 	legs_warm(r);
 	b.checked = r->checked;
@@ -302,7 +332,8 @@ static void relay_measure(struct run *r, const char *name, uint32_t n_legs, unsi
 	}
 	counts_check(r, before);
 	bench_quiet(&b, swap);
-	snprintf(yardstick, sizeof(yardstick), "at most %u; macswap of this run %.1f", most, median_of(swap));
+	snprintf(yardstick, sizeof(yardstick), "at most %u; macswap of this run %.1f", most,
+		median_of(swap));
 	bench_report(&b);
 }
 

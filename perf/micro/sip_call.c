@@ -104,8 +104,7 @@ static void answer_send(uint32_t call, const char *status, const char *request, 
 		with_body ? "Content-Type: application/sdp\r\n" : "", n, body);
 }
 
-// --- steps: all messages of one kind in, the worker's turns, all that come out
-// --------------------
+// --- steps: all messages of one kind in, the worker's turns, all that come out -------------------
 
 static uint32_t call_of_number(const char *message)
 {

@@ -43,10 +43,12 @@ static int load_folder(struct sip_messages *set, const char *folder)
 	return set->n > 0 ? 0 : -1;
 }
 
-// Every digit behind "Call-ID:", "branch=", "tag=" and "user" names becomes another digit: no two variants are alike.
+// Every digit behind "Call-ID:", "branch=", "tag=" and "user" names becomes another digit: no two
+// variants are alike.
 static void scramble(char *p, size_t len, uint64_t *state)
 {
-	static const char *const marks[] = { "branch=z9hG4bK", "tag=", "Call-ID: ", "sip:+", "CSeq: ", "o=bench " };
+	static const char *const marks[] = { "branch=z9hG4bK", "tag=", "Call-ID: ", "sip:+",
+		"CSeq: ", "o=bench " };
 
 	for (size_t m = 0; m < sizeof(marks) / sizeof(marks[0]); m++) {
 		char *at = p, *end = p + len;

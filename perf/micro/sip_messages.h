@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The messages that a benchmark parses: shuffled variants of one INVITE, or every file of the folder that DATA names.
+// The messages that a benchmark parses: shuffled variants of one INVITE, or every file of the
+// folder that DATA names.
 #pragma once
 
 #include "include/span.h"
@@ -11,5 +12,6 @@ struct sip_messages {
 	uint32_t n;
 };
 
-// Header lines in random order, digits and hex of identifiers at random, the length kept. Returns 0 or -1 (said on stderr).
+// Header lines in random order, digits and hex of identifiers at random, the length kept. Returns 0
+// or -1 (said on stderr).
 int sip_messages_load(struct sip_messages *set, const char *invite_path, uint64_t seed);

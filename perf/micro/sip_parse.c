@@ -29,7 +29,8 @@ static int parse(enum step step, struct td_span bytes)
 	return rc;
 }
 
-// Drops what is not valid SIP from the set (DATA may hold anything) and holds the rest against the slow reader.
+// Drops what is not valid SIP from the set (DATA may hold anything) and holds the rest against the
+// slow reader.
 static int verify(void)
 {
 	uint32_t kept = 0;
@@ -39,13 +40,15 @@ static int verify(void)
 			continue;
 		const char *wrong = slow_sip_differs(&msg, &core, core.sdp ? &sdp : NULL);
 		if (wrong) {
-			fprintf(stderr, "message %u: %s differs from the slow reader's\n", i, wrong);
+			fprintf(stderr, "message %u: %s differs from the slow reader's\n", i,
+				wrong);
 			return -1;
 		}
 		set.message[kept++] = set.message[i];
 	}
 	if (kept < set.n)
-		fprintf(stderr, "%u of %u messages are not valid and were left out\n", set.n - kept, set.n);
+		fprintf(stderr, "%u of %u messages are not valid and were left out\n", set.n - kept,
+			set.n);
 	set.n = kept;
 	return kept > 0 ? 0 : -1;
 }
@@ -65,8 +68,11 @@ static int measure(enum step step, const char *name, const char *yardstick, uint
 
 	if (!wanted(name))
 		return 0;
-	bench = (struct bench){ .name = name, .unit = "ns", .yardstick = yardstick, .seed = seed, .checked = set.n };
-	bench.method = "each sample parses every message once in random order; time of the pass per message";
+	bench = (struct bench){
+		.name = name, .unit = "ns", .yardstick = yardstick, .seed = seed, .checked = set.n
+	};
+	bench.method = "each sample parses every message once in random order; time of the pass "
+		       "per message";
 	for (unsigned pass = 0, passes = bench_rounds(PASSES); pass < passes; pass++) {
 		bench_shuffle(order, set.n, &random);
 		uint64_t start = bench_ns();
@@ -88,8 +94,10 @@ int main(int argc, char **argv)
 	}
 	if (sip_messages_load(&set, argv[1], seed) != 0 || verify() != 0)
 		return 1;
-	int bad = measure(INDEX, "sip_parse.index", "200; picohttpparser splits it in 195, Kamailio indexes in 1397", seed);
-	bad |= measure(CORE, "sip_parse.core", "350; pjsip 1554, OpenSIPS 1523, Kamailio 2034", seed);
+	int bad = measure(INDEX, "sip_parse.index",
+		"200; picohttpparser splits it in 195, Kamailio indexes in 1397", seed);
+	bad |= measure(
+		CORE, "sip_parse.core", "350; pjsip 1554, OpenSIPS 1523, Kamailio 2034", seed);
 	bad |= measure(SDP, "sip_parse.sdp", "600; pjsip 2211, OpenSIPS 3199, Kamailio 3461", seed);
 	return bad ? 1 : 0;
 }

@@ -18,7 +18,8 @@ static unsigned n_headers;
 
 static bool same(struct td_span span, const char *expected)
 {
-	return span.len == strlen(expected) && strncmp(span.ptr ? span.ptr : "", expected, span.len) == 0;
+	return span.len == strlen(expected) &&
+	       strncmp(span.ptr ? span.ptr : "", expected, span.len) == 0;
 }
 
 static char *trim(char *s)
@@ -30,7 +31,8 @@ static char *trim(char *s)
 	return s;
 }
 
-// Cuts text, which holds the header block, into lines and those into names and values. Returns the start line.
+// Cuts text, which holds the header block, into lines and those into names and values. Returns the
+// start line.
 static char *split(void)
 {
 	char *start = strtok(text, "\n"), *previous = NULL;
@@ -58,7 +60,8 @@ static char *split(void)
 static const char *slow_value(const char *name, const char *compact)
 {
 	for (unsigned i = 0; i < n_headers; i++)
-		if (strcasecmp(header[i].name, name) == 0 || strcasecmp(header[i].name, compact) == 0)
+		if (strcasecmp(header[i].name, name) == 0 ||
+			strcasecmp(header[i].name, compact) == 0)
 			return header[i].value;
 	return NULL;
 }
@@ -74,7 +77,8 @@ static bool index_agrees(const struct td_msg *msg)
 		if (!same(td_span(msg->buf + h->name_off, h->name_len), header[i].name) ||
 			!same(td_msg_value(msg, h), header[i].value))
 			return false;
-		if (known && strlen(header[i].name) > 1 && strncasecmp(full.ptr, header[i].name, full.len) != 0)
+		if (known && strlen(header[i].name) > 1 &&
+			strncasecmp(full.ptr, header[i].name, full.len) != 0)
 			return false;
 	}
 	return true;
@@ -132,17 +136,22 @@ static bool uri_agrees(const struct td_uri *uri, const char *value)
 	return uri->host.len == host_len && strncmp(uri->host.ptr, host, host_len) == 0;
 }
 
-static const char *core_differs(const struct td_msg *msg, const struct td_core *core, const char *start)
+static const char *core_differs(
+	const struct td_msg *msg, const struct td_core *core, const char *start)
 {
-	const char *via = slow_value("Via", "v"), *from = slow_value("From", "f"), *to = slow_value("To", "t");
+	const char *via = slow_value("Via", "v"), *from = slow_value("From", "f"),
+		   *to = slow_value("To", "t");
 	const char *call_id = slow_value("Call-ID", "i"), *cseq = slow_value("CSeq", "CSeq");
-	const char *contact = slow_value("Contact", "m"), *hops = slow_value("Max-Forwards", "Max-Forwards");
+	const char *contact = slow_value("Contact", "m"),
+		   *hops = slow_value("Max-Forwards", "Max-Forwards");
 
 	if (!via || !from || !to || !call_id || !cseq)
 		return "presence";
-	if (!tag_agrees(&core->from, from) || !uri_agrees(&core->from.uri, strrchr(from, '<') ? strrchr(from, '<') : from))
+	if (!tag_agrees(&core->from, from) ||
+		!uri_agrees(&core->from.uri, strrchr(from, '<') ? strrchr(from, '<') : from))
 		return "From";
-	if (!tag_agrees(&core->to, to) || !uri_agrees(&core->to.uri, strrchr(to, '<') ? strrchr(to, '<') : to))
+	if (!tag_agrees(&core->to, to) ||
+		!uri_agrees(&core->to.uri, strrchr(to, '<') ? strrchr(to, '<') : to))
 		return "To";
 	if (!same(core->via.branch, slow_param(via, "branch")))
 		return "Via";
@@ -150,7 +159,8 @@ static const char *core_differs(const struct td_msg *msg, const struct td_core *
 		return "Call-ID";
 	if (core->cseq.number != strtoul(cseq, NULL, 10))
 		return "CSeq";
-	if (core->has_max_forwards != (hops != NULL) || (hops && core->max_forwards != strtoul(hops, NULL, 10)))
+	if (core->has_max_forwards != (hops != NULL) ||
+		(hops && core->max_forwards != strtoul(hops, NULL, 10)))
 		return "Max-Forwards";
 	if ((contact != NULL) != (core->contact.whole.len > 0))
 		return "Contact";
@@ -166,7 +176,8 @@ static const char *sdp_differs(const struct td_msg *msg, const struct td_sdp *sd
 	text[msg->body.len] = '\0';
 	for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"), n_lines++) {
 		if (n_lines >= sdp->n_lines || sdp->lines[n_lines].type != line[0] ||
-			!same(td_span(sdp->buf + sdp->lines[n_lines].off, sdp->lines[n_lines].len), line + 2))
+			!same(td_span(sdp->buf + sdp->lines[n_lines].off, sdp->lines[n_lines].len),
+				line + 2))
 			return "SDP line";
 		if (line[0] != 'm')
 			continue;
@@ -178,9 +189,11 @@ static const char *sdp_differs(const struct td_msg *msg, const struct td_sdp *sd
 	return n_lines == sdp->n_lines && n_media == sdp->n_media ? NULL : "SDP count";
 }
 
-const char *slow_sip_differs(const struct td_msg *msg, const struct td_core *core, const struct td_sdp *sdp)
+const char *slow_sip_differs(
+	const struct td_msg *msg, const struct td_core *core, const struct td_sdp *sdp)
 {
-	size_t from = strspn(msg->buf, "\r\n"), headers = msg->body.ptr ? (size_t)(msg->body.ptr - msg->buf) : msg->len;
+	size_t from = strspn(msg->buf, "\r\n"),
+	       headers = msg->body.ptr ? (size_t)(msg->body.ptr - msg->buf) : msg->len;
 
 	memcpy(text, msg->buf + from, headers - from);
 	text[headers - from] = '\0';
