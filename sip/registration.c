@@ -15,6 +15,7 @@ enum {
 	TEXT_MAX = 512,
 	BUCKETS = 256,
 	REMOVALS_MAX = 64, // sent at once
+	CHALLENGES_MAX = 2, // of one request, which ctx_challenge.c answers
 };
 
 #define of_timer(ptr)                                                                              \
@@ -471,6 +472,7 @@ static bool leaving_start(struct registration *r, const struct td_trunk *old)
 	l->engine = e;
 	l->trunk = *old;
 	td_ctx_set_user(ctx, &leaving_user, l);
+	r->cseq += CHALLENGES_MAX; // it may be repeated, under numbers that are nobody else's
 	return true;
 }
 

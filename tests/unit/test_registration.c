@@ -252,6 +252,28 @@ static void a_farewell_is_challenged(void **state)
 	}
 }
 
+// The farewell of an old binding, challenged, and the first REGISTER of the new one have numbers of their own.
+static void a_farewell_and_a_new_binding_do_not_meet(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	grant(rig, within(rig, 1001), "");
+	td_span_cstr(TD_SPAN("other"), rig->trunks[1].registration.contact, 64);
+	rig_policy(rig);
+	const struct fake_sent *gone = within(rig, 10), *fresh = within(rig, 10);
+	assert_string_equal(fake_header(gone, "Expires"), "0");
+	assert_string_equal(fake_header(fresh, "Expires"), "600");
+	rig_reply(rig, gone, "401 Unauthorized", "reg",
+		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+	unsigned number = (unsigned)atoi(fake_header(fresh, "CSeq"));
+	const struct fake_sent *again = within(rig, 10);
+	assert_string_equal(fake_header(again, "Expires"), "0");
+	assert_true((unsigned)atoi(fake_header(again, "CSeq")) < number);
+	grant(rig, again, "");
+	grant(rig, fresh, "");
+	rig_end(rig);
+}
+
 // What cannot be said at once is not said later, but counted and told in one line.
 static void what_stays_registered_is_told(void **state)
 {
@@ -318,6 +340,7 @@ int main(void)
 		cmocka_unit_test(a_change_does_not_wait_for_an_answer),
 		cmocka_unit_test(a_trunk_that_is_gone_is_taken_back),
 		cmocka_unit_test(a_farewell_is_challenged),
+		cmocka_unit_test(a_farewell_and_a_new_binding_do_not_meet),
 		cmocka_unit_test(what_stays_registered_is_told),
 		cmocka_unit_test(it_follows_its_provider),
 		cmocka_unit_test(failures_go_round_the_peers_and_slow_down),
