@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/digest.h"
 
+#include "sip/writer.h"
+
 #include <nettle/md5.h>
 #include <nettle/sha2.h>
 
@@ -59,28 +61,34 @@ enum td_digest_algorithm td_digest_id(struct td_span name)
 	return td_span_ieq(name, TD_SPAN("SHA-256")) ? TD_DIGEST_SHA256 : TD_DIGEST__COUNT;
 }
 
-// Parts joined by colons behind what was hashed before. What fits is gathered first: few calls of
-// the hash are fewer than many.
+// Parts joined by colons. false: they do not fit.
+static bool joined_put(struct td_writer *w, const struct td_span *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		td_put_span(w, parts[i]);
+		if (i + 1 < n)
+			td_put_char(w, ':');
+	}
+	return !w->overflow;
+}
+
+// Parts joined by colons behind what was hashed before. What fits is gathered first: one call of
+// the hash is fewer than many.
 static void hash_joined(struct hash *h, const struct td_span *parts, size_t n, uint8_t *out)
 {
 	char text[256];
-	size_t len = 0;
+	struct td_writer w = { text, text, text + sizeof(text), false };
 
-	for (size_t i = 0; i < n; i++) {
-		if (len + parts[i].len + 1 > sizeof(text)) {
-			hash_put(h, text, len);
-			len = 0;
-		}
-		if (parts[i].len + 1 > sizeof(text)) {
-			hash_put(h, parts[i].ptr, parts[i].len);
-		} else if (parts[i].len > 0) {
-			memcpy(text + len, parts[i].ptr, parts[i].len);
-			len += parts[i].len;
-		}
-		if (i + 1 < n)
-			text[len++] = ':';
+	if (joined_put(&w, parts, n)) {
+		hash_put(h, text, td_writer_len(&w));
+		hash_end(h, out);
+		return;
 	}
-	hash_put(h, text, len);
+	for (size_t i = 0; i < n; i++) {
+		hash_put(h, parts[i].ptr, parts[i].len);
+		if (i + 1 < n)
+			hash_put(h, ":", 1);
+	}
 	hash_end(h, out);
 }
 
@@ -121,23 +129,70 @@ static void hex_write(const uint8_t *bytes, size_t n, char *hex)
 	}
 }
 
-// Behind HA1, a2 in hexadecimal.
-static size_t response_end(struct hash *h, struct td_span ha1, const char *a2,
-	const struct td_digest_ask *ask, char hex[TD_DIGEST_HEX_MAX])
+enum { PARTS_MAX = 6 };
+
+// What is hashed: ha1, the fields of ask, a2 in hexadecimal. Returns how many parts.
+static size_t parts_of(struct td_span ha1, struct td_span a2, const struct td_digest_ask *ask,
+	struct td_span parts[PARTS_MAX])
+{
+	size_t n = 0;
+
+	parts[n++] = ha1;
+	parts[n++] = ask->nonce;
+	if (ask->qop.len > 0) {
+		parts[n++] = ask->nc;
+		parts[n++] = ask->cnonce;
+		parts[n++] = ask->qop;
+	}
+	parts[n++] = a2;
+	return n;
+}
+
+static size_t response_end(
+	struct hash *h, const struct td_span *parts, size_t n, char hex[TD_DIGEST_HEX_MAX])
 {
 	const size_t bytes = td_digest_bytes(h->algorithm);
 	uint8_t raw[TD_DIGEST_BYTES_MAX];
 
-	if (ask->qop.len > 0) {
-		const struct td_span parts[] = { ha1, ask->nonce, ask->nc, ask->cnonce, ask->qop,
-			td_span(a2, 2 * bytes) };
-		hash_joined(h, parts, 6, raw);
-	} else {
-		const struct td_span parts[] = { ha1, ask->nonce, td_span(a2, 2 * bytes) };
-		hash_joined(h, parts, 3, raw);
-	}
+	hash_joined(h, parts, n, raw);
 	hex_write(raw, bytes, hex);
 	return 2 * bytes;
+}
+
+static void word_write(uint8_t *dst, uint32_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	word = __builtin_bswap32(word);
+#endif
+	memcpy(dst, &word, sizeof(word));
+}
+
+// SHA-256 of one block, whose state is seed, and the parts behind it. They are padded here (FIPS
+// 180-4 §5.1.1), so that nothing is copied once more and the state is the result. false: they are
+// too long for that.
+static bool seeded_hash(
+	const uint8_t *seed, const struct td_span *parts, size_t n, char hex[TD_DIGEST_HEX_MAX])
+{
+	enum { PADDING = 9, BLOCKS = 4 };
+	char text[BLOCKS * SHA256_BLOCK_SIZE];
+	struct td_writer w = { text, text, text + sizeof(text) - PADDING, false };
+	struct sha256_ctx sha256 = { .count = 1 };
+	uint8_t raw[TD_SHA256_BYTES];
+
+	if (!joined_put(&w, parts, n))
+		return false;
+	size_t len = td_writer_len(&w);
+	size_t whole = (len + PADDING + SHA256_BLOCK_SIZE - 1) & ~(size_t)(SHA256_BLOCK_SIZE - 1);
+	uint32_t bits = 8 * (uint32_t)(SHA256_BLOCK_SIZE + len);
+	text[len++] = (char)0x80;
+	memset(text + len, 0, whole - len);
+	word_write((uint8_t *)text + whole - 4, bits);
+	memcpy(sha256.state, seed, sizeof(sha256.state));
+	sha256_update(&sha256, whole, (const uint8_t *)text);
+	for (unsigned i = 0; i < TD_SHA256_BYTES / 4; i++)
+		word_write(raw + 4 * i, sha256.state[i]);
+	hex_write(raw, TD_SHA256_BYTES, hex);
+	return true;
 }
 
 static void a2_hash(enum td_digest_algorithm algorithm, struct td_span method, struct td_span uri,
@@ -157,12 +212,14 @@ size_t td_digest_response(enum td_digest_algorithm algorithm, const uint8_t *ha1
 {
 	const size_t bytes = td_digest_bytes(algorithm);
 	char one[TD_DIGEST_HEX_MAX], two[TD_DIGEST_HEX_MAX];
+	struct td_span parts[PARTS_MAX];
 	struct hash h;
 
 	hex_write(ha1, bytes, one);
 	a2_hash(algorithm, ask->method, ask->uri, two);
+	size_t n = parts_of(td_span(one, 2 * bytes), td_span(two, 2 * bytes), ask, parts);
 	hash_begin(&h, algorithm);
-	return response_end(&h, td_span(one, 2 * bytes), two, ask, hex);
+	return response_end(&h, parts, n, hex);
 }
 
 void td_digest_seed(enum td_digest_algorithm algorithm, const uint8_t *ha1,
@@ -208,19 +265,25 @@ size_t td_digest_seeded(enum td_digest_algorithm algorithm, const uint8_t *seed,
 	const struct td_digest_a2 *a2, const struct td_digest_ask *ask,
 	char hex[TD_DIGEST_HEX_MAX])
 {
-	struct hash h;
+	const struct td_span end = td_span(a2->hex, 2 * td_digest_bytes(algorithm));
+	struct td_span parts[PARTS_MAX];
 	char ha1[TD_DIGEST_HEX_MAX];
+	struct hash h;
 
 	if (algorithm == TD_DIGEST_MD5) {
 		hex_write(seed, TD_MD5_BYTES, ha1);
 		hash_begin(&h, algorithm);
-		return response_end(&h, td_span(ha1, 2 * TD_MD5_BYTES), a2->hex, ask, hex);
+		size_t n = parts_of(td_span(ha1, 2 * TD_MD5_BYTES), end, ask, parts);
+		return response_end(&h, parts, n, hex);
 	}
+	size_t n = parts_of((struct td_span){ 0 }, end, ask, parts);
+	if (seeded_hash(seed, parts, n, hex))
+		return 2 * TD_SHA256_BYTES;
 	h.algorithm = algorithm;
 	memcpy(h.sha256.state, seed, sizeof(h.sha256.state));
 	h.sha256.count = 1; // block behind it
 	h.sha256.index = 0;
-	return response_end(&h, (struct td_span){ 0 }, a2->hex, ask, hex);
+	return response_end(&h, parts, n, hex);
 }
 
 bool td_digest_equal(const char *ours, struct td_span theirs, size_t len)

@@ -11,11 +11,13 @@
 	}
 
 // By the first eight letters of the name; one has nine.
-static const struct field {
+struct field {
 	char head[8];
 	uint8_t len;
 	uint8_t offset;
-} fields[] = {
+};
+
+static const struct field fields[] = {
 	FIELD("username", 8, username),
 	FIELD("realm", 5, realm),
 	FIELD("nonce", 5, nonce),
@@ -30,6 +32,41 @@ static const struct field {
 };
 static_assert(sizeof(struct td_digest_params) < 256, "offsets fit");
 
+// Each of them in a slot of its own, so that a name is compared with one alone. An empty slot has
+// no length.
+enum { SLOT_BITS = 4 };
+static struct field slots[1 << SLOT_BITS];
+static uint64_t multiplier = 0x9e3779b97f4a7c15u;
+
+static struct field *slot_of(uint64_t head)
+{
+	return &slots[head * multiplier >> (64 - SLOT_BITS)];
+}
+
+// false: two names share a slot.
+static bool slots_fill(void)
+{
+	memset(slots, 0, sizeof(slots));
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		uint64_t head;
+		memcpy(&head, fields[i].head, 8);
+		if (slot_of(head)->len != 0)
+			return false;
+		*slot_of(head) = fields[i];
+	}
+	return true;
+}
+
+// The first multiplier of a fixed sequence that separates them. Written here only, before any
+// thread exists.
+__attribute__((constructor)) static void slots_make(void)
+{
+	for (unsigned tries = 0; !slots_fill(); tries++) {
+		assert(tries < 100000);
+		multiplier = (multiplier * 6364136223846793005u + 1442695040888963407u) | 1;
+	}
+}
+
 // As it would stand in the table: the rest zero, letters in lower case. A token has no character
 // but a letter that becomes one with that bit.
 static uint64_t head_of(struct td_span name, const char *end)
@@ -39,9 +76,8 @@ static uint64_t head_of(struct td_span name, const char *end)
 	uint64_t word = 0;
 
 	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && end - name.ptr >= 8) {
-		uint64_t mask = n == 8 ? UINT64_MAX : (1ull << 8 * n) - 1;
 		memcpy(&word, name.ptr, 8);
-		return (word | lower) & mask;
+		return (word | lower) & UINT64_MAX >> (64 - 8 * n);
 	}
 	char head[8] = { 0 };
 	for (uint32_t i = 0; i < n; i++)
@@ -54,16 +90,12 @@ static uint64_t head_of(struct td_span name, const char *end)
 static struct td_span *place_of(struct td_span name, const char *end, struct td_digest_params *out)
 {
 	uint64_t word = head_of(name, end), head;
+	const struct field *f = slot_of(word);
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		memcpy(&head, fields[i].head, 8);
-		if (word != head || name.len != fields[i].len)
-			continue;
-		if (name.len == 9 && (name.ptr[8] | 0x20) != 'm')
-			return NULL;
-		return (struct td_span *)(void *)((char *)out + fields[i].offset);
-	}
-	return NULL;
+	memcpy(&head, f->head, 8);
+	if (word != head || name.len != f->len || (name.len == 9 && (name.ptr[8] | 0x20) != 'm'))
+		return NULL;
+	return (struct td_span *)(void *)((char *)out + f->offset);
 }
 
 // First '"', '\\' or control character.
@@ -100,15 +132,40 @@ static const char *value_scan(const char *p, const char *end, struct td_span *va
 	return q + 1;
 }
 
+// Mostly there is one space or none.
+static inline const char *space_skip(const char *p, const char *end)
+{
+	if (p < end && (uint8_t)*p > ' ')
+		return p;
+	p += p < end && *p == ' ';
+	return p < end && (uint8_t)*p <= ' ' ? td_skip_space(p, end) : p;
+}
+
+// The '=' behind a name, which begins at p and ends at *name_end; NULL where there is none.
+static const char *name_scan(const char *p, const char *end, const char **name_end)
+{
+#if defined(__SSE2__)
+	if (end - p >= 16) { // a word with it right behind, as nearly all are
+		const char *q = p + __builtin_ctz(td_word_breaks(p) | 1u << 15);
+		if (*q == '=' && q > p) {
+			*name_end = q;
+			return q;
+		}
+	}
+#endif
+	*name_end = td_skip_token(p, end);
+	const char *equals = td_skip_space(*name_end, end);
+	return *name_end > p && equals < end && *equals == '=' ? equals : NULL;
+}
+
 static const char *param_scan(const char *p, const char *end, struct td_digest_params *out)
 {
 	struct td_span value;
-	const char *name = p, *name_end = td_skip_token(p, end);
+	const char *name = p, *name_end;
 
-	p = td_skip_space(name_end, end);
-	if (name_end == name || p == end || *p != '=')
-		return NULL;
-	p = value_scan(td_skip_space(p + 1, end), end, &value);
+	p = name_scan(p, end, &name_end);
+	if (p)
+		p = value_scan(space_skip(p + 1, end), end, &value);
 	if (!p)
 		return NULL;
 	struct td_span *place = place_of(td_span(name, (size_t)(name_end - name)), end, out);
@@ -116,7 +173,7 @@ static const char *param_scan(const char *p, const char *end, struct td_digest_p
 		return NULL;
 	if (place)
 		*place = value;
-	return td_skip_space(p, end);
+	return p < end && *p != ',' ? td_skip_space(p, end) : p;
 }
 
 int td_digest_params_decode(struct td_span value, struct td_digest_params *out)
@@ -127,7 +184,7 @@ int td_digest_params_decode(struct td_span value, struct td_digest_params *out)
 	if (value.len < 7 || !td_span_ieq(td_span(p, 6), TD_SPAN("Digest")) ||
 		!td_char_is(p[6], TD_CH_SPACE))
 		return -ENOTSUP;
-	for (p = td_skip_space(p + 6, end);; p = td_skip_space(p + 1, end)) {
+	for (p = td_skip_space(p + 6, end);; p = space_skip(p + 1, end)) {
 		p = param_scan(p, end, out);
 		if (p == end)
 			return 0;
@@ -136,12 +193,28 @@ int td_digest_params_decode(struct td_span value, struct td_digest_params *out)
 	}
 }
 
+// Eight hexadecimal digits, either case.
 bool td_nc_decode(struct td_span text, uint32_t *out)
 {
-	uint32_t n = 0;
-
 	if (text.len != 8)
 		return false;
+#if defined(__SSE2__)
+	__m128i v = _mm_loadl_epi64((const __m128i *)(const void *)text.ptr);
+	__m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+	__m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+	__m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+	__m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+	if ((_mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) & 0xff) != 0xff)
+		return false;
+	v = _mm_or_si128(_mm_and_si128(is_digit, digit),
+		_mm_andnot_si128(is_digit, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+	v = _mm_or_si128(_mm_slli_epi16(v, 4), _mm_srli_epi16(v, 8)); // of two digits the low byte
+	v = _mm_and_si128(v, _mm_set1_epi16(0xff));
+	*out = __builtin_bswap32((uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(v, v)));
+	return true;
+#else
+	uint32_t n = 0;
+
 	for (uint32_t i = 0; i < 8; i++) {
 		char c = td_lower(text.ptr[i]);
 		if (!td_char_is(c, TD_CH_HEX))
@@ -150,4 +223,5 @@ bool td_nc_decode(struct td_span text, uint32_t *out)
 	}
 	*out = n;
 	return true;
+#endif
 }

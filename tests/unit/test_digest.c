@@ -90,6 +90,27 @@ static void what_is_kept_is_of_one_uri(void **state)
 	}
 }
 
+// Wherever the end falls in a block, and where it is padded elsewhere because it is long.
+static void of_every_length(void **state)
+{
+	static struct td_digest_a2 kept;
+	struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"), .uri = TD_SPAN("sip:a"), .nonce = TD_SPAN("n"),
+		.nc = TD_SPAN("00000001"), .qop = TD_SPAN("auth") };
+	uint8_t ha1[TD_DIGEST_BYTES_MAX], seed[TD_DIGEST_BYTES_MAX];
+	char whole[TD_DIGEST_HEX_MAX], hex[TD_DIGEST_HEX_MAX], cnonce[300];
+
+	memset(cnonce, 'c', sizeof(cnonce));
+	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN("u"), TD_SPAN("r"), TD_SPAN("p"), ha1);
+	td_digest_seed(TD_DIGEST_SHA256, ha1, seed);
+	td_digest_a2(&kept, TD_DIGEST_SHA256, ask.method, ask.uri);
+	for (unsigned len = 0; len <= sizeof(cnonce); len++) {
+		ask.cnonce = td_span(cnonce, len);
+		td_digest_response(TD_DIGEST_SHA256, ha1, &ask, whole);
+		assert_int_equal(td_digest_seeded(TD_DIGEST_SHA256, seed, &kept, &ask, hex), sizeof(hex));
+		assert_memory_equal(hex, whole, sizeof(hex));
+	}
+}
+
 // However the parts lie around the buffer in which they are gathered, the hash is that of the whole: "A:B:C:D" cut at
 // other colons is the same text.
 static void long_parts_are_hashed_whole(void **state)
@@ -174,6 +195,14 @@ static void nonce_counts_are_eight_digits(void **state)
 	assert_int_equal(nc, 31);
 	assert_false(td_nc_decode(TD_SPAN("000001f"), &nc));
 	assert_false(td_nc_decode(TD_SPAN("0000001g"), &nc));
+	assert_true(td_nc_decode(TD_SPAN("89aBCdeF"), &nc));
+	assert_int_equal(nc, 0x89abcdef);
+	for (unsigned c = 0; c < 256; c++) {
+		char text[] = "12345678";
+		bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+		text[c % 8] = (char)c;
+		assert_int_equal(td_nc_decode(td_span(text, 8), &nc), digit);
+	}
 }
 
 int main(void)
@@ -182,6 +211,7 @@ int main(void)
 		cmocka_unit_test(rfc_7616_examples),
 		cmocka_unit_test(rfc_2617_examples),
 		cmocka_unit_test(what_is_kept_is_of_one_uri),
+		cmocka_unit_test(of_every_length),
 		cmocka_unit_test(long_parts_are_hashed_whole),
 		cmocka_unit_test(equal_takes_both_cases),
 		cmocka_unit_test(credentials_are_read),
