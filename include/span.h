@@ -38,9 +38,13 @@ static inline char td_lower(char c)
 // ASCII case folded, as RFC 3261 §7.3.1 compares names and tokens.
 static inline bool td_span_ieq(struct td_span a, struct td_span b)
 {
+	uint32_t i = 0;
+
 	if (a.len != b.len)
 		return false;
-	for (uint32_t i = 0; i < a.len; i++)
+	while (a.len - i >= 8 && memcmp(a.ptr + i, b.ptr + i, 8) == 0)
+		i += 8; // mostly it is the same case
+	for (; i < a.len; i++)
 		if (a.ptr[i] != b.ptr[i] && td_lower(a.ptr[i]) != td_lower(b.ptr[i]))
 			return false;
 	return true;

@@ -14,7 +14,6 @@
 #include "sip/engine_priv.h"
 #include "sip/hash.h"
 #include "sip/hdr_auth.h"
-#include "sip/location.h"
 #include "sip/nonce.h"
 #include "sip/penalty.h"
 #include "sip/subscribers.h"
@@ -305,17 +304,14 @@ static void nonce_use(struct td_engine *e, const struct claim *c, const struct t
 	out->subscriber = s;
 }
 
-// Hash of the AoR that is claimed; what will be looked up by it is on its way then.
-static uint64_t claim_hash(
+static const struct td_subscriber_entry *subscriber_find(
 	const struct td_engine *e, const struct claim *c, const struct td_auth_hint *hint)
 {
-	bool guessed = hint && td_span_eq(hint->aor, c->aor);
-	uint64_t hash = guessed ? hint->hash : td_subscribers_hash(c->aor);
+	const struct td_subscribers *table = e->conf.subscribers;
 
-	td_subscribers_prefetch_entry(e->conf.subscribers, hash);
-	if (guessed)
-		td_location_prefetch_bindings(td_engine_location(e), hint->bindings);
-	return hash;
+	if (hint && td_span_eq(hint->aor, c->aor))
+		return td_subscribers_find_hashed(table, hint->hash, c->aor);
+	return td_subscribers_find(table, c->aor);
 }
 
 void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct td_msg *msg,
@@ -338,7 +334,6 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 			challenge(e, &c, core, false, TD_DIGEST__COUNT, out);
 		return;
 	}
-	uint64_t hash = claim_hash(e, &c, hint);
 	if (td_nonce_check(e->auth->nonces, e->now_ns, flow, c.conf->nonce_any_source,
 		    c.conf->nonce_lifetime_s, c.params.nonce, &c.nonce) != TD_NONCE_GOOD) {
 		challenge(e, &c, core, true, TD_DIGEST__COUNT, out);
@@ -351,8 +346,7 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		busy(e, wait_s, TD_C_AUTH_PENALTY, out);
 		return;
 	}
-	const struct td_subscriber_entry *s =
-		td_subscribers_find_hashed(e->conf.subscribers, hash, c.aor);
+	const struct td_subscriber_entry *s = subscriber_find(e, &c, hint);
 	enum td_digest_algorithm other = other_algorithm(&c, s);
 	if (other != TD_DIGEST__COUNT) {
 		challenge(e, &c, core, true, other, out);

@@ -36,11 +36,10 @@ struct td_auth_answer {
 	char headers[TD_AUTH_HEADERS_MAX]; // complete lines for the response
 };
 
-// Who will probably be asked for, so that memory is on its way while credentials are read.
+// Who will probably be asked for: its hash need not be worked out again.
 struct td_auth_hint {
 	struct td_span aor;
-	uint64_t hash;     // of td_subscribers_hash()
-	uint64_t bindings; // of td_aor_hash()
+	uint64_t hash; // of td_subscribers_hash()
 };
 
 // Judges the request in msg. The realm it came in has a registrar. The AoR of a pass is that of the

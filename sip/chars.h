@@ -108,7 +108,7 @@ static inline const char *td_skip_word(const char *p, const char *end)
 
 static inline const char *td_skip_space(const char *p, const char *end)
 {
-	while (p < end && td_char_is(*p, TD_CH_SPACE))
+	while (p < end && (uint8_t)*p <= ' ' && td_char_is(*p, TD_CH_SPACE))
 		p++;
 	return p;
 }

@@ -50,13 +50,12 @@ static void decode_via(const struct td_msg *msg, struct td_core *core, struct ve
 	}
 }
 
-static void decode_party(struct td_span value, enum td_fault fault, enum td_header_id id,
-	struct td_name_addr *out, struct verdict *v)
+static void decode_from(const struct td_msg *msg, struct td_core *core, struct verdict *v)
 {
-	if (td_name_addr_decode(value, out) == 0 && !out->star)
+	if (td_name_addr_decode(single(msg, TD_H_FROM, v), &core->from) == 0 && !core->from.star)
 		return;
-	verdict_set(v, fault, id);
-	memset(out, 0, sizeof(*out));
+	verdict_set(v, TD_FAULT_FROM, TD_H_FROM);
+	memset(&core->from, 0, sizeof(core->from));
 }
 
 static void decode_contact(const struct td_msg *msg, struct td_core *core, struct verdict *v)
@@ -181,14 +180,28 @@ static void decode_uri(const struct td_msg *msg, struct td_core *core, struct ve
 	memset(&core->uri, 0, sizeof(core->uri));
 }
 
+void td_core_decode_to(const struct td_msg *msg, struct td_core *core)
+{
+	if (td_name_addr_decode(td_msg_get(msg, TD_H_TO), &core->to) != 0 || core->to.star)
+		memset(&core->to, 0, sizeof(core->to));
+}
+
 int td_core_decode(struct td_msg *msg, struct td_core *core)
+{
+	td_core_decode_to(msg, core);
+	return td_core_decode_rest(msg, core);
+}
+
+int td_core_decode_rest(struct td_msg *msg, struct td_core *core)
 {
 	struct verdict v = { msg->fault, msg->fault_header };
 
 	decode_uri(msg, core, &v);
 	decode_via(msg, core, &v);
-	decode_party(single(msg, TD_H_FROM, &v), TD_FAULT_FROM, TD_H_FROM, &core->from, &v);
-	decode_party(single(msg, TD_H_TO, &v), TD_FAULT_TO, TD_H_TO, &core->to, &v);
+	decode_from(msg, core, &v);
+	single(msg, TD_H_TO, &v);
+	if (core->to.whole.len == 0)
+		verdict_set(&v, TD_FAULT_TO, TD_H_TO);
 	decode_call_id(single(msg, TD_H_CALL_ID, &v), core, &v);
 	decode_cseq(msg, single(msg, TD_H_CSEQ, &v), core, &v);
 	decode_contact(msg, core, &v);

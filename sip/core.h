@@ -52,6 +52,10 @@ struct td_core {
 // msg->fault_header; what was decoded before stays valid, the rest is zero. Sets msg->method of a
 // response.
 int td_core_decode(struct td_msg *msg, struct td_core *core);
+// The same in two steps, for who wants to know early whom a message is about: To alone, zero where
+// it cannot be read, then the rest.
+void td_core_decode_to(const struct td_msg *msg, struct td_core *core);
+int td_core_decode_rest(struct td_msg *msg, struct td_core *core);
 
 // Next entry of a comma-separated header (Via, Route, Record-Route, Contact, Supported …): cuts it
 // off *rest, trimmed. Quotes, <> and () are respected. false: no more.

@@ -302,6 +302,11 @@ static bool is_of_registrar(const struct td_engine *e, const struct td_flow *cam
 	       e->conf.realms[came->realm].registrar.n_domains > 0;
 }
 
+static bool is_register(const struct td_engine *e, const struct td_flow *came)
+{
+	return e->msg.request && e->msg.method == TD_M_REGISTER && is_of_registrar(e, came);
+}
+
 // A REGISTER is judged by its credentials, wherever it comes from, and needs no transaction.
 static void register_rx(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow,
 	uint32_t len)
@@ -330,7 +335,7 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 
 	td_engine_count(e, TD_C_SIP_RX_REQUESTS);
 	td_traffic_message(&e->traffic, TD_TRAFFIC_RX, e->msg.method, 0);
-	if (e->msg.method == TD_M_REGISTER && is_of_registrar(e, came)) {
+	if (is_register(e, came)) {
 		register_rx(e, came, flow, len);
 		return;
 	}
@@ -411,7 +416,10 @@ void td_engine_rx_peeked(struct td_engine *e, uint64_t now_ns, const struct td_f
 	e->peek = peek;
 	e->call_hash_of = NULL;
 	td_msg_parse(&e->msg, data, len);
-	td_core_decode(&e->msg, &e->core);
+	td_core_decode_to(&e->msg, &e->core);
+	if (is_register(e, flow))
+		td_register_expect(e);
+	td_core_decode_rest(&e->msg, &e->core);
 	if (e->msg.request)
 		request_rx(e, flow, len);
 	else

@@ -64,9 +64,10 @@ static inline void td_map_prefetch_node(const struct td_map *map, uint64_t hash,
 {
 	const char *node = (const char *)atomic_load_explicit(
 		&map->heads[hash & map->mask], memory_order_acquire);
+	const char *line = (const char *)((uintptr_t)node & ~(uintptr_t)63);
 
-	for (size_t at = 0; node && at < bytes; at += 64)
-		__builtin_prefetch(node + at);
+	for (; node && line < node + bytes; line += 64)
+		__builtin_prefetch(line);
 }
 
 // Nodes of that hash: first, then next until NULL. Which of them has the key is the caller's to

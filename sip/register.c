@@ -123,15 +123,8 @@ void register_refuse(struct register_ask *ask, uint16_t status, struct td_span r
 	td_respond_stateless(e, ask->flow, &e->msg, &e->core, &response);
 }
 
-static bool domain_is_ours(const struct td_registrar_conf *conf, struct td_span aor)
+static bool domain_is_ours(const struct td_registrar_conf *conf, struct td_span domain)
 {
-	const char *at = memchr(aor.ptr, '@', aor.len);
-
-	while (at && memchr(at + 1, '@', (size_t)(aor.ptr + aor.len - at - 1)))
-		at = memchr(at + 1, '@', (size_t)(aor.ptr + aor.len - at - 1));
-	if (!at)
-		return false;
-	struct td_span domain = td_span(at + 1, (size_t)(aor.ptr + aor.len - at - 1));
 	for (uint8_t i = 0; i < conf->n_domains; i++)
 		if (td_span_ieq(td_span_str(conf->domains[i]), domain))
 			return true;
@@ -141,11 +134,7 @@ static bool domain_is_ours(const struct td_registrar_conf *conf, struct td_span 
 // Step 1, and the AoR of step 5.
 static bool aor_take(struct register_ask *ask)
 {
-	int n = td_aor_make(&ask->e->core.to.uri, ask->aor_text);
-
-	ask->aor = td_span(ask->aor_text, n > 0 ? (size_t)n : 0);
-	ask->hash = td_aor_hash(&ask->e->keys, ask->aor);
-	if (n <= 0 || !domain_is_ours(ask->conf, ask->aor)) {
+	if (ask->aor.len == 0 || !domain_is_ours(ask->conf, ask->e->core.to.uri.host)) {
 		register_refuse(ask, 404, (struct td_span){ 0 }, (struct td_span){ 0 });
 		return false;
 	}
@@ -157,15 +146,16 @@ static bool aor_take(struct register_ask *ask)
 	return false;
 }
 
-// Most REGISTERs are of who registers itself.
-static void hint_make(struct register_ask *ask)
+// Mostly a REGISTER is of whom it is about.
+void td_register_expect(struct td_engine *e)
 {
-	struct td_engine *e = ask->e;
+	struct register_ask *ask = &e->registrar->ask;
+	int n = td_aor_make(&e->core.to.uri, ask->aor_text);
 
-	ask->hint = (struct td_auth_hint){ .aor = ask->aor,
-		.hash = td_subscribers_hash(ask->aor),
-		.bindings = ask->hash };
-	td_location_prefetch_head(e->registrar->location, ask->hint.bindings);
+	ask->aor = td_span(ask->aor_text, n > 0 ? (size_t)n : 0);
+	ask->hash = td_aor_hash(&e->keys, ask->aor);
+	ask->hint = (struct td_auth_hint){ ask->aor, td_subscribers_hash(ask->aor) };
+	td_location_prefetch_head(e->registrar->location, ask->hash);
 	td_subscribers_prefetch_head(e->conf.subscribers, ask->hint.hash);
 }
 
@@ -446,15 +436,18 @@ static void changes_make(struct register_ask *ask)
 }
 
 // Contacts that the AoR has from a subscriber that was deleted are not this one's.
-static void predecessors_forget(struct register_ask *ask)
+static void bound_find(struct register_ask *ask)
 {
 	struct td_location *location = ask->e->registrar->location;
 	struct td_location_binding *next, *b = td_location_first(location, ask->hash, ask->aor);
 
+	ask->bound = NULL;
 	for (; b; b = next) {
 		next = td_location_next(b);
-		if (b->born == ask->born)
+		if (b->born == ask->born) {
+			ask->bound = ask->bound ? ask->bound : b;
 			continue;
+		}
 		td_location_remove(location, b);
 		td_engine_count(ask->e, TD_C_REG_REMOVED);
 	}
@@ -494,11 +487,12 @@ void td_register(struct td_engine *e, const struct td_flow *came, const struct t
 	}
 	if (!aor_take(ask))
 		return;
-	hint_make(ask);
+	td_subscribers_prefetch_entry(e->conf.subscribers, ask->hint.hash);
+	td_location_prefetch_bindings(r->location, ask->hash);
 	if (!extensions_take(ask) || !is_whose_aor(ask))
 		return;
 	td_location_collect(r->location);
-	predecessors_forget(ask);
+	bound_find(ask);
 	if (!register_contacts_read(ask))
 		return;
 	if (removes_too_early(ask)) {

@@ -15,7 +15,10 @@ struct td_registrar *td_registrar_create(struct td_engine *engine, const struct 
 void td_registrar_destroy(struct td_engine *engine, const struct td_alloc *alloc);
 size_t td_registrar_bytes(uint32_t registrations); // what it and td_auth_create() allocate
 
-// The REGISTER in the engine's msg, whole and outside any dialog. came: where from; flow: where
+// A REGISTER is in the engine's msg, of which To alone is decoded: has what it will be looked up by
+// on its way.
+void td_register_expect(struct td_engine *engine);
+// That REGISTER, whole and outside any dialog. came: where from; flow: where
 // answers go.
 void td_register(struct td_engine *engine, const struct td_flow *came, const struct td_flow *flow);
 

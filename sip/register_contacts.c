@@ -53,8 +53,7 @@ static bool is_about(const struct register_change *c, struct td_span instance, u
 
 static void old_find(struct register_ask *ask, struct register_change *c)
 {
-	struct td_location_binding *old =
-		td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
+	struct td_location_binding *old = ask->bound;
 
 	while (old &&
 		!is_about(c, td_location_instance(old), old->reg_id, td_location_contact(old)))
@@ -90,25 +89,36 @@ static bool uri_fits(const struct td_uri *uri)
 	       params_count(uri) <= TD_BINDING_PARAMS_MAX;
 }
 
+// The first of all contacts has been decoded with the message. NULL: it is none.
+static const struct td_name_addr *address_of(
+	const struct register_ask *ask, struct td_span entry, struct td_name_addr *decoded)
+{
+	const struct td_name_addr *first = &ask->e->core.contact;
+
+	if (first->whole.ptr == entry.ptr && first->whole.len == entry.len)
+		return first;
+	return td_name_addr_decode(entry, decoded) == 0 ? decoded : NULL;
+}
+
 static bool entry_take(struct register_ask *ask, struct td_span entry)
 {
 	struct register_change *c = &ask->changes[ask->n];
-	struct td_name_addr address;
+	struct td_name_addr decoded;
+	const struct td_name_addr *address = address_of(ask, entry, &decoded);
 	struct td_contact_params params;
 
 	if (ask->n == TD_CONTACTS_MAX) {
 		register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
 		return false;
 	}
-	if (td_name_addr_decode(entry, &address) != 0 || address.star ||
-		td_contact_params_decode(address.params, &params) != 0)
+	if (!address || address->star || td_contact_params_decode(address->params, &params) != 0)
 		return refuse_bad(ask, TD_SPAN("Bad Contact"));
-	if (!uri_fits(&address.uri) || params.instance.len > TD_BINDING_INSTANCE_MAX)
+	if (!uri_fits(&address->uri) || params.instance.len > TD_BINDING_INSTANCE_MAX)
 		return refuse_bad(ask, TD_SPAN("Contact Not Taken"));
-	*c = (struct register_change){ .uri = address.uri };
+	*c = (struct register_change){ .uri = address->uri };
 	c->keyed = ask->outbound && params.instance.len > 0 && params.reg_id > 0;
 	c->b.q = params.q;
-	c->b.contact = address.uri.whole;
+	c->b.contact = address->uri.whole;
 	c->b.instance = params.instance;
 	c->b.reg_id = c->keyed ? params.reg_id : 0;
 	if (!expires_take(ask, &params, &c->expires_s))
@@ -130,8 +140,7 @@ static bool star_take(struct register_ask *ask)
 		td_number_decode(td_msg_get(msg, TD_H_EXPIRES), UINT32_MAX, &expires) != 0 ||
 		expires != 0)
 		return refuse_bad(ask, TD_SPAN("Bad Contact"));
-	struct td_location_binding *old =
-		td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
+	struct td_location_binding *old = ask->bound;
 	for (; old && ask->n < TD_CONTACTS_MAX; old = td_location_next(old))
 		ask->changes[ask->n++] = (struct register_change){ .old = old };
 	return true;
@@ -257,15 +266,15 @@ static bool is_too_many(struct register_ask *ask)
 {
 	uint32_t n = 0, added = 0, removed = 0;
 
-	for (struct td_location_binding *b =
-			td_location_first(ask->e->registrar->location, ask->hash, ask->aor);
-		b; b = td_location_next(b))
-		n++;
 	for (uint16_t i = 0; i < ask->n; i++) {
 		added += !ask->changes[i].old && ask->changes[i].expires_s > 0;
 		removed += ask->changes[i].old && ask->changes[i].expires_s == 0;
 	}
-	if (added <= removed || n + added - removed <= ask->conf->max_contacts)
+	if (added <= removed)
+		return false;
+	for (struct td_location_binding *b = ask->bound; b; b = td_location_next(b))
+		n++;
+	if (n + added - removed <= ask->conf->max_contacts)
 		return false;
 	register_refuse(ask, 403, TD_SPAN("Too Many Contacts"), (struct td_span){ 0 });
 	return true;

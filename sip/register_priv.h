@@ -35,6 +35,7 @@ struct register_ask {
 	uint64_t hash;      // of it
 	struct td_auth_hint hint;
 	uint64_t born;      // of the subscriber
+	struct td_location_binding *bound; // the first of the AoR, until something changes
 	bool outbound;      // both sides support RFC 5626
 	bool repeated;
 	uint16_t n;

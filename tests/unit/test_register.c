@@ -873,11 +873,34 @@ static void workers_share_what_failed(void **state)
 	}
 }
 
+// One spelling for each: the domain in lower case whatever its length, the user as it is, unescaped.
+static void one_spelling_for_each_aor(void **state)
+{
+	static const char domain[] = "[@`{Z-A.Example-0123456789.ZYXWVUTSRQPONMLKJIHGFEDCBA";
+	char aor[TD_AOR_LEN];
+
+	for (uint32_t len = 1; len < sizeof(domain); len++) {
+		const struct td_uri uri = { .user = TD_SPAN("Al%69ce%40X"), .host = td_span(domain, len) };
+		assert_int_equal(td_aor_make(&uri, aor), 8 + len);
+		assert_memory_equal(aor, "Alice@X@", 8);
+		for (uint32_t i = 0; i < len; i++)
+			assert_int_equal(aor[8 + i], td_lower(domain[i]));
+	}
+	const struct td_uri plain = { .user = TD_SPAN("Alice"), .host = TD_SPAN("A") };
+	assert_int_equal(td_aor_make(&plain, aor), 7);
+	assert_memory_equal(aor, "Alice@a", 7);
+	const struct td_uri blank = { .user = TD_SPAN("Al%20ice"), .host = TD_SPAN("A") };
+	assert_true(td_aor_make(&blank, aor) < 0);
+	const struct td_uri nobody = { .host = TD_SPAN("A") };
+	assert_true(td_aor_make(&nobody, aor) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(registers_lists_and_locates),
 		T(several_contacts_by_q),
+		cmocka_unit_test(one_spelling_for_each_aor),
 		cmocka_unit_test(limit_is_of_what_is_bound),
 		T(star_only_removes),
 		T(lifetimes_are_held_to_their_range),
