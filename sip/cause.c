@@ -238,11 +238,20 @@ uint16_t td_cause_of_reason(const struct td_msg *msg)
 	return 0;
 }
 
-struct td_span td_status_reason(uint16_t status)
+// Which of them is a status's, from 1.
+static uint8_t phrase_of[700];
+
+// Written here only, before any thread exists.
+__attribute__((constructor)) static void phrases_place(void)
 {
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-		if (phrases[i].status == status)
-			return phrases[i].text;
+		phrase_of[phrases[i].status] = (uint8_t)(i + 1);
+}
+
+struct td_span td_status_reason(uint16_t status)
+{
+	if (status < sizeof(phrase_of) && phrase_of[status] != 0)
+		return phrases[phrase_of[status] - 1].text;
 	static const struct td_span classes[] = { { "Trying", 6 }, { "OK", 2 },
 		{ "Redirected", 10 }, { "Bad Request", 11 }, { "Server Error", 12 },
 		{ "Declined", 8 } };

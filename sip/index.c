@@ -97,11 +97,12 @@ static __attribute__((noinline)) struct td_header *line_slowly(
 
 // A line as nearly all are: a known name, one space behind its colon, none before its CRLF. No name
 // holds an LF and the checked characters are none: so the value lies inside the line.
-static ALWAYS_INLINE bool line_read(
-	find_fn *find, struct td_header *h, const char *buf, size_t off, size_t lf)
+// window: what stands at p, of which there are TD_HDR_WINDOW bytes.
+static ALWAYS_INLINE bool line_read(find_fn *find, struct td_header *h, const char *buf,
+	const char *window, size_t off, size_t lf)
 {
 	const char *p = buf + off;
-	struct found found = find(p);
+	struct found found = find(window);
 
 	if (!found.known || p[found.colon + 1] != ' ' || (uint8_t)p[found.colon + 2] <= ' ' ||
 		buf[lf - 1] != '\r' || (uint8_t)buf[lf - 2] <= ' ')
@@ -113,6 +114,15 @@ static ALWAYS_INLINE bool line_read(
 	h->value_len = (uint16_t)(lf - 1 - value);
 	h->id = found.id;
 	return true;
+}
+
+// The last bytes of a message, where they are fewer than a window.
+static __attribute__((noinline)) const char *tail_window(
+	char tail[TD_HDR_WINDOW], const char *p, size_t len)
+{
+	memset(tail, 0, TD_HDR_WINDOW);
+	memcpy(tail, p, len);
+	return tail;
 }
 
 // From the last to the first: then no chain needs its end.
@@ -136,13 +146,16 @@ static ALWAYS_INLINE enum td_fault index_lines(
 	struct slow slow = { msg, h, TD_FAULT_NONE };
 	const char *buf = msg->buf;
 	size_t off = lines->end[0] + 1u;
-	size_t quick = n <= TD_MSG_HEADERS_MAX
-			       ? msg->len
-			       : 0; // lines are read quickly where their windows end before it
+	const size_t len = msg->len;
+	const bool quick = n <= TD_MSG_HEADERS_MAX;
+	char tail[TD_HDR_WINDOW];
 
 	for (const uint16_t *line = lines->end + 1, *last = lines->end + n; line < last; line++) {
 		size_t lf = *line;
-		if (off + TD_HDR_WINDOW + 3 <= quick && line_read(find, h, buf, off, lf))
+		const char *window = buf + off;
+		if (__builtin_expect(len - off < TD_HDR_WINDOW, 0))
+			window = tail_window(tail, buf + off, len - off);
+		if (quick && line_read(find, h, buf, window, off, lf))
 			h++;
 		else
 			h = line_slowly(&slow, h, off, lf);

@@ -177,9 +177,12 @@ int response_head_copy(struct td_engine *e, const struct td_flow *flow, const st
 
 static void put_status_line(struct td_writer *w, const struct td_response *r)
 {
+	const uint16_t status = r->status;
+	const char code[] = { (char)('0' + status / 100), (char)('0' + status / 10 % 10),
+		(char)('0' + status % 10), ' ' };
+
 	td_put_lit(w, "SIP/2.0 ");
-	td_put_uint(w, r->status);
-	td_put_char(w, ' ');
+	td_put_fixed(w, code, sizeof(code));
 	td_put_span(w, r->reason.len > 0 ? r->reason : td_status_reason(r->status));
 	td_put_lit(w, "\r\n");
 }
@@ -249,8 +252,17 @@ int response_write(struct td_engine *e, const struct response_head *head,
 
 static void tag_write(uint64_t hash, char tag[DERIVED_TAG_LEN])
 {
-	for (unsigned i = 0; i < DERIVED_TAG_LEN; i++, hash >>= 4)
-		tag[i] = "0123456789abcdef"[hash & 15];
+	static_assert(DERIVED_TAG_LEN == 16, "two words");
+	// The nibbles side by side, a byte each; then '0' is added, or what makes it a letter.
+	for (unsigned half = 0; half < 2; half++, hash >>= 32) {
+		uint64_t w = hash & UINT32_MAX;
+		w = (w | w << 16) & 0x0000ffff0000ffff;
+		w = (w | w << 8) & 0x00ff00ff00ff00ff;
+		w = (w | w << 4) & 0x0f0f0f0f0f0f0f0f;
+		uint64_t letters = (w + 0x0606060606060606) >> 4 & 0x0101010101010101;
+		w += 0x3030303030303030 + letters * ('a' - '0' - 10);
+		memcpy(tag + 8 * half, &w, 8);
+	}
 }
 
 void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERIVED_TAG_LEN])

@@ -31,14 +31,21 @@ __attribute__((constructor)) static void tables_fill(void)
 	}
 }
 
-// By loads and stores that overlap, all loads first.
+// At most 64 bytes, by loads and stores that overlap, all loads first.
 static inline void copy(char *dst, const char *src, size_t len)
 {
-	uint64_t a[2], b[2];
+	uint64_t a[2], b[2], c[2], d[2];
 
 	if (len >= 8) {
 		if (len > 32) {
-			memcpy(dst, src, len);
+			memcpy(a, src, 16);
+			memcpy(b, src + 16, 16);
+			memcpy(c, src + len - 32, 16);
+			memcpy(d, src + len - 16, 16);
+			memcpy(dst, a, 16);
+			memcpy(dst + 16, b, 16);
+			memcpy(dst + len - 32, c, 16);
+			memcpy(dst + len - 16, d, 16);
 		} else if (len > 16) {
 			memcpy(a, src, 16);
 			memcpy(b, src + len - 16, 16);
@@ -63,14 +70,32 @@ static inline void copy(char *dst, const char *src, size_t len)
 	}
 }
 
+// Apart, so that short pieces need no stack.
+static __attribute__((noinline)) void put_long(struct td_writer *w, const char *ptr, size_t len)
+{
+	memcpy(w->pos, ptr, len);
+	w->pos += len;
+}
+
+static __attribute__((noinline)) void put_nothing(struct td_writer *w)
+{
+	w->overflow = true;
+}
+
 __attribute__((noinline)) void td_put(struct td_writer *w, const char *ptr, size_t len)
 {
-	if ((size_t)(w->end - w->pos) < len) {
-		w->overflow = true;
+	char *dst = w->pos;
+
+	if ((size_t)(w->end - dst) < len) {
+		put_nothing(w);
 		return;
 	}
-	copy(w->pos, ptr, len);
-	w->pos += len;
+	if (len > 64) {
+		put_long(w, ptr, len);
+		return;
+	}
+	w->pos = dst + len;
+	copy(dst, ptr, len);
 }
 
 void td_put_uint(struct td_writer *w, uint64_t n)
