@@ -159,6 +159,7 @@ static int engine_make(struct td_switch *s, struct td_worker *w)
 		.penalties = s->dp->penalties,
 		.max_probes = s->plan.worker_probes,
 		.max_registrations = s->plan.worker_registrations,
+		.changed_us = s->changed_us,
 		.location_sync = conf->location_sync,
 		.subscribers = s->dp->subscribers,
 	};
@@ -218,6 +219,7 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 		s->plan.journal_ring_bytes, wall_us, &what);
 	if (rc < 0)
 		return fault_set(fault, rc, "%s", what);
+	s->changed_us = td_change_clock_open(&s->changes, dp->conf.state_dir, wall_us);
 	rc = keys_make(s);
 	if (rc < 0)
 		return fault_set(fault, rc, "random bytes");
@@ -232,7 +234,7 @@ static int parts_make(struct td_switch *s, char fault[TD_FAULT_LEN])
 
 int td_switch_create(struct td_switch *s, const struct td_config *conf, char fault[TD_FAULT_LEN])
 {
-	*s = (struct td_switch){ .journal = { .store = { .fd = -1 } } };
+	*s = (struct td_switch){ .journal = { .store = { .fd = -1 } }, .changes = { .fd = -1 } };
 	td_pools_plan(conf, &s->plan);
 	s->dp = rte_zmalloc("dataplane", sizeof(*s->dp), 64);
 	if (!s->dp)
@@ -299,6 +301,7 @@ void td_switch_destroy(struct td_switch *s)
 	td_limit_table_free(dp->limits);
 	td_health_free(dp->health);
 	sources_unmake(s);
+	td_change_clock_close(&s->changes);
 	td_subscribers_unmake(dp);
 	free(s->realms);
 	rte_free(dp);

@@ -5,6 +5,7 @@
 // Main lcore. Everything is made before "ready" and unmade after the workers have returned.
 #pragma once
 
+#include "dataplane/change_clock.h"
 #include "dataplane/engine_memory.h"
 #include "dataplane/journal_thread.h"
 #include "dataplane/pools.h"
@@ -16,6 +17,8 @@ struct td_switch {
 	struct td_dataplane *dp;
 	struct td_pool_plan plan;
 	struct td_journal journal;
+	struct td_change_clock changes; // main loop: wo
+	uint64_t changed_us;            // of changes of earlier boots; 0: the clock is past them
 	struct td_engine_realm *realms; // lent to every engine
 	struct td_engine_memory engine_memory;
 	uint8_t token_key[32];

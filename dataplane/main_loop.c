@@ -37,6 +37,17 @@ struct main_state {
 	uint64_t turns_seen[TD_WORKERS_MAX]; // cycles of each worker's life at that time
 };
 
+static void changes_follow(struct main_state *m)
+{
+	uint64_t newest_us = 0;
+
+	for (uint16_t i = 0; i < m->dp->n_workers; i++) {
+		uint64_t changed_us = td_engine_changed_us(m->dp->workers[i]->engine);
+		newest_us = changed_us > newest_us ? changed_us : newest_us;
+	}
+	td_change_clock_follow(&m->s->changes, newest_us);
+}
+
 // A step of the system's clock moves the dates of calls and nothing else.
 static void clock_follow(struct main_state *m, uint64_t now_ns)
 {
@@ -48,6 +59,7 @@ static void clock_follow(struct main_state *m, uint64_t now_ns)
 	uint64_t apart = seen > told ? seen - told : told - seen;
 	if (apart > CLOCK_STEP_NS)
 		atomic_store_explicit(&m->dp->wall_offset_ns, seen, memory_order_relaxed);
+	changes_follow(m);
 }
 
 static uint32_t logs_write(struct main_state *m)

@@ -4,8 +4,6 @@
 //
 // The worker that owns the AoR writes the packed form to its journal before it answers; control
 // keeps it by its key, the newest `changed_us` winning, and pushes the live ones back as they are.
-// XXX: where the wall clock was set back while no data plane ran, a key that was removed before
-// takes no change until the clock has come as far again.
 // Integers are little endian.
 #pragma once
 

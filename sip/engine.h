@@ -67,6 +67,7 @@ struct td_engine_conf {
 	struct td_penalties *penalties; // as above; NULL: the engine has its own
 
 	uint32_t max_registrations; // bindings of this worker; 0: nobody registers
+	uint64_t changed_us; // that changes of bindings by earlier boots lie before; 0: none
 	bool location_sync;         // a 200 to REGISTER waits for bindings_write()
 	struct td_subscribers *subscribers; // borrowed, outlives the engine; or NULL
 };
@@ -99,6 +100,8 @@ void td_engine_media_timeout(struct td_engine *engine, uint64_t now_ns, uint64_t
 
 // The bindings of this engine, which any thread may read under a grace period; NULL: none.
 const struct td_location *td_engine_location(const struct td_engine *engine);
+// When its newest change of a binding was made, by its own account (struct td_binding). Any thread.
+uint64_t td_engine_changed_us(const struct td_engine *engine);
 // Takes a binding back that an earlier boot wrote (a packed record, include/binding.h); one that
 // was changed meanwhile stays. 0; -EBADMSG; -ESTALE: expired or removed; -ENOENT: its realm or our
 // address is gone; -EEXIST; -ENOSPC.

@@ -56,7 +56,7 @@ struct td_registrar *td_registrar_create(
 		return NULL;
 	e->registrar = r;
 	r->location = NULL;
-	r->changed_us = 0;
+	r->changed_us = e->conf.changed_us;
 	uint32_t waiting = pending_max(e, registrations);
 	int rc = td_pool_init(
 		&r->pending, alloc, sizeof(struct register_pending), waiting, waiting);
@@ -213,15 +213,21 @@ static bool is_whose_aor(struct register_ask *ask)
 
 // --- changing ---
 
+uint64_t td_engine_changed_us(const struct td_engine *e)
+{
+	return e->registrar ? atomic_load_explicit(&e->registrar->changed_us, memory_order_relaxed)
+			    : 0;
+}
+
 // By the wall clock, and later than every change before it: not so by the clock alone where it is
 // set back, or where one burst brings two changes of a binding.
 static uint64_t changed_us_next(struct td_engine *e)
 {
-	struct td_registrar *r = e->registrar;
-	uint64_t wall_us = td_engine_wall_us(e);
+	uint64_t wall_us = td_engine_wall_us(e), before = td_engine_changed_us(e);
+	uint64_t next = wall_us > before ? wall_us : before + 1;
 
-	r->changed_us = wall_us > r->changed_us ? wall_us : r->changed_us + 1;
-	return r->changed_us;
+	atomic_store_explicit(&e->registrar->changed_us, next, memory_order_relaxed);
+	return next;
 }
 
 // What the record says beside what the contact said.
@@ -572,8 +578,8 @@ int td_engine_restore_binding(
 		return -ENOSPC;
 	td_location_link(r->location, NULL, n);
 	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;
-	if (b.changed_us > r->changed_us)
-		r->changed_us = b.changed_us;
+	if (b.changed_us > td_engine_changed_us(e))
+		atomic_store_explicit(&r->changed_us, b.changed_us, memory_order_relaxed);
 	td_ping_plan(e, n, &uri);
 	binding_time(e, n);
 	td_engine_count(e, TD_C_REG_RESTORED);

@@ -48,7 +48,7 @@ struct register_ask {
 struct td_registrar {
 	struct td_location *location;
 	struct td_pool pending; // of struct register_pending
-	uint64_t changed_us;    // the newest change, by its own account
+	_Atomic uint64_t changed_us; // the newest change, by its own account; engine: wo
 	struct register_ask ask;
 	struct td_auth_answer auth;
 	uint8_t records[TD_CONTACTS_MAX * TD_BINDING_PACKED_MAX];

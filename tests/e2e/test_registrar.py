@@ -347,6 +347,27 @@ def test_flood_does_not_touch_others(access):
             assert status == 200, text
 
 
+def test_a_clock_that_was_set_back():
+    """What an earlier boot changed by a clock that was ahead holds up no change that comes after it."""
+    with Lab(edit=registrar) as lab:
+        provision(lab, "1001")
+        phone = Phone(lab, "1001", "secret")
+        assert phone.register()[0] == 200
+        until(lambda: lab.show("registrations"), what="the binding in the store")
+        lab.dataplane.kill(signal.SIGKILL)
+        ahead = int((time.time() + 3600) * 1000000)  # as that boot would have left it
+        (lab.state_dir / "changed").write_text(f"{ahead}\n")
+        with contextlib.closing(sqlite3.connect(lab.state_dir / "tandem.db", timeout=10)) as db, db:
+            assert db.execute("UPDATE binding SET changed_us = ?", (ahead,)).rowcount == 1
+        lab.start_dataplane()
+        lab.wait_ready()
+        assert phone.register(phone.contact(expires=0))[0] == 200
+        until(lambda: not lab.show("registrations"), what="the end of the binding")
+        assert phone.register()[0] == 200
+        until(lambda: lab.show("registrations"), what="the binding again")
+        lab.settle()
+
+
 @pytest.mark.parametrize("durability", ["async", "sync"])
 def test_bindings_survive_both_daemons(durability):
     with Lab(workers=(1, 1), edit=lambda t: registrar(t, durability)) as lab:

@@ -392,6 +392,7 @@ static int owner_up(struct world *w, uint32_t index)
 		.node_name = "sim", .max_calls = 256, .max_cps = 100, .sip_message_bytes = 16384,
 		.t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000, .wall_offset_ns = w->wall_ns, .n_realms = 1,
 		.realms = &w->realm, .max_registrations = 2 * TD_CONTACTS_MAX * w->opt.phones,
+		.changed_us = w->newest_us,
 		.location_sync = w->opt.sync, .subscribers = w->subscribers };
 
 	*o = (struct reg_owner){ .w = w, .index = index, .tick_at = UINT64_MAX };
@@ -470,9 +471,6 @@ static void begin_anew(struct sim *sim, void *what, uint64_t arg)
 {
 	struct world *w = world_of(sim);
 
-	// XXX: a clock that is behind the changes of an earlier boot makes later ones look older.
-	if (w->wall_ns + sim->now < w->newest_us * 1000)
-		w->wall_ns = w->newest_us * 1000 - sim->now + MS;
 	if (boot(w, rng_between(&w->rng, 1, w->opt.owners)) < 0)
 		abort();
 	at(sim, sim->now + rng_below(&w->rng, 500) * MS, subscribers_come, NULL, w->boot);

@@ -350,6 +350,28 @@ static void changes_are_dated_in_their_order(void **state)
 		assert_true(changed_us(rig, i) > changed_us(rig, i - 1));
 }
 
+#define AHEAD_US 4000000000000000
+
+static void earlier_boot_ahead(struct register_rig *rig, struct td_engine_conf *conf)
+{
+	conf->changed_us = AHEAD_US;
+}
+
+// Also where an earlier boot dated them by a clock that was ahead.
+static void changes_go_on_from_an_earlier_boot(void **state)
+{
+	struct register_rig *rig = calloc(1, sizeof(*rig));
+
+	assert_int_equal(register_rig_up(rig, earlier_boot_ahead), 0);
+	is_ok(rig_register(rig, DESK "\r\n"));
+	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
+	assert_int_equal(changed_us(rig, 0), AHEAD_US + 1);
+	assert_int_equal(changed_us(rig, 1), AHEAD_US + 2);
+	assert_int_equal(td_engine_changed_us(rig->engine), AHEAD_US + 2);
+	assert_int_equal(register_rig_down(rig), 0);
+	free(rig);
+}
+
 // Another spelling of an equal URI is the same binding, and keeps the key that the store knows.
 static void equal_uris_are_one_binding(void **state)
 {
@@ -911,6 +933,7 @@ int main(void)
 		cmocka_unit_test(copies_from_other_addresses_are_replays),
 		T(copies_change_nothing),
 		T(changes_are_dated_in_their_order),
+		T(changes_go_on_from_an_earlier_boot),
 		T(equal_uris_are_one_binding),
 		T(one_binding_is_named_once),
 		T(binding_keeps_the_flow_it_came_on),
