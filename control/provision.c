@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ struct change {
 	uint64_t serial, id;
 	enum kind kind;
 	bool replace, keep_password;
-	const char *note; // what is odd about it, though it is done; NULL: nothing
+	char note[240]; // what is odd about it, though it is done; empty: nothing
 	char aor[TD_AOR_LEN], number[TD_NUMBER_LEN];
 	struct td_subscriber subscriber; // ADD: as asked; else as it becomes
 	uint64_t generation;
@@ -185,10 +186,10 @@ static void on_told(void *user, const char *why_not)
 {
 	struct change *change = user;
 	struct td_conn *conn = td_server_client(change->server, change->serial);
-	char text[320];
+	char text[sizeof(change->note) + 160];
 
-	snprintf(text, sizeof(text), "%s%s%s%s", why_not ? "stored; " : "done",
-		why_not ? why_not : "", change->note ? "; " : "", change->note ? change->note : "");
+	snprintf(text, sizeof(text), "%s%s%s", why_not ? "stored; " : "done",
+		why_not ? why_not : "", change->note);
 	if (conn)
 		td_conn_done(conn, change->id, 1, text);
 	change_free(change);
@@ -258,16 +259,70 @@ static const char *add_read(struct change *change, const Tandem__SubscriberAdd *
 	return NULL;
 }
 
-// The store may be shared with nodes that have other realms, so it is no fault.
-static bool domain_is_served(const struct td_config *conf, const char *aor)
+// --- notes ---
+
+// Names that exist, for a note that one does not; what has no room is left out.
+struct known {
+	const char *wanted;
+	bool found;
+	char list[120];
+};
+
+static void known_add(struct known *known, const char *name)
 {
-	const char *domain = strrchr(aor, '@') + 1;
+	size_t at = strlen(known->list), room = sizeof(known->list) - at;
+
+	known->found = known->found || strcmp(name, known->wanted) == 0;
+	if (strlen(name) + 3 < room)
+		snprintf(known->list + at, room, "%s%s", at > 0 ? ", " : "", name);
+}
+
+static const char *known_list(const struct known *known)
+{
+	return known->list[0] ? known->list : "none";
+}
+
+static void note(struct change *change, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void note(struct change *change, const char *format, ...)
+{
+	size_t at = strlen(change->note);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(change->note + at, sizeof(change->note) - at, format, args);
+	va_end(args);
+}
+
+// The store may be shared with nodes that have other realms, so it is no fault.
+static void domain_judge(struct change *change, const struct td_config *conf)
+{
+	struct known known = { .wanted = strrchr(change->aor, '@') + 1 };
 
 	for (uint8_t r = 0; r < conf->n_realms; r++)
 		for (uint8_t d = 0; d < conf->realms[r].registrar.n_domains; d++)
-			if (strcmp(conf->realms[r].registrar.domains[d], domain) == 0)
-				return true;
-	return false;
+			known_add(&known, conf->realms[r].registrar.domains[d]);
+	if (!known.found)
+		note(change,
+			"; but no registrar of this switch has that domain "
+			"(realms.registrar.domains: %s): it cannot register here",
+			known_list(&known));
+}
+
+// Nor is a plan that is loaded later, or at other nodes alone.
+static void plan_judge(struct change *change, const struct td_plan_store *plans)
+{
+	struct known known = { .wanted = change->subscriber.plan };
+
+	known_add(&known, TD_PLAN_DEFAULT);
+	for (uint32_t i = 0; i < plans->n; i++)
+		known_add(&known, plans->table[i].name);
+	if (!known.found)
+		note(change,
+			"; but no dial plan of that name is loaded (there are: %s): the routes of "
+			"the configuration alone lead its calls",
+			known_list(&known));
 }
 
 static const char *aor_read(struct change *change, const char *aor)
@@ -327,10 +382,10 @@ bool td_provision(struct td_client *client, const Tandem__Frame *frame)
 		change->server = client->server;
 		change->serial = client->serial;
 		change->id = frame->id;
-		if (change->kind == ADD &&
-			!domain_is_served(client->server->control->conf, change->aor))
-			change->note = "but no registrar of this switch has that domain "
-				       "(realms.registrar.domains): it cannot register here";
+		if (change->kind == ADD) {
+			domain_judge(change, client->server->control->conf);
+			plan_judge(change, &client->server->control->plans);
+		}
 		if (td_store_submit(&client->server->control->store, &change->job) == 0)
 			return true;
 		wrong = "too much is asked of the store";
