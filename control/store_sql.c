@@ -31,15 +31,21 @@ static const char *const texts[ST__COUNT] = {
 	[ST_ATTEMPT] = "INSERT INTO cdr_attempt ({attempt}) VALUES ({attempt$}) "
 		       "ON CONFLICT (cdr_id, n) DO UPDATE SET {attempt=}",
 	[ST_CDR_LAST] = "SELECT {cdr} FROM cdr ORDER BY start_us DESC LIMIT $1",
-	// Block by block from the last one, until there are enough.
+	// Block by block from the last one, until those that were counted have enough; then the
+	// newest of all that is in them.
 	[ST_CDR_FIND] =
-		"WITH RECURSIVE b(block) AS (SELECT max(block) FROM cdr UNION ALL "
-		"SELECT (SELECT max(c.block) FROM cdr c WHERE c.block < b.block) FROM b "
-		"WHERE b.block IS NOT NULL), "
-		"calling AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE cdr.block = b.block AND "
-		"from_number = $1 LIMIT $2), "
-		"called AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE cdr.block = b.block AND "
-		"to_number = $1 AND (from_number IS NULL OR from_number <> $1) LIMIT $2) "
+		"WITH RECURSIVE b(block, found) AS ("
+		"SELECT (SELECT max(block) FROM cdr), CAST(0 AS BIGINT) UNION ALL "
+		"SELECT (SELECT max(c.block) FROM cdr c WHERE c.block < b.block), b.found + "
+		"(SELECT count(*) FROM cdr c WHERE c.block = b.block AND c.from_number = $1) + "
+		"(SELECT count(*) FROM cdr c WHERE c.block = b.block AND c.to_number = $1 AND "
+		"(c.from_number IS NULL OR c.from_number <> $1)) "
+		"FROM b WHERE b.block IS NOT NULL AND b.found < $2), "
+		"calling AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE b.found < $2 AND "
+		"cdr.block = b.block AND from_number = $1), "
+		"called AS (SELECT {cdr} FROM b CROSS JOIN cdr WHERE b.found < $2 AND "
+		"cdr.block = b.block AND to_number = $1 AND "
+		"(from_number IS NULL OR from_number <> $1)) "
 		"SELECT {cdr} FROM calling UNION ALL SELECT {cdr} FROM called "
 		"ORDER BY start_us DESC LIMIT $2",
 	[ST_CDR_SHOW] = "SELECT {cdr} FROM cdr WHERE id = $1",

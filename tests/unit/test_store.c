@@ -294,6 +294,25 @@ static void a_number_is_found_in_every_block(void **state)
 	assert_int_equal(seen.cdrs, 0);
 }
 
+static void the_newest_of_a_block_are_found(void **state)
+{
+	struct td_store *store = *state;
+	struct seen seen = { 0 };
+	char id[24];
+
+	for (int i = 1; i <= 6; i++) {
+		snprintf(id, sizeof(id), "n-1-0-%d", i);
+		cdr_put(store, id, i % 2 ? "100" : "300", i % 2 ? "300" : "100", 10 + (uint64_t)i);
+	}
+	assert_string_equal(store_ask("SELECT count(DISTINCT block) FROM cdr"), "1");
+	assert_int_equal(td_store_cdr_find(store, "100", 3, see_cdr, &seen), 0);
+	assert_int_equal(seen.cdrs, 3);
+	assert_string_equal(seen.last.id, "n-1-0-4");
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(td_store_cdr_find(store, "100", 1, see_cdr, &seen), 0);
+	assert_string_equal(seen.last.id, "n-1-0-6");
+}
+
 static void a_batch_with_a_repetition_is_one_of_each(void **state)
 {
 	struct td_store *store = *state;
@@ -467,6 +486,7 @@ int main(void)
 		BOTH(an_interim_record_makes_the_start_older),
 		BOTH(what_was_written_is_read_back),
 		BOTH(a_number_is_found_in_every_block),
+		BOTH(the_newest_of_a_block_are_found),
 		BOTH(a_batch_with_a_repetition_is_one_of_each),
 		BOTH(a_newer_schema_is_left_alone),
 		cmocka_unit_test_setup_teardown(another_writer_means_later, store_fresh_sqlite, store_clean),
