@@ -37,6 +37,11 @@ static bool has_room(const struct td_plan_store *store, const char *name)
 	return store->n < TD_PLANS_MAX;
 }
 
+static void stranger_drop(struct td_plan_store *store, uint32_t i)
+{
+	memmove(store->strangers[i], store->strangers[--store->n_strangers], TD_NAME_LEN);
+}
+
 static void info_set(struct td_plan_store *store, const struct td_plan_info *info)
 {
 	struct td_plan_info *at = info_find(store, info->name);
@@ -44,6 +49,10 @@ static void info_set(struct td_plan_store *store, const struct td_plan_info *inf
 	if (!at)
 		at = &store->table[store->n++];
 	*at = *info;
+	// Nor is it taken away as one, should the store lose it.
+	for (uint32_t i = 0; i < store->n_strangers; i++)
+		if (strcmp(store->strangers[i], info->name) == 0)
+			stranger_drop(store, i--);
 }
 
 static void table_read(struct td_plan_store *store)
@@ -478,7 +487,7 @@ static struct plan_job *push_next(struct td_plan_store *store)
 		if (!plan_home_is_stranger(&store->home, store->strangers[i]))
 			continue;
 		job = plan_job_new(store, PLAN_FORGET, store->strangers[i]);
-		memmove(store->strangers[i], store->strangers[--store->n_strangers], TD_NAME_LEN);
+		stranger_drop(store, i);
 		return job;
 	}
 	return NULL;

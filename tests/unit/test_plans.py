@@ -309,6 +309,35 @@ def the_data_plane_keeps_what_the_store_may_still_have():
     node.stop()
 
 
+def what_came_back_is_no_stranger_where_the_store_loses_it():
+    """Control's disk is lost, the store gives the plan back, then somebody puts an empty store in its place."""
+    db = FOLDER / "again.db"
+    node = Bench("again", f'store = "sqlite:{db}";\n' + CARRIERS)
+    plane = Plane(node)
+    p = node.begin("route", "load", str(write(node, ["49,a,1"])), "--plan", "deck", "--commit")
+    until(lambda: plane.turn() or p.poll() is not None, "the commit")
+    assert p.returncode == 0, p.communicate()
+    node.stop()
+    plane.close()
+    shutil.rmtree(routes_dir(node))
+    db.rename(FOLDER / "again.aside")
+    db.mkdir()
+    node.start()
+    plane = Plane(node, plans=["deck"])
+    until(lambda: plane.turn() or "plane" in (node.dir / "log").read_text(), "the Hello")
+    db.rmdir()
+    (FOLDER / "again.aside").rename(db)
+    assert not plane.wait("route_image").remove
+    plane.frames.clear()
+    until(lambda: plane.turn() or "deck" in plans(node), "the plan")
+    with sqlite3.connect(db, timeout=5) as connection:
+        connection.executescript("BEGIN; DELETE FROM dial_plan; DELETE FROM dial_plan_part; "
+                                 "UPDATE dial_plan_generation SET generation = generation + 1; COMMIT")
+    until(lambda: plane.turn() or rows(db, "SELECT name FROM dial_plan") == [("deck",)], "the plan in the store")
+    assert not [f for b, f in plane.frames if b == "route_image"], "it stays where it is"
+    node.stop()
+
+
 def one_route_is_changed_without_a_file():
     one, two = bench("edit-1", "edit.db"), bench("edit-2", "edit.db")
     load(one, "49,a,1", "49,b,2", "1001@tandem.example,a,1")
@@ -379,4 +408,5 @@ if __name__ == "__main__":
                       without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
                       what_a_store_claims_is_not_believed, two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
+                      what_came_back_is_no_stranger_where_the_store_loses_it,
                       one_route_is_changed_without_a_file, a_kill_at_any_moment_leaves_the_old_or_the_new]))
