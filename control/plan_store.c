@@ -29,12 +29,17 @@ static struct td_plan_info *info_find(struct td_plan_store *store, const char *n
 	return NULL;
 }
 
-static bool has_room(const struct td_plan_store *store, const char *name)
+static bool is_here(const struct td_plan_store *store, const char *name)
 {
 	for (uint32_t i = 0; i < store->n; i++)
 		if (strcmp(store->table[i].name, name) == 0)
 			return true;
-	return store->n < TD_PLANS_MAX;
+	return false;
+}
+
+static bool has_room(const struct td_plan_store *store, const char *name)
+{
+	return is_here(store, name) || store->n < TD_PLANS_MAX;
 }
 
 static void stranger_drop(struct td_plan_store *store, uint32_t i)
@@ -595,14 +600,22 @@ static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64
 // NULL, or why the asker cannot have a job on that plan now; *code for it.
 static const char *busy_with(const struct td_plan_store *store, const char *plan, int *code)
 {
-	*code = !plan_name_fits(plan) ? EINVAL : store->job ? EBUSY : ENOSPC;
+	*code = plan_name_fits(plan) ? EBUSY : EINVAL;
 	if (*code == EINVAL)
 		return "a plan's name has at most 31 letters, digits, '_', '-' and '.'";
-	if (*code == EBUSY)
-		return "another plan is being loaded or sent; try again when it is done";
-	return has_room(store, plan) ? NULL
-				     : "as many plans as there may be are loaded; tandemctl route "
-				       "remove one first";
+	return store->job ? "another plan is being loaded or sent; try again when it is done"
+			  : NULL;
+}
+
+// The same of a plan that may be a new one.
+static const char *busy_or_full(const struct td_plan_store *store, const char *plan, int *code)
+{
+	const char *busy = busy_with(store, plan, code);
+
+	if (busy || has_room(store, plan))
+		return busy;
+	*code = ENOSPC;
+	return "as many plans as there may be are loaded; tandemctl route remove one first";
 }
 
 static void asked_begin(struct plan_job *job, struct td_client *client, const Tandem__Frame *frame)
@@ -639,7 +652,7 @@ static void load_request(struct td_client *client, const Tandem__Frame *frame)
 	struct td_plan_store *store = &client->server->control->plans;
 	const Tandem__RouteLoad *load = frame->route_load;
 	int code;
-	const char *busy = busy_with(store, load->plan, &code);
+	const char *busy = busy_or_full(store, load->plan, &code);
 
 	if (busy)
 		td_conn_error(client->conn, frame->id, code, busy);
@@ -655,7 +668,7 @@ static void commit_request(struct td_client *client, const Tandem__Frame *frame)
 	struct td_plan_store *store = &client->server->control->plans;
 	struct plan_job *staged = store->staged;
 	int code;
-	const char *busy = busy_with(store, commit->plan, &code);
+	const char *busy = busy_or_full(store, commit->plan, &code);
 
 	if (!staged || staged->info.generation != commit->generation ||
 		strcmp(staged->info.name, commit->plan) != 0) {
@@ -708,23 +721,29 @@ static void change_request(struct td_client *client, const Tandem__Frame *frame)
 		plan_job_free(job);
 }
 
+// Also one that this node cannot take: it is in the store all the same.
+static bool is_known(const struct td_plan_store *store, const char *plan)
+{
+	const struct td_store_plan *there = plan_home_find(&store->home, plan);
+
+	return is_here(store, plan) || (there && there->parts > 0);
+}
+
 static void remove_request(struct td_client *client, const Tandem__Frame *frame)
 {
 	struct td_plan_store *store = &client->server->control->plans;
-	const struct td_plan_info *info = info_find(store, frame->route_remove->plan);
-	int code;
-	const char *busy = info ? busy_with(store, info->name, &code) : NULL;
+	const char *plan = frame->route_remove->plan;
+	const struct td_plan_info *info = info_find(store, plan);
+	int code = ENOENT;
+	const char *busy = is_known(store, plan) ? busy_with(store, plan, &code)
+						 : "there is no plan of that name";
 
-	if (!info) {
-		td_conn_error(client->conn, frame->id, ENOENT, "there is no plan of that name");
-		return;
-	}
 	if (busy) {
 		td_conn_error(client->conn, frame->id, code, busy);
 		return;
 	}
-	struct plan_job *job = plan_job_new(store, PLAN_REMOVE, info->name);
-	if (job)
+	struct plan_job *job = plan_job_new(store, PLAN_REMOVE, plan);
+	if (job && info)
 		job->info = *info;
 	asked_begin(job, client, frame);
 }

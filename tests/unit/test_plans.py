@@ -338,6 +338,22 @@ def what_came_back_is_no_stranger_where_the_store_loses_it():
     node.stop()
 
 
+def a_plan_that_no_node_can_take_is_removed():
+    one = bench("none-1", "none.db")
+    load(one, "49,a,1")
+    one.stop()
+    shutil.rmtree(routes_dir(one))
+    one.conf.write_text(one.conf.read_text().replace('name = "a"', 'name = "c"'))
+    one.start()
+    until(lambda: alarms(one, "plan.behind"), "the alarm")
+    assert plans(one) == {}
+    one.ctl("route", "remove", "deck")
+    assert rows(FOLDER / "none.db", "SELECT name, parts FROM dial_plan") == [("deck", 0)]
+    assert not alarms(one, "plan.behind")
+    assert "no plan of that name" in one.ctl("route", "remove", "deck", code=1)
+    one.stop()
+
+
 def one_route_is_changed_without_a_file():
     one, two = bench("edit-1", "edit.db"), bench("edit-2", "edit.db")
     load(one, "49,a,1", "49,b,2", "1001@tandem.example,a,1")
@@ -408,5 +424,5 @@ if __name__ == "__main__":
                       without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
                       what_a_store_claims_is_not_believed, two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
-                      what_came_back_is_no_stranger_where_the_store_loses_it,
+                      what_came_back_is_no_stranger_where_the_store_loses_it, a_plan_that_no_node_can_take_is_removed,
                       one_route_is_changed_without_a_file, a_kill_at_any_moment_leaves_the_old_or_the_new]))
