@@ -173,7 +173,7 @@ struct change {
 	struct look look; // first: the job
 	struct td_server *server;
 	uint64_t serial, id;
-	bool create;
+	bool create, tried;
 	char name[TD_NAME_LEN];
 	char *settings; // NULL: the trunk goes
 	char *before;   // what they were made from; NULL: it is new
@@ -193,12 +193,33 @@ static void change_end(struct change *change, int code, const char *text)
 	free(change);
 }
 
-static int change_run(struct td_store_job *job, struct td_store *store)
+// Whether it was stored by a try that did not hear of it, because the store was lost.
+static bool is_stored(struct change *change, struct td_store *store)
 {
-	struct change *change = (struct change *)job;
+	td_store_rollback(store);
+	if (!change->tried || list_read(&change->look, store) != 0 || !change->look.read)
+		return false;
+	const struct td_stored_trunk *now = td_trunk_list_find(&change->look.list, change->name);
+	return change->settings ? now && strcmp(now->settings, change->settings) == 0 : !now;
+}
+
+static int change_store(struct change *change, struct td_store *store)
+{
 	int rc = change->settings ? td_store_trunk_put(store, change->name, change->settings,
 					    change->before)
 				  : td_store_trunk_delete(store, change->name);
+	bool refused = rc == -EEXIST || rc == -ENOENT || rc == -EINVAL;
+
+	if (refused && is_stored(change, store))
+		rc = 0;
+	change->tried = true;
+	return rc;
+}
+
+static int change_run(struct td_store_job *job, struct td_store *store)
+{
+	struct change *change = (struct change *)job;
+	int rc = change_store(change, store);
 
 	if (rc == -EEXIST || rc == -ENOENT)
 		snprintf(job->reason, sizeof(job->reason),

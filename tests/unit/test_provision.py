@@ -469,6 +469,39 @@ def trunks_of_the_store_join_those_of_the_file():
     bench.stop()
 
 
+def what_a_try_stored_unheard_is_done():
+    """A try that fails, and what it was for is in the store all the same when the next one comes."""
+    bench = Bench("unheard")
+    plane = Plane(bench)
+    db = bench.dir / "state/tandem.db"
+    setting = ["one", "--realm", "access", "--peer", "10.0.1.7"]
+
+    def heard_late(sql, *args):
+        with sqlite3.connect(db, timeout=5) as connection:
+            connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON trunk_generation BEGIN SELECT RAISE(FAIL, 'lost'); END")
+        p = bench.begin(*args)
+        time.sleep(0.4)
+        with sqlite3.connect(db, timeout=5) as connection:
+            connection.executescript(f"BEGIN; DROP TRIGGER lost; {sql}; "
+                                     "UPDATE trunk_generation SET generation = generation + 1; COMMIT")
+        until(lambda: plane.turn() or p.poll() is not None, "the answer")
+        return p.returncode, "".join(p.communicate())
+    bench.ctl("trunk", "add", *setting, plane=plane)
+    with sqlite3.connect(db, timeout=5) as connection:
+        settings = connection.execute("SELECT settings FROM trunk").fetchone()[0]
+    bench.ctl("trunk", "del", "one", plane=plane)
+    put = f"INSERT INTO trunk VALUES ('one', '{settings}')"
+    code, said = heard_late(put, "trunk", "add", *setting)
+    assert code == 0 and "there already" not in said, said
+    code, said = heard_late("DELETE FROM trunk", "trunk", "del", "one")
+    assert code == 0, said
+    # Another's is not ours.
+    code, said = heard_late(put, "trunk", "add", *setting[:3], "--peer", "10.0.1.8")
+    assert code == 1 and "there already" in said, said
+    bench.stop()
+    plane.close()
+
+
 def another_node_takes_the_trunks_of_the_store():
     shared = f'store = "sqlite:{FOLDER}/shared.db";\n'
     one = Bench("node1", shared + FILE_TRUNK, dataplane=False)
@@ -566,7 +599,7 @@ def a_server_that_does_not_answer_is_told_in_time():
 def main(tests=None):
     tests = tests or [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              what_another_node_changed_comes_one_by_one, wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
-             another_node_takes_the_trunks_of_the_store,
+             what_a_try_stored_unheard_is_done, another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
              a_server_that_does_not_answer_is_told_in_time]
     print(f"1..{len(tests)}")
