@@ -118,6 +118,14 @@ static int remove_run(struct change *change, struct td_store *store)
 	return rc == -ENOENT ? say(change, rc, NOT_THERE, change->aor) : rc;
 }
 
+static bool has_number(const struct td_subscriber *s, const char *number)
+{
+	for (uint8_t i = 0; i < s->n_numbers; i++)
+		if (strcmp(s->numbers[i], number) == 0)
+			return true;
+	return false;
+}
+
 static int number_add_run(struct change *change, struct td_store *store)
 {
 	struct td_subscriber *s = &change->subscriber;
@@ -129,9 +137,10 @@ static int number_add_run(struct change *change, struct td_store *store)
 		return say(change, rc, NOT_THERE, change->aor);
 	if (rc != 0)
 		return rc;
-	if (s->n_numbers == TD_SUBSCRIBER_NUMBERS_MAX)
+	if (s->n_numbers == TD_SUBSCRIBER_NUMBERS_MAX && !has_number(s, change->number))
 		return say(change, -ENOSPC, "%s has as many numbers as one may have", change->aor);
-	snprintf(s->numbers[s->n_numbers++], TD_NUMBER_LEN, "%s", change->number);
+	if (!has_number(s, change->number))
+		snprintf(s->numbers[s->n_numbers++], TD_NUMBER_LEN, "%s", change->number);
 	return td_store_subscriber_put(store, s, true, &change->generation, change->job.reason,
 		sizeof(change->job.reason));
 }
@@ -303,7 +312,7 @@ static void domain_judge(struct change *change, const struct td_config *conf)
 	for (uint8_t r = 0; r < conf->n_realms; r++)
 		for (uint8_t d = 0; d < conf->realms[r].registrar.n_domains; d++)
 			known_add(&known, conf->realms[r].registrar.domains[d]);
-	if (!known.found)
+	if (!known.found && known.list[0]) // where there is no registrar, td_sync_changed() says so
 		note(change,
 			"; but no registrar of this switch has that domain "
 			"(realms.registrar.domains: %s): it cannot register here",

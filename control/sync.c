@@ -509,10 +509,10 @@ static void change_wait(struct td_sync_change *change)
 
 static const char *change_hindrance(const struct td_sync *sync)
 {
-	if (!sync->control->link.connected)
-		return when_back;
 	if (!sync->wanted)
 		return "no realm of the switch has a registrar";
+	if (!sync->control->link.connected)
+		return when_back;
 	if (!ready(sync))
 		return some_time_later;
 	return sync->pushing[SUBSCRIBERS] || sync->sent == 0 ? with_the_table : NULL;

@@ -469,6 +469,13 @@ def trunks_of_the_store_join_those_of_the_file():
     bench.stop()
 
 
+def one_reason_is_enough():
+    bench = Bench("none", config=CONFIG.replace('registrar = { domains = [ "tandem.example" ]; };', ""), dataplane=False)
+    said = bench.add("1001@tandem.example")
+    assert "no realm of the switch has a registrar" in said and "that domain" not in said, said
+    bench.stop()
+
+
 def what_a_try_stored_unheard_is_done():
     """A try that fails, and what it was for is in the store all the same when the next one comes."""
     bench = Bench("unheard")
@@ -599,7 +606,7 @@ def a_server_that_does_not_answer_is_told_in_time():
 def main(tests=None):
     tests = tests or [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              what_another_node_changed_comes_one_by_one, wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
-             what_a_try_stored_unheard_is_done, another_node_takes_the_trunks_of_the_store,
+             what_a_try_stored_unheard_is_done, one_reason_is_enough, another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
              a_server_that_does_not_answer_is_told_in_time]
     print(f"1..{len(tests)}")
