@@ -77,6 +77,7 @@ struct change {
 	uint64_t serial, id;
 	enum kind kind;
 	bool replace, keep_password;
+	bool tried, unheard; // unheard: a try stored it that did not hear of it
 	char note[240]; // what is odd about it, though it is done; empty: nothing
 	char aor[TD_AOR_LEN], number[TD_NUMBER_LEN];
 	struct td_subscriber subscriber; // ADD: as asked; else as it becomes
@@ -168,10 +169,8 @@ static int number_remove_run(struct change *change, struct td_store *store)
 		sizeof(change->job.reason));
 }
 
-static int change_run(struct td_store_job *job, struct td_store *store)
+static int kind_run(struct change *change, struct td_store *store)
 {
-	struct change *change = (struct change *)job;
-
 	switch (change->kind) {
 	case ADD:
 		return add_run(change, store);
@@ -183,6 +182,49 @@ static int change_run(struct td_store_job *job, struct td_store *store)
 		return number_remove_run(change, store);
 	}
 	return -EINVAL;
+}
+
+static bool is_same(const struct td_subscriber *a, const struct td_subscriber *b)
+{
+	uint8_t one[TD_SUBSCRIBER_PACKED_MAX], other[TD_SUBSCRIBER_PACKED_MAX];
+	size_t len = td_subscriber_pack(a, one);
+	bool same = td_subscriber_pack(b, other) == len && memcmp(one, other, len) == 0;
+
+	explicit_bzero(one, sizeof(one));
+	explicit_bzero(other, sizeof(other));
+	return same;
+}
+
+// Whether the store is as the change was to make it.
+static bool is_stored(const struct change *change, struct td_store *store)
+{
+	struct td_subscriber now;
+	char owner[TD_AOR_LEN];
+	bool stored;
+
+	td_store_rollback(store);
+	if (change->kind == NUMBER_REMOVE)
+		return td_store_number_owner(store, change->number, owner) == -ENOENT;
+	int rc = td_store_subscriber_get(store, change->aor, &now);
+	stored = change->kind == REMOVE ? rc == -ENOENT
+					: rc == 0 && is_same(&now, &change->subscriber);
+	explicit_bzero(&now, sizeof(now));
+	return stored;
+}
+
+// A try whose store was lost may have stored it all the same: the next one is refused then, as if
+// another had been faster.
+static int change_run(struct td_store_job *job, struct td_store *store)
+{
+	struct change *change = (struct change *)job;
+	int rc = kind_run(change, store);
+
+	if (change->tried && (rc == -EEXIST || rc == -ENOENT) && is_stored(change, store)) {
+		change->unheard = true;
+		return 0;
+	}
+	change->tried |= rc != -EBUSY; // which is before anything is written
+	return rc;
 }
 
 static void change_free(struct change *change)
@@ -210,6 +252,10 @@ static void change_done(struct td_store_job *job, int rc)
 	struct td_sync *sync = &change->server->control->sync;
 	struct td_conn *conn = td_server_client(change->server, change->serial);
 
+	if (rc == 0 && change->unheard) { // nobody knows its generation: the log tells it
+		on_told(change, "the data plane takes it later");
+		return;
+	}
 	if (rc == 0) {
 		const struct td_subscriber *s =
 			change->kind == REMOVE ? NULL : &change->subscriber;

@@ -212,7 +212,7 @@ static int change_store(struct change *change, struct td_store *store)
 
 	if (refused && is_stored(change, store))
 		rc = 0;
-	change->tried = true;
+	change->tried |= rc != -EBUSY; // which is before anything is written
 	return rc;
 }
 

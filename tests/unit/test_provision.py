@@ -481,29 +481,52 @@ def what_a_try_stored_unheard_is_done():
     bench = Bench("unheard")
     plane = Plane(bench)
     db = bench.dir / "state/tandem.db"
-    setting = ["one", "--realm", "access", "--peer", "10.0.1.7"]
 
-    def heard_late(sql, *args):
+    def by_hand(sql):
         with sqlite3.connect(db, timeout=5) as connection:
-            connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON trunk_generation BEGIN SELECT RAISE(FAIL, 'lost'); END")
+            connection.executescript(f"BEGIN; {sql}; COMMIT")
+
+    def heard_late(table, sql, *args):
+        by_hand(f"CREATE TRIGGER lost BEFORE UPDATE ON {table}_generation BEGIN SELECT RAISE(FAIL, 'lost'); END")
         p = bench.begin(*args)
+        p.stdin.write("secret\n")
+        p.stdin.close()
+        p.stdin = None
         time.sleep(0.4)
-        with sqlite3.connect(db, timeout=5) as connection:
-            connection.executescript(f"BEGIN; DROP TRIGGER lost; {sql}; "
-                                     "UPDATE trunk_generation SET generation = generation + 1; COMMIT")
+        by_hand(f"DROP TRIGGER lost; {sql}; UPDATE {table}_generation SET generation = generation + 1")
         until(lambda: plane.turn() or p.poll() is not None, "the answer")
         return p.returncode, "".join(p.communicate())
+    setting = ["one", "--realm", "access", "--peer", "10.0.1.7"]
     bench.ctl("trunk", "add", *setting, plane=plane)
-    with sqlite3.connect(db, timeout=5) as connection:
-        settings = connection.execute("SELECT settings FROM trunk").fetchone()[0]
+    by_hand("CREATE TABLE kept_trunk AS SELECT * FROM trunk")
     bench.ctl("trunk", "del", "one", plane=plane)
-    put = f"INSERT INTO trunk VALUES ('one', '{settings}')"
-    code, said = heard_late(put, "trunk", "add", *setting)
+    put = "INSERT INTO trunk SELECT * FROM kept_trunk"
+    code, said = heard_late("trunk", put, "trunk", "add", *setting)
     assert code == 0 and "there already" not in said, said
-    code, said = heard_late("DELETE FROM trunk", "trunk", "del", "one")
+    code, said = heard_late("trunk", "DELETE FROM trunk", "trunk", "del", "one")
     assert code == 0, said
     # Another's is not ours.
-    code, said = heard_late(put, "trunk", "add", *setting[:3], "--peer", "10.0.1.8")
+    code, said = heard_late("trunk", put, "trunk", "add", *setting[:3], "--peer", "10.0.1.8")
+    assert code == 1 and "there already" in said, said
+    # Subscribers: their data plane follows by the log.
+    aor, numbers = "1001@tandem.example", ["--number", "4930555100"]
+    bench.add(aor, *numbers, plane=plane)
+    by_hand("CREATE TABLE kept AS SELECT * FROM subscriber; CREATE TABLE kept_number AS SELECT * FROM number")
+    bench.ctl("subscriber", "del", aor, plane=plane)
+    logged = f"INSERT INTO subscriber_change SELECT generation + 1, '{aor}' FROM subscriber_generation"
+    put = f"INSERT INTO subscriber SELECT * FROM kept; INSERT INTO number SELECT * FROM kept_number; {logged}"
+    gone = f"DELETE FROM subscriber; DELETE FROM number; {logged}"
+    add = ["subscriber", "add", aor, "--password-stdin"]
+    plane.frames.clear()
+    code, said = heard_late("subscriber", put, *add, *numbers)
+    assert code == 0 and "stored" in said, said
+    assert plane.wait("subscriber_put").subscriber.aor == aor
+    code, said = heard_late("subscriber", f"DELETE FROM number; {logged}", "number", "del", "4930555100")
+    assert code == 0, said
+    code, said = heard_late("subscriber", gone, "subscriber", "del", aor)
+    assert code == 0, said
+    assert plane.wait("subscriber_delete").aor == aor
+    code, said = heard_late("subscriber", put, *add)
     assert code == 1 and "there already" in said, said
     bench.stop()
     plane.close()
