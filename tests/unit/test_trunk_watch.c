@@ -14,10 +14,10 @@ static struct td_events events;
 static struct td_event queue[TD_EVENTS_QUEUED];
 static struct td_alarm list[TD_ALARMS_MAX];
 
+static uv_loop_t loop;
+
 static struct td_trunk_watch watch_new(struct td_alarms *alarms)
 {
-	static uv_loop_t loop;
-
 	uv_loop_init(&loop);
 	memset(&events, 0, sizeof(events));
 	uv_mutex_init(&events.lock);
@@ -25,6 +25,15 @@ static struct td_trunk_watch watch_new(struct td_alarms *alarms)
 	events.queue = queue;
 	events.wanted = 1u << TD_EVENT_TRUNK;
 	return (struct td_trunk_watch){ .events = &events, .alarms = alarms };
+}
+
+static void watch_end(struct td_trunk_watch *w)
+{
+	td_trunk_watch_fini(w);
+	uv_close((uv_handle_t *)&events.wake, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	uv_mutex_destroy(&events.lock);
 }
 
 static void trunk(struct td_trunk_watch *w, const char *name, const char *state, unsigned peers, unsigned down)
@@ -92,7 +101,7 @@ static void an_alarm_lasts_as_long_as_its_cause(void **state)
 	assert_int_equal(td_alarms_copy(&alarms, list), 1);
 	round_of(&w, "up", "returning", "down", "up");
 	assert_int_equal(td_alarms_copy(&alarms, list), 0);
-	td_trunk_watch_fini(&w);
+	watch_end(&w);
 }
 
 // A port without carrier takes its trunks down, and has an alarm of its own.
@@ -107,7 +116,7 @@ static void a_trunk_whose_peers_are_well_has_no_alarm(void **state)
 	peer(&w, "a", "10.0.0.1:5060", "up", 200);
 	td_trunk_watch_end(&w);
 	assert_int_equal(td_alarms_copy(&alarms, list), 0);
-	td_trunk_watch_fini(&w);
+	watch_end(&w);
 }
 
 // More trunks are down than anybody wants alarms of.
@@ -133,7 +142,7 @@ static void very_many_are_bounded(void **state)
 	td_trunk_watch_begin(&w);
 	td_trunk_watch_end(&w);
 	assert_int_equal(td_alarms_copy(&alarms, list), 0);
-	td_trunk_watch_fini(&w);
+	watch_end(&w);
 }
 
 int main(void)
