@@ -273,8 +273,11 @@ static bool services_start(struct td_control *control)
 	snprintf(path, sizeof(path), "%s/dataplane.sock", control->conf->run_dir);
 	control->link.watcher = (struct td_link_watcher){ on_hello, on_lost, control };
 	if (events_start(control) != 0 || td_journal_loop_start(control) != 0 ||
-		!stores_start(control))
+		!stores_start(control)) {
+		td_log(TD_LOG_ERROR, "start.threads",
+			"error=\"no memory or no thread for the store and the records\"");
 		return false;
+	}
 	td_sync_start(&control->sync, control);
 	td_trunks_start(&control->trunks, control);
 	return td_link_start(&control->link, &control->loop, path, &control->pushed.policy.conf) ==
