@@ -469,7 +469,8 @@ void reg_check_acked(struct world *w)
 {
 	for (uint32_t i = 0; i < REG_BUCKETS; i++)
 		for (const struct entry *e = w->entries[i]; e; e = e->next)
-			if (e->acked && !e->linked && e->expires_wall_s > wall_s(w) + 2)
+			if (e->acked && !e->linked && e->expires_ms > 0 &&
+				e->expires_wall_s > wall_s(w) + 2)
 				reg_breach(w, REG_LOST,
 					"%s had its 200; in the store until %lld s from now, op %u",
 					e->key, (long long)(e->expires_s - wall_s(w)), e->op);
