@@ -5,6 +5,7 @@
 #include "control/log.h"
 #include "control/plan_file.h"
 #include "control/plan_job.h"
+#include "control/plan_table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +17,6 @@
 #define PAUSE_MS 30000
 #define SOON_MS 5000
 #define SEEN_MAX 4096
-#define ALARM "plan.behind"
 
 // --- looking ---
 
@@ -82,7 +82,7 @@ static void look_put(struct td_plan_home *home, struct look *look)
 		if (before && before->plan.version == look->seen[i].plan.version)
 			look->seen[i] = *before;
 		else if (before && before->failed)
-			td_alarm_clear(home->alarms, ALARM, before->plan.name);
+			td_alarm_clear(home->alarms, PLAN_BEHIND, before->plan.name);
 	}
 	free(home->seen);
 	home->seen = look->seen;
@@ -183,17 +183,9 @@ static bool is_of(const struct td_plan_info *info, const struct td_store_plan *p
 	return info->version == plan->version && info->checksum == plan->checksum;
 }
 
-static const struct td_plan_info *info_of(const struct td_plan_store *store, const char *name)
-{
-	for (uint32_t i = 0; i < store->n; i++)
-		if (strcmp(store->table[i].name, name) == 0)
-			return &store->table[i];
-	return NULL;
-}
-
 static struct plan_job *fetch_job(struct td_plan_store *store, const struct td_plan_seen *seen)
 {
-	const struct td_plan_info *info = info_of(store, seen->plan.name);
+	const struct td_plan_info *info = plan_info_find(store, seen->plan.name);
 	struct plan_job *job = plan_job_new(store, PLAN_FETCH, seen->plan.name);
 
 	if (!job)
@@ -220,7 +212,7 @@ static struct plan_job *known_job(
 // A plan that is in the store, or was.
 static struct plan_job *seen_job(struct td_plan_store *store, const struct td_plan_seen *seen)
 {
-	const struct td_plan_info *info = info_of(store, seen->plan.name);
+	const struct td_plan_info *info = plan_info_find(store, seen->plan.name);
 
 	if (info && is_of(info, &seen->plan))
 		return NULL;
@@ -240,7 +232,7 @@ static void removed_note(struct td_plan_store *store, const struct td_plan_info 
 	if (seen->failed)
 		return;
 	seen->failed = true;
-	td_alarm_raise(&store->control->alarms, TD_WARNING, ALARM, info->name,
+	td_alarm_raise(&store->control->alarms, TD_WARNING, PLAN_BEHIND, info->name,
 		"load it again for all nodes (tandemctl route load), or take it away (tandemctl "
 		"route remove)",
 		"dial plan %s was removed from the store, and this node has one of its own",
@@ -273,9 +265,9 @@ struct plan_job *plan_home_next(struct td_plan_store *store)
 static void behind_note(const struct plan_job *job, const char *advice, const char *why)
 {
 	struct td_plan_store *store = job->store;
-	bool lacks = !info_of(store, job->info.name);
+	bool lacks = !plan_info_find(store, job->info.name);
 
-	td_alarm_raise(&store->control->alarms, lacks ? TD_CRITICAL : TD_WARNING, ALARM,
+	td_alarm_raise(&store->control->alarms, lacks ? TD_CRITICAL : TD_WARNING, PLAN_BEHIND,
 		job->info.name, advice,
 		"dial plan %s of the store is not in force here, %s: %.150s", job->info.name,
 		lacks ? "and none in its place" : "the one before is", why);

@@ -64,3 +64,5 @@ enum plan_step plan_job_step(const struct plan_job *job); // the one that job->a
 int plan_job_run(struct plan_job *job, uv_after_work_cb after_work);
 int plan_job_store(struct plan_job *job, void (*after_store)(struct td_store_job *job, int rc));
 struct plan_job *plan_job_of(struct td_store_job *store_job);
+// Makes it the one under way (control/plan_store.c), which frees it; there is none yet.
+void plan_job_begin(struct plan_job *job);

@@ -4,110 +4,16 @@
 #include "control/control.h"
 #include "control/log.h"
 #include "control/plan_job.h"
+#include "control/plan_table.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define TICK_MS 250
-#define ALARM "plan.refused"
-#define BEHIND "plan.behind" // control/plan_home.c raises it
-
-// --- the table ---
-
-static struct td_plan_info *info_find(struct td_plan_store *store, const char *name)
-{
-	for (uint32_t i = 0; i < store->n; i++)
-		if (strcmp(store->table[i].name, name) == 0)
-			return &store->table[i];
-	return NULL;
-}
-
-static bool is_here(const struct td_plan_store *store, const char *name)
-{
-	for (uint32_t i = 0; i < store->n; i++)
-		if (strcmp(store->table[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool has_room(const struct td_plan_store *store, const char *name)
-{
-	return is_here(store, name) || store->n < TD_PLANS_MAX;
-}
-
-static void stranger_drop(struct td_plan_store *store, uint32_t i)
-{
-	memmove(store->strangers[i], store->strangers[--store->n_strangers], TD_NAME_LEN);
-}
-
-static void info_set(struct td_plan_store *store, const struct td_plan_info *info)
-{
-	struct td_plan_info *at = info_find(store, info->name);
-
-	if (!at)
-		at = &store->table[store->n++];
-	*at = *info;
-	// Nor is it taken away as one, should the store lose it.
-	for (uint32_t i = 0; i < store->n_strangers; i++)
-		if (strcmp(store->strangers[i], info->name) == 0)
-			stranger_drop(store, i--);
-}
-
-static void table_read(struct td_plan_store *store)
-{
-	DIR *dir = opendir(store->folder);
-	const struct dirent *e;
-
-	while (dir && (e = readdir(dir))) {
-		struct td_plan_info info;
-		if (plan_file_sweep(store->folder, e->d_name) ||
-			plan_info_read(store->folder, e->d_name, &info) != 0 ||
-			!has_room(store, info.name))
-			continue;
-		info_set(store, &info);
-		td_log(TD_LOG_INFO, "plan.kept", "plan=%s generation=%016" PRIx64 " rows=%" PRIu64,
-			info.name, info.generation, info.rows);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-// What the data plane was sent again on its own account: nobody waits for the answer.
-static void refusal_note(struct td_plan_store *store, const char *name, const char *reason)
-{
-	struct td_plan_info *info = info_find(store, name);
-
-	if (!info)
-		return;
-	info->pushed = info->refused = true;
-	td_alarm_raise(&store->control->alarms, TD_CRITICAL, ALARM, name,
-		"calls that need this plan find no route in it: load its route file again "
-		"(tandemctl route load)",
-		"dial plan %s is committed, but the data plane does not have it: %s", name, reason);
-}
-
-static void refusal_forget(struct td_plan_store *store, const char *name)
-{
-	td_alarm_clear(&store->control->alarms, ALARM, name);
-}
-
-static void info_forget(struct td_plan_store *store, const char *name)
-{
-	struct td_plan_info *info = info_find(store, name);
-
-	plan_file_remove(store->folder, name);
-	refusal_forget(store, name);
-	td_alarm_clear(&store->control->alarms, BEHIND, name);
-	if (info)
-		*info = store->table[--store->n];
-}
 
 // --- answers ---
 
@@ -204,7 +110,7 @@ static void job_fail(struct plan_job *job, int rc, const char *why)
 
 	job->rc = rc;
 	if (job->kind == PLAN_PUSH)
-		refusal_note(store, job->info.name, why); // there is nothing to push
+		plan_refusal_note(store, job->info.name, why); // there is nothing to push
 	if (job->kind == PLAN_COMMIT || job->kind == PLAN_CHANGE || job->kind == PLAN_FETCH)
 		plan_file_discard(store->folder, job->info.name);
 	plan_home_failed(job, why);
@@ -215,14 +121,14 @@ static void job_fail(struct plan_job *job, int rc, const char *why)
 static int push_end(struct plan_job *job, char *text, size_t cap)
 {
 	struct td_plan_store *store = job->store;
-	struct td_plan_info *info = info_find(store, job->info.name);
+	struct td_plan_info *info = plan_info_find(store, job->info.name);
 
 	info->pushed = job->push == PLAN_PUSH_TAKEN;
 	info->refused = false;
 	if (job->push == PLAN_PUSH_TAKEN)
-		refusal_forget(store, job->info.name);
+		plan_refusal_forget(store, job->info.name);
 	if (job->push == PLAN_PUSH_REFUSED)
-		refusal_note(store, job->info.name, job->error);
+		plan_refusal_note(store, job->info.name, job->error);
 	if (job->push == PLAN_PUSH_TAKEN || job->push == PLAN_PUSH_ABSENT) {
 		snprintf(text, cap, "%s",
 			job->push == PLAN_PUSH_TAKEN
@@ -242,7 +148,7 @@ static void committed(struct plan_job *job)
 
 	job->info.version = job->stored.version;
 	job->info.checksum = job->stored.checksum;
-	bool room = has_room(store, job->info.name);
+	bool room = plan_has_room(store, job->info.name);
 	int rc = room ? plan_file_commit(store->folder, &job->info) : -ENOSPC;
 	if (rc < 0) {
 		job_fail(job, rc,
@@ -250,20 +156,20 @@ static void committed(struct plan_job *job)
 			     : "as many plans as there may be are here already");
 		return;
 	}
-	info_set(store, &job->info);
-	td_alarm_clear(&store->control->alarms, BEHIND, job->info.name);
+	plan_info_set(store, &job->info);
+	td_alarm_clear(&store->control->alarms, PLAN_BEHIND, job->info.name);
 	rc = push_end(job, text, sizeof(text));
 	job_end(job, rc, text);
 }
 
 static void versioned(struct plan_job *job)
 {
-	struct td_plan_info *info = info_find(job->store, job->info.name);
+	struct td_plan_info *info = plan_info_find(job->store, job->info.name);
 
 	info->version = job->stored.version;
 	info->checksum = job->stored.checksum;
 	plan_version_write(job->store->folder, info);
-	td_alarm_clear(&job->store->control->alarms, BEHIND, job->info.name);
+	td_alarm_clear(&job->store->control->alarms, PLAN_BEHIND, job->info.name);
 	job_end(job, 0, "");
 }
 
@@ -276,7 +182,7 @@ static void removed(struct plan_job *job)
 		job_fail(job, -EINVAL, why);
 		return;
 	}
-	info_forget(job->store, job->info.name);
+	plan_info_forget(job->store, job->info.name);
 	job_end(job, 0,
 		job->push == PLAN_PUSH_TAKEN
 			? "removed"
@@ -470,7 +376,7 @@ static void job_go(struct plan_job *job)
 	}
 }
 
-static void job_begin(struct plan_job *job)
+void plan_job_begin(struct plan_job *job)
 {
 	job->store->job = job;
 	job_go(job);
@@ -492,7 +398,7 @@ static struct plan_job *push_next(struct td_plan_store *store)
 		if (!plan_home_is_stranger(&store->home, store->strangers[i]))
 			continue;
 		job = plan_job_new(store, PLAN_FORGET, store->strangers[i]);
-		stranger_drop(store, i);
+		plan_stranger_drop(store, i);
 		return job;
 	}
 	return NULL;
@@ -511,7 +417,7 @@ static void job_next(struct td_plan_store *store)
 	if (!job)
 		job = plan_home_next(store);
 	if (job)
-		job_begin(job);
+		plan_job_begin(job);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -534,7 +440,7 @@ int td_plan_store_start(struct td_plan_store *store, struct td_control *control)
 	store->control = control;
 	snprintf(store->folder, sizeof(store->folder), "%s/routes", control->conf->state_dir);
 	mkdir(store->folder, 0750);
-	table_read(store);
+	plan_table_read(store);
 	uv_timer_init(&control->loop, &store->tick);
 	store->tick.data = store;
 	uv_timer_start(&store->tick, on_tick, TICK_MS, TICK_MS);
@@ -558,217 +464,14 @@ void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello
 		store->table[i].pushed = store->table[i].refused = false;
 	for (size_t i = 0; i < hello->n_plans; i++) {
 		const Tandem__PlanState *plan = hello->plans[i];
-		struct td_plan_info *info = info_find(store, plan->name);
+		struct td_plan_info *info = plan_info_find(store, plan->name);
 		if (info)
 			info->pushed = info->generation == plan->generation;
 		if (info && info->pushed)
-			refusal_forget(store, info->name);
+			plan_refusal_forget(store, info->name);
 		else if (!info && store->n_strangers < TD_PLANS_MAX &&
 			 strlen(plan->name) < TD_NAME_LEN)
 			snprintf(store->strangers[store->n_strangers++], TD_NAME_LEN, "%s",
 				plan->name);
-	}
-}
-
-static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64_t id)
-{
-	char path[256];
-
-	for (uint32_t i = 0; i < store->n; i++) {
-		const struct td_plan_info *info = &store->table[i];
-		Tandem__Frame frame = TANDEM__FRAME__INIT;
-		Tandem__Item item = TANDEM__ITEM__INIT;
-		Tandem__PlanState plan = TANDEM__PLAN_STATE__INIT;
-		frame.version = 1;
-		frame.id = id;
-		frame.body_case = TANDEM__FRAME__BODY_ITEM;
-		frame.item = &item;
-		item.row_case = TANDEM__ITEM__ROW_PLAN;
-		item.plan = &plan;
-		plan_path(store->folder, info->name, "", path, sizeof(path));
-		plan.name = (char *)(uintptr_t)info->name;
-		plan.generation = info->generation;
-		plan.rows = info->rows;
-		plan.bytes = info->bytes;
-		plan.in_force = info->pushed && !info->refused && store->control->link.connected;
-		plan.path = path;
-		td_conn_send(conn, &frame);
-	}
-	td_conn_done(conn, id, store->n, "");
-}
-
-// NULL, or why the asker cannot have a job on that plan now; *code for it.
-static const char *busy_with(const struct td_plan_store *store, const char *plan, int *code)
-{
-	*code = plan_name_fits(plan) ? EBUSY : EINVAL;
-	if (*code == EINVAL)
-		return "a plan's name has at most 31 letters, digits, '_', '-' and '.'";
-	return store->job ? "another plan is being loaded or sent; try again when it is done"
-			  : NULL;
-}
-
-// The same of a plan that may be a new one.
-static const char *busy_or_full(const struct td_plan_store *store, const char *plan, int *code)
-{
-	const char *busy = busy_with(store, plan, code);
-
-	if (busy || has_room(store, plan))
-		return busy;
-	*code = ENOSPC;
-	return "as many plans as there may be are loaded; tandemctl route remove one first";
-}
-
-static void asked_begin(struct plan_job *job, struct td_client *client, const Tandem__Frame *frame)
-{
-	if (!job) {
-		td_conn_error(client->conn, frame->id, ENOMEM, "no memory");
-		return;
-	}
-	job->serial = client->serial;
-	job->id = frame->id;
-	job_begin(job);
-}
-
-static struct plan_job *load_job(struct td_plan_store *store, const Tandem__RouteLoad *load)
-{
-	const struct td_store_plan *now = plan_home_find(&store->home, load->plan);
-	const struct td_plan_info *info = info_find(store, load->plan);
-	struct plan_job *job = plan_job_new(store, PLAN_LOAD, load->plan);
-
-	if (!job)
-		return NULL;
-	snprintf(job->path, sizeof(job->path), "%s", load->path);
-	job->commit = load->commit;
-	job->before = now ? now->version : info ? info->version : 0;
-	job->names = td_route_names_new(&store->control->conf->policy);
-	if (job->names)
-		return job;
-	plan_job_free(job);
-	return NULL;
-}
-
-static void load_request(struct td_client *client, const Tandem__Frame *frame)
-{
-	struct td_plan_store *store = &client->server->control->plans;
-	const Tandem__RouteLoad *load = frame->route_load;
-	int code;
-	const char *busy = busy_or_full(store, load->plan, &code);
-
-	if (busy)
-		td_conn_error(client->conn, frame->id, code, busy);
-	else if (strlen(load->path) >= PATH_MAX)
-		td_conn_error(client->conn, frame->id, EINVAL, "the path is too long");
-	else
-		asked_begin(load_job(store, load), client, frame);
-}
-
-static void commit_request(struct td_client *client, const Tandem__Frame *frame)
-{
-	const Tandem__RouteCommit *commit = frame->route_commit;
-	struct td_plan_store *store = &client->server->control->plans;
-	struct plan_job *staged = store->staged;
-	int code;
-	const char *busy = busy_or_full(store, commit->plan, &code);
-
-	if (!staged || staged->info.generation != commit->generation ||
-		strcmp(staged->info.name, commit->plan) != 0) {
-		td_conn_error(client->conn, frame->id, ENOENT,
-			"that plan is not staged any more: load the file again");
-		return;
-	}
-	if (busy) {
-		td_conn_error(client->conn, frame->id, code, busy);
-		return;
-	}
-	store->staged = NULL;
-	asked_begin(staged, client, frame);
-}
-
-static const char *change_read(struct plan_job *job, const Tandem__RouteChange *change)
-{
-	struct td_plan_store *store = job->store;
-	const struct td_store_plan *now = plan_home_find(&store->home, job->info.name);
-
-	if (now)
-		job->stored = *now;
-	job->before = job->stored.version;
-	job->names = td_route_names_new(&store->control->conf->policy);
-	job->edit = td_route_edit_new(change->match, change->remove, change->fields,
-		change->n_fields, job->error, sizeof(job->error));
-	if (!job->names || store->home.generation == 0)
-		return job->names ? "what the store has is not known yet; try again" : "no memory";
-	if (!job->edit ||
-		td_route_edit_check(job->edit, job->names, job->error, sizeof(job->error)) < 0)
-		return job->error;
-	return change->remove && job->stored.parts == 0 ? "there is no plan of that name" : NULL;
-}
-
-static void change_request(struct td_client *client, const Tandem__Frame *frame)
-{
-	struct td_plan_store *store = &client->server->control->plans;
-	const Tandem__RouteChange *change = frame->route_change;
-	int code;
-	const char *busy = busy_with(store, change->plan, &code);
-	struct plan_job *job = busy ? NULL : plan_job_new(store, PLAN_CHANGE, change->plan);
-	const char *wrong = job ? change_read(job, change) : NULL;
-
-	if (!busy && !wrong) {
-		asked_begin(job, client, frame);
-		return;
-	}
-	td_conn_error(client->conn, frame->id, busy ? code : EINVAL, busy ? busy : wrong);
-	if (job)
-		plan_job_free(job);
-}
-
-// Also one that this node cannot take: it is in the store all the same.
-static bool is_known(const struct td_plan_store *store, const char *plan)
-{
-	const struct td_store_plan *there = plan_home_find(&store->home, plan);
-
-	return is_here(store, plan) || (there && there->parts > 0);
-}
-
-static void remove_request(struct td_client *client, const Tandem__Frame *frame)
-{
-	struct td_plan_store *store = &client->server->control->plans;
-	const char *plan = frame->route_remove->plan;
-	const struct td_plan_info *info = info_find(store, plan);
-	int code = ENOENT;
-	const char *busy = is_known(store, plan) ? busy_with(store, plan, &code)
-						 : "there is no plan of that name";
-
-	if (busy) {
-		td_conn_error(client->conn, frame->id, code, busy);
-		return;
-	}
-	struct plan_job *job = plan_job_new(store, PLAN_REMOVE, plan);
-	if (job && info)
-		job->info = *info;
-	asked_begin(job, client, frame);
-}
-
-void td_plan_store_show(struct td_client *client, const Tandem__Frame *frame)
-{
-	plans_show(&client->server->control->plans, client->conn, frame->id);
-}
-
-void td_plan_store_request(struct td_client *client, const Tandem__Frame *frame)
-{
-	switch (frame->body_case) {
-	case TANDEM__FRAME__BODY_ROUTE_LOAD:
-		load_request(client, frame);
-		break;
-	case TANDEM__FRAME__BODY_ROUTE_COMMIT:
-		commit_request(client, frame);
-		break;
-	case TANDEM__FRAME__BODY_ROUTE_CHANGE:
-		change_request(client, frame);
-		break;
-	case TANDEM__FRAME__BODY_ROUTE_REMOVE:
-		remove_request(client, frame);
-		break;
-	default:
-		break;
 	}
 }
