@@ -64,9 +64,13 @@ static void set_up(void)
 	provision.dp = &dp; // no realm has a registrar: those requests are refused
 	td_plans_init(&plans, dp.conf.state_dir);
 	td_policy_apply_init(&policy, &dp, &plans, &codec);
-	admin = (struct td_admin){
-		.dp = &dp, .policy = &policy, .drain = &drain, .stats = &stats, .journal = &journal,
-		.provision = &provision, .plans = &plans };
+	admin = (struct td_admin){ .dp = &dp,
+		.policy = &policy,
+		.drain = &drain,
+		.stats = &stats,
+		.journal = &journal,
+		.provision = &provision,
+		.plans = &plans };
 	td_admin_handler(&admin, &admin.mgmt.handler);
 }
 

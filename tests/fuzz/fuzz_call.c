@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls between carriers that say anything at any moment. Whatever they do, it ends: no call, leg, transaction, buffer,
-// text or hold on a limit is left, and each call that was let in has one detail record.
+// Calls between carriers that say anything at any moment. Whatever they do, it ends: no call, leg,
+// transaction, buffer, text or hold on a limit is left, and each call that was let in has one
+// detail record.
 //
-// Input: steps that end with a NUL. "t" and digits let so many milliseconds pass; "h" hangs all calls up; "w", "e", "f"
-// and "x" are a datagram from the west, from the east's first peer, from the far one, and from a stranger. In its text
-// "%" and a letter stand for what the switch last said to that realm, in a request but for ACK (capital) or in a
-// response: v Via, f From, t To, i Call-ID, c the number in CSeq, k the URI in Contact; "%s" is a session description.
+// Input: steps that end with a NUL. "t" and digits let so many milliseconds pass; "h" hangs all
+// calls up; "w", "e", "f" and "x" are a datagram from the west, from the east's first peer, from
+// the far one, and from a stranger. In its text
+// "%" and a letter stand for what the switch last said to that realm, in a request but for ACK
+// (capital) or in a response: v Via, f From, t To, i Call-ID, c the number in CSeq, k the URI in
+// Contact; "%s" is a session description.
 #include "sip/engine_priv.h"
 #include "tests/unit/call_rig.h"
 
@@ -17,7 +20,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct rig *rig;
-static const struct fake_sent *said[FAKE_REALMS][2]; // the last response, and the last request but for ACKs
+static const struct fake_sent
+	*said[FAKE_REALMS][2]; // the last response, and the last request but for ACKs
 
 static void need(bool truth)
 {
@@ -65,7 +69,8 @@ static struct td_span answer_to(char letter, uint16_t realm)
 	case 'i':
 		return td_span_str(fake_header(sent, "Call-ID"));
 	case 'c':
-		return td_span(fake_header(sent, "CSeq"), strspn(fake_header(sent, "CSeq"), "0123456789"));
+		return td_span(
+			fake_header(sent, "CSeq"), strspn(fake_header(sent, "CSeq"), "0123456789"));
 	case 'k':
 		return inside_angles(fake_header(sent, "Contact"));
 	default:
@@ -149,7 +154,9 @@ static void step_take(struct td_span step)
 
 	switch (step.ptr[0]) {
 	case 't':
-		for (uint32_t i = 0; i < rest.len && ms < 100000 && rest.ptr[i] >= '0' && rest.ptr[i] <= '9'; i++)
+		for (uint32_t i = 0;
+			i < rest.len && ms < 100000 && rest.ptr[i] >= '0' && rest.ptr[i] <= '9';
+			i++)
 			ms = ms * 10 + (uint32_t)(rest.ptr[i] - '0');
 		pass(ms);
 		break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // tandem-control between an operator and a data plane that both say whatever the input says, with a
-// store of its own behind it: every frame that comes out is whole, and nobody's garbage holds up the
-// next one.
+// store of its own behind it: every frame that comes out is whole, and nobody's garbage holds up
+// the next one.
 //
 // Input: pieces of a byte (bit 7: from the data plane, else from the operator; bits 0 to 6: length)
 // and so many bytes.
@@ -89,8 +89,8 @@ static void stores_start(void)
 	td_plan_store_start(&control.plans, &control);
 	control.link.plans = &control.plans;
 	control.link.watcher = (struct td_link_watcher){ on_hello, on_lost, &control };
-	must(td_store_worker_start(&control.store, &control.loop, control.conf->store,
-		     control.conf->node) == 0 &&
+	must(td_store_worker_start(
+		     &control.store, &control.loop, control.conf->store, control.conf->node) == 0 &&
 			td_store_worker_start(&control.restore, &control.loop, control.conf->store,
 				control.conf->node) == 0,
 		"no store");

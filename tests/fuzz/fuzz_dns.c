@@ -14,7 +14,8 @@ static void names_hold(const struct td_dns_reply *reply, enum td_dns_type type)
 		else if (type == TD_DNS_NAPTR)
 			assert(td_host_is_name(td_span_str(reply->naptr[i].replacement)));
 		else
-			assert(td_ip_is_host(&reply->addresses[i]) && reply->addresses[i].port == 0);
+			assert(td_ip_is_host(&reply->addresses[i]) &&
+				reply->addresses[i].port == 0);
 	}
 }
 

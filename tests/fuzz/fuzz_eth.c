@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames off the wire, from eth_input to the stages above and to main's ARP, ND and reassembly. First byte: bit 0 ports
-// trust checksums. Then frames: a byte (bit 0 port b, bit 1 a tag of VLAN 100 in the mbuf, bit 2 our MAC is put in, bit 3 the
-// IPv4 header checksum is put right, bit 4 in two segments), two bytes of length, the frame. The host asserts that counters
-// balance after every turn and that every buffer comes back.
+// Frames off the wire, from eth_input to the stages above and to main's ARP, ND and reassembly.
+// First byte: bit 0 ports trust checksums. Then frames: a byte (bit 0 port b, bit 1 a tag of VLAN
+// 100 in the mbuf, bit 2 our MAC is put in, bit 3 the IPv4 header checksum is put right, bit 4 in
+// two segments), two bytes of length, the frame. The host asserts that counters balance after every
+// turn and that every buffer comes back.
 #include "tests/unit/path_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,7 +20,8 @@ static struct rte_mbuf *frame_new(struct frame_buf *f, uint8_t how)
 	memcpy(rte_pktmbuf_append(m, (uint16_t)first), f->bytes, first);
 	if (first < f->len) {
 		struct rte_mbuf *tail = rte_pktmbuf_alloc(path.frames);
-		memcpy(rte_pktmbuf_append(tail, (uint16_t)(f->len - first)), f->bytes + first, f->len - first);
+		memcpy(rte_pktmbuf_append(tail, (uint16_t)(f->len - first)), f->bytes + first,
+			f->len - first);
 		rte_pktmbuf_chain(m, tail);
 	}
 	if (how & 2) {

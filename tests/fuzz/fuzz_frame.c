@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (td_frames_next(&in, &payload, &len) <= 0)
 		return 0;
-	assert(payload == data + TD_FRAME_HEADER && len + TD_FRAME_HEADER == in.begin && in.begin <= size);
+	assert(payload == data + TD_FRAME_HEADER && len + TD_FRAME_HEADER == in.begin &&
+		in.begin <= size);
 	Tandem__Frame *frame = tandem__frame__unpack(NULL, len, payload);
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_POLICY)
 		policy_take(frame->policy);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any bytes as a datagram to a registrar (REGISTER, STUN, keep-alives), and as what stands inside: credentials, the
-// parameters of a contact, records of bindings and subscribers. What is read lies inside the input, and nobody is bound
-// without credentials. Behind a '+' stand the lines of REGISTERs, parted by empty ones, that come with good credentials:
-// whatever they bind, "Contact: *" clears. Behind a '=' stands a record of a binding that is given back as after a restart.
+// Any bytes as a datagram to a registrar (REGISTER, STUN, keep-alives), and as what stands inside:
+// credentials, the parameters of a contact, records of bindings and subscribers. What is read lies
+// inside the input, and nobody is bound without credentials. Behind a '+' stand the lines of
+// REGISTERs, parted by empty ones, that come with good credentials: whatever they bind, "Contact:
+// *" clears. Behind a '=' stands a record of a binding that is given back as after a restart.
 #include "include/binding.h"
 #include "sip/engine.h"
 #include "sip/hdr_auth.h"
@@ -35,7 +36,8 @@ static void buf_put(void *host, struct td_buf *buf)
 }
 
 static struct digest_client alice = {
-	.algorithm = TD_DIGEST_MD5, .user = "alice", .password = "secret", .realm = "tandem.example" };
+	.algorithm = TD_DIGEST_MD5, .user = "alice", .password = "secret", .realm = "tandem.example"
+};
 static bool proven;    // the request under way has good credentials
 static char status[4]; // of the last response
 
@@ -52,11 +54,14 @@ static int message_out(void *host, const struct td_flow *flow, struct td_buf *bu
 	const char *line = buf->data, *end = buf->data + buf->len, *lf;
 	for (; (lf = memchr(line, '\n', (size_t)(end - line))); line = lf + 1)
 		if ((size_t)(lf - line) > sizeof(name) && memcmp(line, name, sizeof(name) - 1) == 0)
-			digest_client_take(&alice, td_span(line + sizeof(name) - 1, (size_t)(lf - 1 - line) - sizeof(name) + 1));
+			digest_client_take(
+				&alice, td_span(line + sizeof(name) - 1,
+						(size_t)(lf - 1 - line) - sizeof(name) + 1));
 	return 0;
 }
 
-static enum td_answer bindings_write(void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
+static enum td_answer bindings_write(
+	void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	struct td_binding b;
 	uint32_t at = 0;
@@ -88,22 +93,44 @@ static void heap_free(void *ctx, void *ptr)
 
 static struct td_engine *engine_make(void)
 {
-	static const struct td_host_ops ops = { .buf_get = buf_get, .buf_put = buf_put, .send = message_out,
-		.bindings_write = bindings_write, .random = random_bytes };
+	static const struct td_host_ops ops = { .buf_get = buf_get,
+		.buf_put = buf_put,
+		.send = message_out,
+		.bindings_write = bindings_write,
+		.random = random_bytes };
 	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 	static td_count counters[TD_C__COUNT];
-	static struct td_engine_realm realm = { .name = "access", .n_addresses = 1,
-		.registrar = { .n_domains = 1, .domains = { "tandem.example" }, .n_algorithms = 2,
-			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 }, .max_contacts = 5, .min_expires_s = 60,
-			.max_expires_s = 3600, .default_expires_s = 3600, .nonce_lifetime_s = 3600 } };
-	struct td_subscriber subscriber = { .aor = "alice@tandem.example", .has_md5 = true, .enabled = true };
+	static struct td_engine_realm realm = { .name = "access",
+		.n_addresses = 1,
+		.registrar = { .n_domains = 1,
+			.domains = { "tandem.example" },
+			.n_algorithms = 2,
+			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
+			.max_contacts = 5,
+			.min_expires_s = 60,
+			.max_expires_s = 3600,
+			.default_expires_s = 3600,
+			.nonce_lifetime_s = 3600 } };
+	struct td_subscriber subscriber = {
+		.aor = "alice@tandem.example", .has_md5 = true, .enabled = true
+	};
 	uint8_t ha1[TD_DIGEST_BYTES_MAX];
-	struct td_engine_conf conf = { .ops = &ops, .counters = counters, .node_name = "fuzz", .max_calls = 4, .max_cps = 4,
-		.sip_message_bytes = 16384, .t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000, .n_realms = 1, .realms = &realm,
+	struct td_engine_conf conf = { .ops = &ops,
+		.counters = counters,
+		.node_name = "fuzz",
+		.max_calls = 4,
+		.max_cps = 4,
+		.sip_message_bytes = 16384,
+		.t1_ms = 500,
+		.t2_ms = 4000,
+		.t4_ms = 5000,
+		.n_realms = 1,
+		.realms = &realm,
 		.max_registrations = 16 };
 
-	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	td_digest_ha1(
+		TD_DIGEST_MD5, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
 	memcpy(subscriber.ha1_md5, ha1, sizeof(subscriber.ha1_md5));
 	td_ip_parse(TD_SPAN("10.0.1.254"), &realm.addresses[0].ip);
 	conf.subscribers = td_subscribers_new(&alloc, &grace, 16);
@@ -138,15 +165,20 @@ static void proven_once(struct td_span lines, unsigned n)
 	static char text[70000];
 	char credentials[1024];
 
-	digest_client_line(&alice, "REGISTER", "sip:tandem.example", credentials, sizeof(credentials));
+	digest_client_line(
+		&alice, "REGISTER", "sip:tandem.example", credentials, sizeof(credentials));
 	int len = snprintf(text, sizeof(text),
-		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.7;branch=z9hG4bK%u\r\n"
-		"From: <sip:alice@tandem.example>;tag=1\r\nTo: <sip:alice@tandem.example>\r\nCall-ID: c%u\r\n"
-		"CSeq: %u REGISTER\r\n%s%.*s\r\n\r\n", n, n / 4, n, credentials, (int)lines.len, lines.ptr);
+		"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.7;branch=z9hG4bK%u\r\n"
+		"From: <sip:alice@tandem.example>;tag=1\r\nTo: "
+		"<sip:alice@tandem.example>\r\nCall-ID: c%u\r\n"
+		"CSeq: %u REGISTER\r\n%s%.*s\r\n\r\n",
+		n, n / 4, n, credentials, (int)lines.len, lines.ptr);
 	datagram(text, (uint32_t)len);
 }
 
-// A REGISTER with those lines; the first one of a run, and every one whose nonce has become old, comes twice.
+// A REGISTER with those lines; the first one of a run, and every one whose nonce has become old,
+// comes twice.
 static void proven_register(struct td_span lines)
 {
 	static unsigned n;
@@ -162,7 +194,8 @@ static void bound(struct td_span text)
 {
 	while (text.len > 0) {
 		const char *gap = memmem(text.ptr, text.len, "\r\n\r\n", 4);
-		uint32_t len = gap ? (uint32_t)(gap - text.ptr) : text.len, gone = gap ? len + 4 : len;
+		uint32_t len = gap ? (uint32_t)(gap - text.ptr) : text.len,
+			 gone = gap ? len + 4 : len;
 		proven_register(td_span(text.ptr, len));
 		text = td_span(text.ptr + gone, text.len - gone);
 	}
@@ -171,7 +204,8 @@ static void bound(struct td_span text)
 	proven = false;
 }
 
-// The record of a store that others write too; what is taken is there, of a subscriber, until it is cleared.
+// The record of a store that others write too; what is taken is there, of a subscriber, until it is
+// cleared.
 static void restored(const uint8_t *data, size_t len)
 {
 	int rc = td_engine_restore_binding(engine, now_ns += 1000, data, (uint32_t)len);
@@ -199,7 +233,8 @@ static void subscriber_take(const struct td_subscriber *s)
 
 static void inside(struct td_span part, const uint8_t *data, size_t len)
 {
-	need(part.len == 0 || ((const uint8_t *)part.ptr >= data && (const uint8_t *)part.ptr + part.len <= data + len));
+	need(part.len == 0 || ((const uint8_t *)part.ptr >= data &&
+				      (const uint8_t *)part.ptr + part.len <= data + len));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

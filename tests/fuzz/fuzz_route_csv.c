@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Route files of any bytes: refused with a line, or a plan that its own check and look-up take; and the
-// same bytes as an image.
+// Route files of any bytes: refused with a line, or a plan that its own check and look-up take; and
+// the same bytes as an image.
 #include "control/plan_diff.h"
 #include "control/route_csv.h"
 
@@ -66,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!builder)
 		return 0;
-	if (td_route_csv_read(builder, (const char *)data, size, NULL, &progress, error, sizeof(error)) == 0)
+	if (td_route_csv_read(
+		    builder, (const char *)data, size, NULL, &progress, error, sizeof(error)) == 0)
 		plan_try(builder);
 	else
 		assert(error[0] != '\0');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RTP and RTCP checks and the statistics. First byte: bit 0 mux; the rest is cut into datagrams by a length byte each.
+// RTP and RTCP checks and the statistics. First byte: bit 0 mux; the rest is cut into datagrams by
+// a length byte each.
 #include "media/rtcp.h"
 #include "media/rtp_stats.h"
 
@@ -13,8 +14,8 @@ static void must(bool holds)
 		abort();
 }
 
-static void datagram(struct td_rtp_stats *stats, struct td_rtp_past *past, const uint8_t *data, uint32_t len, int mux,
-	uint64_t now_ns)
+static void datagram(struct td_rtp_stats *stats, struct td_rtp_past *past, const uint8_t *data,
+	uint32_t len, int mux, uint64_t now_ns)
 {
 	enum td_rtp_verdict verdict = td_rtp_check(data, len, mux);
 

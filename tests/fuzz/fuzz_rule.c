@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Number rules and forms of numbers of any bytes. Lines: pattern, replacement, number, then what a form says (country,
-// area, international and national prefix; a digit each for bare digits, accept, format). A rule that is taken makes of
-// a number what pcre2_substitute makes of it, a number again, or leaves it as it was.
+// Number rules and forms of numbers of any bytes. Lines: pattern, replacement, number, then what a
+// form says (country, area, international and national prefix; a digit each for bare digits,
+// accept, format). A rule that is taken makes of a number what pcre2_substitute makes of it, a
+// number again, or leaves it as it was.
 #include "sip/rule_priv.h"
 
 #include <errno.h>
@@ -68,8 +69,8 @@ static void words_of(const char *replace, char dst[4 * TD_RULE_REPLACE_LEN])
 	*dst = '\0';
 }
 
-static void compare(const struct td_rule *rule, const struct td_number *before, enum td_rule_result result,
-	const struct td_number *after)
+static void compare(const struct td_rule *rule, const struct td_number *before,
+	enum td_rule_result result, const struct td_number *after)
 {
 	static pcre2_match_context *limits;
 	char words[4 * TD_RULE_REPLACE_LEN], out[4096];
@@ -81,8 +82,9 @@ static void compare(const struct td_rule *rule, const struct td_number *before, 
 		pcre2_set_depth_limit(limits, RULE_STEPS_MAX);
 	}
 	words_of(td_rule_conf(rule)->replace, words);
-	int n = pcre2_substitute(rule->code, (PCRE2_SPTR)before->text, before->len, 0, PCRE2_SUBSTITUTE_UNSET_EMPTY, NULL,
-		limits, (PCRE2_SPTR)words, PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)out, &len);
+	int n = pcre2_substitute(rule->code, (PCRE2_SPTR)before->text, before->len, 0,
+		PCRE2_SUBSTITUTE_UNSET_EMPTY, NULL, limits, (PCRE2_SPTR)words,
+		PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)out, &len);
 	switch (result) {
 	case TD_RULE_PASSED:
 		need(n == 0);
@@ -157,7 +159,8 @@ static void form_try(struct td_span text, const struct td_number *number)
 	need(accepted ? td_number_is_e164(&heard) : td_number_eq(&heard, number));
 	struct td_number said = heard;
 	bool formatted = td_number_format(&form, &said);
-	need(number_is_one(&said) && (formatted ? td_number_is_e164(&heard) : td_number_eq(&said, &heard)));
+	need(number_is_one(&said) &&
+		(formatted ? td_number_is_e164(&heard) : td_number_eq(&said, &heard)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -19,7 +19,8 @@ static void check_media(const struct td_sdp_media *m, unsigned from)
 	struct td_span name;
 	uint32_t clock_hz;
 
-	need(m->line == from && m->end > m->line && m->end <= sdp.n_lines && sdp.lines[m->line].type == 'm');
+	need(m->line == from && m->end > m->line && m->end <= sdp.n_lines &&
+		sdp.lines[m->line].type == 'm');
 	need(m->formats.len > 0 && m->proto.len > 0 && m->n_ports > 0);
 	for (unsigned type = 0; type < 128; type++)
 		if (td_sdp_codec(&sdp, m, type, &name, &clock_hz))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any bytes through parser, decoders, list walk, URI helpers and peek; whatever comes out must lie inside the input.
+// Any bytes through parser, decoders, list walk, URI helpers and peek; whatever comes out must lie
+// inside the input.
 #include "sip/core.h"
 #include "sip/peek.h"
 
@@ -95,7 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	inside(core.sdp_body);
 	need(core.sdp == (core.sdp_body.len > 0));
 	check_entries();
-	// A message that is whole gives the receiver its Call-ID or better, wherever its headers stand.
+	// A message that is whole gives the receiver its Call-ID or better, wherever its headers
+	// stand.
 	need(decoded != 0 || len > 4096 || peek.kind >= TD_PEEK_TOKEN);
 	return 0;
 }

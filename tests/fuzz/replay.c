@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs a fuzz target over its seeds, so that every build replays them: replay_NAME SEEDS-FOLDER. Prints TAP.
+// Runs a fuzz target over its seeds, so that every build replays them: replay_NAME SEEDS-FOLDER.
+// Prints TAP.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

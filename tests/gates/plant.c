@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// QUIET_PLANT=malloc|rte_malloc|syscall puts what must not be there on every turn's way, so that the gate can be seen to find
-// it. A file of its own: quiet.c's functions must not be inlined into it.
+// QUIET_PLANT=malloc|rte_malloc|syscall puts what must not be there on every turn's way, so that
+// the gate can be seen to find it. A file of its own: quiet.c's functions must not be inlined into
+// it.
 #include "dataplane/worker.h"
 
 #include <rte_malloc.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Counts what a turn of the worker must never do: allocate (libc's and DPDK's functions are replaced here, jemalloc's own
-// count of the thread's bytes is compared) and enter the kernel (syscall user dispatch: SIGSYS instead of the call, while a
-// byte of ours says so; a seccomp filter could not let the far ends' calls pass on the same thread).
+// Counts what a turn of the worker must never do: allocate (libc's and DPDK's functions are
+// replaced here, jemalloc's own count of the thread's bytes is compared) and enter the kernel
+// (syscall user dispatch: SIGSYS instead of the call, while a byte of ours says so; a seccomp
+// filter could not let the far ends' calls pass on the same thread).
 //
 // The report goes to standard error when the program ends.
 #include "turn.h"
@@ -60,7 +61,7 @@ static void allocation_note(const char *what, const void *caller)
 
 #define NOTE(name) allocation_note(name, __builtin_return_address(0))
 
-// --- libc's functions, over jemalloc's other interface -----------------------------------------------------------------
+// --- libc's functions, over jemalloc's other interface ---
 
 void *malloc(size_t bytes)
 {
@@ -105,15 +106,15 @@ int posix_memalign(void **ptr, size_t align, size_t bytes)
 	return *ptr ? 0 : ENOMEM;
 }
 
-// --- DPDK's ------------------------------------------------------------------------------------------------------------
+// --- DPDK's ---
 
-#define NEXT(name)                                                                                                     \
-	({                                                                                                             \
-		static typeof(&name) next;                                                                             \
-		if (!next)                                                                                             \
-			next = dlsym(RTLD_NEXT, #name);                                                                \
-		NOTE(#name);                                                                                           \
-		next;                                                                                                  \
+#define NEXT(name)                                                                                 \
+	({                                                                                         \
+		static typeof(&name) next;                                                         \
+		if (!next)                                                                         \
+			next = dlsym(RTLD_NEXT, #name);                                            \
+		NOTE(#name);                                                                       \
+		next;                                                                              \
 	})
 
 void *rte_malloc(const char *type, size_t bytes, unsigned align)
@@ -156,7 +157,7 @@ void rte_free(void *ptr)
 	NEXT(rte_free)(ptr);
 }
 
-// --- system calls ------------------------------------------------------------------------------------------------------
+// --- system calls ---
 
 // The call is noted and then made: the rest of the turn goes unwatched, the next is watched again.
 static void on_system_call(int signal, siginfo_t *info, void *context)
@@ -181,12 +182,14 @@ static void quiet_start(void)
 	}
 	if (sigaction(SIGSYS, &action, NULL) < 0 ||
 		prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) < 0) {
-		dprintf(STDERR_FILENO, "quiet: this kernel has no syscall user dispatch (Linux 5.11): %s\n", strerror(errno));
+		dprintf(STDERR_FILENO,
+			"quiet: this kernel has no syscall user dispatch (Linux 5.11): %s\n",
+			strerror(errno));
 		exit(1);
 	}
 }
 
-// --- around a turn ------------------------------------------------------------------------------------------
+// --- around a turn ---
 
 void quiet_arm(void)
 {
@@ -213,10 +216,12 @@ static void __attribute__((destructor)) quiet_report(void)
 		dprintf(STDERR_FILENO, "quiet: %s", sites[i].what);
 		if (sites[i].number >= 0)
 			dprintf(STDERR_FILENO, " %d", sites[i].number);
-		dprintf(STDERR_FILENO, " %" PRIu64 " times from %s+%#tx\n", sites[i].times, where.dli_fname,
+		dprintf(STDERR_FILENO, " %" PRIu64 " times from %s+%#tx\n", sites[i].times,
+			where.dli_fname,
 			(const char *)sites[i].caller - (const char *)where.dli_fbase);
 	}
 	dprintf(STDERR_FILENO,
-		"quiet: {\"allocations\": %" PRIu64 ", \"jemalloc_bytes\": %" PRIu64 ", \"system_calls\": %" PRIu64 "}\n",
+		"quiet: {\"allocations\": %" PRIu64 ", \"jemalloc_bytes\": %" PRIu64
+		", \"system_calls\": %" PRIu64 "}\n",
 		allocations, jemalloc_bytes, system_calls);
 }

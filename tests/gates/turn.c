@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every turn takes TURN_NS of a time that only turns move, so that no retransmission comes on a slow machine, no timer
-// stays out on a fast one, and two runs do the same. What the turns did is reported when the program ends.
+// Every turn takes TURN_NS of a time that only turns move, so that no retransmission comes on a
+// slow machine, no timer stays out on a fast one, and two runs do the same. What the turns did is
+// reported when the program ends.
 #include "turn.h"
 
 #include "dataplane/worker.h"
@@ -9,7 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define TURN_NS 40000000u // the answer to a message comes within five turns, half of T1; 32 s are 800 turns
+#define TURN_NS                                                                                    \
+	40000000u // the answer to a message comes within five turns, half of T1; 32 s are 800 turns
 #define TICKS_PER_NS_LOG2 16 // far slower than any TSC: what passes inside of a turn is nothing
 
 static uint64_t turns, relayed, ended, records;
@@ -43,6 +45,7 @@ uint32_t __wrap_td_worker_turn(struct td_worker *w)
 static void __attribute__((destructor)) turns_report(void)
 {
 	dprintf(STDERR_FILENO,
-		"turns: {\"turns\": %" PRIu64 ", \"relayed\": %" PRIu64 ", \"ended\": %" PRIu64 ", \"records\": %" PRIu64 "}\n",
+		"turns: {\"turns\": %" PRIu64 ", \"relayed\": %" PRIu64 ", \"ended\": %" PRIu64
+		", \"records\": %" PRIu64 "}\n",
 		turns, relayed, ended, records);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Gateways of the carriers, for a switch that keeps an eye on them: each answers, says nothing or refuses, for a while at a
-// time. What the switch knows of them must become right, and no call may go to one that it knows to be down.
+// Gateways of the carriers, for a switch that keeps an eye on them: each answers, says nothing or
+// refuses, for a while at a time. What the switch knows of them must become right, and no call may
+// go to one that it knows to be down.
 #include "tests/sim/sim.h"
 
 #include "sip/health.h"
@@ -12,8 +13,13 @@ enum mode { ANSWERS, SILENT, REFUSES, MODES };
 #define UP_WITHIN (22 * SECOND)   // a call's patience, an interval, two answers, the return
 #define WATCH_MS 500
 
-const struct td_health_conf gateway_health = { .interval_ms = 3000, .timeout_ms = 1000, .return_ms = 6000,
-	.probe = TD_PROBE_OPTIONS, .down_after = 2, .up_after = 2, .silent_after = 3 };
+const struct td_health_conf gateway_health = { .interval_ms = 3000,
+	.timeout_ms = 1000,
+	.return_ms = 6000,
+	.probe = TD_PROBE_OPTIONS,
+	.down_after = 2,
+	.up_after = 2,
+	.silent_after = 3 };
 
 struct gateway *gateway_at(struct sim *sim, const struct td_sockaddr *address)
 {
@@ -25,7 +31,8 @@ struct gateway *gateway_at(struct sim *sim, const struct td_sockaddr *address)
 
 static struct td_peer_view view_of(struct sim *sim, const struct gateway *g)
 {
-	return td_health_view(sim->health, g->ua.trunk, &g->ua.address, &gateway_health, sim->now / MS);
+	return td_health_view(
+		sim->health, g->ua.trunk, &g->ua.address, &gateway_health, sim->now / MS);
 }
 
 static uint64_t end_of_calls(const struct sim *sim)
@@ -37,7 +44,8 @@ static void flip(struct sim *sim, void *what, uint64_t arg)
 {
 	struct gateway *g = what;
 	bool over = sim->now >= end_of_calls(sim);
-	uint8_t mode = over ? ANSWERS : (uint8_t)((g->mode + rng_between(&g->rng, 1, MODES - 1)) % MODES);
+	uint8_t mode =
+		over ? ANSWERS : (uint8_t)((g->mode + rng_between(&g->rng, 1, MODES - 1)) % MODES);
 
 	if (mode != g->mode)
 		g->since = sim->now;
@@ -55,11 +63,13 @@ static void watch(struct sim *sim, void *what, uint64_t arg)
 	if (sim->gateways_over)
 		return;
 	if (g->mode == ANSWERS && age > UP_WITHIN && view.state != TD_PEER_UP)
-		breach(sim, BREACH_HEALTH, "gateway %ld answers for %llu ms and is %s", (long)(g - sim->gateways),
-			(unsigned long long)(age / MS), td_peer_state_name(view.state));
+		breach(sim, BREACH_HEALTH, "gateway %ld answers for %llu ms and is %s",
+			(long)(g - sim->gateways), (unsigned long long)(age / MS),
+			td_peer_state_name(view.state));
 	if (g->mode != ANSWERS && age > DOWN_WITHIN && view.state != TD_PEER_DOWN)
-		breach(sim, BREACH_HEALTH, "gateway %ld does not answer for %llu ms and is %s", (long)(g - sim->gateways),
-			(unsigned long long)(age / MS), td_peer_state_name(view.state));
+		breach(sim, BREACH_HEALTH, "gateway %ld does not answer for %llu ms and is %s",
+			(long)(g - sim->gateways), (unsigned long long)(age / MS),
+			td_peer_state_name(view.state));
 	at(sim, sim->now + WATCH_MS * MS, watch, g, 0);
 }
 
@@ -73,15 +83,16 @@ static void over(struct sim *sim, void *what, uint64_t arg)
 		backs += sim->owners[i].counters[TD_C_PEER_CAME_BACK];
 	}
 	if (downs < GATEWAYS || backs < GATEWAYS)
-		breach(sim, BREACH_HEALTH, "%llu times down, %llu times back: nothing was tried", (unsigned long long)downs,
-			(unsigned long long)backs);
+		breach(sim, BREACH_HEALTH, "%llu times down, %llu times back: nothing was tried",
+			(unsigned long long)downs, (unsigned long long)backs);
 	sim->gateways_over = true;
 	switch_policy(sim);
 }
 
 void gateways_up(struct sim *sim)
 {
-	static const uint8_t trunks[GATEWAYS] = { TRUNK_WEST_1, TRUNK_WEST_1, TRUNK_EAST_1, TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2 };
+	static const uint8_t trunks[GATEWAYS] = { TRUNK_WEST_1, TRUNK_WEST_1, TRUNK_EAST_1,
+		TRUNK_EAST_1, TRUNK_EAST_2, TRUNK_WEST_2 };
 
 	for (uint32_t i = 0; i < GATEWAYS; i++) {
 		struct gateway *g = &sim->gateways[i];
@@ -98,14 +109,16 @@ void gateways_up(struct sim *sim)
 	at(sim, end_of_calls(sim) + 50 * SECOND + UP_WITHIN, over, NULL, 0);
 }
 
-void gateway_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst, const struct sip *m)
+void gateway_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst,
+	const struct sip *m)
 {
 	const struct gateway *g = gateway_at(ua->sim, dst);
 	char text[2048];
 
 	if (!g || !m->request || g->mode == SILENT)
 		return;
-	uint32_t len = ua_response(ua, m, g->mode == REFUSES ? 503 : 200, false, text, sizeof(text));
+	uint32_t len =
+		ua_response(ua, m, g->mode == REFUSES ? 503 : 200, false, text, sizeof(text));
 	net_to_switch(ua, dst, src, text, len);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an owner's engine stands on: buffers, ports with quarantine, trunk counts, CDRs, answers that may come late.
+// What an owner's engine stands on: buffers, ports with quarantine, trunk counts, CDRs, answers
+// that may come late.
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -128,7 +129,8 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	uint64_t rng = query->random ^ o->sim->opt.seed;
 	enum td_answer answer = td_policy_route(o->sim->policy, query, out);
 
-	if (o->sim->context < o->sim->opt.calls && calls_phones(&o->sim->calls[o->sim->context].script))
+	if (o->sim->context < o->sim->opt.calls &&
+		calls_phones(&o->sim->calls[o->sim->context].script))
 		*out = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
 	if (rng_chance(&rng, 600000))
 		return answer;
@@ -138,29 +140,37 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	return TD_PENDING;
 }
 
-// The phones of whom the number of that call belongs to, or the flows of the one that there is, behind ports of one address.
-static void phones_tell(struct sim *sim, uint32_t call, char uris[PHONES][64], struct td_locate_answer *out)
+// The phones of whom the number of that call belongs to, or the flows of the one that there is,
+// behind ports of one address.
+static void phones_tell(
+	struct sim *sim, uint32_t call, char uris[PHONES][64], struct td_locate_answer *out)
 {
-	bool west = sim->calls[call].caller.realm == EAST, flows = sim->calls[call].script.kind == KIND_FLOWS;
+	bool west = sim->calls[call].caller.realm == EAST,
+	     flows = sim->calls[call].script.kind == KIND_FLOWS;
 
 	for (uint32_t i = 0; i < PHONES; i++) {
 		struct td_contact *c = &out->contacts[out->n++];
-		*c = (struct td_contact){ .aor = TD_SPAN("phone@tandem.example"), .q = i < 2 ? 1000 : 500 };
+		*c = (struct td_contact){ .aor = TD_SPAN("phone@tandem.example"),
+			.q = i < 2 ? 1000 : 500 };
 		c->instance = flows ? TD_SPAN("<urn:uuid:phone>") : (struct td_span){ 0 };
 		c->reg_id = flows ? PHONES - i : 0;
 		c->flow.realm = west ? WEST : EAST;
 		c->flow.local = sim->realms[c->flow.realm].addresses[0].ip;
 		c->flow.local.port = 5060;
-		c->flow.remote = (struct td_sockaddr){ .ip = { 10, west ? 1 : 2, (uint8_t)(call >> 8), (uint8_t)call },
-			.port = (uint16_t)(6000 + i), .family = TD_IPV4 };
-		snprintf(uris[i], sizeof(uris[i]), "sip:4%c%06u@10.%u.%u.%u:%u", west ? '4' : '9', call, west ? 1 : 2,
-			call >> 8, call & 255, 6000 + i);
+		c->flow.remote = (struct td_sockaddr){
+			.ip = { 10, west ? 1 : 2, (uint8_t)(call >> 8), (uint8_t)call },
+			.port = (uint16_t)(6000 + i),
+			.family = TD_IPV4
+		};
+		snprintf(uris[i], sizeof(uris[i]), "sip:4%c%06u@10.%u.%u.%u:%u", west ? '4' : '9',
+			call, west ? 1 : 2, call >> 8, call & 255, 6000 + i);
 		c->uri = td_span_str(uris[i]);
 	}
 }
 
 // Only numbers are known here; one question in three, by AoR or number, takes its time.
-static enum td_answer host_locate(void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+static enum td_answer host_locate(
+	void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
 {
 	static char uris[PHONES][64];
 	struct owner *o = host;
@@ -186,7 +196,8 @@ static enum td_answer host_locate(void *host, struct td_span who, uint64_t cooki
 }
 
 // Beside what the switch counts, a tally of its own that must never pass what it was asked to hold.
-static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot, const struct td_limit *limit, uint64_t now_ns)
+static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot,
+	const struct td_limit *limit, uint64_t now_ns)
 {
 	struct owner *o = host;
 	struct sim_limit *l = &o->sim->limits[kind][slot];
@@ -197,20 +208,23 @@ static int limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot, con
 	if (rc < 0)
 		return rc;
 	if (++l->calls > l->max && l->max > 0)
-		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: %u calls, at most %u", kind, slot, l->calls, l->max);
+		breach(o->sim, BREACH_LIMIT, "kind %u, slot %u: %u calls, at most %u", kind, slot,
+			l->calls, l->max);
 	l->most = l->calls > l->most ? l->calls : l->most;
 	if (limit->max_cps > 0)
 		l->asked_ns = o->sim->now;
 	return 0;
 }
 
-static void limit_end(struct sim *sim, enum td_limit_kind kind, uint32_t slot, void (*end)(struct td_shared_count *))
+static void limit_end(struct sim *sim, enum td_limit_kind kind, uint32_t slot,
+	void (*end)(struct td_shared_count *))
 {
 	struct sim_limit *l = &sim->limits[kind][slot];
 
 	end(&l->count);
 	if (l->calls-- == 0)
-		breach(sim, BREACH_LIMIT, "kind %u, slot %u: released more often than acquired", kind, slot);
+		breach(sim, BREACH_LIMIT, "kind %u, slot %u: released more often than acquired",
+			kind, slot);
 }
 
 static void limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
@@ -224,11 +238,12 @@ static void limit_cancel(void *host, enum td_limit_kind kind, uint32_t slot)
 	struct sim *sim = ((struct owner *)host)->sim;
 
 	if (sim->limits[kind][slot].asked_ns != sim->now)
-		breach(sim, BREACH_LIMIT, "kind %u, slot %u: cancelled what was nothing of the kind", kind, slot);
+		breach(sim, BREACH_LIMIT,
+			"kind %u, slot %u: cancelled what was nothing of the kind", kind, slot);
 	limit_end(sim, kind, slot, td_shared_cancel);
 }
 
-// --- media legs --------------------------------------------------------------------------------------------------------
+// --- media legs ---
 
 struct leg *host_leg_at(struct sim *sim, uint32_t realm, uint16_t port)
 {
@@ -250,17 +265,20 @@ static struct leg *leg_find(struct owner *o, td_leg_id id, const char *what)
 	return NULL;
 }
 
-static int leg_open(void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
+static int leg_open(
+	void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
 {
 	struct owner *o = host;
 	struct sim *sim = o->sim;
 
-	if (scarce(o) || o->ports[open->realm].n == 0 || o->ports[open->realm].free_at[o->ports[open->realm].head] > sim->now)
+	if (scarce(o) || o->ports[open->realm].n == 0 ||
+		o->ports[open->realm].free_at[o->ports[open->realm].head] > sim->now)
 		return -ENOSPC;
 	uint16_t port = o->ports[open->realm].ring[o->ports[open->realm].head];
 	o->ports[open->realm].head = (o->ports[open->realm].head + 1) % o->ports[open->realm].cap;
 	o->ports[open->realm].n--;
-	uint32_t index = (uint32_t)(port - PORT_MIN) / 2 + open->realm * ((PORT_MAX - PORT_MIN) / 2 + 1u);
+	uint32_t index =
+		(uint32_t)(port - PORT_MIN) / 2 + open->realm * ((PORT_MAX - PORT_MIN) / 2 + 1u);
 	struct leg *leg = &sim->legs[index];
 	*leg = (struct leg){ .open = true, .generation = leg->generation + 1, .opened = *open };
 	leg->local.rtp = leg->local.rtcp = sim->realms[open->realm].addresses[0].ip;
@@ -326,9 +344,11 @@ void host_rtp(struct sim *sim, struct ua *from)
 	struct leg *out = NULL;
 
 	sim->n_rtp++;
-	if (in && td_ip_eq(&in->now.rtp, &from->rtp) && (in->now.direction & TD_LEG_RECV) && in->now.peer != 0) {
+	if (in && td_ip_eq(&in->now.rtp, &from->rtp) && (in->now.direction & TD_LEG_RECV) &&
+		in->now.peer != 0) {
 		struct leg *peer = &sim->legs[(uint32_t)in->now.peer - 1];
-		if (peer->open && peer->generation == (uint32_t)(in->now.peer >> 32) && (peer->now.direction & TD_LEG_SEND))
+		if (peer->open && peer->generation == (uint32_t)(in->now.peer >> 32) &&
+			(peer->now.direction & TD_LEG_SEND))
 			out = peer;
 	}
 	if (!out || out->now.rtp.family == 0) {
@@ -336,17 +356,18 @@ void host_rtp(struct sim *sim, struct ua *from)
 		return;
 	}
 	struct ua *to = ua_at(sim, &out->now.rtp);
-	// What corruption made of an SDP's address is where that agent, as far as anybody can tell, wants its media.
+	// What corruption made of an SDP's address is where that agent, as far as anybody can tell,
+	// wants its media.
 	if (sim->opt.corrupt > 0)
 		return;
 	if (!to || to->call != from->call || to->side == from->side)
-		breach(sim, BREACH_HEARD, "call %u side %u was heard by call %d", from->call, from->side,
-			to ? (int)to->call : -1);
+		breach(sim, BREACH_HEARD, "call %u side %u was heard by call %d", from->call,
+			from->side, to ? (int)to->call : -1);
 	else
 		to->heard++;
 }
 
-// --- records -----------------------------------------------------------------------------------------------------------
+// --- records ---
 
 static int cdr_reserve(void *host)
 {
@@ -412,7 +433,8 @@ static void host_log(void *host, const char *text, uint32_t len)
 static void host_random(void *host, void *dst, uint32_t len)
 {
 	struct owner *o = host;
-	uint64_t *rng = o->sim->context < o->sim->opt.calls ? &o->sim->calls[o->sim->context].random : &o->rng;
+	uint64_t *rng = o->sim->context < o->sim->opt.calls ? &o->sim->calls[o->sim->context].random
+							    : &o->rng;
 	uint64_t own = *rng ^ 0x5bd1e995;
 
 	for (uint32_t i = 0; i < len; i++)
@@ -421,8 +443,22 @@ static void host_random(void *host, void *dst, uint32_t len)
 }
 
 const struct td_host_ops sim_host_ops = {
-	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route, .limit_acquire = limit_acquire,
-	.limit_release = limit_release, .limit_cancel = limit_cancel, .leg_open = leg_open, .leg_modify = leg_modify, .leg_close = leg_close,
-	.leg_stats = leg_stats, .cdr_reserve = cdr_reserve, .cdr_start = cdr_start, .cdr_attempt = cdr_attempt,
-	.cdr_end = cdr_end, .log = host_log, .random = host_random, .locate = host_locate,
+	.buf_get = buf_get,
+	.buf_put = buf_put,
+	.send = host_send,
+	.route = host_route,
+	.limit_acquire = limit_acquire,
+	.limit_release = limit_release,
+	.limit_cancel = limit_cancel,
+	.leg_open = leg_open,
+	.leg_modify = leg_modify,
+	.leg_close = leg_close,
+	.leg_stats = leg_stats,
+	.cdr_reserve = cdr_reserve,
+	.cdr_start = cdr_start,
+	.cdr_attempt = cdr_attempt,
+	.cdr_end = cdr_end,
+	.log = host_log,
+	.random = host_random,
+	.locate = host_locate,
 };

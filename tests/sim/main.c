@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another life of it; the same
-// seed is the same run to the byte. SIM_ONLY=owners|bad|scarce|limits|corrupt|numbers|gateways|registrar runs one part,
-// SIM_LOG=1 shows the switch's log,
-// SIM_TRACE=N what the agents of call N receive.
+// Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another
+// life of it; the same seed is the same run to the byte.
+// SIM_ONLY=owners|bad|scarce|limits|corrupt|numbers|gateways|registrar runs one part, SIM_LOG=1
+// shows the switch's log, SIM_TRACE=N what the agents of call N receive.
 #include "tests/sim/registrar.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ static bool failed;
 
 void report(bool good, const char *part, const char *what, uint32_t count, const char *story)
 {
-	fprintf(stdout, "%sok %u - %s: %s (%u)\n", good ? "" : "not ", ++n_lines, part, what, count);
+	fprintf(stdout, "%sok %u - %s: %s (%u)\n", good ? "" : "not ", ++n_lines, part, what,
+		count);
 	if (!good && story && story[0] != '\0') {
 		fprintf(stdout, "# ");
 		for (const char *c = story; *c != '\0'; c++)
@@ -76,7 +77,8 @@ static void counters_show(const struct sim *sim)
 		for (uint32_t i = 0; i < sim->opt.owners; i++)
 			sum += sim->owners[i].counters[c];
 		if (sum > 0)
-			fprintf(stdout, "#   %s %llu\n", td_counter_name((enum td_counter)c), (unsigned long long)sum);
+			fprintf(stdout, "#   %s %llu\n", td_counter_name((enum td_counter)c),
+				(unsigned long long)sum);
 	}
 }
 
@@ -87,8 +89,8 @@ static void run(const char *part, const struct options *opt, bool outcomes, uint
 	clock_t begun = clock();
 	uint64_t n_events = 0;
 
-	fprintf(stdout, "# %s: seed %llu, %u calls, %u owners\n", part, (unsigned long long)opt->seed, opt->calls,
-		opt->owners);
+	fprintf(stdout, "# %s: seed %llu, %u calls, %u owners\n", part,
+		(unsigned long long)opt->seed, opt->calls, opt->owners);
 	fflush(stdout);
 	if (switch_up(sim) < 0) {
 		report(false, part, "the switch starts", 0, NULL);
@@ -108,11 +110,14 @@ static void run(const char *part, const struct options *opt, bool outcomes, uint
 			sim->breaches[b] == 0 ? sim->opt.calls : sim->breaches[b], sim->stories[b]);
 	for (uint32_t i = 0; digests && i < opt->calls; i++)
 		digests[i] = call_digest(&sim->calls[i]);
-	fprintf(stdout, "# %llu events, %llu datagrams (%llu lost, %llu to nobody), %llu RTP (%llu dropped), %.0f s simulated "
-		"in %.1f s\n", (unsigned long long)n_events, (unsigned long long)sim->n_datagrams,
-		(unsigned long long)sim->n_lost, (unsigned long long)sim->n_strays, (unsigned long long)sim->n_rtp,
-		(unsigned long long)sim->n_rtp_dropped, (double)sim->now / SECOND,
-		(double)(clock() - begun) / CLOCKS_PER_SEC);
+	fprintf(stdout,
+		"# %llu events, %llu datagrams (%llu lost, %llu to nobody), %llu RTP (%llu "
+		"dropped), %.0f s simulated "
+		"in %.1f s\n",
+		(unsigned long long)n_events, (unsigned long long)sim->n_datagrams,
+		(unsigned long long)sim->n_lost, (unsigned long long)sim->n_strays,
+		(unsigned long long)sim->n_rtp, (unsigned long long)sim->n_rtp_dropped,
+		(double)sim->now / SECOND, (double)(clock() - begun) / CLOCKS_PER_SEC);
 	if (failed || getenv("SIM_COUNTERS"))
 		counters_show(sim);
 	fflush(stdout);
@@ -140,7 +145,8 @@ static void run_owners(struct options opt)
 		for (uint32_t c = 0; c < opt.calls; c++)
 			if (digests[0][c] != digests[i][c] && different++ == 0)
 				first = c;
-		snprintf(what, sizeof(what), "the same messages as with 1 (first other: %u)", first);
+		snprintf(
+			what, sizeof(what), "the same messages as with 1 (first other: %u)", first);
 		report(different == 0, i == 1 ? "2 owners" : "7 owners", what, different, NULL);
 	}
 	for (uint32_t i = 0; i < 3; i++)
@@ -161,11 +167,13 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 	return text && text[0] != '\0' ? strtoull(text, NULL, 0) : otherwise;
 }
 
-// Phones at a registrar: where everything goes well, where everything goes wrong, and where a 200 waits
-// for the disk and the power fails.
+// Phones at a registrar: where everything goes well, where everything goes wrong, and where a 200
+// waits for the disk and the power fails.
 static void run_registrar(uint64_t seed)
 {
-	struct reg_options opt = { .seed = seed, .phones = 300, .owners = 3, .life_s = 600, .attackers = 2 };
+	struct reg_options opt = {
+		.seed = seed, .phones = 300, .owners = 3, .life_s = 600, .attackers = 2
+	};
 
 	registrar_run("registrar, lossless", &opt);
 	opt.seed += 1000;
@@ -184,8 +192,12 @@ static void run_registrar(uint64_t seed)
 
 int main(void)
 {
-	struct options opt = { .seed = number_of("SEED", 1), .calls = (uint32_t)number_of("CALLS", 4000), .owners = 3,
-		.calls_per_second = 100, .delay_ms = 10, .jitter_ms = 0,
+	struct options opt = { .seed = number_of("SEED", 1),
+		.calls = (uint32_t)number_of("CALLS", 4000),
+		.owners = 3,
+		.calls_per_second = 100,
+		.delay_ms = 10,
+		.jitter_ms = 0,
 		.trace = (uint32_t)number_of("SIM_TRACE", UINT32_MAX) };
 
 	if (opt.calls == 0 || opt.calls > CALLS_MAX) {

@@ -9,7 +9,8 @@ static bool before(const struct event *a, const struct event *b)
 	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
 }
 
-void at(struct sim *sim, uint64_t when, void (*fire)(struct sim *, void *, uint64_t), void *what, uint64_t arg)
+void at(struct sim *sim, uint64_t when, void (*fire)(struct sim *, void *, uint64_t), void *what,
+	uint64_t arg)
 {
 	if (sim->n_events == sim->cap_events) {
 		sim->cap_events = sim->cap_events == 0 ? 4096 : 2 * sim->cap_events;
@@ -60,7 +61,9 @@ struct datagram {
 static void arrive_at_switch(struct sim *sim, void *what, uint64_t arg)
 {
 	struct datagram *d = what;
-	struct td_flow flow = { .local = d->dst, .remote = d->src, .realm = d->ua->realm, .transport = TD_UDP };
+	struct td_flow flow = {
+		.local = d->dst, .remote = d->src, .realm = d->ua->realm, .transport = TD_UDP
+	};
 
 	const struct td_sockaddr *ours = &sim->realms[flow.realm].addresses[0].ip;
 	if (d->whole && d->len > 200 && memcmp(d->data, "INVITE ", 7) == 0) {
@@ -68,11 +71,13 @@ static void arrive_at_switch(struct sim *sim, void *what, uint64_t arg)
 		call->rules = call->reached ? call->rules : sim->rules;
 		call->reached = true;
 	}
-	// Corruption makes other addresses of the switch's Contact: the data plane would not have taken that.
+	// Corruption makes other addresses of the switch's Contact: the data plane would not have
+	// taken that.
 	if (td_ip_eq(ours, &d->dst) && d->dst.port == 5060)
 		switch_rx(sim, &flow, d->ua->call, d->data, d->len);
 	else if (sim->opt.corrupt == 0)
-		breach(sim, BREACH_ASTRAY, "call %u sent to where the switch does not listen", d->ua->call);
+		breach(sim, BREACH_ASTRAY, "call %u sent to where the switch does not listen",
+			d->ua->call);
 	free(d);
 }
 
@@ -82,8 +87,9 @@ static void arrive_at_agent(struct sim *sim, void *what, uint64_t arg)
 	struct sip m;
 
 	if (sim->opt.trace == d->ua->call)
-		fprintf(stderr, "%llu us, to side %u attempt %u: %.*s\n", (unsigned long long)(sim->now / 1000), d->ua->side,
-			d->ua->attempt, (int)d->len, d->data);
+		fprintf(stderr, "%llu us, to side %u attempt %u: %.*s\n",
+			(unsigned long long)(sim->now / 1000), d->ua->side, d->ua->attempt,
+			(int)d->len, d->data);
 	if (d->whole && sip_read(&m, d->data, d->len))
 		check_message(d->ua, &m, d->data, d->len, true);
 	else if (d->whole)
@@ -95,13 +101,15 @@ static void arrive_at_agent(struct sim *sim, void *what, uint64_t arg)
 	free(d);
 }
 
-static void launch(struct ua *ua, uint64_t *rng, const struct td_sockaddr *src, const struct td_sockaddr *dst,
-	const char *data, uint32_t len, void (*arrive)(struct sim *, void *, uint64_t))
+static void launch(struct ua *ua, uint64_t *rng, const struct td_sockaddr *src,
+	const struct td_sockaddr *dst, const char *data, uint32_t len,
+	void (*arrive)(struct sim *, void *, uint64_t))
 {
 	struct sim *sim = ua->sim;
-	// The odd microseconds keep arrivals off the engine's millisecond ticks: which of two comes first at the same instant
-	// would hang on the number of owners.
-	uint64_t delay = (sim->opt.delay_ms + rng_below(rng, sim->opt.jitter_ms + 1)) * MS + 137 * MS / 1000;
+	// The odd microseconds keep arrivals off the engine's millisecond ticks: which of two comes
+	// first at the same instant would hang on the number of owners.
+	uint64_t delay =
+		(sim->opt.delay_ms + rng_below(rng, sim->opt.jitter_ms + 1)) * MS + 137 * MS / 1000;
 
 	// Always the same number of draws, so that one copy's fate does not move the next one's.
 	bool lost = rng_chance(rng, sim->opt.loss), corrupt = rng_chance(rng, sim->opt.corrupt);
@@ -121,8 +129,9 @@ static void launch(struct ua *ua, uint64_t *rng, const struct td_sockaddr *src, 
 	at(sim, sim->now + delay, arrive, d, 0);
 }
 
-static void launch_copies(struct ua *ua, uint64_t *rng, const struct td_sockaddr *src, const struct td_sockaddr *dst,
-	const char *data, uint32_t len, void (*arrive)(struct sim *, void *, uint64_t))
+static void launch_copies(struct ua *ua, uint64_t *rng, const struct td_sockaddr *src,
+	const struct td_sockaddr *dst, const char *data, uint32_t len,
+	void (*arrive)(struct sim *, void *, uint64_t))
 {
 	uint32_t copies = rng_chance(rng, ua->sim->opt.duplicate) ? 2 : 1;
 
@@ -131,8 +140,8 @@ static void launch_copies(struct ua *ua, uint64_t *rng, const struct td_sockaddr
 		launch(ua, rng, src, dst, data, len, arrive);
 }
 
-void net_to_switch(struct ua *from, const struct td_sockaddr *src, const struct td_sockaddr *dst, const char *data,
-	uint32_t len)
+void net_to_switch(struct ua *from, const struct td_sockaddr *src, const struct td_sockaddr *dst,
+	const char *data, uint32_t len)
 {
 	launch_copies(from, &from->rng, src, dst, data, len, arrive_at_switch);
 }

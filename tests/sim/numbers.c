@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Number rules, drawn anew with each policy, and a reading of them of their own: what comes out at a trunk is what this
-// makes of what went in. Each rule leaves the last six digits alone, by which agents know the call.
+// Number rules, drawn anew with each policy, and a reading of them of their own: what comes out at
+// a trunk is what this makes of what went in. Each rule leaves the last six digits alone, by which
+// agents know the call.
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
 
 enum rule { BEGINS, TURNS, ENDS, ENDLESS, TOO_LONG, RULES };
 
-#define FILLING "00000000000000000000000000000000000000000000000000000000000" // with a number behind it more than one holds
+#define FILLING                                                                                    \
+	"00000000000000000000000000000000000000000000000000000000000" // with a number behind it
+								      // more than one holds
 
 static const char *const prefixes[] = { "49", "44", "33", "+33", "0", "00", "7", "1" };
 static const char *const becomes[] = { "", "0", "00", "+", "71", "0049", "+44" };
@@ -79,7 +82,8 @@ static bool rule_read(const struct sim_rule *rule, char number[NUMBER_CAP])
 		number[1] = before[0];
 		return true;
 	case ENDS:
-		if (len < 6 || strspn(number + len - 6, "0123456789") < 6 || len + 1 >= TD_NUMBER_TEXT)
+		if (len < 6 || strspn(number + len - 6, "0123456789") < 6 ||
+			len + 1 >= TD_NUMBER_TEXT)
 			return false;
 		snprintf(number, NUMBER_CAP, "%.*s9%s", (int)len - 6, before, before + len - 6);
 		return true;
@@ -88,7 +92,8 @@ static bool rule_read(const struct sim_rule *rule, char number[NUMBER_CAP])
 	}
 }
 
-static void list_read(const struct sim_rules *rules, uint32_t trunk, uint32_t way, char number[NUMBER_CAP])
+static void list_read(
+	const struct sim_rules *rules, uint32_t trunk, uint32_t way, char number[NUMBER_CAP])
 {
 	const uint8_t *list = rules->lists[trunk][way];
 
@@ -105,7 +110,8 @@ static void list_write(const uint8_t list[SIM_LIST], struct td_rule_list_conf *c
 		snprintf(conf->names[conf->n++], TD_NAME_LEN, "r%u", list[i] - 1u);
 }
 
-void sim_numbers_draw(struct sim *sim, struct td_rule_conf conf[SIM_RULES], struct td_trunk_conf trunks[TRUNKS])
+void sim_numbers_draw(
+	struct sim *sim, struct td_rule_conf conf[SIM_RULES], struct td_trunk_conf trunks[TRUNKS])
 {
 	uint64_t rng = rng_seed(sim->opt.seed, 96, sim->now);
 	struct sim_rules *rules = calloc(1, sizeof(*rules));
@@ -117,8 +123,9 @@ void sim_numbers_draw(struct sim *sim, struct td_rule_conf conf[SIM_RULES], stru
 		rule_write(&rules->rules[i], i, &conf[i]);
 	}
 	for (uint32_t t = 0; t < TRUNKS; t++) {
-		struct td_rule_list_conf *lists[] = { &trunks[t].numbers.in.caller, &trunks[t].numbers.in.callee,
-			&trunks[t].numbers.out.caller, &trunks[t].numbers.out.callee };
+		struct td_rule_list_conf *lists[] = { &trunks[t].numbers.in.caller,
+			&trunks[t].numbers.in.callee, &trunks[t].numbers.out.caller,
+			&trunks[t].numbers.out.callee };
 		for (uint32_t way = 0; way < SIM_WAYS; way++) {
 			uint32_t n = rng_below(&rng, SIM_LIST + 1);
 			for (uint32_t i = 0; i < n; i++)
@@ -167,17 +174,20 @@ void sim_numbers_check(const struct ua *callee, const struct sip *invite)
 	const struct call *call = &sim->calls[callee->call];
 	const struct ua *caller = &call->caller;
 	char numbers[2][NUMBER_CAP];
-	struct td_span said[2] = { user_of(sip_uri(sip_header(invite, "From", 0))), user_of(invite->uri) };
+	struct td_span said[2] = { user_of(sip_uri(sip_header(invite, "From", 0))),
+		user_of(invite->uri) };
 
 	if (!call->rules || calls_phones(&call->script))
 		return;
 	snprintf(numbers[0], NUMBER_CAP, "+33%06u", callee->call);
-	snprintf(numbers[1], NUMBER_CAP, "%s%06u", caller->realm == WEST ? "49" : "44", callee->call);
+	snprintf(numbers[1], NUMBER_CAP, "%s%06u", caller->realm == WEST ? "49" : "44",
+		callee->call);
 	for (uint32_t who = 0; who < 2; who++) {
 		list_read(call->rules, caller->trunk, who, numbers[who]);
 		list_read(sim->rules, callee->trunk, 2 + who, numbers[who]);
 		if (!td_span_eq(said[who], td_span_str(numbers[who])))
-			breach(sim, BREACH_NUMBER, "call %u, attempt %u: %s %.*s, expected %s", callee->call, callee->attempt,
-				who == 0 ? "caller" : "callee", (int)said[who].len, said[who].ptr, numbers[who]);
+			breach(sim, BREACH_NUMBER, "call %u, attempt %u: %s %.*s, expected %s",
+				callee->call, callee->attempt, who == 0 ? "caller" : "callee",
+				(int)said[who].len, said[who].ptr, numbers[who]);
 	}
 }

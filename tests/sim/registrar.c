@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One life of phones and registrar from its seed: begins it, kills the switch now and then, and says
-// what held.
+// One life of phones and registrar from its seed: begins it, kills the switch now and then, and
+// says what held.
 #include "tests/sim/registrar.h"
 
 #include <stdarg.h>
@@ -12,8 +12,8 @@ void reg_breach(struct world *w, enum reg_breach what, const char *format, ...)
 
 	if (w->breaches[what]++ > 0)
 		return;
-	int n = snprintf(w->stories[what], sizeof(w->stories[what]), "at %.6f s, boot %u: ",
-		(double)w->sim.now / SECOND, w->boot);
+	int n = snprintf(w->stories[what], sizeof(w->stories[what]),
+		"at %.6f s, boot %u: ", (double)w->sim.now / SECOND, w->boot);
 	va_start(args, format);
 	vsnprintf(w->stories[what] + n, sizeof(w->stories[what]) - (size_t)n, format, args);
 	va_end(args);
@@ -37,7 +37,9 @@ static void kill_switch(struct sim *sim, void *what, uint64_t left)
 
 	reg_switch_kill(w);
 	if (left > 1)
-		at(sim, sim->now + rng_between(&w->rng, 5, 2 * w->opt.life_s / w->opt.restarts) * SECOND,
+		at(sim,
+			sim->now + rng_between(&w->rng, 5, 2 * w->opt.life_s / w->opt.restarts) *
+					   SECOND,
 			kill_switch, NULL, left - 1);
 }
 
@@ -115,8 +117,9 @@ static void check_left(struct world *w)
 		uint32_t busy = td_engine_busy(o->engine), calls = td_engine_calls(o->engine);
 		if (busy + calls + o->bufs_out + o->reserved + o->held + o->legs > 0)
 			reg_breach(w, REG_LEFT,
-				"owner %u: %u busy, %u calls, %u buffers, %u records, %u counts, %u legs", i,
-				busy, calls, o->bufs_out, o->reserved, o->held, o->legs);
+				"owner %u: %u busy, %u calls, %u buffers, %u records, %u counts, "
+				"%u legs",
+				i, busy, calls, o->bufs_out, o->reserved, o->held, o->legs);
 	}
 	for (uint32_t aor = 0; aor < w->opt.phones / REG_FAMILY; aor++)
 		reg_check_tables(w, aor);
@@ -126,13 +129,14 @@ void registrar_run(const char *part, const struct reg_options *opt)
 {
 	struct world *w = world_new(opt);
 
-	fprintf(stdout, "# %s: seed %llu, %u phones, %u owners\n", part, (unsigned long long)opt->seed,
-		w->opt.phones, opt->owners);
+	fprintf(stdout, "# %s: seed %llu, %u phones, %u owners\n", part,
+		(unsigned long long)opt->seed, w->opt.phones, opt->owners);
 	fflush(stdout);
 	at(&w->sim, w->sim.now + opt->life_s * SECOND, end_of_life, NULL, 0);
 	at(&w->sim, w->sim.now + SECOND, audit, NULL, 0);
 	if (opt->restarts > 0)
-		at(&w->sim, w->sim.now + rng_between(&w->rng, 5, opt->life_s / opt->restarts) * SECOND,
+		at(&w->sim,
+			w->sim.now + rng_between(&w->rng, 5, opt->life_s / opt->restarts) * SECOND,
 			kill_switch, NULL, opt->restarts);
 	if (opt->clock_steps)
 		at(&w->sim, w->sim.now + 3 * SECOND, step_wall, NULL, 0);
@@ -144,14 +148,16 @@ void registrar_run(const char *part, const struct reg_options *opt)
 			w->breaches[b] == 0 ? w->n_registered : w->breaches[b], w->stories[b]);
 	// A life in which nothing happened proves nothing.
 	report(w->n_registered > w->opt.phones && w->n_removed > 0 && w->n_forks > 0 &&
-			(opt->attackers == 0 || w->n_attacks > 0) && (opt->refuse == 0 || w->n_refused > 0) &&
+			(opt->attackers == 0 || w->n_attacks > 0) &&
+			(opt->refuse == 0 || w->n_refused > 0) &&
 			(opt->restarts == 0 || w->n_restored > 0),
 		part, "and all of it happened", w->n_registered, "a kind of event never came");
 	fprintf(stdout,
-		"# %u registered, %u removed, %u calls to %u contacts, %u attacks, %u replays, %u refused by "
+		"# %u registered, %u removed, %u calls to %u contacts, %u attacks, %u replays, %u "
+		"refused by "
 		"the journal, %u bindings restored in %u boots, %.0f s simulated\n",
-		w->n_registered, w->n_removed, w->n_calls, w->n_forks, w->n_attacks, w->n_replays, w->n_refused,
-		w->n_restored, w->boot, (double)w->sim.now / SECOND);
+		w->n_registered, w->n_removed, w->n_calls, w->n_forks, w->n_attacks, w->n_replays,
+		w->n_refused, w->n_restored, w->boot, (double)w->sim.now / SECOND);
 	fflush(stdout);
 	world_free(w);
 }

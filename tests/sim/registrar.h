@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The registrar's part of the simulation: phones that register, refresh, leave and fall silent, those
-// who attack them, a journal and a store that fail, and a switch that is killed at any moment.
+// The registrar's part of the simulation: phones that register, refresh, leave and fall silent,
+// those who attack them, a journal and a store that fail, and a switch that is killed at any
+// moment.
 //
-// Who may change a binding is known here beforehand: each message carries who made it, so every write
-// and every answer of the switch is judged when it is made, not when something comes of it.
+// Who may change a binding is known here beforehand: each message carries who made it, so every
+// write and every answer of the switch is judged when it is made, not when something comes of it.
 #pragma once
 
 #include "include/binding.h"
@@ -20,20 +21,36 @@
 struct reg_options {
 	uint64_t seed;
 	uint32_t phones, owners, life_s, restarts;
-	bool sync;          // a 200 waits until its record is on disk
-	bool clock_steps;   // the wall clock is set, also backwards
+	bool sync;        // a 200 waits until its record is on disk
+	bool clock_steps; // the wall clock is set, also backwards
 	uint32_t loss, duplicate, jitter_ms;
-	uint32_t refuse;    // per million writes: the journal is full; per million flushes: the disk
+	uint32_t refuse; // per million writes: the journal is full; per million flushes: the disk
 	uint32_t attackers;
 };
 
 // What the properties are called in the report.
 enum reg_breach {
-	REG_LOST, REG_WRONG, REG_ZOMBIE, REG_INTRUDER, REG_REPLAYED, REG_STATE, REG_LOCKED_OUT, REG_STUCK,
-	REG_LEFT, REG__COUNT
+	REG_LOST,
+	REG_WRONG,
+	REG_ZOMBIE,
+	REG_INTRUDER,
+	REG_REPLAYED,
+	REG_STATE,
+	REG_LOCKED_OUT,
+	REG_STUCK,
+	REG_LEFT,
+	REG__COUNT
 };
 
-enum message_kind { MSG_REGISTER, MSG_REMOVE, MSG_STAR, MSG_INVITE, MSG_ACK, MSG_ANSWER, MSG_ATTACK };
+enum message_kind {
+	MSG_REGISTER,
+	MSG_REMOVE,
+	MSG_STAR,
+	MSG_INVITE,
+	MSG_ACK,
+	MSG_ANSWER,
+	MSG_ATTACK
+};
 
 struct phone;
 
@@ -63,12 +80,12 @@ struct phone {
 	char call_id[64], branch[64];
 	uint32_t cseq, boots, serial, calls;
 	struct digest_client digest;
-	struct message *asked; // without its final answer; NULL: none
-	uint32_t challenges;   // to what it wants
-	uint8_t wants;         // enum message_kind
-	uint32_t wants_s;      // for so long; the AoR that it calls
+	struct message *asked;                   // without its final answer; NULL: none
+	uint32_t challenges;                     // to what it wants
+	uint8_t wants;                           // enum message_kind
+	uint32_t wants_s;                        // for so long; the AoR that it calls
 	uint64_t interval, asked_at, generation; // of its timers
-	bool registered;       // as far as it knows
+	bool registered;                         // as far as it knows
 	uint64_t rng, rng_in;
 };
 
@@ -121,8 +138,8 @@ struct world {
 	struct td_subscribers *subscribers;
 	struct reg_owner owners[REG_OWNERS_MAX];
 	uint32_t n_owners, boot;
-	bool down, ready; // ready: all bindings are back
-	uint64_t wall_ns; // wall = now + it
+	bool down, ready;   // ready: all bindings are back
+	uint64_t wall_ns;   // wall = now + it
 	uint64_t newest_us; // change in the store
 	uint64_t rng, sequence;
 	struct phone *phones;
@@ -133,7 +150,8 @@ struct world {
 	struct message *hand;
 	struct td_sockaddr hand_src;
 	bool ended; // nobody begins anything more
-	uint32_t n_registered, n_removed, n_calls, n_forks, n_attacks, n_replays, n_refused, n_restored;
+	uint32_t n_registered, n_removed, n_calls, n_forks, n_attacks, n_replays, n_refused,
+		n_restored;
 	uint32_t breaches[REG__COUNT];
 	char stories[REG__COUNT][512];
 };
@@ -158,9 +176,9 @@ void reg_wall_step(struct world *w, int64_t ns);
 const struct td_location *reg_location_of(const struct world *w, uint32_t aor, uint64_t *hash);
 
 // registrar_store.c: the records' way, and what must come of them.
-enum td_answer reg_bindings_write(void *host, const uint8_t *records, uint32_t bytes, uint32_t n,
-	uint64_t cookie);
-void reg_store_crash(struct world *w); // what had not reached the disk
+enum td_answer reg_bindings_write(
+	void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie);
+void reg_store_crash(struct world *w);   // what had not reached the disk
 void reg_store_restore(struct world *w); // begins to give the bindings back, a few at a time
 void reg_store_free(struct world *w);
 struct entry *reg_entry(struct world *w, const char *key, bool make);
@@ -177,11 +195,13 @@ struct phone *phone_at(struct world *w, const struct td_sockaddr *address);
 void phone_aor(uint32_t aor, char dst[TD_AOR_LEN]);
 struct message *message_new(struct world *w, struct phone *p, uint8_t kind);
 // Sends it from there; the network does with the copies what it likes.
-void message_launch(struct world *w, struct message *m, const struct td_sockaddr *src, uint64_t *rng);
+void message_launch(
+	struct world *w, struct message *m, const struct td_sockaddr *src, uint64_t *rng);
 
 // registrar_attack.c
 void attackers_start(struct world *w);
-void attacker_rx(struct world *w, const struct td_sockaddr *at_address, const char *data, uint32_t len);
+void attacker_rx(
+	struct world *w, const struct td_sockaddr *at_address, const char *data, uint32_t len);
 
 // registrar.c: runs one life of it and reports.
 void registrar_run(const char *part, const struct reg_options *opt);

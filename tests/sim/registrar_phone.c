@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Phones of subscribers: three of each behind one address. They register, refresh, unregister, begin
-// anew with other addresses, fall silent, call each other, and hurry.
+// Phones of subscribers: three of each behind one address. They register, refresh, unregister,
+// begin anew with other addresses, fall silent, call each other, and hurry.
 #include "tests/sim/registrar.h"
 
 #include <stdarg.h>
@@ -18,7 +18,8 @@ void phone_aor(uint32_t aor, char dst[TD_AOR_LEN])
 static struct td_sockaddr address_of(const struct phone *p)
 {
 	return (struct td_sockaddr){ .ip = { 10, 1, (uint8_t)(p->aor >> 8), (uint8_t)p->aor },
-		.port = (uint16_t)(5060 + 16 * (p->index % REG_FAMILY) + p->boots), .family = TD_IPV4 };
+		.port = (uint16_t)(5060 + 16 * (p->index % REG_FAMILY) + p->boots),
+		.family = TD_IPV4 };
 }
 
 struct phone *phone_at(struct world *w, const struct td_sockaddr *address)
@@ -26,8 +27,8 @@ struct phone *phone_at(struct world *w, const struct td_sockaddr *address)
 	uint32_t aor = (uint32_t)address->ip[2] << 8 | address->ip[3];
 	uint32_t n = (uint32_t)(address->port - 5060) / 16;
 
-	if (address->ip[0] != 10 || address->ip[1] != 1 || address->port < 5060 || n >= REG_FAMILY ||
-		aor * REG_FAMILY + n >= w->opt.phones)
+	if (address->ip[0] != 10 || address->ip[1] != 1 || address->port < 5060 ||
+		n >= REG_FAMILY || aor * REG_FAMILY + n >= w->opt.phones)
 		return NULL;
 	struct phone *p = &w->phones[aor * REG_FAMILY + n];
 	return p->address.port == address->port ? p : NULL;
@@ -65,7 +66,8 @@ static void trip_end(struct sim *sim, void *what, uint64_t arg)
 	free(t);
 }
 
-void message_launch(struct world *w, struct message *m, const struct td_sockaddr *src, uint64_t *rng)
+void message_launch(
+	struct world *w, struct message *m, const struct td_sockaddr *src, uint64_t *rng)
 {
 	uint32_t copies = rng_chance(rng, w->opt.duplicate) ? 2 : 1;
 
@@ -97,9 +99,11 @@ static void put(struct message *m, const char *format, ...)
 static void contact_text(const struct phone *p, char *dst, size_t cap)
 {
 	if (p->index % 3 == 0)
-		snprintf(dst, cap, "sip:%s@192.168.%u.%u:%u", p->user, p->index & 7, p->boots, p->address.port);
+		snprintf(dst, cap, "sip:%s@192.168.%u.%u:%u", p->user, p->index & 7, p->boots,
+			p->address.port);
 	else
-		snprintf(dst, cap, "sip:%s@10.1.%u.%u:%u", p->user, p->aor >> 8, p->aor & 255, p->address.port);
+		snprintf(dst, cap, "sip:%s@10.1.%u.%u:%u", p->user, p->aor >> 8, p->aor & 255,
+			p->address.port);
 }
 
 static void key_make(const struct phone *p, char key[TD_BINDING_KEY_LEN])
@@ -109,7 +113,8 @@ static void key_make(const struct phone *p, char key[TD_BINDING_KEY_LEN])
 	phone_aor(p->aor, aor);
 	contact_text(p, contact, sizeof(contact));
 	snprintf(instance, sizeof(instance), "<urn:uuid:phone-%u>", p->index);
-	const struct td_binding b = { .aor = td_span_str(aor), .contact = td_span_str(contact),
+	const struct td_binding b = { .aor = td_span_str(aor),
+		.contact = td_span_str(contact),
 		.instance = p->outbound ? td_span_str(instance) : (struct td_span){ 0 },
 		.reg_id = p->outbound ? 1 : 0 };
 	td_binding_key(&b, key);
@@ -126,7 +131,10 @@ static void put_contact(struct message *m, const struct phone *p)
 	}
 	put(m, "Contact: <%s>;expires=%u;q=0.%u", contact, m->expires_s, 1 + p->index % 9);
 	if (p->outbound)
-		put(m, ";+sip.instance=\"<urn:uuid:phone-%u>\";reg-id=1\r\nSupported: path, outbound", p->index);
+		put(m,
+			";+sip.instance=\"<urn:uuid:phone-%u>\";reg-id=1\r\nSupported: path, "
+			"outbound",
+			p->index);
 	put(m, "\r\n");
 }
 
@@ -147,10 +155,12 @@ static void put_head(struct message *m, struct phone *p, const char *method, con
 
 	td_ip_format(&p->address, false, ip, sizeof(ip));
 	snprintf(p->branch, sizeof(p->branch), "z9hG4bKp%u-%u", p->index, ++p->serial);
-	put(m, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=%s;rport\r\nMax-Forwards: 70\r\n", method, uri,
-		ip, p->address.port, p->branch);
-	put(m, "From: <sip:%s@" REG_DOMAIN ">;tag=t%u\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: %u %s\r\n", p->user,
-		p->index, to, call_id, p->cseq, method);
+	put(m, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=%s;rport\r\nMax-Forwards: 70\r\n",
+		method, uri, ip, p->address.port, p->branch);
+	put(m,
+		"From: <sip:%s@" REG_DOMAIN
+		">;tag=t%u\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: %u %s\r\n",
+		p->user, p->index, to, call_id, p->cseq, method);
 }
 
 static struct message *register_make(struct phone *p)
@@ -178,7 +188,8 @@ static struct message *invite_make(struct phone *p)
 	snprintf(uri, sizeof(uri), "sip:u%u@" REG_DOMAIN, p->wants_s);
 	snprintf(call_id, sizeof(call_id), "call-%u-%u", p->index, p->calls);
 	put_head(m, p, "INVITE", uri, uri, call_id);
-	put(m, "Contact: <sip:%s@10.1.%u.%u:%u>\r\n", p->user, p->aor >> 8, p->aor & 255, p->address.port);
+	put(m, "Contact: <sip:%s@10.1.%u.%u:%u>\r\n", p->user, p->aor >> 8, p->aor & 255,
+		p->address.port);
 	put_credentials(m, p, "INVITE", uri);
 	put(m, "Content-Length: 0\r\n\r\n");
 	return m;
@@ -202,8 +213,10 @@ static void again(struct sim *sim, void *what, uint64_t generation)
 		return;
 	if (sim->now - p->asked_at >= 64 * T1) {
 		// A call may ring longer than anybody cares to wait here.
-		if (p->wants != MSG_INVITE && w->opt.loss == 0 && w->opt.restarts == 0 && w->opt.refuse == 0)
-			reg_breach(p->w, REG_STUCK, "no answer to %.*s", (int)p->asked->len, p->asked->data);
+		if (p->wants != MSG_INVITE && w->opt.loss == 0 && w->opt.restarts == 0 &&
+			w->opt.refuse == 0)
+			reg_breach(p->w, REG_STUCK, "no answer to %.*s", (int)p->asked->len,
+				p->asked->data);
 		p->asked = NULL;
 		p->registered = false;
 		sleep_for(p, rng_between(&p->rng, 1000, 5000));
@@ -288,8 +301,10 @@ static void acknowledge(struct phone *p, const struct sip *m)
 	struct td_span uri = sip_uri(to);
 
 	put(ack, "ACK %.*s SIP/2.0\r\nVia: %.*s\r\nMax-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\n",
-		(int)uri.len, uri.ptr, (int)via.len, via.ptr, (int)from.len, from.ptr, (int)to.len, to.ptr);
-	put(ack, "Call-ID: %.*s\r\nCSeq: %u ACK\r\nContent-Length: 0\r\n\r\n", (int)id.len, id.ptr, m->cseq);
+		(int)uri.len, uri.ptr, (int)via.len, via.ptr, (int)from.len, from.ptr, (int)to.len,
+		to.ptr);
+	put(ack, "Call-ID: %.*s\r\nCSeq: %u ACK\r\nContent-Length: 0\r\n\r\n", (int)id.len, id.ptr,
+		m->cseq);
 	message_launch(p->w, ack, &ack->src, &p->rng);
 }
 
@@ -325,8 +340,8 @@ static void response_rx(struct phone *p, const struct sip *m)
 		return;
 	}
 	if (++p->challenges > CHALLENGES_MAX && p->w->opt.restarts == 0)
-		reg_breach(p->w, REG_STUCK, "challenged %u times: %.*s", p->challenges, (int)p->asked->len,
-			p->asked->data);
+		reg_breach(p->w, REG_STUCK, "challenged %u times: %.*s", p->challenges,
+			(int)p->asked->len, p->asked->data);
 	if (!challenge_take(p, m) || p->challenges > CHALLENGES_MAX) {
 		p->asked = NULL;
 		sleep_for(p, 1000);
@@ -346,9 +361,11 @@ static void respond(struct phone *p, const struct sip *m, int status)
 	put(a, "SIP/2.0 %d Answer\r\n", status);
 	for (uint32_t i = 0; (via = sip_header(m, "Via", i)).len > 0; i++)
 		put(a, "Via: %.*s\r\n", (int)via.len, via.ptr);
-	put(a, "From: %.*s\r\nTo: %.*s;tag=p%u\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContent-Length: 0\r\n\r\n",
-		(int)from.len, from.ptr, (int)to.len, to.ptr, p->index, (int)id.len, id.ptr, (int)cseq.len,
-		cseq.ptr);
+	put(a,
+		"From: %.*s\r\nTo: %.*s;tag=p%u\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContent-Length: "
+		"0\r\n\r\n",
+		(int)from.len, from.ptr, (int)to.len, to.ptr, p->index, (int)id.len, id.ptr,
+		(int)cseq.len, cseq.ptr);
 	message_launch(p->w, a, &p->address, &p->rng);
 }
 
@@ -382,14 +399,19 @@ void phone_rx(struct phone *p, const char *data, uint32_t len, const struct td_s
 
 void phone_start(struct phone *p, struct world *w, uint32_t index)
 {
-	*p = (struct phone){ .w = w, .index = index, .aor = index / REG_FAMILY, .outbound = index % 4 == 1 };
+	*p = (struct phone){
+		.w = w, .index = index, .aor = index / REG_FAMILY, .outbound = index % 4 == 1
+	};
 	p->clumsy = p->aor % 5 == 4;
 	snprintf(p->user, sizeof(p->user), "u%u", p->aor);
 	snprintf(p->call_id, sizeof(p->call_id), "reg-%u-0", index);
 	p->address = address_of(p);
 	p->rng = rng_seed(w->opt.seed, 5000 + index, 1);
 	p->rng_in = rng_seed(w->opt.seed, 5000 + index, 2);
-	p->digest = (struct digest_client){ .algorithm = index % 2 ? TD_DIGEST_MD5 : TD_DIGEST_SHA256,
-		.user = p->user, .password = REG_PASSWORD, .realm = REG_DOMAIN };
+	p->digest =
+		(struct digest_client){ .algorithm = index % 2 ? TD_DIGEST_MD5 : TD_DIGEST_SHA256,
+			.user = p->user,
+			.password = REG_PASSWORD,
+			.realm = REG_DOMAIN };
 	sleep_for(p, rng_below(&p->rng, 20000));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The way of the records: ring, disk, store and back. What must be in the tables and in the store is
-// kept here by the records alone, and each answer is held to it.
+// The way of the records: ring, disk, store and back. What must be in the tables and in the store
+// is kept here by the records alone, and each answer is held to it.
 #include "tests/sim/registrar.h"
 
 #include "sip/aor.h"
@@ -66,8 +66,8 @@ static void store_put(struct world *w, const uint8_t *record, uint32_t bytes, ui
 	struct entry *e = reg_entry(w, key, true);
 	bool newer = !e->stored || b.changed_us >= e->changed_us;
 	if (e->stored && newer != (sequence >= e->sequence))
-		reg_breach(w, REG_LOST, "%s: change %llu is dated %llu, change %llu before it %llu", key,
-			(unsigned long long)sequence, (unsigned long long)b.changed_us,
+		reg_breach(w, REG_LOST, "%s: change %llu is dated %llu, change %llu before it %llu",
+			key, (unsigned long long)sequence, (unsigned long long)b.changed_us,
 			(unsigned long long)e->sequence, (unsigned long long)e->changed_us);
 	if (!newer)
 		return;
@@ -183,8 +183,8 @@ static bool is_of(struct world *w, const struct message *m, const struct td_bind
 	phone_aor(m->aor, aor);
 	return td_span_eq(b->aor, td_span_str(aor)) &&
 	       (m->kind == MSG_REGISTER) == (b->op == TD_BINDING_UPSERT) &&
-	       (b->op == TD_BINDING_REMOVE || (td_ip_eq(&b->remote, &m->src) &&
-						      b->remote.port == m->src.port));
+	       (b->op == TD_BINDING_REMOVE ||
+		       (td_ip_eq(&b->remote, &m->src) && b->remote.port == m->src.port));
 }
 
 static void change_take(struct world *w, struct message *m, const struct td_binding *b)
@@ -197,7 +197,8 @@ static void change_take(struct world *w, struct message *m, const struct td_bind
 		reg_breach(w, REG_INTRUDER, "%s was written for %.*s", key, (int)m->len, m->data);
 	// Its own work is what a copy may do again.
 	if (m->boot != 0 && (m->boot != w->boot || e->writer != m))
-		reg_breach(w, REG_REPLAYED, "%s was written again for %.*s", key, (int)m->len, m->data);
+		reg_breach(w, REG_REPLAYED, "%s was written again for %.*s", key, (int)m->len,
+			m->data);
 	e->linked = b->op == TD_BINDING_UPSERT;
 	e->acked = false;
 	e->gone = false;
@@ -210,16 +211,21 @@ static void change_take(struct world *w, struct message *m, const struct td_bind
 	w->n_removed += b->op == TD_BINDING_REMOVE;
 }
 
-static void written_keep(struct reg_owner *o, const uint8_t *records, uint32_t bytes, uint32_t n,
-	uint64_t cookie)
+static void written_keep(
+	struct reg_owner *o, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	struct world *w = o->w;
 	struct written *r = malloc(sizeof(*r) + bytes);
 
 	if (!r)
 		abort();
-	*r = (struct written){ .owner = o, .waits = w->opt.sync, .message = w->hand,
-		.sequence = ++w->sequence, .cookie = cookie, .bytes = bytes, .n = n };
+	*r = (struct written){ .owner = o,
+		.waits = w->opt.sync,
+		.message = w->hand,
+		.sequence = ++w->sequence,
+		.cookie = cookie,
+		.bytes = bytes,
+		.n = n };
 	memcpy(r->records, records, bytes);
 	if (!w->flushing)
 		at(&w->sim, w->sim.now + rng_between(&w->rng, 1, 100) * MS, flush, NULL, w->boot);
@@ -227,8 +233,8 @@ static void written_keep(struct reg_owner *o, const uint8_t *records, uint32_t b
 	w->flushing_end = &r->next;
 }
 
-enum td_answer reg_bindings_write(void *host, const uint8_t *records, uint32_t bytes, uint32_t n,
-	uint64_t cookie)
+enum td_answer reg_bindings_write(
+	void *host, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	struct reg_owner *o = host;
 	struct world *w = o->w;
@@ -242,7 +248,8 @@ enum td_answer reg_bindings_write(void *host, const uint8_t *records, uint32_t b
 	}
 	if (!m || m->kind > MSG_STAR || !td_ip_eq(&w->hand_src, &m->src) ||
 		w->hand_src.port != m->src.port) {
-		reg_breach(w, REG_INTRUDER, "a record for %.*s", m ? (int)m->len : 0, m ? m->data : "");
+		reg_breach(w, REG_INTRUDER, "a record for %.*s", m ? (int)m->len : 0,
+			m ? m->data : "");
 		return TD_REFUSED;
 	}
 	if (rng_chance(&w->rng, w->opt.refuse)) {
@@ -272,7 +279,7 @@ struct pushed {
 		struct entry *entry;
 		uint32_t bytes;
 		uint8_t record[TD_BINDING_PACKED_MAX];
-	} *pages;
+	} * pages;
 };
 
 static void restore_one(struct world *w, const struct page *page)
@@ -386,14 +393,15 @@ static void check_bound(struct world *w, const struct message *m)
 static void check_removed(struct world *w, const struct message *m)
 {
 	for (struct entry *e = w->entries[m->aor % REG_BUCKETS]; e; e = e->next) {
-		bool about = e->aor == m->aor && (m->kind == MSG_STAR || strcmp(e->key, m->key) == 0);
+		bool about =
+			e->aor == m->aor && (m->kind == MSG_STAR || strcmp(e->key, m->key) == 0);
 		if (!about || e->linked)
 			continue;
 		e->gone = true;
 		if (w->opt.sync && e->stored && e->op == TD_BINDING_UPSERT &&
 			e->expires_s > wall_s(w) + 2 && e->expires_ms > w->sim.now / MS + SLACK_MS)
-			reg_breach(w, REG_ZOMBIE, "%s got the 200 to its removal before it was safe",
-				e->key);
+			reg_breach(w, REG_ZOMBIE,
+				"%s got the 200 to its removal before it was safe", e->key);
 	}
 }
 
@@ -424,8 +432,10 @@ void reg_check_answer(struct world *w, const struct message *m, int status)
 static bool is_in(const struct td_contact *contacts, uint16_t n, const struct entry *e)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		const struct td_binding b = { .aor = contacts[i].aor, .contact = contacts[i].uri,
-			.instance = contacts[i].instance, .reg_id = contacts[i].reg_id };
+		const struct td_binding b = { .aor = contacts[i].aor,
+			.contact = contacts[i].uri,
+			.instance = contacts[i].instance,
+			.reg_id = contacts[i].reg_id };
 		char key[TD_BINDING_KEY_LEN];
 		td_binding_key(&b, key);
 		if (strcmp(key, e->key) == 0)
@@ -446,7 +456,8 @@ void reg_check_tables(struct world *w, uint32_t aor)
 		return;
 	phone_aor(aor, text);
 	const struct td_location *location = reg_location_of(w, aor, &hash);
-	const struct td_subscriber_entry *s = td_subscribers_find(w->subscribers, td_span_str(text));
+	const struct td_subscriber_entry *s =
+		td_subscribers_find(w->subscribers, td_span_str(text));
 	if (!s)
 		return; // they are not known yet, and nobody is bound
 	uint16_t n = td_location_find(location, hash, td_span_str(text), s->born, contacts);
@@ -461,8 +472,8 @@ void reg_check_tables(struct world *w, uint32_t aor)
 			reg_breach(w, REG_WRONG, "%s is not there, or not by its flow", e->key);
 	}
 	if (n < sure || n > about)
-		reg_breach(w, n > about ? REG_ZOMBIE : REG_WRONG, "%s has %u contacts, %u were written", text,
-			n, about);
+		reg_breach(w, n > about ? REG_ZOMBIE : REG_WRONG,
+			"%s has %u contacts, %u were written", text, n, about);
 }
 
 void reg_check_acked(struct world *w)

@@ -103,7 +103,8 @@ static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
 	return 0;
 }
 
-// The message in hand is one that may begin a call: its maker has credentials and sent it from there.
+// The message in hand is one that may begin a call: its maker has credentials and sent it from
+// there.
 static bool may_call(const struct world *w)
 {
 	return w->hand && w->hand->kind == MSG_INVITE && same_address(&w->hand->src, &w->hand_src);
@@ -147,7 +148,8 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 		reg_breach(w, REG_INTRUDER, "subscriber %u called as %.*s", w->hand->aor,
 			(int)query->caller.len, query->caller.ptr);
 	if (w->hand->routed++ > 0)
-		reg_breach(w, REG_REPLAYED, "one INVITE of subscriber %u became two calls", w->hand->aor);
+		reg_breach(w, REG_REPLAYED, "one INVITE of subscriber %u became two calls",
+			w->hand->aor);
 	w->n_calls++;
 	*out = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
 	if (rng_chance(&w->rng, 500000))
@@ -161,8 +163,8 @@ static enum td_answer host_route(void *host, const struct td_route_query *query,
 	return TD_PENDING;
 }
 
-static enum td_answer host_locate(void *host, struct td_span who, uint64_t cookie,
-	struct td_locate_answer *out)
+static enum td_answer host_locate(
+	void *host, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
 {
 	struct world *w = ((struct reg_owner *)host)->w;
 	const struct td_subscriber_entry *s = td_subscribers_find(w->subscribers, who);
@@ -172,7 +174,8 @@ static enum td_answer host_locate(void *host, struct td_span who, uint64_t cooki
 		return TD_REFUSED;
 	uint64_t hash = td_aor_hash(&w->keys, who);
 	const struct reg_owner *owner = &w->owners[td_hash_owner(hash, (uint16_t)w->n_owners)];
-	out->n = td_location_find(td_engine_location(owner->engine), hash, who, s->born, out->contacts);
+	out->n = td_location_find(
+		td_engine_location(owner->engine), hash, who, s->born, out->contacts);
 	out->sip_code = 480;
 	return out->n > 0 ? TD_DONE : TD_REFUSED;
 }
@@ -193,8 +196,8 @@ static void limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
 	((struct reg_owner *)host)->held--;
 }
 
-static int host_leg_open(void *host, const struct td_leg_open *open, td_leg_id *out,
-	struct td_leg_local *local)
+static int host_leg_open(
+	void *host, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
 {
 	struct reg_owner *o = host;
 
@@ -278,12 +281,27 @@ static bool bindings_restoring(void *host)
 }
 
 static const struct td_host_ops ops = {
-	.buf_get = buf_get, .buf_put = buf_put, .send = host_send, .route = host_route,
-	.limit_acquire = limit_acquire, .limit_release = limit_release, .leg_open = host_leg_open,
-	.leg_modify = host_leg_modify, .leg_close = host_leg_close, .leg_stats = host_leg_stats,
-	.cdr_reserve = host_cdr_reserve, .cdr_start = host_cdr_start, .cdr_attempt = host_cdr_attempt,
-	.cdr_end = host_cdr_end, .log = host_log, .random = host_random, .locate = host_locate,
-	.bindings_write = reg_bindings_write, .bindings_restoring = bindings_restoring, .grace_begin = grace_begin, .grace_over = grace_over,
+	.buf_get = buf_get,
+	.buf_put = buf_put,
+	.send = host_send,
+	.route = host_route,
+	.limit_acquire = limit_acquire,
+	.limit_release = limit_release,
+	.leg_open = host_leg_open,
+	.leg_modify = host_leg_modify,
+	.leg_close = host_leg_close,
+	.leg_stats = host_leg_stats,
+	.cdr_reserve = host_cdr_reserve,
+	.cdr_start = host_cdr_start,
+	.cdr_attempt = host_cdr_attempt,
+	.cdr_end = host_cdr_end,
+	.log = host_log,
+	.random = host_random,
+	.locate = host_locate,
+	.bindings_write = reg_bindings_write,
+	.bindings_restoring = bindings_restoring,
+	.grace_begin = grace_begin,
+	.grace_over = grace_over,
 };
 
 // --- up and down ---
@@ -365,7 +383,9 @@ static void heap_free(void *ctx, void *ptr)
 // The last of them is the attackers' own.
 static void subscribers_fill(struct world *w)
 {
-	struct td_subscriber s = { .has_md5 = true, .has_sha256 = true, .enabled = true, .n_numbers = 1 };
+	struct td_subscriber s = {
+		.has_md5 = true, .has_sha256 = true, .enabled = true, .n_numbers = 1
+	};
 	uint8_t ha1[TD_DIGEST_BYTES_MAX];
 
 	td_subscribers_mark(w->subscribers);
@@ -374,7 +394,8 @@ static void subscribers_fill(struct world *w)
 		struct td_span user = td_span(s.aor, strcspn(s.aor, "@"));
 		td_digest_ha1(TD_DIGEST_MD5, user, TD_SPAN(REG_DOMAIN), TD_SPAN(REG_PASSWORD), ha1);
 		memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
-		td_digest_ha1(TD_DIGEST_SHA256, user, TD_SPAN(REG_DOMAIN), TD_SPAN(REG_PASSWORD), ha1);
+		td_digest_ha1(
+			TD_DIGEST_SHA256, user, TD_SPAN(REG_DOMAIN), TD_SPAN(REG_PASSWORD), ha1);
 		memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
 		snprintf(s.numbers[0], sizeof(s.numbers[0]), "4930%06u", aor);
 		if (td_subscribers_put(w->subscribers, &s) != 0)
@@ -387,13 +408,27 @@ static void subscribers_fill(struct world *w)
 static int owner_up(struct world *w, uint32_t index)
 {
 	struct reg_owner *o = &w->owners[index];
-	struct td_engine_conf conf = { .ops = &ops, .host = o, .counters = o->counters, .node = 1,
-		.worker = (uint8_t)index, .n_workers = (uint8_t)w->n_owners, .epoch = w->boot,
-		.node_name = "sim", .max_calls = 256, .max_cps = 100, .sip_message_bytes = 16384,
-		.t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000, .wall_offset_ns = w->wall_ns, .n_realms = 1,
-		.realms = &w->realm, .max_registrations = 2 * TD_CONTACTS_MAX * w->opt.phones,
+	struct td_engine_conf conf = { .ops = &ops,
+		.host = o,
+		.counters = o->counters,
+		.node = 1,
+		.worker = (uint8_t)index,
+		.n_workers = (uint8_t)w->n_owners,
+		.epoch = w->boot,
+		.node_name = "sim",
+		.max_calls = 256,
+		.max_cps = 100,
+		.sip_message_bytes = 16384,
+		.t1_ms = 500,
+		.t2_ms = 4000,
+		.t4_ms = 5000,
+		.wall_offset_ns = w->wall_ns,
+		.n_realms = 1,
+		.realms = &w->realm,
+		.max_registrations = 2 * TD_CONTACTS_MAX * w->opt.phones,
 		.changed_us = w->newest_us,
-		.location_sync = w->opt.sync, .subscribers = w->subscribers };
+		.location_sync = w->opt.sync,
+		.subscribers = w->subscribers };
 
 	*o = (struct reg_owner){ .w = w, .index = index, .tick_at = UINT64_MAX };
 	memcpy(conf.token_key, token_key, sizeof(token_key));
@@ -425,8 +460,10 @@ static int boot(struct world *w, uint32_t owners)
 int reg_switch_up(struct world *w, uint32_t owners)
 {
 	struct td_policy_conf conf = { .generation = 1 };
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of,
-		.registrar_realm = registrar_realm, .n_realms = 1 };
+	struct td_policy_env env = { .slot_of = slot_of,
+		.realm_of = realm_of,
+		.registrar_realm = registrar_realm,
+		.n_realms = 1 };
 	char error[256];
 
 	realm_make(&w->realm);
@@ -444,8 +481,8 @@ static void engines_end(struct world *w)
 		td_engine_free(o->engine);
 		o->engine = NULL;
 		if (o->bufs_out > 0 || o->legs > 0)
-			reg_breach(w, REG_LEFT, "owner %u ended with %u buffers, %u legs", i, o->bufs_out,
-				o->legs);
+			reg_breach(w, REG_LEFT, "owner %u ended with %u buffers, %u legs", i,
+				o->bufs_out, o->legs);
 	}
 	td_subscribers_free(w->subscribers);
 	w->subscribers = NULL;
@@ -520,7 +557,9 @@ static struct reg_owner *owner_of(struct world *w, const struct td_peek *peek)
 
 void reg_switch_rx(struct world *w, struct message *m, const struct td_sockaddr *src)
 {
-	struct td_flow flow = { .local = w->realm.addresses[0].ip, .remote = *src, .transport = TD_UDP };
+	struct td_flow flow = {
+		.local = w->realm.addresses[0].ip, .remote = *src, .transport = TD_UDP
+	};
 	struct td_peek peek;
 
 	if (w->down)
@@ -541,8 +580,8 @@ void reg_switch_rx(struct world *w, struct message *m, const struct td_sockaddr 
 	td_engine_rx_peeked(o->engine, w->sim.now, &flow, bytes, m->len, &peek);
 	if (m->kind == MSG_ATTACK &&
 		(td_engine_busy(o->engine) > busy || td_engine_calls(o->engine) > calls))
-		reg_breach(w, REG_STATE, "something (%u for %u) is kept of: %.*s", td_engine_busy(o->engine),
-			busy, (int)m->len, m->data);
+		reg_breach(w, REG_STATE, "something (%u for %u) is kept of: %.*s",
+			td_engine_busy(o->engine), busy, (int)m->len, m->data);
 	w->hand = NULL;
 	free(bytes);
 	reg_check_tables(w, m->aor);

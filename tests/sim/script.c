@@ -2,9 +2,10 @@
 // What happens in a call: drawn from the seed and the call's number alone.
 #include "tests/sim/sim.h"
 
-static const char *const names[KIND__COUNT] = { "answered and hung up", "busy", "declined", "unknown number",
-	"rings for ever", "cancelled", "failover", "every target fails", "hold and resume", "glare", "delayed offer",
-	"lost ACK", "a side falls silent", "operator hangs up", "garbage beside the call", "several phones ring",
+static const char *const names[KIND__COUNT] = { "answered and hung up", "busy", "declined",
+	"unknown number", "rings for ever", "cancelled", "failover", "every target fails",
+	"hold and resume", "glare", "delayed offer", "lost ACK", "a side falls silent",
+	"operator hangs up", "garbage beside the call", "several phones ring",
 	"a phone with several flows" };
 
 const char *kind_name(enum kind kind)
@@ -37,7 +38,8 @@ static void script_of_kind(struct script *s, uint64_t *rng)
 		s->final = 0;
 		s->ring = true;
 		break;
-	case KIND_CANCEL: // from before the first answer until after the 200, now and then right on it
+	case KIND_CANCEL: // from before the first answer until after the 200, now and then right on
+			  // it
 		s->cancel_ms = rng_between(rng, 1, s->answer_ms + 300);
 		if (rng_chance(rng, 300000))
 			s->cancel_ms = s->answer_ms + rng_below(rng, 60);
@@ -64,7 +66,8 @@ static void script_of_kind(struct script *s, uint64_t *rng)
 		s->winner = (uint8_t)rng_below(rng, PHONES);
 		s->rival = s->winner == 2 ? RIVAL_REFUSES : (uint8_t)rng_below(rng, RIVAL__COUNT);
 		break;
-	case KIND_FLOWS: // one after the other, until one is whole; what the phone says there is its answer
+	case KIND_FLOWS: // one after the other, until one is whole; what the phone says there is
+			 // its answer
 		s->n_fail = (uint8_t)rng_below(rng, PHONES);
 		for (uint32_t i = 0; i < s->n_fail; i++)
 			s->fail[i] = (uint16_t[]){ 430, 408, 0 }[rng_below(rng, 3)];
@@ -82,16 +85,21 @@ static void call_begin(struct sim *sim, uint32_t call)
 	uint64_t rng = rng_seed(sim->opt.seed, call, 77);
 	uint8_t from = rng_chance(&rng, 500000) ? TRUNK_WEST_1 : TRUNK_EAST_1;
 
-	c->script = (struct script){ .kind = (uint8_t)(rng_chance(&rng, 300000) ? KIND_ANSWER : call % KIND__COUNT),
-		.final = 200, .hangup_by = (uint8_t)rng_below(&rng, 3) };
+	c->script = (struct script){
+		.kind = (uint8_t)(rng_chance(&rng, 300000) ? KIND_ANSWER : call % KIND__COUNT),
+		.final = 200,
+		.hangup_by = (uint8_t)rng_below(&rng, 3)
+	};
 	struct script *s = &c->script;
 	if (sim->opt.gateways) // silence and refusals are theirs
-		s->kind = (uint8_t[]){ KIND_ANSWER, KIND_BUSY, KIND_CANCEL, KIND_PHONES, KIND_FLOWS }[call % 5];
+		s->kind = (uint8_t[]){ KIND_ANSWER, KIND_BUSY, KIND_CANCEL, KIND_PHONES,
+			KIND_FLOWS }[call % 5];
 	s->ring = rng_chance(&rng, 700000);
 	s->early_media = rng_chance(&rng, 300000);
 	s->ring_ms = rng_between(&rng, 5, 500);
 	s->answer_ms = s->ring_ms + rng_between(&rng, 0, s->ring || s->early_media ? 8000 : 2000);
-	s->talk_ms = rng_chance(&rng, 100000) ? rng_below(&rng, 50) : rng_between(&rng, 1000, 40000);
+	s->talk_ms =
+		rng_chance(&rng, 100000) ? rng_below(&rng, 50) : rng_between(&rng, 1000, 40000);
 	script_of_kind(s, &rng);
 	c->random = rng_seed(sim->opt.seed, call, 78);
 	ua_init(&c->caller, sim, call, 0, 0, from);
@@ -114,12 +122,17 @@ static void do_cancel(struct sim *sim, void *what, uint64_t arg)
 	ua_cancel(what);
 }
 
-// A request that nobody asked for: a dialog that does not exist, a start line of noise, a body that is cut.
+// A request that nobody asked for: a dialog that does not exist, a start line of noise, a body that
+// is cut.
 static void do_garbage(struct sim *sim, void *what, uint64_t n)
 {
-	static const char *const texts[] = { "\r\n\r\n", "INVITE sip:x SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
-		"BYE sip:49@172.16.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1;branch=" GARBAGE "\r\nContent-Length: 99\r\n\r\n",
-		"\x01\x02\x03", "INVITE sip:1@172.16.1.254 SIP/2.0\r\nContent-Length: -1\r\nContent-Length: 5\r\n\r\n" };
+	static const char *const texts[] = { "\r\n\r\n", "INVITE sip:x SIP/2.0\r\n\r\n",
+		"SIP/2.0 200 OK\r\n\r\n",
+		"BYE sip:49@172.16.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1;branch=" GARBAGE
+		"\r\nContent-Length: 99\r\n\r\n",
+		"\x01\x02\x03",
+		"INVITE sip:1@172.16.1.254 SIP/2.0\r\nContent-Length: -1\r\nContent-Length: "
+		"5\r\n\r\n" };
 	struct ua *ua = what;
 	struct td_sockaddr to = sim->realms[ua->realm].addresses[0].ip;
 
@@ -143,7 +156,7 @@ void script_start(struct sim *sim, void *what, uint64_t arg)
 		do_garbage(sim, ua, 12);
 }
 
-// --- the callee ------------------------------------------------------------------------------------------------------------
+// --- the callee ---
 
 static void do_final(struct sim *sim, void *what, uint64_t status)
 {
@@ -177,9 +190,11 @@ static void rival_called(struct ua *ua, struct tx *tx, const struct script *s)
 
 	at(sim, sim->now + s->ring_ms * MS, do_provisional, tx, s->early_media ? 183 : 180);
 	if (s->rival == RIVAL_REFUSES)
-		at(sim, sim->now + (s->ring_ms + 1 + ua->attempt) * MS, do_final, tx, refusals[rng_below(&ua->rng, 3)]);
+		at(sim, sim->now + (s->ring_ms + 1 + ua->attempt) * MS, do_final, tx,
+			refusals[rng_below(&ua->rng, 3)]);
 	if (s->rival == RIVAL_ANSWERS)
-		at(sim, sim->now + (s->answer_ms + rng_below(&ua->rng, 30)) * MS, do_final, tx, 200);
+		at(sim, sim->now + (s->answer_ms + rng_below(&ua->rng, 30)) * MS, do_final, tx,
+			200);
 	at(sim, sim->now + 200 * SECOND, do_final, tx, 480);
 }
 
@@ -215,7 +230,8 @@ void script_called(struct ua *ua, struct tx *tx)
 		at(sim, sim->now + s->ring_ms * MS, do_provisional, tx, 183);
 	if (s->final > 0)
 		at(sim, sim->now + s->answer_ms * MS, do_final, tx, s->final);
-	at(sim, sim->now + 200 * SECOND, do_final, tx, 480); // a phone has patience too, where no CANCEL comes
+	at(sim, sim->now + 200 * SECOND, do_final, tx,
+		480); // a phone has patience too, where no CANCEL comes
 }
 
 void script_reinvited(struct ua *ua, struct tx *tx)
@@ -223,7 +239,7 @@ void script_reinvited(struct ua *ua, struct tx *tx)
 	at(ua->sim, ua->sim->now + rng_below(&ua->rng, 200) * MS, do_final, tx, 200);
 }
 
-// --- the talk --------------------------------------------------------------------------------------------------------------
+// --- the talk ---
 
 static void do_bye(struct sim *sim, void *what, uint64_t arg)
 {
@@ -275,7 +291,8 @@ static bool hangs_up(const struct ua *ua, const struct script *s)
 	return s->hangup_by == 2 || s->hangup_by == ua->side;
 }
 
-// Re-INVITEs in the middle of the talk: one side's hold and resume, or both sides at the same instant.
+// Re-INVITEs in the middle of the talk: one side's hold and resume, or both sides at the same
+// instant.
 static void up_reinvites(struct ua *ua, const struct script *s)
 {
 	struct sim *sim = ua->sim;
@@ -286,7 +303,8 @@ static void up_reinvites(struct ua *ua, const struct script *s)
 		at(sim, middle + 2 * SECOND, do_hold, ua, 0);
 	}
 	if (s->kind == KIND_GLARE)
-		at(sim, call_time(sim, ua->call) + (s->answer_ms + 1000 + s->talk_ms / 2) * MS, do_hold, ua, ua->side);
+		at(sim, call_time(sim, ua->call) + (s->answer_ms + 1000 + s->talk_ms / 2) * MS,
+			do_hold, ua, ua->side);
 }
 
 void script_up(struct ua *ua)
@@ -300,12 +318,14 @@ void script_up(struct ua *ua)
 	if (s->kind == KIND_DEAD && (s->dead >> ua->side & 1)) {
 		at(sim, sim->now + s->talk_ms * MS / 2, do_die, ua, 0);
 		if (s->media_timeout)
-			at(sim, sim->now + s->talk_ms * MS / 2 + 20 * SECOND, do_media_timeout, ua, 0);
+			at(sim, sim->now + s->talk_ms * MS / 2 + 20 * SECOND, do_media_timeout, ua,
+				0);
 	}
 	if (s->kind == KIND_OPERATOR && ua->side == 0)
 		at(sim, sim->now + s->talk_ms * MS, do_operator, ua, 0);
 	if (hangs_up(ua, s))
 		at(sim, sim->now + s->talk_ms * MS, do_bye, ua, 0);
-	// Whoever is alive hangs up in the end, also where the other side's BYE or the operator never came.
+	// Whoever is alive hangs up in the end, also where the other side's BYE or the operator
+	// never came.
 	at(sim, sim->now + 280 * SECOND, do_bye, ua, 0);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The switch: N owners, each with its engine, and the steering in front of them that a receiver does (architecture §4).
+// The switch: N owners, each with its engine, and the steering in front of them that a receiver
+// does (architecture §4).
 #include "tests/sim/sim.h"
 
 #include "sip/health.h"
@@ -25,7 +26,8 @@ static void realm_up(struct td_engine_realm *realm, const char *name, const char
 {
 	*realm = (struct td_engine_realm){ .n_addresses = 1, .n_listeners = 1 };
 	td_span_cstr(td_span_str(name), realm->name, sizeof(realm->name));
-	realm->addresses[0] = (struct td_realm_address){ .ip = address(ip, 0), .prefix_len = 8, .media = true };
+	realm->addresses[0] =
+		(struct td_realm_address){ .ip = address(ip, 0), .prefix_len = 8, .media = true };
 	realm->listeners[0] = (struct td_listener_conf){ .transport = TD_UDP, .port = 5060 };
 }
 
@@ -56,20 +58,27 @@ static void trunk_make(struct td_trunk_conf *t, uint32_t index, const char *name
 {
 	char ip[32];
 
-	*t = (struct td_trunk_conf){ .enabled = true, .n_peers = n_peers, .n_sources = 1, .attempt_timeout_ms = 5000,
-		.ring_timeout_ms = 30000, .max_duration_s = 300 };
+	*t = (struct td_trunk_conf){ .enabled = true,
+		.n_peers = n_peers,
+		.n_sources = 1,
+		.attempt_timeout_ms = 5000,
+		.ring_timeout_ms = 30000,
+		.max_duration_s = 300 };
 	td_span_cstr(td_span_str(name), t->name, sizeof(t->name));
 	td_span_cstr(td_span_str(name[0] == 'w' ? "west" : "east"), t->realm, sizeof(t->realm));
 	for (uint8_t i = 0; i < n_peers; i++) {
 		snprintf(ip, sizeof(ip), "10.%u.255.%u", index + 1, i + 1u);
 		t->peers[i] = (struct td_peer_conf){ .address = address(ip, 5060), .priority = i };
 	}
-	t->sources[0] = (struct td_prefix){ .ip = { 10, (uint8_t)(index + 1) }, .family = TD_IPV4, .len = 16 };
+	t->sources[0] = (struct td_prefix){
+		.ip = { 10, (uint8_t)(index + 1) }, .family = TD_IPV4, .len = 16
+	};
 }
 
-// Groups of both trunks of a side, and a limit of all calls there, in the way of a quarter of the calls or so; none
-// without opt.limits.
-static void limits_make(struct sim *sim, struct td_group_conf groups[REALMS], struct td_limit_conf limits[REALMS])
+// Groups of both trunks of a side, and a limit of all calls there, in the way of a quarter of the
+// calls or so; none without opt.limits.
+static void limits_make(
+	struct sim *sim, struct td_group_conf groups[REALMS], struct td_limit_conf limits[REALMS])
 {
 	static const char *const names[REALMS] = { "west", "east" };
 	uint64_t rng = rng_seed(sim->opt.seed, 97, sim->now);
@@ -89,7 +98,8 @@ static void limits_make(struct sim *sim, struct td_group_conf groups[REALMS], st
 			l[k]->max_calls = rng_between(&rng, 4 * cps, 10 * cps);
 			l[k]->max_cps = rng_between(&rng, cps * 3 / 10, cps * 9 / 10);
 			l[k]->cps_burst = rng_between(&rng, 0, 5);
-			sim->limits[k == 0 ? TD_LIMIT_GROUP : TD_LIMIT_ROUTE][i].max = l[k]->max_calls;
+			sim->limits[k == 0 ? TD_LIMIT_GROUP : TD_LIMIT_ROUTE][i].max =
+				l[k]->max_calls;
 		}
 	}
 }
@@ -101,8 +111,8 @@ static void route_limit(struct td_route_conf *r, const char *side)
 	r->n_to = 1;
 }
 
-static void route_make(struct td_route_conf *r, const char *from, const char *prefix, const char *first,
-	const char *second)
+static void route_make(struct td_route_conf *r, const char *from, const char *prefix,
+	const char *first, const char *second)
 {
 	*r = (struct td_route_conf){ .n_from = 2, .n_to = 2 };
 	snprintf(r->from[0], TD_NAME_LEN, "%s-1", from);
@@ -121,9 +131,14 @@ static int policy_up(struct sim *sim)
 	struct td_group_conf groups[REALMS];
 	struct td_limit_conf limits[REALMS];
 	struct td_rule_conf rules[SIM_RULES];
-	struct td_policy_conf conf = { .generation = 1 + sim->now, .n_trunks = TRUNKS, .n_routes = 2, .trunks = trunks,
+	struct td_policy_conf conf = { .generation = 1 + sim->now,
+		.n_trunks = TRUNKS,
+		.n_routes = 2,
+		.trunks = trunks,
 		.routes = routes };
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .registrar_realm = registrar_realm,
+	struct td_policy_env env = { .slot_of = slot_of,
+		.realm_of = realm_of,
+		.registrar_realm = registrar_realm,
 		.n_realms = REALMS };
 	char error[256];
 
@@ -163,12 +178,29 @@ static int policy_up(struct sim *sim)
 static int owner_up(struct sim *sim, uint32_t index)
 {
 	struct owner *o = &sim->owners[index];
-	struct td_engine_conf conf = { .ops = &sim_host_ops, .host = o, .counters = o->counters, .node = 1,
-		.worker = (uint8_t)index, .n_workers = (uint8_t)sim->opt.owners, .health = sim->health, .epoch = 7, .node_name = "sim", .max_calls = MAX_CALLS, .max_cps = MAX_CPS,
-		.sip_message_bytes = 16384, .t1_ms = 500, .t2_ms = 4000, .t4_ms = 5000,
-		.wall_offset_ns = 1700000000 * SECOND, .n_realms = REALMS, .realms = sim->realms };
+	struct td_engine_conf conf = { .ops = &sim_host_ops,
+		.host = o,
+		.counters = o->counters,
+		.node = 1,
+		.worker = (uint8_t)index,
+		.n_workers = (uint8_t)sim->opt.owners,
+		.health = sim->health,
+		.epoch = 7,
+		.node_name = "sim",
+		.max_calls = MAX_CALLS,
+		.max_cps = MAX_CPS,
+		.sip_message_bytes = 16384,
+		.t1_ms = 500,
+		.t2_ms = 4000,
+		.t4_ms = 5000,
+		.wall_offset_ns = 1700000000 * SECOND,
+		.n_realms = REALMS,
+		.realms = sim->realms };
 
-	*o = (struct owner){ .sim = sim, .index = index, .tick_at = UINT64_MAX, .rng = rng_seed(sim->opt.seed, 99, index),
+	*o = (struct owner){ .sim = sim,
+		.index = index,
+		.tick_at = UINT64_MAX,
+		.rng = rng_seed(sim->opt.seed, 99, index),
 		.rng_scarce = rng_seed(sim->opt.seed, 98, index) };
 	memcpy(conf.token_key, token_key, sizeof(token_key));
 	if (host_up(o) < 0)
@@ -275,7 +307,8 @@ static struct owner *owner_of(struct sim *sim, const struct td_peek *peek)
 	}
 }
 
-void switch_rx(struct sim *sim, const struct td_flow *flow, uint32_t call, const char *data, uint32_t len)
+void switch_rx(
+	struct sim *sim, const struct td_flow *flow, uint32_t call, const char *data, uint32_t len)
 {
 	struct td_peek peek;
 	td_peek(&sim->keys, flow->realm, data, len, &peek);
@@ -310,7 +343,8 @@ void switch_hangup(struct sim *sim, struct call *call)
 {
 	for (uint32_t i = 0; i < sim->opt.owners && call->n_started > 0; i++) {
 		sim->context = call->caller.call;
-		int rc = td_engine_hangup(sim->owners[i].engine, sim->now, td_span_str(call->cdr.id));
+		int rc = td_engine_hangup(
+			sim->owners[i].engine, sim->now, td_span_str(call->cdr.id));
 		sim->context = UINT32_MAX;
 		owner_run(&sim->owners[i]);
 		if (rc == 0)

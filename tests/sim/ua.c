@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-// --- who is who ----------------------------------------------------------------------------------------------------------
+// --- who is who ---
 
 static uint32_t id_hash(struct td_span id)
 {
@@ -34,28 +34,37 @@ static void ua_index(struct ua *ua)
 
 static struct td_sockaddr address(uint8_t trunk, uint8_t hi, uint8_t lo, uint16_t port)
 {
-	return (struct td_sockaddr){ .ip = { 10, (uint8_t)(trunk + 1), hi, lo }, .port = port, .family = TD_IPV4 };
+	return (struct td_sockaddr){
+		.ip = { 10, (uint8_t)(trunk + 1), hi, lo }, .port = port, .family = TD_IPV4
+	};
 }
 
-void ua_init(struct ua *ua, struct sim *sim, uint32_t call, uint8_t side, uint8_t attempt, uint8_t trunk)
+void ua_init(
+	struct ua *ua, struct sim *sim, uint32_t call, uint8_t side, uint8_t attempt, uint8_t trunk)
 {
 	uint32_t who = side * 16u + attempt;
 
-	*ua = (struct ua){ .sim = sim, .call = call, .side = side, .attempt = attempt, .trunk = trunk };
+	*ua = (struct ua){
+		.sim = sim, .call = call, .side = side, .attempt = attempt, .trunk = trunk
+	};
 	ua->realm = trunk == TRUNK_WEST_1 || trunk == TRUNK_WEST_2 ? WEST : EAST;
 	ua->address = address(trunk, (uint8_t)(call >> 8), (uint8_t)call, 5060);
 	ua->rtp = address(trunk, (uint8_t)(call >> 8), (uint8_t)call, (uint16_t)(4000 + 2 * who));
 	ua->rng = rng_seed(sim->opt.seed, call + 1, 2 * who);
 	ua->rng_in = rng_seed(sim->opt.seed, call + 1, 2 * who + 1);
-	snprintf(ua->local_tag, sizeof(ua->local_tag), "%s-tag-%u-%u", ua->realm == WEST ? "west" : "east", call, who);
+	snprintf(ua->local_tag, sizeof(ua->local_tag), "%s-tag-%u-%u",
+		ua->realm == WEST ? "west" : "east", call, who);
 	if (side == 1)
 		return;
-	ua->gateway = sim->realms[ua->realm].addresses[0].ip; // where it sends what has no target yet
+	ua->gateway =
+		sim->realms[ua->realm].addresses[0].ip; // where it sends what has no target yet
 	ua->gateway.port = 5060;
-	snprintf(ua->call_id, sizeof(ua->call_id), "call-%u@caller.%s", call, ua->realm == WEST ? "west" : "east");
+	snprintf(ua->call_id, sizeof(ua->call_id), "call-%u@caller.%s", call,
+		ua->realm == WEST ? "west" : "east");
 	char ip[TD_ADDR_STRLEN];
 	td_ip_format(&ua->gateway, false, ip, sizeof(ip));
-	snprintf(ua->target, sizeof(ua->target), "sip:%s%06u@%s", ua->realm == WEST ? "49" : "44", call, ip);
+	snprintf(ua->target, sizeof(ua->target), "sip:%s%06u@%s", ua->realm == WEST ? "49" : "44",
+		call, ip);
 	td_span_cstr(td_span_str(ua->target), ua->remote, sizeof(ua->remote));
 	td_ip_format(&ua->address, false, ip, sizeof(ip));
 	snprintf(ua->local, sizeof(ua->local), "sip:+33%06u@%s", call, ip);
@@ -63,11 +72,13 @@ void ua_init(struct ua *ua, struct sim *sim, uint32_t call, uint8_t side, uint8_
 }
 
 // The switch tries a target: a phone behind that gateway, known by the number it was asked for.
-struct ua *ua_callee_of(struct sim *sim, const struct td_sockaddr *gateway, const struct sip *invite)
+struct ua *ua_callee_of(
+	struct sim *sim, const struct td_sockaddr *gateway, const struct sip *invite)
 {
 	uint32_t number;
 
-	if (!sim_numbers_call(invite->uri, &number) || number >= sim->opt.calls || gateway->ip[1] == 0 || gateway->ip[1] > TRUNKS)
+	if (!sim_numbers_call(invite->uri, &number) || number >= sim->opt.calls ||
+		gateway->ip[1] == 0 || gateway->ip[1] > TRUNKS)
 		return NULL;
 	struct call *call = &sim->calls[number];
 	if (call->n_callees == ATTEMPTS_SEEN_MAX) {
@@ -86,7 +97,7 @@ struct ua *ua_callee_of(struct sim *sim, const struct td_sockaddr *gateway, cons
 	return ua;
 }
 
-// --- what it does of its own -----------------------------------------------------------------------------------------------
+// --- what it does of its own ---
 
 void ua_over(struct ua *ua)
 {
@@ -96,7 +107,8 @@ void ua_over(struct ua *ua)
 struct tx *ua_invite_tx(struct ua *ua, bool server)
 {
 	for (struct tx *tx = ua->txs; tx; tx = tx->next)
-		if (tx->server == server && tx->state <= TX_PROCEEDING && strcmp(tx->method, "INVITE") == 0)
+		if (tx->server == server && tx->state <= TX_PROCEEDING &&
+			strcmp(tx->method, "INVITE") == 0)
 			return tx;
 	return NULL;
 }
@@ -104,7 +116,8 @@ struct tx *ua_invite_tx(struct ua *ua, bool server)
 void ua_invite(struct ua *ua)
 {
 	ua->state = UA_INVITING;
-	tx_send_request(ua, "INVITE", ++ua->cseq, NULL, !ua->sim->calls[ua->call].script.delayed_offer);
+	tx_send_request(
+		ua, "INVITE", ++ua->cseq, NULL, !ua->sim->calls[ua->call].script.delayed_offer);
 }
 
 // RFC 3261 §9.1: not before a provisional answer came.
@@ -113,10 +126,12 @@ void ua_cancel(struct ua *ua)
 	struct tx *tx = ua_invite_tx(ua, false);
 
 	ua->wants_out = true;
-	if (!tx || ua->dead || ua->state != UA_INVITING || tx->state != TX_PROCEEDING || tx->cancel_wanted)
+	if (!tx || ua->dead || ua->state != UA_INVITING || tx->state != TX_PROCEEDING ||
+		tx->cancel_wanted)
 		return;
 	tx->cancel_wanted = true;
-	// CANCEL goes where the INVITE went: the target is still the first one, whatever an early dialog said.
+	// CANCEL goes where the INVITE went: the target is still the first one, whatever an early
+	// dialog said.
 	tx_send_request(ua, "CANCEL", tx->cseq, tx->branch, false);
 	tx_start(tx, 64 * T1);
 }
@@ -164,13 +179,14 @@ void ua_tx_timeout(struct ua *ua, struct tx *tx)
 		ua_bye(ua);
 }
 
-// --- responses ----------------------------------------------------------------------------------------------------------
+// --- responses ---
 
 static void dialog_from(struct ua *ua, const struct sip *m)
 {
 	struct td_span contact = sip_header(m, "Contact", 0);
 
-	td_span_cstr(sip_param(sip_header(m, "To", 0), "tag"), ua->remote_tag, sizeof(ua->remote_tag));
+	td_span_cstr(
+		sip_param(sip_header(m, "To", 0), "tag"), ua->remote_tag, sizeof(ua->remote_tag));
 	if (contact.len > 0)
 		td_span_cstr(sip_uri(contact), ua->target, sizeof(ua->target));
 }
@@ -192,8 +208,10 @@ static void ack_failure(struct ua *ua, struct tx *tx, const struct sip *m)
 	td_span_cstr(td_span_str(ua->remote_tag), tag, sizeof(tag));
 	td_span_cstr(td_span_str(ua->target), target, sizeof(target));
 	const char *space = memchr(tx->msg + 7, ' ', tx->len - 7);
-	td_span_cstr(td_span(tx->msg + 7, (size_t)(space - tx->msg - 7)), ua->target, sizeof(ua->target));
-	td_span_cstr(sip_param(sip_header(m, "To", 0), "tag"), ua->remote_tag, sizeof(ua->remote_tag));
+	td_span_cstr(td_span(tx->msg + 7, (size_t)(space - tx->msg - 7)), ua->target,
+		sizeof(ua->target));
+	td_span_cstr(
+		sip_param(sip_header(m, "To", 0), "tag"), ua->remote_tag, sizeof(ua->remote_tag));
 	tx_send_request(ua, "ACK", tx->cseq, tx->branch, false);
 	td_span_cstr(td_span_str(tag), ua->remote_tag, sizeof(ua->remote_tag));
 	td_span_cstr(td_span_str(target), ua->target, sizeof(ua->target));
@@ -201,7 +219,8 @@ static void ack_failure(struct ua *ua, struct tx *tx, const struct sip *m)
 
 static void answered(struct ua *ua, struct tx *tx, const struct sip *m)
 {
-	bool offer_in_answer = ua->state == UA_INVITING && ua->sim->calls[ua->call].script.delayed_offer;
+	bool offer_in_answer =
+		ua->state == UA_INVITING && ua->sim->calls[ua->call].script.delayed_offer;
 	bool again = tx->status == 200;
 
 	if (!again) {
@@ -210,9 +229,11 @@ static void answered(struct ua *ua, struct tx *tx, const struct sip *m)
 		dialog_from(ua, m);
 		ua_read_sdp(ua, m->body);
 		tx->ack_sdp = offer_in_answer;
-	} else if (!td_span_eq(sip_param(sip_header(m, "To", 0), "tag"), td_span_str(ua->remote_tag))) {
+	} else if (!td_span_eq(
+			   sip_param(sip_header(m, "To", 0), "tag"), td_span_str(ua->remote_tag))) {
 		if (ua->sim->opt.corrupt == 0)
-			breach(ua->sim, BREACH_OUTCOME, "call %u: a second dialog answered", ua->call);
+			breach(ua->sim, BREACH_OUTCOME, "call %u: a second dialog answered",
+				ua->call);
 		return;
 	}
 	ack(ua, tx, tx->ack_sdp);
@@ -248,9 +269,12 @@ static void refused(struct ua *ua, struct tx *tx, const struct sip *m)
 		return;
 	}
 	if (m->status == 481 || m->status == 408)
-		ua_bye(ua); // RFC 3261 §12.2.1.2
+		ua_bye(ua);        // RFC 3261 §12.2.1.2
 	else if (m->status == 491) // §14.1: the owner of the Call-ID waits longer
-		at(ua->sim, ua->sim->now + (ua->side == 0 ? rng_between(&ua->rng, 210, 400) : rng_below(&ua->rng, 200)) * 10 * MS,
+		at(ua->sim,
+			ua->sim->now + (ua->side == 0 ? rng_between(&ua->rng, 210, 400)
+						      : rng_below(&ua->rng, 200)) *
+					       10 * MS,
 			reinvite_again, ua, 0);
 	else
 		ua->hold = false;
@@ -275,7 +299,8 @@ static void rx_response(struct ua *ua, const struct sip *m)
 
 	if (!tx) {
 		if (ua->sim->opt.corrupt == 0)
-			breach(ua->sim, BREACH_ASTRAY, "call %u: a %d to a %s that was never sent", ua->call, m->status, m->method);
+			breach(ua->sim, BREACH_ASTRAY, "call %u: a %d to a %s that was never sent",
+				ua->call, m->status, m->method);
 		return;
 	}
 	if (strcmp(m->method, "INVITE") == 0) {
@@ -299,12 +324,13 @@ static void rx_response(struct ua *ua, const struct sip *m)
 		ua_over(ua);
 }
 
-// --- requests -----------------------------------------------------------------------------------------------------------
+// --- requests ---
 
-static struct tx *server_tx(struct ua *ua, const struct sip *m, const struct td_sockaddr *src, const char *data,
-	uint32_t len)
+static struct tx *server_tx(struct ua *ua, const struct sip *m, const struct td_sockaddr *src,
+	const char *data, uint32_t len)
 {
-	struct tx *tx = tx_new(ua, true, m->method, m->cseq, sip_param(sip_header(m, "Via", 0), "branch"));
+	struct tx *tx =
+		tx_new(ua, true, m->method, m->cseq, sip_param(sip_header(m, "Via", 0), "branch"));
 
 	tx->to = *src;
 	tx->request_len = len;
@@ -317,7 +343,8 @@ static struct tx *server_tx(struct ua *ua, const struct sip *m, const struct td_
 
 static void rx_initial(struct ua *ua, struct tx *tx, const struct sip *m)
 {
-	struct td_span contact = sip_uri(sip_header(m, "Contact", 0)), from = sip_header(m, "From", 0);
+	struct td_span contact = sip_uri(sip_header(m, "Contact", 0)),
+		       from = sip_header(m, "From", 0);
 
 	ua->remote_cseq = m->cseq;
 	td_span_cstr(sip_param(from, "tag"), ua->remote_tag, sizeof(ua->remote_tag));
@@ -349,7 +376,8 @@ static void rx_reinvite(struct ua *ua, struct tx *tx, const struct sip *m)
 static void rx_ack(struct ua *ua, const struct sip *m)
 {
 	for (struct tx *tx = ua->txs; tx; tx = tx->next) {
-		if (!tx->server || tx->cseq != m->cseq || strcmp(tx->method, "INVITE") != 0 || tx->state != TX_FINAL)
+		if (!tx->server || tx->cseq != m->cseq || strcmp(tx->method, "INVITE") != 0 ||
+			tx->state != TX_FINAL)
 			continue;
 		tx->state = TX_DONE;
 		if (tx->status == 200)
@@ -361,7 +389,8 @@ static void rx_ack(struct ua *ua, const struct sip *m)
 
 static void rx_cancel(struct ua *ua, struct tx *tx, const struct sip *m)
 {
-	struct tx *invite = tx_find(ua, true, "INVITE", sip_param(sip_header(m, "Via", 0), "branch"));
+	struct tx *invite =
+		tx_find(ua, true, "INVITE", sip_param(sip_header(m, "Via", 0), "branch"));
 
 	tx_respond(tx, invite ? 200 : 481, false);
 	if (!invite || invite->state > TX_PROCEEDING)
@@ -373,7 +402,8 @@ static void rx_cancel(struct ua *ua, struct tx *tx, const struct sip *m)
 	}
 }
 
-static void rx_request(struct ua *ua, const struct sip *m, const struct td_sockaddr *src, const char *data, uint32_t len)
+static void rx_request(struct ua *ua, const struct sip *m, const struct td_sockaddr *src,
+	const char *data, uint32_t len)
 {
 	if (strcmp(m->method, "ACK") == 0) {
 		rx_ack(ua, m);
@@ -382,7 +412,8 @@ static void rx_request(struct ua *ua, const struct sip *m, const struct td_socka
 	struct tx *tx = tx_find(ua, true, m->method, sip_param(sip_header(m, "Via", 0), "branch"));
 	if (tx) {
 		if (tx->msg)
-			net_to_switch(ua, ua->side == 1 ? &ua->gateway : &ua->address, &tx->to, tx->msg, tx->len);
+			net_to_switch(ua, ua->side == 1 ? &ua->gateway : &ua->address, &tx->to,
+				tx->msg, tx->len);
 		return;
 	}
 	bool in_dialog = sip_param(sip_header(m, "To", 0), "tag").len > 0;
@@ -407,14 +438,17 @@ static void rx_request(struct ua *ua, const struct sip *m, const struct td_socka
 	}
 }
 
-void ua_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst, const char *data, uint32_t len)
+void ua_rx(struct ua *ua, const struct td_sockaddr *src, const struct td_sockaddr *dst,
+	const char *data, uint32_t len)
 {
 	struct sip m;
 
 	if (ua->dead || !sip_read(&m, data, len))
 		return;
-	if (!td_ip_eq(dst, &ua->address) && !(ua->side == 1 && td_ip_eq(dst, &ua->gateway)) && ua->sim->opt.corrupt == 0)
-		breach(ua->sim, BREACH_ASTRAY, "call %u: sent to an address that is not the agent's", ua->call);
+	if (!td_ip_eq(dst, &ua->address) && !(ua->side == 1 && td_ip_eq(dst, &ua->gateway)) &&
+		ua->sim->opt.corrupt == 0)
+		breach(ua->sim, BREACH_ASTRAY,
+			"call %u: sent to an address that is not the agent's", ua->call);
 	if (m.request)
 		rx_request(ua, &m, src, data, len);
 	else

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How agents read and write messages: a second, simple reading of RFC 3261 that shares nothing with the engine's.
+// How agents read and write messages: a second, simple reading of RFC 3261 that shares nothing with
+// the engine's.
 #include "tests/sim/sim.h"
 
 #include <ctype.h>
@@ -16,7 +17,8 @@ static bool line_next(struct td_span *rest, struct td_span *line)
 	uint32_t n = end ? (uint32_t)(end - rest->ptr) + 1 : rest->len;
 	*line = td_span(rest->ptr, n);
 	*rest = td_span(rest->ptr + n, rest->len - n);
-	while (line->len > 0 && (line->ptr[line->len - 1] == '\n' || line->ptr[line->len - 1] == '\r'))
+	while (line->len > 0 &&
+		(line->ptr[line->len - 1] == '\n' || line->ptr[line->len - 1] == '\r'))
 		line->len--;
 	return true;
 }
@@ -50,7 +52,8 @@ struct td_span sip_param(struct td_span value, const char *name)
 	uint32_t i = from ? (uint32_t)(from - value.ptr) : 0;
 
 	for (; i + n + 1 < value.len; i++) {
-		if (value.ptr[i] != ';' || strncasecmp(value.ptr + i + 1, name, n) != 0 || value.ptr[i + 1 + n] != '=')
+		if (value.ptr[i] != ';' || strncasecmp(value.ptr + i + 1, name, n) != 0 ||
+			value.ptr[i + 1 + n] != '=')
 			continue;
 		uint32_t start = i + (uint32_t)n + 2, end = start;
 		while (end < value.len && !strchr(";, >", value.ptr[end]))
@@ -119,11 +122,12 @@ bool sip_read(struct sip *m, const char *data, uint32_t len)
 		sip_header(m, "From", 0).len == 0 || sip_header(m, "To", 0).len == 0)
 		return false;
 	m->cseq = (uint32_t)strtoul(cseq.ptr, NULL, 10);
-	td_span_cstr(td_span(space + 1, cseq.len - (size_t)(space + 1 - cseq.ptr)), m->method, sizeof(m->method));
+	td_span_cstr(td_span(space + 1, cseq.len - (size_t)(space + 1 - cseq.ptr)), m->method,
+		sizeof(m->method));
 	return true;
 }
 
-// --- the digest ----------------------------------------------------------------------------------------------------------
+// --- the digest ---
 
 static uint64_t mix(uint64_t h, const char *text, uint32_t len)
 {
@@ -135,7 +139,8 @@ static uint64_t mix(uint64_t h, const char *text, uint32_t len)
 // What differs from run to run and says nothing: tokens, ports, session ids, lengths.
 static uint64_t digest_line(uint64_t h, struct td_span line, bool body)
 {
-	static const char *const names_only[] = { "Via", "Call-ID", "Contact", "Content-Length", "Retry-After" };
+	static const char *const names_only[] = { "Via", "Call-ID", "Contact", "Content-Length",
+		"Retry-After" };
 
 	if (body) {
 		const char *space = memchr(line.ptr, ' ', line.len);
@@ -163,7 +168,7 @@ uint64_t sip_digest(const struct sip *m, uint64_t h)
 	return h;
 }
 
-// --- writing -----------------------------------------------------------------------------------------------------------
+// --- writing ---
 
 struct text {
 	char *at, *end;
@@ -189,7 +194,8 @@ static const char *direction(const struct ua *ua, bool answer)
 	uint8_t mine = ua->hold ? TD_LEG_SEND : TD_LEG_SENDRECV;
 
 	if (answer)
-		mine &= (uint8_t)((ua->remote_direction & TD_LEG_SEND) << 1 | (ua->remote_direction & TD_LEG_RECV) >> 1);
+		mine &= (uint8_t)((ua->remote_direction & TD_LEG_SEND) << 1 |
+				  (ua->remote_direction & TD_LEG_RECV) >> 1);
 	return texts[mine];
 }
 
@@ -202,10 +208,12 @@ static void put_body(struct text *t, struct ua *ua, bool sdp, bool answer)
 		return;
 	}
 	td_ip_format(&ua->rtp, false, ip, sizeof(ip));
-	int n = snprintf(body, sizeof(body), "v=0\r\no=%s %u %u IN IP4 %s\r\ns=call\r\nc=IN IP4 %s\r\nt=0 0\r\n"
+	int n = snprintf(body, sizeof(body),
+		"v=0\r\no=%s %u %u IN IP4 %s\r\ns=call\r\nc=IN IP4 %s\r\nt=0 0\r\n"
 		"m=audio %u RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
-		"a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=%s\r\n", ua->side == 0 ? "caller" : "callee", ua->call + 1,
-		++ua->sdp_version, ip, ip, ua->rtp.port, direction(ua, answer));
+		"a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=%s\r\n",
+		ua->side == 0 ? "caller" : "callee", ua->call + 1, ++ua->sdp_version, ip, ip,
+		ua->rtp.port, direction(ua, answer));
 	put(t, "Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", n, body);
 }
 
@@ -219,7 +227,8 @@ static void put_copies(struct text *t, const struct sip *m, const char *name)
 	}
 }
 
-uint32_t ua_request(struct ua *ua, const char *method, uint32_t cseq, const char *branch, bool sdp, char *text, size_t cap)
+uint32_t ua_request(struct ua *ua, const char *method, uint32_t cseq, const char *branch, bool sdp,
+	char *text, size_t cap)
 {
 	struct text t = { text, text + cap };
 	char address[TD_ADDR_STRLEN];
@@ -241,7 +250,8 @@ uint32_t ua_request(struct ua *ua, const char *method, uint32_t cseq, const char
 	return (uint32_t)(t.at - text);
 }
 
-uint32_t ua_response(struct ua *ua, const struct sip *request, int status, bool sdp, char *text, size_t cap)
+uint32_t ua_response(
+	struct ua *ua, const struct sip *request, int status, bool sdp, char *text, size_t cap)
 {
 	struct text t = { text, text + cap };
 	char address[TD_ADDR_STRLEN];
@@ -251,7 +261,8 @@ uint32_t ua_response(struct ua *ua, const struct sip *request, int status, bool 
 	put(&t, "SIP/2.0 %d Simulated\r\n", status);
 	put_copies(&t, request, "Via");
 	put_copies(&t, request, "Record-Route");
-	put(&t, "From: %.*s\r\n", (int)sip_header(request, "From", 0).len, sip_header(request, "From", 0).ptr);
+	put(&t, "From: %.*s\r\n", (int)sip_header(request, "From", 0).len,
+		sip_header(request, "From", 0).ptr);
 	if (sip_param(to, "tag").len > 0 || status == 100)
 		put(&t, "To: %.*s\r\n", (int)to.len, to.ptr);
 	else

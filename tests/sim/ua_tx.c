@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The agents' transactions: repeat until answered, answer repetitions, give up after 64·T1 (RFC 3261 §17).
+// The agents' transactions: repeat until answered, answer repetitions, give up after 64·T1 (RFC
+// 3261 §17).
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
 
 #define MESSAGE_MAX 4096
 
-struct tx *tx_new(struct ua *ua, bool server, const char *method, uint32_t cseq, struct td_span branch)
+struct tx *tx_new(
+	struct ua *ua, bool server, const char *method, uint32_t cseq, struct td_span branch)
 {
 	struct tx *tx = calloc(1, sizeof(*tx));
 
 	if (!tx)
 		abort();
-	*tx = (struct tx){ .next = ua->txs, .ua = ua, .server = server, .cseq = cseq, .to = ua->gateway };
+	*tx = (struct tx){
+		.next = ua->txs, .ua = ua, .server = server, .cseq = cseq, .to = ua->gateway
+	};
 	td_span_cstr(td_span_str(method), tx->method, sizeof(tx->method));
 	td_span_cstr(branch, tx->branch, sizeof(tx->branch));
 	ua->txs = tx;
@@ -22,7 +26,8 @@ struct tx *tx_new(struct ua *ua, bool server, const char *method, uint32_t cseq,
 struct tx *tx_find(struct ua *ua, bool server, const char *method, struct td_span branch)
 {
 	for (struct tx *tx = ua->txs; tx; tx = tx->next)
-		if (tx->server == server && strcmp(tx->method, method) == 0 && td_span_eq(td_span_str(tx->branch), branch))
+		if (tx->server == server && strcmp(tx->method, method) == 0 &&
+			td_span_eq(td_span_str(tx->branch), branch))
 			return tx;
 	return NULL;
 }
@@ -51,7 +56,8 @@ void tx_keep(struct tx *tx, const char *text, uint32_t len)
 // Responses go out from where the request came to; requests from the agent's own address.
 static void tx_send(struct tx *tx)
 {
-	const struct td_sockaddr *from = tx->server && tx->ua->side == 1 ? &tx->ua->gateway : &tx->ua->address;
+	const struct td_sockaddr *from =
+		tx->server && tx->ua->side == 1 ? &tx->ua->gateway : &tx->ua->address;
 
 	if (tx->msg && !tx->ua->dead)
 		net_to_switch(tx->ua, from, &tx->to, tx->msg, tx->len);
@@ -61,7 +67,8 @@ static bool tx_repeats(const struct tx *tx)
 {
 	if (tx->server)
 		return tx->state == TX_FINAL;
-	return tx->state == TX_TRYING || (tx->state == TX_PROCEEDING && strcmp(tx->method, "INVITE") != 0);
+	return tx->state == TX_TRYING ||
+	       (tx->state == TX_PROCEEDING && strcmp(tx->method, "INVITE") != 0);
 }
 
 static void tx_timer(struct sim *sim, void *what, uint64_t generation)
@@ -102,8 +109,8 @@ void tx_send_request(struct ua *ua, const char *method, uint32_t cseq, const cha
 	struct td_sockaddr to = ua->gateway;
 
 	if (!branch) {
-		snprintf(own, sizeof(own), "z9hG4bK-%u-%u-%u-%016llx", ua->call, ua->side, ua->attempt,
-			(unsigned long long)rng_next(&ua->rng));
+		snprintf(own, sizeof(own), "z9hG4bK-%u-%u-%u-%016llx", ua->call, ua->side,
+			ua->attempt, (unsigned long long)rng_next(&ua->rng));
 		branch = own;
 	}
 	uint32_t len = ua_request(ua, method, cseq, branch, sdp, text, sizeof(text));

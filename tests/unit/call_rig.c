@@ -58,14 +58,28 @@ static const char *registrar_realm(void *ctx, uint16_t realm)
 void rig_policy(struct rig *rig)
 {
 	char error[256] = "";
-	struct td_policy_conf conf = { .generation = rig->generation ? rig->generation : 1, .n_trunks = rig->n_trunks ? rig->n_trunks : 3, .trunks = rig->trunks,
-		.max_calls = 77, .max_cps = 88, .source_cps = rig->source_cps, .n_failovers = rig->rule.name[0] != '\0', .failovers = &rig->rule, .groups = rig->groups,
-		.limits = rig->limits, .rules = rig->rules, .subscribers = rig->subscriber_numbers, .subscribers_media_timeout_s = rig->subscriber_media_timeout_s,
-		.n_emergency = 1, .emergency = { "112" } };
+	struct td_policy_conf conf = { .generation = rig->generation ? rig->generation : 1,
+		.n_trunks = rig->n_trunks ? rig->n_trunks : 3,
+		.trunks = rig->trunks,
+		.max_calls = 77,
+		.max_cps = 88,
+		.source_cps = rig->source_cps,
+		.n_failovers = rig->rule.name[0] != '\0',
+		.failovers = &rig->rule,
+		.groups = rig->groups,
+		.limits = rig->limits,
+		.rules = rig->rules,
+		.subscribers = rig->subscriber_numbers,
+		.subscribers_media_timeout_s = rig->subscriber_media_timeout_s,
+		.n_emergency = 1,
+		.emergency = { "112" } };
 	while (conf.n_rules < 8 && rig->rules[conf.n_rules].name[0] != '\0')
 		conf.n_rules++;
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .ctx = rig,
-		.registrar_realm = registrar_realm, .n_realms = FAKE_REALMS };
+	struct td_policy_env env = { .slot_of = slot_of,
+		.realm_of = realm_of,
+		.ctx = rig,
+		.registrar_realm = registrar_realm,
+		.n_realms = FAKE_REALMS };
 	while (conf.n_groups < RIG_LIMITS && rig->groups[conf.n_groups].name[0] != '\0')
 		conf.n_groups++;
 	while (conf.n_limits < RIG_LIMITS && rig->limits[conf.n_limits].name[0] != '\0')
@@ -153,7 +167,8 @@ void rig_registrar(struct rig *rig)
 		.default_expires_s = 3600,
 	};
 	rig->subscribers = td_subscribers_new(&alloc, &grace, 100);
-	while (td_subscribers_sweep(rig->subscribers, 1024)) // there are none so far, but that is known
+	while (td_subscribers_sweep(
+		rig->subscribers, 1024)) // there are none so far, but that is known
 		;
 	td_engine_free(rig->engine);
 	rig->conf.max_registrations = 64;
@@ -163,9 +178,12 @@ void rig_registrar(struct rig *rig)
 	rig_policy(rig);
 }
 
-void rig_subscriber(struct rig *rig, const char *user, const char *numbers, const char *display, uint32_t max_calls)
+void rig_subscriber(struct rig *rig, const char *user, const char *numbers, const char *display,
+	uint32_t max_calls)
 {
-	struct td_subscriber s = { .has_md5 = true, .has_sha256 = true, .enabled = true, .max_calls = max_calls };
+	struct td_subscriber s = {
+		.has_md5 = true, .has_sha256 = true, .enabled = true, .max_calls = max_calls
+	};
 	uint8_t ha1[TD_DIGEST_BYTES_MAX];
 
 	snprintf(s.aor, sizeof(s.aor), "%s@tandem.example", user);
@@ -176,16 +194,19 @@ void rig_subscriber(struct rig *rig, const char *user, const char *numbers, cons
 		td_span_cstr(td_span(numbers, len), s.numbers[s.n_numbers++], TD_NUMBER_LEN);
 		numbers += len + (numbers[len] == ',');
 	}
-	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"),
+		TD_SPAN("secret"), ha1);
 	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
-	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"),
+		TD_SPAN("secret"), ha1);
 	memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
 	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
 }
 
 void rig_free(struct rig *rig)
 {
-	rig_advance(rig, 200000); // an ACK that never comes, then a BYE without an answer, then tombstones
+	rig_advance(rig,
+		200000); // an ACK that never comes, then a BYE without an answer, then tombstones
 	assert_int_equal(td_engine_calls(rig->engine), 0);
 	assert_int_equal(td_engine_legs(rig->engine), 0);
 	assert_int_equal(td_engine_busy(rig->engine), 0);
@@ -293,8 +314,8 @@ static struct td_flow flow_back(const struct fake_sent *sent)
 	return sent->flow;
 }
 
-void rig_reply(struct rig *rig, const struct fake_sent *request, const char *status, const char *tag,
-	const char *headers, const char *body)
+void rig_reply(struct rig *rig, const struct fake_sent *request, const char *status,
+	const char *tag, const char *headers, const char *body)
 {
 	char text[8192] = "";
 	struct td_flow flow = flow_back(request);
@@ -328,7 +349,8 @@ void rig_dialog_a(struct rig *rig, const struct fake_sent *response, struct rig_
 	copy_uri(out->target, sizeof(out->target), fake_header(response, "Contact"));
 }
 
-void rig_dialog_b(struct rig *rig, const struct fake_sent *invite, const char *tag, struct rig_dialog *out)
+void rig_dialog_b(
+	struct rig *rig, const struct fake_sent *invite, const char *tag, struct rig_dialog *out)
 {
 	*out = (struct rig_dialog){ .flow = flow_back(invite), .cseq = 100 };
 	snprintf(out->local, sizeof(out->local), "%s;tag=%s", fake_header(invite, "To"), tag);
@@ -337,7 +359,8 @@ void rig_dialog_b(struct rig *rig, const struct fake_sent *invite, const char *t
 	copy_uri(out->target, sizeof(out->target), fake_header(invite, "Contact"));
 }
 
-void rig_send(struct rig *rig, struct rig_dialog *dialog, const char *method, const char *headers, const char *body)
+void rig_send(struct rig *rig, struct rig_dialog *dialog, const char *method, const char *headers,
+	const char *body)
 {
 	char text[8192] = "";
 	char ip[TD_ADDR_STRLEN];
@@ -347,8 +370,10 @@ void rig_send(struct rig *rig, struct rig_dialog *dialog, const char *method, co
 	td_sockaddr_format(&dialog->flow.remote, ip, sizeof(ip));
 	put(text, sizeof(text), "%s %s SIP/2.0\r\n", method, dialog->target);
 	put(text, sizeof(text), "Via: SIP/2.0/UDP %s;branch=z9hG4bKr%u\r\n", ip, ++rig->branch);
-	put(text, sizeof(text), "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\n", dialog->local, dialog->remote);
-	put(text, sizeof(text), "Call-ID: %s\r\nCSeq: %u %s\r\n%s", dialog->call_id, dialog->cseq, method, dialog->routes);
+	put(text, sizeof(text), "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\n", dialog->local,
+		dialog->remote);
+	put(text, sizeof(text), "Call-ID: %s\r\nCSeq: %u %s\r\n%s", dialog->call_id, dialog->cseq,
+		method, dialog->routes);
 	if (strcmp(method, "INVITE") == 0 && !strstr(headers, "Contact:"))
 		put(text, sizeof(text), "Contact: <sip:secret@%s>\r\n", ip);
 	put(text, sizeof(text), "%s", headers);
@@ -360,7 +385,8 @@ void rig_call(struct rig *rig, struct rig_call *out)
 {
 	rig_invite(rig, "", RIG_SDP_A);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
-	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n",
+		RIG_SDP_B);
 	rig_expect(rig, "ACK ");
 	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
 	rig_dialog_a(rig, ok, &out->a);

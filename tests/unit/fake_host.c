@@ -15,7 +15,8 @@ static uint64_t random_next(struct fake_host *host)
 	return z ^ z >> 31;
 }
 
-static void realm_init(struct td_engine_realm *realm, const char *name, const char *v4, const char *v6)
+static void realm_init(
+	struct td_engine_realm *realm, const char *name, const char *v4, const char *v6)
 {
 	td_span_cstr(td_span_str(name), realm->name, sizeof(realm->name));
 	realm->n_addresses = 2;
@@ -143,8 +144,8 @@ static int fake_send(void *ctx, const struct td_flow *flow, struct td_buf *buf)
 	return host->send_error;
 }
 
-static enum td_answer fake_route(void *ctx, const struct td_route_query *query, uint64_t cookie,
-	struct td_route_answer *out)
+static enum td_answer fake_route(
+	void *ctx, const struct td_route_query *query, uint64_t cookie, struct td_route_answer *out)
 {
 	struct fake_host *host = ctx;
 
@@ -158,11 +159,13 @@ static enum td_answer fake_route(void *ctx, const struct td_route_query *query, 
 }
 
 // Groups and routes are really counted; of trunks and the whole switch a test says how it goes.
-static int fake_limit_acquire(void *ctx, enum td_limit_kind kind, uint32_t slot, const struct td_limit *limit,
-	uint64_t now_ns)
+static int fake_limit_acquire(void *ctx, enum td_limit_kind kind, uint32_t slot,
+	const struct td_limit *limit, uint64_t now_ns)
 {
 	struct fake_host *host = ctx;
-	int rc = kind == TD_LIMIT_TRUNK ? host->trunk_error : kind == TD_LIMIT_WHOLE ? host->call_error : 0;
+	int rc = kind == TD_LIMIT_TRUNK   ? host->trunk_error
+		 : kind == TD_LIMIT_WHOLE ? host->call_error
+					  : 0;
 
 	if (kind == TD_LIMIT_WHOLE)
 		host->call_max = limit->max_calls;
@@ -203,12 +206,14 @@ static struct fake_leg *leg_find(struct fake_host *host, td_leg_id id)
 {
 	uint32_t index = (uint32_t)id - 1;
 
-	if (index >= host->n_legs || !host->legs[index].open || leg_id(host, &host->legs[index]) != id)
+	if (index >= host->n_legs || !host->legs[index].open ||
+		leg_id(host, &host->legs[index]) != id)
 		return NULL;
 	return &host->legs[index];
 }
 
-static int fake_leg_open(void *ctx, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
+static int fake_leg_open(
+	void *ctx, const struct td_leg_open *open, td_leg_id *out, struct td_leg_local *local)
 {
 	struct fake_host *host = ctx;
 	uint32_t i = 0;
@@ -337,7 +342,8 @@ static void fake_trunk_registered(
 	host->registration_expires_s = expires_s;
 }
 
-static enum td_answer fake_locate(void *ctx, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
+static enum td_answer fake_locate(
+	void *ctx, struct td_span who, uint64_t cookie, struct td_locate_answer *out)
 {
 	struct fake_host *host = ctx;
 
@@ -353,12 +359,14 @@ static enum td_answer fake_locate(void *ctx, struct td_span who, uint64_t cookie
 	return host->locate_answer;
 }
 
-static enum td_answer fake_bindings_write(void *ctx, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
+static enum td_answer fake_bindings_write(
+	void *ctx, const uint8_t *records, uint32_t bytes, uint32_t n, uint64_t cookie)
 {
 	struct fake_host *host = ctx;
 
 	host->last_cookie = cookie;
-	if (host->bindings_answer == TD_REFUSED || host->bindings_len + bytes > sizeof(host->bindings))
+	if (host->bindings_answer == TD_REFUSED ||
+		host->bindings_len + bytes > sizeof(host->bindings))
 		return TD_REFUSED;
 	memcpy(host->bindings + host->bindings_len, records, bytes);
 	host->bindings_len += bytes;
@@ -409,8 +417,8 @@ static int realm_of(void *ctx, const char *realm_name)
 	return strcmp(realm_name, "west") == 0 ? FAKE_WEST : FAKE_EAST;
 }
 
-static void trunk_init(struct td_trunk_conf *trunk, const char *name, const char *realm, const char *peer0,
-	const char *peer1)
+static void trunk_init(struct td_trunk_conf *trunk, const char *name, const char *realm,
+	const char *peer0, const char *peer1)
 {
 	td_span_cstr(td_span_str(name), trunk->name, sizeof(trunk->name));
 	td_span_cstr(td_span_str(realm), trunk->realm, sizeof(trunk->realm));
@@ -428,7 +436,9 @@ struct td_policy *fake_policy(void (*change)(struct td_policy_conf *conf))
 {
 	const struct td_policy_env env = { slot_of, realm_of, NULL };
 	struct td_trunk_conf *trunks = calloc(2, sizeof(*trunks));
-	struct td_policy_conf conf = { .generation = 1, .n_trunks = 2, .trunks = trunks, .max_calls = 64, .max_cps = 64 };
+	struct td_policy_conf conf = {
+		.generation = 1, .n_trunks = 2, .trunks = trunks, .max_calls = 64, .max_cps = 64
+	};
 	char error[128];
 
 	trunk_init(&trunks[0], "carrier-a", "west", "10.0.1.1", "fd00:1::1");
@@ -441,7 +451,8 @@ struct td_policy *fake_policy(void (*change)(struct td_policy_conf *conf))
 	return policy;
 }
 
-struct td_flow fake_flow(const struct fake_host *host, uint16_t realm, const char *remote_ip, uint16_t remote_port)
+struct td_flow fake_flow(
+	const struct fake_host *host, uint16_t realm, const char *remote_ip, uint16_t remote_port)
 {
 	struct td_flow flow = { .realm = realm, .transport = TD_UDP };
 
@@ -478,7 +489,8 @@ const char *fake_header(const struct fake_sent *sent, const char *name)
 	size_t len = strlen(name);
 
 	value[0] = '\0';
-	for (const char *line = sent->data; line && *line != '\r'; line = strstr(line, "\r\n"), line += line ? 2 : 0) {
+	for (const char *line = sent->data; line && *line != '\r';
+		line = strstr(line, "\r\n"), line += line ? 2 : 0) {
 		if (strncasecmp(line, name, len) != 0 || line[len] != ':')
 			continue;
 		line += len + 1;

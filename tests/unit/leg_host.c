@@ -33,8 +33,10 @@ struct td_sockaddr host_addr(const char *ip, uint16_t port)
 static void realm_fill(struct td_realm *realm, const char *v4, const char *v6)
 {
 	realm->conf.n_addresses = 2;
-	realm->conf.addresses[0] = (struct td_realm_address){ .ip = host_addr(v4, 0), .media = true };
-	realm->conf.addresses[1] = (struct td_realm_address){ .ip = host_addr(v6, 0), .media = true };
+	realm->conf.addresses[0] =
+		(struct td_realm_address){ .ip = host_addr(v4, 0), .media = true };
+	realm->conf.addresses[1] =
+		(struct td_realm_address){ .ip = host_addr(v6, 0), .media = true };
 	realm->conf.media_port_min = HOST_PORT_MIN;
 	realm->conf.media_port_max = HOST_PORT_MIN + 2 * HOST_PAIRS - 1;
 	realm->conf.dscp_rtp = 46;
@@ -69,7 +71,8 @@ void host_start(uint16_t id, uint16_t n_workers, uint32_t max_legs)
 	host.worker.dp = &host.dp;
 	host.worker.now_ns = 1000000000000;
 	host.dp.workers[id] = &host.worker;
-	host.pool = rte_pktmbuf_pool_create("frames", 255, 0, sizeof(struct td_packet), RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	host.pool = rte_pktmbuf_pool_create(
+		"frames", 255, 0, sizeof(struct td_packet), RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	if (!host.pool || td_leg_table_create(&host.worker, max_legs) < 0)
 		abort();
 }
@@ -100,9 +103,10 @@ td_leg_id host_leg(uint16_t realm, uint8_t family, struct td_leg_local *local)
 	return td_leg_open(&host.worker, &open, &id, local ? local : &unused) == 0 ? id : 0;
 }
 
-// --- the stages and modules around ---------------------------------------------------------------------------------------
+// --- the stages and modules around ---
 
-uint32_t td_adjacency_find(struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination)
+uint32_t td_adjacency_find(
+	struct td_worker *worker, uint16_t realm, const struct td_sockaddr *destination)
 {
 	return host.adjacency[realm];
 }
@@ -156,10 +160,12 @@ const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t 
 
 int td_policy_by_slot(const struct td_policy *policy, uint32_t slot)
 {
-	return slot == 7 && host.trunk_index < td_policy_n_trunks(policy) ? (int)host.trunk_index : -1;
+	return slot == 7 && host.trunk_index < td_policy_n_trunks(policy) ? (int)host.trunk_index
+									  : -1;
 }
 
-bool td_policy_media_has(const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
+bool td_policy_media_has(
+	const struct td_policy *policy, uint32_t trunk, const struct td_sockaddr *address)
 {
 	return trunk == host.trunk_index && td_prefix_has(&host.media_source, address);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What stands around the leg table and the relay in their tests: one data plane of two realms, and stages that only note
-// what they are given. One thread.
+// What stands around the leg table and the relay in their tests: one data plane of two realms, and
+// stages that only note what they are given. One thread.
 #pragma once
 
 #include "dataplane/leg.h"

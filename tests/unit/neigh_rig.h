@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the tests of neighbours share: a path of two workers, a far end that answers for any address, and what is sent to it.
+// What the tests of neighbours share: a path of two workers, a far end that answers for any
+// address, and what is sent to it.
 #pragma once
 
 #include "path_host.h"

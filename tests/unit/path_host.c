@@ -14,7 +14,7 @@
 
 struct path path;
 
-// --- the stages above the path -------------------------------------------------------------------------------------------
+// --- the stages above the path ---
 
 static void capture(struct td_worker *w, struct rte_mbuf *m, struct captured *list, uint32_t *n)
 {
@@ -58,7 +58,7 @@ void td_media_timeout_run(struct td_worker *w)
 {
 }
 
-// --- the path --------------------------------------------------------------------------------------------------------------
+// --- the path ---
 
 static void must(bool holds, const char *what)
 {
@@ -70,8 +70,8 @@ static void must(bool holds, const char *what)
 
 void path_eal(void)
 {
-	static char *argv[] = { "test", "--no-huge", "-m", "96", "--no-pci", "--no-telemetry", "--no-shconf", "--lcores",
-		"0@0", "--log-level", "4", NULL };
+	static char *argv[] = { "test", "--no-huge", "-m", "96", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--lcores", "0@0", "--log-level", "4", NULL };
 	static bool done;
 
 	if (!done)
@@ -81,13 +81,17 @@ void path_eal(void)
 		return;
 	path.frames = rte_pktmbuf_pool_create("frames", 2047, 0, TD_MBUF_PRIV, 2176, SOCKET_ID_ANY);
 	path.big = rte_pktmbuf_pool_create("big", 127, 0, TD_MBUF_PRIV, 16384 + 256, SOCKET_ID_ANY);
-	path.small = rte_pktmbuf_pool_create("small", 63, 0, TD_MBUF_PRIV, 256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	path.small = rte_pktmbuf_pool_create(
+		"small", 63, 0, TD_MBUF_PRIV, 256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	must(path.frames && path.big && path.small, "no memory for buffers");
 	for (int i = 0; i < 2; i++) {
-		path.rx[i] = rte_ring_create(i ? "rx-b" : "rx-a", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-		path.tx[i] = rte_ring_create(i ? "tx-b" : "tx-a", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		path.rx[i] = rte_ring_create(
+			i ? "rx-b" : "rx-a", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		path.tx[i] = rte_ring_create(
+			i ? "tx-b" : "tx-a", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		must(path.rx[i] && path.tx[i], "no memory for rings");
-		must(rte_eth_from_rings(i ? "b" : "a", &path.rx[i], 1, &path.tx[i], 1, 0) >= 0, "no ring port");
+		must(rte_eth_from_rings(i ? "b" : "a", &path.rx[i], 1, &path.tx[i], 1, 0) >= 0,
+			"no ring port");
 	}
 }
 
@@ -99,15 +103,19 @@ struct td_sockaddr path_addr(const char *ip, uint16_t port)
 	return a;
 }
 
-static void realm_fill(
-	struct td_realm_conf *r, const char *name, const char *port, uint16_t vlan, const char *v4, const char *v6)
+static void realm_fill(struct td_realm_conf *r, const char *name, const char *port, uint16_t vlan,
+	const char *v4, const char *v6)
 {
 	snprintf(r->name, sizeof(r->name), "%s", name);
 	snprintf(r->port, sizeof(r->port), "%s", port);
 	r->vlan = vlan;
 	r->n_addresses = 2;
-	r->addresses[0] = (struct td_realm_address){ .ip = path_addr(v4, 0), .prefix_len = 24, .media = true };
-	r->addresses[1] = (struct td_realm_address){ .ip = path_addr(v6, 0), .prefix_len = 64, .media = true };
+	r->addresses[0] = (struct td_realm_address){
+		.ip = path_addr(v4, 0), .prefix_len = 24, .media = true
+	};
+	r->addresses[1] = (struct td_realm_address){
+		.ip = path_addr(v6, 0), .prefix_len = 64, .media = true
+	};
 	r->n_listeners = 1;
 	r->sip[0] = (struct td_listener_conf){ TD_UDP, 5060 };
 	r->media_port_min = 16384;
@@ -117,8 +125,12 @@ static void realm_fill(
 static void conf_fill(struct td_config *conf, uint8_t rx_checksum)
 {
 	conf->n_ports = 2;
-	conf->ports[0] = (struct td_port_conf){ .name = "a", .device = "net_ring_a", .rx_checksum = rx_checksum };
-	conf->ports[1] = (struct td_port_conf){ .name = "b", .device = "net_ring_b", .rx_checksum = rx_checksum };
+	conf->ports[0] = (struct td_port_conf){
+		.name = "a", .device = "net_ring_a", .rx_checksum = rx_checksum
+	};
+	conf->ports[1] = (struct td_port_conf){
+		.name = "b", .device = "net_ring_b", .rx_checksum = rx_checksum
+	};
 	conf->n_realms = 3;
 	realm_fill(&conf->realms[WEST], "west", "a", 0, "10.0.1.254", "fd00:1::fe");
 	conf->realms[WEST].n_gateways = 2;
@@ -179,7 +191,8 @@ void path_stop(void)
 		ring_empty(path.tx[i]);
 	}
 	td_path_stop(path.dp);
-	must(rte_mempool_in_use_count(path.frames) + rte_mempool_in_use_count(path.big) == path.in_use,
+	must(rte_mempool_in_use_count(path.frames) + rte_mempool_in_use_count(path.big) ==
+			path.in_use,
 		"a buffer did not come back");
 	for (uint16_t i = 0; i < n; i++) {
 		td_leg_table_destroy(path.dp->workers[i]);
@@ -210,9 +223,11 @@ static void balance_check(void)
 {
 	for (uint16_t i = 0; i < path.dp->n_workers; i++) {
 		const struct td_worker *w = path.dp->workers[i];
-		must(td_counters_balance(w->counters) == (int64_t)td_worker_held(w), "a worker's counters do not balance");
+		must(td_counters_balance(w->counters) == (int64_t)td_worker_held(w),
+			"a worker's counters do not balance");
 	}
-	must(td_counters_balance(path.dp->main->counters) == (int64_t)td_neigh_held(path.dp), "main's do not");
+	must(td_counters_balance(path.dp->main->counters) == (int64_t)td_neigh_held(path.dp),
+		"main's do not");
 }
 
 void path_run(uint64_t ms)
@@ -254,7 +269,7 @@ uint64_t path_count(enum td_counter counter)
 	return sum;
 }
 
-// --- frames ------------------------------------------------------------------------------------------------------------
+// --- frames ---
 
 void frame_add(struct frame_buf *f, const void *data, size_t len)
 {
@@ -313,7 +328,8 @@ void frame_ip_checksum(struct frame_buf *f, size_t l3)
 void frame_ip(struct frame_buf *f, const char *src, const char *dst, uint8_t protocol, uint16_t len)
 {
 	struct td_sockaddr s = path_addr(src, 0), d = path_addr(dst, 0);
-	uint8_t v4[20] = { 0x45, 0, (uint8_t)((len + 20) >> 8), (uint8_t)(len + 20), 0, 1, 0, 0, 61, protocol };
+	uint8_t v4[20] = { 0x45, 0, (uint8_t)((len + 20) >> 8), (uint8_t)(len + 20), 0, 1, 0, 0, 61,
+		protocol };
 	uint8_t v6[40] = { 0x60, 0, 0, 0, (uint8_t)(len >> 8), (uint8_t)len, protocol, 61 };
 	size_t l3 = f->len;
 
@@ -350,8 +366,8 @@ void frame_l4_checksum(struct frame_buf *f, size_t l3, size_t l4, size_t at)
 	f->bytes[at + 1] = (uint8_t)checksum;
 }
 
-void frame_udp(struct frame_buf *f, int port, uint16_t vlan, const char *src, const char *dst, uint16_t sport,
-	uint16_t dport, uint16_t n)
+void frame_udp(struct frame_buf *f, int port, uint16_t vlan, const char *src, const char *dst,
+	uint16_t sport, uint16_t dport, uint16_t n)
 {
 	bool v4 = path_addr(src, 0).family == TD_IPV4;
 

@@ -47,7 +47,8 @@ static pid_t run(const struct pg_server *pg, const char *program, char *argv[])
 	if (pid != 0)
 		return pid;
 	const struct passwd *user = user_of();
-	if (user && (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
+	if (user &&
+		(setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGQUIT);
 	setpgid(0, 0);
@@ -78,10 +79,12 @@ bool pg_server_make(struct pg_server *pg)
 
 	memset(pg, 0, sizeof(*pg));
 	snprintf(pg->dir, sizeof(pg->dir), "/tmp/td_pg_XXXXXX");
-	if (!programs_find() || !mkdtemp(pg->dir) || (user && chown(pg->dir, user->pw_uid, user->pw_gid) != 0))
+	if (!programs_find() || !mkdtemp(pg->dir) ||
+		(user && chown(pg->dir, user->pw_uid, user->pw_gid) != 0))
 		return false;
 	snprintf(data, sizeof(data), "%s/data", pg->dir);
-	char *argv[] = { "initdb", "--no-sync", "-A", "trust", "-U", "tandem", "-E", "UTF8", "--locale=C", "-D", data, NULL };
+	char *argv[] = { "initdb", "--no-sync", "-A", "trust", "-U", "tandem", "-E", "UTF8",
+		"--locale=C", "-D", data, NULL };
 	pid_t pid = run(pg, "initdb", argv);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
 		return log_show(pg);
@@ -95,7 +98,8 @@ bool pg_server_start(struct pg_server *pg)
 
 	snprintf(data, sizeof(data), "%s/data", pg->dir);
 	snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", pg->dir);
-	char *argv[] = { "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, "-c", "fsync=off", "-c", "client_min_messages=warning", NULL };
+	char *argv[] = { "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, "-c",
+		"fsync=off", "-c", "client_min_messages=warning", NULL };
 	pg->pid = run(pg, "postgres", argv);
 	for (int i = 0; i < 300; i++) {
 		if (pg_server_ask(pg, "SELECT 1"))
@@ -163,7 +167,8 @@ const char *pg_server_ask(const struct pg_server *pg, const char *sql)
 
 	snprintf(answer, sizeof(answer), "none");
 	if (PQntuples(result) > 0)
-		snprintf(answer, sizeof(answer), "%s", PQgetisnull(result, 0, 0) ? "NULL" : PQgetvalue(result, 0, 0));
+		snprintf(answer, sizeof(answer), "%s",
+			PQgetisnull(result, 0, 0) ? "NULL" : PQgetvalue(result, 0, 0));
 	PQclear(result);
 	PQfinish(conn);
 	return good ? answer : NULL;

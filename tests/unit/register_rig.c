@@ -23,15 +23,18 @@ static void subscriber_add(struct register_rig *rig, const char *user, bool sha2
 	uint8_t ha1[TD_DIGEST_BYTES_MAX];
 
 	snprintf(s.aor, sizeof(s.aor), "%s@tandem.example", user);
-	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	td_digest_ha1(TD_DIGEST_MD5, td_span_str(user), TD_SPAN("tandem.example"),
+		TD_SPAN("secret"), ha1);
 	memcpy(s.ha1_md5, ha1, sizeof(s.ha1_md5));
-	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
+	td_digest_ha1(TD_DIGEST_SHA256, td_span_str(user), TD_SPAN("tandem.example"),
+		TD_SPAN("secret"), ha1);
 	if (sha256)
 		memcpy(s.ha1_sha256, ha1, sizeof(s.ha1_sha256));
 	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
 }
 
-int register_rig_up(struct register_rig *rig, void (*change)(struct register_rig *rig, struct td_engine_conf *conf))
+int register_rig_up(struct register_rig *rig,
+	void (*change)(struct register_rig *rig, struct td_engine_conf *conf))
 {
 	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
@@ -63,8 +66,10 @@ int register_rig_up(struct register_rig *rig, void (*change)(struct register_rig
 	rig->ip = "10.0.1.7";
 	rig->port = 5060;
 	rig->call_id = "c1";
-	rig->phone = (struct digest_client){
-		.algorithm = TD_DIGEST_SHA256, .user = "alice", .password = "secret", .realm = "tandem.example" };
+	rig->phone = (struct digest_client){ .algorithm = TD_DIGEST_SHA256,
+		.user = "alice",
+		.password = "secret",
+		.realm = "tandem.example" };
 	if (change)
 		change(rig, &conf);
 	rig->engine = td_engine_new(&conf);
@@ -86,22 +91,26 @@ const struct fake_sent *rig_repeat(struct register_rig *rig)
 	return fake_next(&rig->host);
 }
 
-const struct fake_sent *rig_send(struct register_rig *rig, const char *to, bool credentials, const char *lines)
+const struct fake_sent *rig_send(
+	struct register_rig *rig, const char *to, bool credentials, const char *lines)
 {
 	char line[1024] = "";
 
 	if (credentials)
 		digest_client_line(&rig->phone, "REGISTER", RIG_URI, line, sizeof(line));
 	snprintf(rig->last, sizeof(rig->last),
-		"REGISTER " RIG_URI " SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKr%u;rport\r\nMax-Forwards: 70\r\n"
-		"From: <sip:%s>;tag=1\r\nTo: <sip:%s>\r\nCall-ID: %s\r\nCSeq: %u REGISTER\r\n%s%sContent-Length: 0\r\n\r\n",
+		"REGISTER " RIG_URI
+		" SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKr%u;rport\r\nMax-Forwards: 70\r\n"
+		"From: <sip:%s>;tag=1\r\nTo: <sip:%s>\r\nCall-ID: %s\r\nCSeq: %u "
+		"REGISTER\r\n%s%sContent-Length: 0\r\n\r\n",
 		rig->ip, rig->port, ++rig->branch, to, to, rig->call_id, ++rig->cseq, lines, line);
 	return rig_repeat(rig);
 }
 
 static bool challenge_take(struct register_rig *rig, const struct fake_sent *sent)
 {
-	for (const char *p = strstr(sent->data, "WWW-Authenticate: "); p; p = strstr(p, "WWW-Authenticate: ")) {
+	for (const char *p = strstr(sent->data, "WWW-Authenticate: "); p;
+		p = strstr(p, "WWW-Authenticate: ")) {
 		p += 18;
 		if (digest_client_take(&rig->phone, td_span(p, strcspn(p, "\r"))))
 			return true;

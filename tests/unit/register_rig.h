@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An engine that is a registrar in the west realm, its subscribers, and one phone.
 //
-// Subscribers of tandem.example, all with password "secret": alice, bob; md5only, who has no SHA-256; barred, who may not.
+// Subscribers of tandem.example, all with password "secret": alice, bob; md5only, who has no
+// SHA-256; barred, who may not.
 #pragma once
 
 #include "sip/subscribers.h"
@@ -23,13 +24,15 @@ struct register_rig {
 };
 
 // change may alter the registrar before the engine is made. 0 or -1.
-int register_rig_up(struct register_rig *rig, void (*change)(struct register_rig *rig, struct td_engine_conf *conf));
+int register_rig_up(struct register_rig *rig,
+	void (*change)(struct register_rig *rig, struct td_engine_conf *conf));
 uint32_t register_rig_down(struct register_rig *rig); // what was not given back
 
-// Sends a REGISTER of the phone with these further lines (Contact, Expires …), answers a challenge, and gives the final
-// answer. The nonce is kept for the next.
+// Sends a REGISTER of the phone with these further lines (Contact, Expires …), answers a challenge,
+// and gives the final answer. The nonce is kept for the next.
 const struct fake_sent *rig_register(struct register_rig *rig, const char *lines);
 // The same request as the last, byte for byte.
 const struct fake_sent *rig_repeat(struct register_rig *rig);
 // One REGISTER to that AoR with credentials or without; what comes back at once.
-const struct fake_sent *rig_send(struct register_rig *rig, const char *to, bool credentials, const char *lines);
+const struct fake_sent *rig_send(
+	struct register_rig *rig, const char *to, bool credentials, const char *lines);

@@ -16,11 +16,12 @@ int store_clean(void **state);
 // A further store on the same database, of that node; the caller closes it.
 struct td_store *store_open_as(const char *node);
 void store_files_remove(void);
-// The first column of the first row as text ("NULL" where it is), by another connection, as a script would.
+// The first column of the first row as text ("NULL" where it is), by another connection, as a
+// script would.
 const char *store_ask(const char *sql);
 
 #define BOTH(test)                                                                                 \
-	{ "sqlite_" #test, test, store_fresh_sqlite, store_clean, NULL },                           \
+	{ "sqlite_" #test, test, store_fresh_sqlite, store_clean, NULL },                          \
 	{                                                                                          \
 		"postgresql_" #test, test, store_fresh_pg, store_clean, NULL                       \
 	}

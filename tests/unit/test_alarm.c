@@ -70,7 +70,8 @@ static void a_full_list_counts_what_it_loses(void **state)
 	char subject[16];
 	int err = dup(STDERR_FILENO);
 
-	assert_non_null(freopen("/dev/null", "w", stderr)); // a log line of each would hide the result
+	assert_non_null(
+		freopen("/dev/null", "w", stderr)); // a log line of each would hide the result
 
 	for (int i = 0; i < TD_ALARMS_MAX + 3; i++) {
 		snprintf(subject, sizeof(subject), "%d", i);

@@ -178,12 +178,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(request_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(request_on_a_vlan_is_answered_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			request_on_a_vlan_is_answered_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(probe_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(request_for_others_is_not_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			request_for_others_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(unasked_replies_make_no_entries, setup, teardown),
-		cmocka_unit_test_setup_teardown(strangers_fill_half_the_table_at_most, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			strangers_fill_half_the_table_at_most, setup, teardown),
 		cmocka_unit_test_setup_teardown(announcement, setup, teardown),
 	};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The judgement of credentials: challenges, who passes, what is stale, replayed or wrong, and what an attacker learns.
+// The judgement of credentials: challenges, who passes, what is stale, replayed or wrong, and what
+// an attacker learns.
 #include "sip/auth.h"
 #include "sip/engine_priv.h"
 #include "sip/subscribers.h"
@@ -54,9 +55,12 @@ static uint8_t judged_from(struct bed *b, const char *ip, const char *line)
 	struct td_msg *msg = &b->rig.engine->msg;
 
 	int n = snprintf(text, sizeof(text),
-		"REGISTER " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.7;branch=z9hG4bK%u;rport\r\nMax-Forwards: 70\r\n"
-		"From: <sip:alice@tandem.example>;tag=1\r\nTo: <sip:alice@tandem.example>\r\nCall-ID: c1\r\n"
-		"CSeq: %u REGISTER\r\n%sContent-Length: 0\r\n\r\n", b->cseq, b->cseq, line);
+		"REGISTER " URI " SIP/2.0\r\nVia: SIP/2.0/UDP "
+				"10.0.1.7;branch=z9hG4bK%u;rport\r\nMax-Forwards: 70\r\n"
+		"From: <sip:alice@tandem.example>;tag=1\r\nTo: "
+		"<sip:alice@tandem.example>\r\nCall-ID: c1\r\n"
+		"CSeq: %u REGISTER\r\n%sContent-Length: 0\r\n\r\n",
+		b->cseq, b->cseq, line);
 	b->rig.engine->now_ns = b->rig.host.now_ns;
 	assert_int_equal(td_msg_parse(msg, text, (uint32_t)n), 0);
 	assert_int_equal(td_core_decode(msg, &b->rig.engine->core), 0);
@@ -87,7 +91,8 @@ static bool challenged(struct bed *b)
 	while (rest.len > 0) {
 		const char *lf = memchr(rest.ptr, '\n', rest.len);
 		const char *value = memchr(rest.ptr, ':', rest.len);
-		if (digest_client_take(&b->rig.phone, td_span(value + 2, (size_t)(lf - 1 - value - 2))))
+		if (digest_client_take(
+			    &b->rig.phone, td_span(value + 2, (size_t)(lf - 1 - value - 2))))
 			return true;
 		rest = td_span(lf + 1, (size_t)(rest.ptr + rest.len - lf - 1));
 	}
@@ -110,10 +115,12 @@ static void challenge_then_pass(void **state)
 	assert_int_equal(b->answer.status, 401);
 	assert_false(answer_has(b, "stale"));
 	struct td_span lines = td_auth_headers(&b->answer); // the realm's order
-	assert_true(lines.len > 40 && memmem(lines.ptr, lines.len, "SHA-256", 7) < memmem(lines.ptr, lines.len, "MD5", 3));
+	assert_true(lines.len > 40 && memmem(lines.ptr, lines.len, "SHA-256", 7) <
+					      memmem(lines.ptr, lines.len, "MD5", 3));
 	assert_true(challenged(b));
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
-	assert_true(td_span_eq(td_subscriber_aor(b->answer.subscriber), TD_SPAN("alice@tandem.example")));
+	assert_true(td_span_eq(
+		td_subscriber_aor(b->answer.subscriber), TD_SPAN("alice@tandem.example")));
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED); // the same nonce, next count
 	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
@@ -165,7 +172,8 @@ static void old_nonce_is_stale(void **state)
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 }
 
-// Wrong passwords, unknown and barred subscribers look alike; guesses cost more each time, and only for who makes them.
+// Wrong passwords, unknown and barred subscribers look alike; guesses cost more each time, and only
+// for who makes them.
 static void wrong_credentials_cost(void **state)
 {
 	static const char *const users[] = { "alice", "nobody", "barred" };
@@ -192,7 +200,8 @@ static void wrong_credentials_cost(void **state)
 	assert_int_equal(judged_from(b, "10.0.1.9", credentials(b)), TD_AUTH_PASSED);
 }
 
-// Wrong digests under nonces that do not hold are not held against the address they claim to come from, and tell nothing.
+// Wrong digests under nonces that do not hold are not held against the address they claim to come
+// from, and tell nothing.
 static void forged_source_locks_nobody_out(void **state)
 {
 	struct bed *b = *state;
@@ -216,8 +225,8 @@ static void any_source(struct register_rig *rig, struct td_engine_conf *conf)
 	rig->host.realms[FAKE_WEST].registrar.nonce_any_source = true;
 }
 
-// Where a nonce may come back from any address, guesses are held against whom it was given to: an attacker that writes
-// the address of a phone upon them hurts itself.
+// Where a nonce may come back from any address, guesses are held against whom it was given to: an
+// attacker that writes the address of a phone upon them hurts itself.
 static void no_lock_out_by_a_nonce_for_all(void **state)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -229,7 +238,8 @@ static void no_lock_out_by_a_nonce_for_all(void **state)
 	snprintf(mine, sizeof(mine), "%s", b->rig.phone.nonce);
 	b->rig.phone.password = "wrong";
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(judged(b, credentials(b)), TD_AUTH_FORBIDDEN); // from 10.0.1.7, it says
+		assert_int_equal(
+			judged(b, credentials(b)), TD_AUTH_FORBIDDEN); // from 10.0.1.7, it says
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_BUSY);
 	mine[TD_TOKEN_LEN] ^= 1; // given to somebody else, it says
 	snprintf(b->rig.phone.nonce, sizeof(b->rig.phone.nonce), "%s", mine);
@@ -240,7 +250,8 @@ static void no_lock_out_by_a_nonce_for_all(void **state)
 	b->cseq++;
 	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
 	b->cseq++;
-	assert_int_equal(judged_from(b, "10.0.1.8", credentials(b)), TD_AUTH_PASSED); // another way out of its network
+	assert_int_equal(judged_from(b, "10.0.1.8", credentials(b)),
+		TD_AUTH_PASSED); // another way out of its network
 	assert_int_equal(register_rig_down(&b->rig), 0);
 	free(b);
 }
@@ -257,9 +268,11 @@ static void addresses_of_a_site_are_one_source(void **state)
 		snprintf(ip, sizeof(ip), "fd00:1::%x", 0x700 + i);
 		assert_int_equal(judged_from(b, ip, ""), TD_AUTH_CHALLENGE);
 		assert_true(challenged(b));
-		assert_int_equal(judged_from(b, ip, credentials(b)), i < 3 ? TD_AUTH_FORBIDDEN : TD_AUTH_BUSY);
+		assert_int_equal(judged_from(b, ip, credentials(b)),
+			i < 3 ? TD_AUTH_FORBIDDEN : TD_AUTH_BUSY);
 	}
-	assert_int_equal(judged_from(b, "fd00:1::801", credentials(b)), TD_AUTH_CHALLENGE); // a nonce is for one address
+	assert_int_equal(judged_from(b, "fd00:1::801", credentials(b)),
+		TD_AUTH_CHALLENGE); // a nonce is for one address
 	b->rig.phone.password = "secret";
 	assert_int_equal(judged_from(b, "fd00:1:0:1::7", ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
@@ -275,7 +288,8 @@ static void none_pushed(struct register_rig *rig, struct td_engine_conf *conf)
 	conf->subscribers = rig->subscribers = td_subscribers_new(&alloc, &grace, 4);
 }
 
-// After a start the subscribers come a little later: until then nobody is refused for not being known.
+// After a start the subscribers come a little later: until then nobody is refused for not being
+// known.
 static void nobody_is_judged_before_all_are_known(void **state)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -311,7 +325,8 @@ static void sha256_alone(struct register_rig *rig, struct td_engine_conf *conf)
 	registrar->algorithms[0] = TD_DIGEST_SHA256;
 }
 
-// A hash that was never provisioned is not one of zeros, nor begins at zeros, both of which everybody knows.
+// A hash that was never provisioned is not one of zeros, nor begins at zeros, both of which
+// everybody knows.
 static void absent_hash_opens_nothing(void **state)
 {
 	static const uint8_t zeros[TD_DIGEST_BYTES_MAX];
@@ -336,7 +351,8 @@ static void absent_hash_opens_nothing(void **state)
 		size_t len = seeded ? td_digest_seeded(TD_DIGEST_SHA256, zeros, &a2, &ask, hex)
 				    : td_digest_response(TD_DIGEST_SHA256, zeros, &ask, hex);
 		snprintf(line, sizeof(line),
-			"Authorization: Digest username=\"md5only\", realm=\"tandem.example\", nonce=\"%s\", uri=\"" URI "\", "
+			"Authorization: Digest username=\"md5only\", realm=\"tandem.example\", "
+			"nonce=\"%s\", uri=\"" URI "\", "
 			"response=\"%.*s\", algorithm=SHA-256, cnonce=\"x\", qop=auth, nc=%s\r\n",
 			b->rig.phone.nonce, (int)len, hex, nc);
 		assert_int_equal(judged(b, line), TD_AUTH_FORBIDDEN);
@@ -345,8 +361,9 @@ static void absent_hash_opens_nothing(void **state)
 	free(b);
 }
 
-// Under a nonce that holds: another realm's, an algorithm that was not offered, no nonce of the client. None of it is
-// judged, so none is held against anybody, and the weaker algorithm is no way in.
+// Under a nonce that holds: another realm's, an algorithm that was not offered, no nonce of the
+// client. None of it is judged, so none is held against anybody, and the weaker algorithm is no way
+// in.
 static void what_was_not_asked_for_is_asked_again(void **state)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -391,12 +408,16 @@ static void unfit_credentials_are_asked_again(void **state)
 	} cases[] = {
 		{ "Authorization: Basic Zm9v\r\n", TD_AUTH_CHALLENGE },
 		{ "Authorization: Digest username=\"alice\r\n", TD_AUTH_BAD },
-		{ "Authorization: Digest username=\"alice\", realm=\"other.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
+		{ "Authorization: Digest username=\"alice\", realm=\"other.example\", nonce=\"x\", "
+		  "uri=\"" URI "\", response=\"0\"\r\n",
 			TD_AUTH_CHALLENGE },
-		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
+		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", "
+		  "nonce=\"x\", uri=\"" URI "\", response=\"0\"\r\n",
 			TD_AUTH_CHALLENGE }, // no qop
-		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", nonce=\"x\", uri=\"" URI "\", response=\"0\", "
-		  "qop=auth, nc=00000001, cnonce=\"1\", algorithm=SHA-512-256\r\n", TD_AUTH_CHALLENGE },
+		{ "Authorization: Digest username=\"alice\", realm=\"tandem.example\", "
+		  "nonce=\"x\", uri=\"" URI "\", response=\"0\", "
+		  "qop=auth, nc=00000001, cnonce=\"1\", algorithm=SHA-512-256\r\n",
+			TD_AUTH_CHALLENGE },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

@@ -16,14 +16,16 @@ static void basic_call_by_a(void **state)
 	struct rig *rig = rig_new();
 
 	rig_invite(rig, "Supported: timer\r\nSession-Expires: 1800\r\n", RIG_SDP_A);
-	const struct fake_sent *invite = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 SIP/2.0\r\n");
+	const struct fake_sent *invite =
+		rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 SIP/2.0\r\n");
 	assert_int_equal(invite->flow.realm, FAKE_EAST);
 	assert_string_equal(fake_header(invite, "Max-Forwards"), "19");
 	assert_string_equal(fake_header(invite, "CSeq"), "1 INVITE");
 	assert_string_equal(fake_header(invite, "Contact"), "<sip:10.0.2.254:5060>");
 	assert_string_equal(fake_header(invite, "Content-Type"), "application/sdp");
 	assert_string_equal(fake_header(invite, "Session-Expires"), "");
-	assert_true(strncmp(fake_header(invite, "From"), "\"Alice\" <sip:+4930999@10.0.2.254", 32) == 0);
+	assert_true(strncmp(fake_header(invite, "From"), "\"Alice\" <sip:+4930999@10.0.2.254",
+			    32) == 0);
 	assert_true(strncmp(fake_header(invite, "To"), "<sip:+49301234@10.0.2.1", 23) == 0);
 	RIG_HAS(invite, "c=IN IP4 10.0.2.254\r\n");
 	RIG_LACKS(invite, "secret");
@@ -35,8 +37,10 @@ static void basic_call_by_a(void **state)
 	const struct fake_sent *ringing = rig_expect(rig, "SIP/2.0 180 Ringing\r\n");
 	assert_string_equal(fake_header(ringing, "Contact"), "<sip:10.0.1.254:5060>");
 	RIG_LACKS(ringing, "secreteast");
-	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5070>\r\n", RIG_SDP_B);
-	const struct fake_sent *ack = rig_expect(rig, "ACK sip:secreteast@10.0.2.1:5070 SIP/2.0\r\n");
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5070>\r\n",
+		RIG_SDP_B);
+	const struct fake_sent *ack =
+		rig_expect(rig, "ACK sip:secreteast@10.0.2.1:5070 SIP/2.0\r\n");
 	assert_string_equal(fake_header(ack, "CSeq"), "1 ACK");
 	assert_int_equal(ack->flow.remote.port, 5070);
 	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 OK\r\n");
@@ -59,7 +63,8 @@ static void basic_call_by_a(void **state)
 
 	rig_send(rig, &a, "BYE", "Reason: Q.850;cause=17\r\n", "");
 	rig_expect(rig, "SIP/2.0 200 OK\r\n");
-	const struct fake_sent *bye = rig_expect(rig, "BYE sip:secreteast@10.0.2.1:5070 SIP/2.0\r\n");
+	const struct fake_sent *bye =
+		rig_expect(rig, "BYE sip:secreteast@10.0.2.1:5070 SIP/2.0\r\n");
 	assert_string_equal(fake_header(bye, "CSeq"), "2 BYE");
 	assert_string_equal(fake_header(bye, "Reason"), "Q.850;cause=17");
 	rig_reply(rig, bye, "200 OK", "", "", "");
@@ -77,7 +82,8 @@ static void basic_call_by_a(void **state)
 	assert_string_equal(cdr->to_number, "49301234");
 	assert_string_equal(cdr->call_id_a, "secretwest-call");
 	assert_string_equal(cdr->call_id_b, fake_header(invite, "Call-ID"));
-	assert_true(cdr->ring_us >= cdr->start_us && cdr->answer_us >= cdr->ring_us && cdr->end_us > cdr->answer_us);
+	assert_true(cdr->ring_us >= cdr->start_us && cdr->answer_us >= cdr->ring_us &&
+		    cdr->end_us > cdr->answer_us);
 	assert_int_equal(rig->host.n_attempts, 1);
 	assert_string_equal(rig->host.attempts[0].peer, "10.0.2.1:5060");
 	assert_string_equal(rig->host.attempts[0].cdr_id, cdr->id);
@@ -94,7 +100,8 @@ static void bye_by_b(void **state)
 	assert_int_equal(td_engine_calls(rig->engine), 1);
 	rig_send(rig, &call.b, "BYE", "", "");
 	rig_expect(rig, "SIP/2.0 200 OK\r\n");
-	const struct fake_sent *bye = rig_expect(rig, "BYE sip:secretwest@10.0.1.1:5060 SIP/2.0\r\n");
+	const struct fake_sent *bye =
+		rig_expect(rig, "BYE sip:secretwest@10.0.1.1:5060 SIP/2.0\r\n");
 	assert_string_equal(fake_header(bye, "Call-ID"), "secretwest-call");
 	assert_string_equal(fake_header(bye, "From"), call.a.remote);
 	assert_string_equal(fake_header(bye, "To"), call.a.local);
@@ -234,12 +241,14 @@ static void delayed_offer_without_answer(void **state)
 // The 200 is repeated from T1 up to T2 and given up after 64·T1 (§13.3.1.4).
 static void lost_ack(void **state)
 {
-	static const uint32_t due_ms[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
+	static const uint32_t due_ms[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500,
+		31500 };
 	struct rig *rig = rig_new();
 	uint64_t start;
 
 	rig_invite(rig, "", RIG_SDP_A);
-	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "btag", "Contact: <sip:b@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "btag",
+		"Contact: <sip:b@10.0.2.1>\r\n", RIG_SDP_B);
 	rig_expect(rig, "ACK ");
 	start = rig_expect(rig, "SIP/2.0 200 ")->at_ms;
 	rig_advance(rig, 31999);
@@ -286,13 +295,19 @@ static void record_routes(void **state)
 	struct rig *rig = rig_new();
 	struct rig_dialog a, b;
 
-	rig_invite(rig, "Record-Route: <sip:10.0.1.1:5062;lr;near>\r\nRecord-Route: <sip:w2.example;lr>\r\n", RIG_SDP_A);
+	rig_invite(rig,
+		"Record-Route: <sip:10.0.1.1:5062;lr;near>\r\nRecord-Route: "
+		"<sip:w2.example;lr>\r\n",
+		RIG_SDP_A);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	RIG_LACKS(invite, "near");
 	rig_reply(rig, invite, "200 OK", "btag",
-		"Contact: <sip:b@192.0.2.9>\r\nRecord-Route: <sip:e2.example;lr>, <sip:10.0.2.2:5064;lr>\r\n", RIG_SDP_B);
+		"Contact: <sip:b@192.0.2.9>\r\nRecord-Route: <sip:e2.example;lr>, "
+		"<sip:10.0.2.2:5064;lr>\r\n",
+		RIG_SDP_B);
 	const struct fake_sent *ack = rig_expect(rig, "ACK sip:b@192.0.2.9 SIP/2.0\r\n");
-	assert_string_equal(fake_header(ack, "Route"), "<sip:10.0.2.2:5064;lr>, <sip:e2.example;lr>");
+	assert_string_equal(
+		fake_header(ack, "Route"), "<sip:10.0.2.2:5064;lr>, <sip:e2.example;lr>");
 	assert_int_equal(ack->flow.remote.port, 5064);
 	assert_int_equal(ack->flow.remote.ip[3], 2);
 	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
@@ -304,14 +319,17 @@ static void record_routes(void **state)
 	rig_send(rig, &a, "ACK", "", "");
 	rig_send(rig, &b, "BYE", "", "");
 	rig_expect(rig, "SIP/2.0 200 ");
-	const struct fake_sent *bye = rig_expect(rig, "BYE sip:secretwest@10.0.1.1:5060 SIP/2.0\r\n");
-	assert_string_equal(fake_header(bye, "Route"), "<sip:10.0.1.1:5062;lr;near>, <sip:w2.example;lr>");
+	const struct fake_sent *bye =
+		rig_expect(rig, "BYE sip:secretwest@10.0.1.1:5060 SIP/2.0\r\n");
+	assert_string_equal(
+		fake_header(bye, "Route"), "<sip:10.0.1.1:5062;lr;near>, <sip:w2.example;lr>");
 	assert_int_equal(bye->flow.remote.port, 5062);
 	rig_reply(rig, bye, "200 OK", "", "", "");
 	rig_free(rig);
 }
 
-// A strict router takes the Request-URI, the target goes to the end; a target outside the trunk is not followed.
+// A strict router takes the Request-URI, the target goes to the end; a target outside the trunk is
+// not followed.
 static void strict_route(void **state)
 {
 	struct rig *rig = rig_new();
@@ -320,7 +338,9 @@ static void strict_route(void **state)
 	rig_invite(rig, "", RIG_SDP_A);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	rig_reply(rig, invite, "200 OK", "btag",
-		"Contact: <sip:b@192.0.2.9>\r\nRecord-Route: <sip:e2.example;lr>, <sip:192.0.2.1>\r\n", RIG_SDP_B);
+		"Contact: <sip:b@192.0.2.9>\r\nRecord-Route: <sip:e2.example;lr>, "
+		"<sip:192.0.2.1>\r\n",
+		RIG_SDP_B);
 	const struct fake_sent *ack = rig_expect(rig, "ACK sip:192.0.2.1 SIP/2.0\r\n");
 	assert_string_equal(fake_header(ack, "Route"), "<sip:e2.example;lr>, <sip:b@192.0.2.9>");
 	assert_true(td_sockaddr_eq(&ack->flow.remote, &rig->east[0].remote));
@@ -344,10 +364,14 @@ static void two_families(void **state)
 	td_ip_parse(td_span_str("fd00:1::1"), &rig->trunks[0].peers[0].address);
 	rig_policy(rig);
 	rig_rx(rig, &west,
-		"INVITE sip:+49301234@[fd00:1::fe] SIP/2.0\r\nVia: SIP/2.0/UDP [fd00:1::1]:5060;branch=z9hG4bK6\r\n"
-		"From: <sip:1@[fd00:1::1]>;tag=a6\r\nTo: <sip:+49301234@[fd00:1::fe]>\r\nCall-ID: six\r\nCSeq: 1 INVITE\r\n"
-		"Contact: <sip:1@[fd00:1::1]:5066>\r\nContent-Type: application/sdp\r\nContent-Length: 89\r\n\r\n"
-		"v=0\r\no=- 1 1 IN IP6 fd00:1::7\r\ns=-\r\nc=IN IP6 fd00:1::7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\n");
+		"INVITE sip:+49301234@[fd00:1::fe] SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"[fd00:1::1]:5060;branch=z9hG4bK6\r\n"
+		"From: <sip:1@[fd00:1::1]>;tag=a6\r\nTo: <sip:+49301234@[fd00:1::fe]>\r\nCall-ID: "
+		"six\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:1@[fd00:1::1]:5066>\r\nContent-Type: "
+		"application/sdp\r\nContent-Length: 89\r\n\r\n"
+		"v=0\r\no=- 1 1 IN IP6 fd00:1::7\r\ns=-\r\nc=IN IP6 fd00:1::7\r\nt=0 0\r\nm=audio "
+		"4000 RTP/AVP 8 0\r\n");
 	const struct fake_sent *invite = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
 	RIG_HAS(invite, "c=IN IP4 10.0.2.254\r\n");
 	RIG_LACKS(invite, "fd00:");
@@ -386,7 +410,8 @@ static void host_of_the_peer(void **state)
 	rig_reply(rig, invite, "503 Service Unavailable", "b", "", "");
 	rig_expect(rig, "ACK sip:+49301234@sip.carrier.example SIP/2.0\r\n");
 	// The next one of the same trunk is an address.
-	rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), "486 Busy Here", "b", "", "");
+	rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), "486 Busy Here", "b",
+		"", "");
 	rig_expect(rig, "ACK ");
 	rig_expect(rig, "SIP/2.0 486 ");
 	rig_free(rig);
@@ -405,8 +430,10 @@ static void hangup_and_list(void **state)
 	assert_string_equal(view[0].trunk_out, "east");
 	assert_string_equal(view[0].to, "49301234");
 	assert_int_equal(view[0].n_legs, 2);
-	assert_int_equal(td_engine_hangup(rig->engine, rig->host.now_ns, td_span_str("nobody")), -2);
-	assert_int_equal(td_engine_hangup(rig->engine, rig->host.now_ns, td_span_str(view[0].id)), 0);
+	assert_int_equal(
+		td_engine_hangup(rig->engine, rig->host.now_ns, td_span_str("nobody")), -2);
+	assert_int_equal(
+		td_engine_hangup(rig->engine, rig->host.now_ns, td_span_str(view[0].id)), 0);
 	rig_reply(rig, rig_expect(rig, "BYE sip:secretwest@"), "200 OK", "", "", "");
 	const struct fake_sent *bye = rig_expect(rig, "BYE sip:secreteast@");
 	assert_string_equal(fake_header(bye, "Reason"), "Q.850;cause=16");
@@ -449,8 +476,12 @@ static void media_timeout_and_stats(void **state)
 	struct fake_leg *east = (struct fake_leg *)(uintptr_t)leg_of(rig, FAKE_EAST);
 	assert_int_equal(west->last.timeout_s, 0);
 	assert_int_equal(east->last.timeout_s, 30);
-	west->stats = (struct td_leg_stats){ .rx_packets = 11, .tx_packets = 12, .lost = 13, .jitter_ms = 1.5 };
-	east->stats = (struct td_leg_stats){ .rx_packets = 21, .tx_packets = 22, .lost = 23, .jitter_ms = 2.5 };
+	west->stats = (struct td_leg_stats){
+		.rx_packets = 11, .tx_packets = 12, .lost = 13, .jitter_ms = 1.5
+	};
+	east->stats = (struct td_leg_stats){
+		.rx_packets = 21, .tx_packets = 22, .lost = 23, .jitter_ms = 2.5
+	};
 	td_engine_media_timeout(rig->engine, rig->host.now_ns, east->opened.call + 1);
 	rig_silence(rig);
 	td_engine_media_timeout(rig->engine, rig->host.now_ns, east->opened.call);
@@ -496,7 +527,8 @@ static void records_of_a_call_that_lasts(void **state)
 	rig_policy(rig);
 	rig_call(rig, &call);
 	for (unsigned i = 0; i < FAKE_LEGS_MAX; i++)
-		rig->host.legs[i].stats = (struct td_leg_stats){ .rx_packets = 100, .tx_packets = 90 };
+		rig->host.legs[i].stats =
+			(struct td_leg_stats){ .rx_packets = 100, .tx_packets = 90 };
 	rig_advance(rig, 9999);
 	assert_int_equal(rig->host.n_interim, 0);
 	rig_advance(rig, 1);
@@ -521,11 +553,13 @@ static void records_of_a_call_that_lasts(void **state)
 }
 
 #define PARTS_TYPE "Content-Type: multipart/mixed;boundary=\"cut here\"\r\nMIME-Version: 1.0\r\n"
-#define PARTS(sdp, handling) "--cut here\r\nContent-Type: application/ISUP;version=ansi\r\n" \
-	"Content-Disposition: signal;handling=" handling "\r\n\r\nsecretisup\r\n--cut here\r\n" \
+#define PARTS(sdp, handling)                                                                       \
+	"--cut here\r\nContent-Type: application/ISUP;version=ansi\r\n"                            \
+	"Content-Disposition: signal;handling=" handling "\r\n\r\nsecretisup\r\n--cut here\r\n"    \
 	"Content-Type: application/sdp\r\n\r\n" sdp "\r\n--cut here--\r\n"
 
-// Of a body of several parts the session description crosses, as if it stood alone; also to the second target.
+// Of a body of several parts the session description crosses, as if it stood alone; also to the
+// second target.
 static void bodies_of_several_parts(void **state)
 {
 	struct rig *rig = rig_new();
@@ -542,7 +576,8 @@ static void bodies_of_several_parts(void **state)
 		if (i == 0)
 			rig_reply(rig, invite, "503 Unavailable", "btag", "", "");
 		else
-			rig_reply(rig, invite, "200 OK", "btag", PARTS_TYPE "Contact: <sip:b@10.0.2.2>\r\n",
+			rig_reply(rig, invite, "200 OK", "btag",
+				PARTS_TYPE "Contact: <sip:b@10.0.2.2>\r\n",
 				PARTS(RIG_SDP_B, "required")); // who is answered cannot refuse
 		rig_expect(rig, "ACK ");
 	}
@@ -553,7 +588,8 @@ static void bodies_of_several_parts(void **state)
 	rig_dialog_a(rig, ok, &a);
 	rig_send(rig, &a, "ACK", "", "");
 	rig_send(rig, &a, "INVITE", PARTS_TYPE, PARTS(RIG_SDP_A, "required"));
-	assert_string_equal(fake_header(rig_expect(rig, "SIP/2.0 415 "), "Accept"), "application/sdp, multipart/mixed");
+	assert_string_equal(fake_header(rig_expect(rig, "SIP/2.0 415 "), "Accept"),
+		"application/sdp, multipart/mixed");
 	rig_send(rig, &a, "BYE", "", "");
 	rig_expect(rig, "SIP/2.0 200 ");
 	rig_reply(rig, rig_expect(rig, "BYE "), "200 OK", "", "", "");
@@ -568,8 +604,10 @@ static void bodies_that_are_refused(void **state)
 		uint16_t code;
 	} cases[] = {
 		{ PARTS(RIG_SDP_A, "required"), "SIP/2.0 415 ", 415 },
-		{ "--cut here\r\nContent-Type: text/plain\r\n\r\nx\r\n--cut here--\r\n", "SIP/2.0 415 ", 415 },
-		{ "--cut here\r\nContent-Type: application/sdp\r\n\r\n" RIG_SDP_A, "SIP/2.0 400 Malformed Multipart Body\r\n", 400 },
+		{ "--cut here\r\nContent-Type: text/plain\r\n\r\nx\r\n--cut here--\r\n",
+			"SIP/2.0 415 ", 415 },
+		{ "--cut here\r\nContent-Type: application/sdp\r\n\r\n" RIG_SDP_A,
+			"SIP/2.0 400 Malformed Multipart Body\r\n", 400 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

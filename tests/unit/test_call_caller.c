@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls of subscribers: who does not prove who it is gets nowhere, and whoever does is shown as the switch knows it.
+// Calls of subscribers: who does not prove who it is gets nowhere, and whoever does is shown as the
+// switch knows it.
 #include "tests/unit/call_rig.h"
 #include "sip/source_rate.h"
 #include "sip/subscribers.h"
@@ -34,7 +35,10 @@ static struct rig *rig_up(struct phone *phone, const char *user)
 	rig_subscriber(rig, "we<ird", NULL, "", 0);
 	*phone = (struct phone){ .rig = rig,
 		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
-		.digest = { .algorithm = TD_DIGEST_SHA256, .user = user, .password = "secret", .realm = "tandem.example" } };
+		.digest = { .algorithm = TD_DIGEST_SHA256,
+			.user = user,
+			.password = "secret",
+			.realm = "tandem.example" } };
 	return rig;
 }
 
@@ -46,7 +50,8 @@ static void phone_invite(struct phone *phone, const char *from, const char *head
 
 	phone->cseq++;
 	snprintf(text, sizeof(text),
-		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\nMax-Forwards: 70\r\n"
+		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\nMax-Forwards: 70\r\n"
 		"From: %s;tag=ptag\r\nTo: <%s>\r\nCall-ID: phone-call\r\nCSeq: %u INVITE\r\n"
 		"Contact: <sip:1001@10.0.1.50:5070>\r\nUser-Agent: phone/1\r\n%s"
 		"Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
@@ -61,10 +66,11 @@ static void phone_call(struct phone *phone, const char *from, const char *header
 
 	phone_invite(phone, from, headers);
 	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
-	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_true(digest_client_take(
+		&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	assert_int_equal(phone->rig->host.n_ends, 0);
-	size_t len = digest_client_line(
-		&phone->digest, "INVITE", phone->uri ? phone->uri : URI, lines, sizeof(phone->lines));
+	size_t len = digest_client_line(&phone->digest, "INVITE", phone->uri ? phone->uri : URI,
+		lines, sizeof(phone->lines));
 	snprintf(lines + len, sizeof(phone->lines) - len, "%s", headers);
 	phone_invite(phone, from, lines);
 }
@@ -88,8 +94,10 @@ static void the_ack_of_a_challenge_is_no_stray(void **state)
 	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
 	for (unsigned forged = 0; forged < 2; forged++) {
 		snprintf(text, sizeof(text),
-			"ACK " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp1\r\nMax-Forwards: 70\r\n"
-			"From: %s;tag=ptag\r\nTo: %s%s\r\nCall-ID: phone-call\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+			"ACK " URI " SIP/2.0\r\nVia: SIP/2.0/UDP "
+				   "10.0.1.50:5070;rport;branch=z9hG4bKp1\r\nMax-Forwards: 70\r\n"
+			"From: %s;tag=ptag\r\nTo: %s%s\r\nCall-ID: phone-call\r\nCSeq: 1 "
+			"ACK\r\nContent-Length: 0\r\n\r\n",
 			from, fake_header(challenge, "To"), forged ? "x" : "");
 		rig_rx(rig, &phone.flow, text);
 		assert_int_equal(rig->host.counters[TD_C_SIP_STRAY_ACK], forged);
@@ -108,21 +116,25 @@ static void nobody_calls_without_proof(void **state)
 	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
 	assert_string_not_equal(strstr(fake_header(challenge, "To"), ";tag="), "");
 	phone.digest.password = "wrong";
-	assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_true(digest_client_take(
+		&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	char line[1024];
 	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
 	phone_invite(&phone, "<sip:1001@tandem.example>", line);
 	assert_true(fake_starts(rig_expect(rig, "SIP/2.0 40"), "SIP/2.0 40"));
 	rig_silence(rig);
 	// Neither call nor row nor anything else: not even for one that cannot be read.
-	rig_rx(rig, &phone.flow, "INVITE " URI " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50;branch=z9hG4bKx\r\nCSeq: 1 INVITE\r\n\r\n");
+	rig_rx(rig, &phone.flow,
+		"INVITE " URI
+		" SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50;branch=z9hG4bKx\r\nCSeq: 1 INVITE\r\n\r\n");
 	rig_expect(rig, "SIP/2.0 400 ");
 	assert_int_equal(td_engine_calls(rig->engine), 0);
 	assert_int_equal(rig->host.n_ends, 0);
 	rig_free(rig);
 }
 
-// An INVITE with its credentials is good for one call: a copy of it, when the first has ended, is not.
+// An INVITE with its credentials is good for one call: a copy of it, when the first has ended, is
+// not.
 static void a_copy_is_no_second_call(void **state)
 {
 	struct phone phone;
@@ -133,7 +145,8 @@ static void a_copy_is_no_second_call(void **state)
 	rig->host.route.sip_code = 404;
 	phone_invite(&phone, "<sip:1001@tandem.example>", "");
 	const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
-	assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_true(digest_client_take(
+		&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	digest_client_line(&phone.digest, "INVITE", URI, line, sizeof(line));
 	phone_invite(&phone, "<sip:1001@tandem.example>", line);
 	rig_expect(rig, "SIP/2.0 404 ");
@@ -152,19 +165,26 @@ static void identity_is_asserted(void **state)
 	static const struct {
 		const char *user, *from, *headers, *shown, *asserted, *auth_user;
 	} cases[] = {
-		{ "1001", "\"Boss\" <sip:1001@tandem.example>", "", "\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100",
+		{ "1001", "\"Boss\" <sip:1001@tandem.example>", "",
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100",
 			"1001@tandem.example" },
 		// One of its own numbers it may choose.
-		{ "1001", "<sip:+4930555109@tandem.example>", "", "\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109",
+		{ "1001", "<sip:+4930555109@tandem.example>", "",
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109",
 			"1001@tandem.example" },
 		{ "1001", "<sip:1001@tandem.example>", "P-Preferred-Identity: <tel:4930555109>\r\n",
-			"\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109", "1001@tandem.example" },
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555109@10.0.2.254:5060>", "4930555109",
+			"1001@tandem.example" },
 		// Somebody else's identity it does not get.
-		{ "1002", "<sip:+4930555100@tandem.example>", "P-Asserted-Identity: <sip:+4930555100@tandem.example>\r\n",
-			"<sip:1002@10.0.2.254:5060>", "1002@tandem.example", "1002@tandem.example" },
+		{ "1002", "<sip:+4930555100@tandem.example>",
+			"P-Asserted-Identity: <sip:+4930555100@tandem.example>\r\n",
+			"<sip:1002@10.0.2.254:5060>", "1002@tandem.example",
+			"1002@tandem.example" },
 		{ "1001", "<sip:1001@tandem.example>", "P-Preferred-Identity: <tel:4930555200>\r\n",
-			"\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100", "1001@tandem.example" },
-		{ "we<ird", "<sip:1001@tandem.example>", "", "<sip:we%3Cird@10.0.2.254:5060>", "we<ird@tandem.example", "we<ird@tandem.example" },
+			"\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>", "4930555100",
+			"1001@tandem.example" },
+		{ "we<ird", "<sip:1001@tandem.example>", "", "<sip:we%3Cird@10.0.2.254:5060>",
+			"we<ird@tandem.example", "we<ird@tandem.example" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -174,12 +194,14 @@ static void identity_is_asserted(void **state)
 		rig_policy(rig);
 		rig_route(rig, "0");
 		phone_call(&phone, cases[i].from, cases[i].headers);
-		const struct fake_sent *invite = rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
+		const struct fake_sent *invite =
+			rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
 		const char *from = fake_header(invite, "From");
 		if (strncmp(from, cases[i].shown, strlen(cases[i].shown)) != 0)
 			print_error("case %zu: %s\n", i, from);
 		assert_true(strncmp(from, cases[i].shown, strlen(cases[i].shown)) == 0);
-		assert_true(strncmp(fake_header(invite, "P-Asserted-Identity"), cases[i].shown, strlen(cases[i].shown)) == 0);
+		assert_true(strncmp(fake_header(invite, "P-Asserted-Identity"), cases[i].shown,
+				    strlen(cases[i].shown)) == 0);
 		RIG_LACKS(invite, "Authorization");
 		RIG_LACKS(invite, "10.0.1.50");
 		assert_int_equal(rig->host.last_query.plan.len, strlen("subscribers"));
@@ -212,8 +234,8 @@ static void privacy_of_a_subscriber(void **state)
 	rig_down(rig);
 }
 
-// A subscriber whose From names nobody is not named to the callee: who is trusted learns the number as an identity that is not
-// to be shown (RFC 3323 §4.1, RFC 3325 §9.1), nobody else does.
+// A subscriber whose From names nobody is not named to the callee: who is trusted learns the number
+// as an identity that is not to be shown (RFC 3323 §4.1, RFC 3325 §9.1), nobody else does.
 static void an_anonymous_from_is_a_wish(void **state)
 {
 	static const struct {
@@ -223,19 +245,25 @@ static void an_anonymous_from_is_a_wish(void **state)
 	} cases[] = {
 #define NOBODY "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag="
 #define ALICE "\"Alice \\\"A\\\" Doe\" <sip:+4930555100@10.0.2.254:5060>"
-		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL, "id" },
-		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_OUT, TD_PRIVACY_HONOUR, NOBODY, ALICE, "id" },
-		{ "<sip:c8oqz84zk7z@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL, "id" },
-		{ "<sip:anonymous@tandem.example>", "Privacy: header\r\nPrivacy: none, id\r\n", TD_TRUST_OUT, TD_PRIVACY_HONOUR, NOBODY, ALICE,
-			"header" },
+		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE,
+			TD_PRIVACY_HONOUR, NOBODY, NULL, "id" },
+		{ "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", TD_TRUST_OUT,
+			TD_PRIVACY_HONOUR, NOBODY, ALICE, "id" },
+		{ "<sip:c8oqz84zk7z@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_HONOUR,
+			NOBODY, NULL, "id" },
+		{ "<sip:anonymous@tandem.example>", "Privacy: header\r\nPrivacy: none, id\r\n",
+			TD_TRUST_OUT, TD_PRIVACY_HONOUR, NOBODY, ALICE, "header" },
 		// As the trunk wants it.
-		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_PASS, ALICE, NULL, "id" },
-		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_STRIP, ALICE, NULL, NULL },
+		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_PASS, ALICE,
+			NULL, "id" },
+		{ "<sip:anonymous@anonymous.invalid>", "", TD_TRUST_NONE, TD_PRIVACY_STRIP, ALICE,
+			NULL, NULL },
 		// Who names itself is shown.
-		{ "<sip:1001@tandem.example>", "Privacy: header\r\n", TD_TRUST_NONE, TD_PRIVACY_HONOUR, ALICE, NULL, "header" },
+		{ "<sip:1001@tandem.example>", "Privacy: header\r\n", TD_TRUST_NONE,
+			TD_PRIVACY_HONOUR, ALICE, NULL, "header" },
 		// The second line counts as the first.
-		{ "<sip:1001@tandem.example>", "Privacy: header\r\nPrivacy: critical;id\r\n", TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL,
-			"header" },
+		{ "<sip:1001@tandem.example>", "Privacy: header\r\nPrivacy: critical;id\r\n",
+			TD_TRUST_NONE, TD_PRIVACY_HONOUR, NOBODY, NULL, "header" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -250,9 +278,12 @@ static void an_anonymous_from_is_a_wish(void **state)
 		const char *from = fake_header(invite, "From");
 		if (strncmp(from, cases[i].shown, strlen(cases[i].shown)) != 0)
 			fail_msg("case %zu: %s", i, invite->data);
-		assert_string_equal(fake_header(invite, "P-Asserted-Identity"), cases[i].asserted ? cases[i].asserted : "");
-		assert_string_equal(fake_header(invite, "Privacy"), cases[i].says ? cases[i].says : "");
-		assert_int_equal(fake_has(invite, "4930555100"), cases[i].asserted || strcmp(cases[i].shown, ALICE) == 0);
+		assert_string_equal(fake_header(invite, "P-Asserted-Identity"),
+			cases[i].asserted ? cases[i].asserted : "");
+		assert_string_equal(
+			fake_header(invite, "Privacy"), cases[i].says ? cases[i].says : "");
+		assert_int_equal(fake_has(invite, "4930555100"),
+			cases[i].asserted || strcmp(cases[i].shown, ALICE) == 0);
 		rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
 		assert_string_equal(rig_cdr(rig)->asserted, "4930555100");
 		rig_down(rig);
@@ -275,7 +306,8 @@ static void nobody_is_anonymous_in_an_emergency(void **state)
 	rig_down(rig);
 }
 
-// The credentials of a call buy one call: who has listened and sends it again when it is forgotten gets none.
+// The credentials of a call buy one call: who has listened and sends it again when it is forgotten
+// gets none.
 static void a_call_is_not_replayed(void **state)
 {
 	struct phone phone;
@@ -298,18 +330,21 @@ static void a_call_is_not_replayed(void **state)
 }
 
 // Sends a request in the phone's dialog with the credentials that its challenge asks for.
-static void proven_send(struct phone *phone, struct rig_dialog *a, const char *method, const char *body)
+static void proven_send(
+	struct phone *phone, struct rig_dialog *a, const char *method, const char *body)
 {
 	char line[1024];
 
 	rig_send(phone->rig, a, method, "", body);
 	const struct fake_sent *challenge = rig_expect(phone->rig, "SIP/2.0 401 ");
-	assert_true(digest_client_take(&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_true(digest_client_take(
+		&phone->digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	digest_client_line(&phone->digest, method, a->target, line, sizeof(line));
 	rig_send(phone->rig, a, method, line, body);
 }
 
-// A phone that gets another address in mid call proves who it is and goes on from there; nobody else does.
+// A phone that gets another address in mid call proves who it is and goes on from there; nobody
+// else does.
 static void a_phone_moves_in_mid_call(void **state)
 {
 	struct phone phone;
@@ -319,7 +354,8 @@ static void a_phone_moves_in_mid_call(void **state)
 	rig_route(rig, "0");
 	phone_call(&phone, "<sip:1001@tandem.example>", "");
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
-	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n",
+		RIG_SDP_B);
 	rig_expect(rig, "ACK ");
 	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 200 "), &a);
 	rig_dialog_b(rig, invite, "btag", &b);
@@ -333,7 +369,8 @@ static void a_phone_moves_in_mid_call(void **state)
 	rig_silence(rig);
 	phone.digest.user = "1001";
 	proven_send(&phone, &a, "INVITE", RIG_SDP_A);
-	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "", "Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
+	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "",
+		"Contact: <sip:secreteast@10.0.2.1:5060>\r\n", RIG_SDP_B);
 	rig_expect(rig, "ACK ");
 	const struct fake_sent *ok = rig_expect(rig, "SIP/2.0 200 ");
 	assert_true(td_sockaddr_eq(&ok->flow.remote, &a.flow.remote));
@@ -360,7 +397,10 @@ static struct rig *rated_up(struct phone *phone)
 	rig_route(rig, "0");
 	*phone = (struct phone){ .rig = rig,
 		.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070),
-		.digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret", .realm = "tandem.example" } };
+		.digest = { .algorithm = TD_DIGEST_SHA256,
+			.user = "1001",
+			.password = "secret",
+			.realm = "tandem.example" } };
 	return rig;
 }
 
@@ -377,8 +417,8 @@ static void rated_down(struct rig *rig)
 	rig_free(rig);
 }
 
-// An emergency call passes the limit of its source when it is proven; who only asks for one is answered no oftener than
-// others.
+// An emergency call passes the limit of its source when it is proven; who only asks for one is
+// answered no oftener than others.
 static void emergency_is_no_way_to_flood(void **state)
 {
 	struct phone phone;
@@ -390,7 +430,8 @@ static void emergency_is_no_way_to_flood(void **state)
 		phone_invite(&phone, "<sip:1001@tandem.example>", "");
 	for (unsigned i = 0; i < 3; i++) {
 		const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
-		assert_true(digest_client_take(&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+		assert_true(digest_client_take(
+			&phone.digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	}
 	rig_silence(rig);
 	assert_int_equal(rig->host.counters[TD_C_SIP_SOURCE_RATE], 47);
@@ -410,9 +451,12 @@ static void registers_have_their_sources_rate(void **state)
 
 	for (unsigned i = 0; i < 50; i++) {
 		snprintf(text, sizeof(text),
-			"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKr%u\r\n"
-			"From: <sip:1001@tandem.example>;tag=1\r\nTo: <sip:1001@tandem.example>\r\nCall-ID: r\r\n"
-			"CSeq: %u REGISTER\r\nContact: <sip:1001@10.0.1.50:5070>\r\n\r\n", i, i + 1);
+			"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"10.0.1.50:5070;rport;branch=z9hG4bKr%u\r\n"
+			"From: <sip:1001@tandem.example>;tag=1\r\nTo: "
+			"<sip:1001@tandem.example>\r\nCall-ID: r\r\n"
+			"CSeq: %u REGISTER\r\nContact: <sip:1001@10.0.1.50:5070>\r\n\r\n",
+			i, i + 1);
 		rig_rx(rig, &phone.flow, text);
 	}
 	for (unsigned i = 0; i < 3; i++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls to registered phones: all of one q ring together, then the next; the first answer wins, the best failure is told.
+// Calls to registered phones: all of one q ring together, then the next; the first answer wins, the
+// best failure is told.
 #include "tests/unit/call_rig.h"
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
@@ -21,7 +22,8 @@ struct bed {
 };
 
 static const char *const ips[PHONES] = { "10.0.1.61", "10.0.1.62", "10.0.1.63" };
-static const char *const uris[PHONES] = { "sip:1002@192.168.0.61:5062", "sip:1002@192.168.0.62;ob", "sip:1002@10.0.1.63" };
+static const char *const uris[PHONES] = { "sip:1002@192.168.0.61:5062", "sip:1002@192.168.0.62;ob",
+	"sip:1002@10.0.1.63" };
 
 // The number of q decides how many phones there are: "55" are two of 0.5.
 static void bed_up(struct bed *bed, const char *q, uint32_t max_calls)
@@ -38,13 +40,16 @@ static void bed_up(struct bed *bed, const char *q, uint32_t max_calls)
 		located->contacts[located->n] = (struct td_contact){
 			.aor = TD_SPAN("1002@tandem.example"),
 			.uri = td_span_str(uris[located->n]),
-			.path = located->n == 1 ? TD_SPAN("<sip:10.0.1.99;lr>") : (struct td_span){ 0 },
-			.flow = fake_flow(&rig->host, FAKE_WEST, ips[located->n], (uint16_t)(40000 + located->n)),
+			.path = located->n == 1 ? TD_SPAN("<sip:10.0.1.99;lr>")
+						: (struct td_span){ 0 },
+			.flow = fake_flow(&rig->host, FAKE_WEST, ips[located->n],
+				(uint16_t)(40000 + located->n)),
 			.q = (uint16_t)(100 * (q[located->n] - '0')),
 		};
 	snprintf(rig->host.known_who, sizeof(rig->host.known_who), "49301234");
 	rig->host.route_answer = TD_DONE;
-	rig->host.route = (struct td_route_answer){ .n = 2, .targets = { { .kind = TD_TARGET_AOR }, { .trunk = 1 } } };
+	rig->host.route = (struct td_route_answer){ .n = 2,
+		.targets = { { .kind = TD_TARGET_AOR }, { .trunk = 1 } } };
 }
 
 static void rang(struct bed *bed, unsigned phone)
@@ -53,7 +58,8 @@ static void rang(struct bed *bed, unsigned phone)
 
 	snprintf(line, sizeof(line), "INVITE %s SIP/2.0\r\n", uris[phone]);
 	bed->invites[phone] = rig_expect(bed->rig, line);
-	assert_true(td_sockaddr_eq(&bed->invites[phone]->flow.remote, &bed->rig->host.located.contacts[phone].flow.remote));
+	assert_true(td_sockaddr_eq(&bed->invites[phone]->flow.remote,
+		&bed->rig->host.located.contacts[phone].flow.remote));
 }
 
 // The INVITE that each of phones [from, to) has got, in this order.
@@ -105,7 +111,8 @@ static void first_answer_wins(void **state)
 	bed_up(&bed, "55", 1);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	ring(&bed, 0, 2);
-	assert_string_equal(bed.rig->host.last_who, "49301234"); // after the AoR, which is our address
+	assert_string_equal(
+		bed.rig->host.last_who, "49301234"); // after the AoR, which is our address
 	RIG_HAS(bed.invites[0], "To: <sip:+49301234@tandem.example>\r\n");
 	RIG_HAS(bed.invites[0], "From: \"Alice\" <sip:+4930999@tandem.example>;tag=");
 	RIG_HAS(bed.invites[0], "Contact: <sip:10.0.1.254:5060>\r\n");
@@ -114,14 +121,18 @@ static void first_answer_wins(void **state)
 	RIG_LACKS(bed.invites[0], "secretwest");
 	assert_int_equal(bed.rig->host.legs_open, 3); // A's, and one of each phone
 	for (unsigned i = 0; i < 2; i++) {
-		rig_reply(bed.rig, bed.invites[i], "180 Ringing", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", "");
+		rig_reply(bed.rig, bed.invites[i], "180 Ringing", "ptag",
+			"Contact: <sip:x@192.168.0.9>\r\n", "");
 		const struct fake_sent *ringing = rig_expect(bed.rig, "SIP/2.0 180 ");
-		snprintf(tags[i], sizeof(tags[i]), "%s", strstr(fake_header(ringing, "To"), ";tag="));
+		snprintf(tags[i], sizeof(tags[i]), "%s",
+			strstr(fake_header(ringing, "To"), ";tag="));
 	}
 	assert_string_not_equal(tags[0], tags[1]);
-	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n",
+		RIG_SDP_B);
 	const struct fake_sent *ack = rig_expect(bed.rig, "ACK sip:x@192.168.0.9 ");
-	assert_true(td_sockaddr_eq(&ack->flow.remote, &bed.invites[1]->flow.remote)); // on its flow, whatever it names
+	assert_true(td_sockaddr_eq(
+		&ack->flow.remote, &bed.invites[1]->flow.remote)); // on its flow, whatever it names
 	const struct fake_sent *ok = rig_expect(bed.rig, "SIP/2.0 200 ");
 	assert_string_equal(strstr(fake_header(ok, "To"), ";tag="), tags[1]);
 	RIG_HAS(&bed.rig->host.sent[bed.rig->host.n_read], "Call completed elsewhere");
@@ -151,7 +162,8 @@ static void a_phone_that_vanishes_ends_its_call(void **state)
 	rig_policy(bed.rig);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	ring(&bed, 0, 1);
-	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n",
+		RIG_SDP_B);
 	rig_expect(bed.rig, "ACK sip:x@");
 	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
 	rig_send(bed.rig, &a, "ACK", "", "");
@@ -176,10 +188,12 @@ static void two_answers_cross(void **state)
 	bed_up(&bed, "55", 0);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	ring(&bed, 0, 2);
-	rig_reply(bed.rig, bed.invites[0], "200 OK", "one", "Contact: <sip:one@192.168.0.61>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "one", "Contact: <sip:one@192.168.0.61>\r\n",
+		RIG_SDP_B);
 	rig_expect(bed.rig, "ACK sip:one@");
 	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
-	rig_reply(bed.rig, bed.invites[1], "200 OK", "two", "Contact: <sip:two@192.168.0.62>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "two", "Contact: <sip:two@192.168.0.62>\r\n",
+		RIG_SDP_B);
 	rig_expect(bed.rig, "ACK sip:two@");
 	rig_reply(bed.rig, rig_expect(bed.rig, "BYE sip:two@"), "200 OK", "", "", "");
 	rig_silence(bed.rig);
@@ -279,7 +293,8 @@ static void nobody_is_not_the_same_as_absent(void **state)
 	bed_up(&bed, "5", 0);
 	snprintf(bed.rig->host.known_who, sizeof(bed.rig->host.known_who), "other@tandem.example");
 	rig_invite(bed.rig, "", RIG_SDP_A);
-	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "), "486 Busy Here", "b", "", "");
+	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "),
+		"486 Busy Here", "b", "", "");
 	bed_down(&bed);
 
 	bed_up(&bed, "5", 0);
@@ -300,7 +315,8 @@ static void nobody_is_not_the_same_as_absent(void **state)
 	bed_down(&bed);
 }
 
-// Right after a start nobody knows who registers here: no other route is tried, and nobody is said not to exist.
+// Right after a start nobody knows who registers here: no other route is tried, and nobody is said
+// not to exist.
 static void not_known_yet_is_neither(void **state)
 {
 	struct bed bed;
@@ -318,13 +334,16 @@ static void not_known_yet_is_neither(void **state)
 static void found(struct bed *bed, enum td_answer answer, uint16_t sip_code)
 {
 	struct td_locate_answer located = bed->rig->host.located;
-	struct td_late_answer late = { .cookie = bed->rig->host.last_cookie, .answer = answer, .located = &located };
+	struct td_late_answer late = {
+		.cookie = bed->rig->host.last_cookie, .answer = answer, .located = &located
+	};
 
 	located.sip_code = sip_code;
 	td_engine_answer(bed->rig->engine, bed->rig->host.now_ns, &late);
 }
 
-// The host may have to ask somebody else where a subscriber is: that is no 480. A is told 100 meanwhile.
+// The host may have to ask somebody else where a subscriber is: that is no 480. A is told 100
+// meanwhile.
 static void where_is_found_out_later(void **state)
 {
 	struct bed bed;
@@ -341,8 +360,10 @@ static void where_is_found_out_later(void **state)
 	rig_silence(bed.rig);
 	assert_string_equal(bed.rig->host.last_who, "49301234");
 	// An answer to another question changes nothing.
-	td_engine_answer(bed.rig->engine, bed.rig->host.now_ns, &(struct td_late_answer){
-		.cookie = bed.rig->host.last_cookie, .answer = TD_REFUSED, .route = { .sip_code = 404 } });
+	td_engine_answer(bed.rig->engine, bed.rig->host.now_ns,
+		&(struct td_late_answer){ .cookie = bed.rig->host.last_cookie,
+			.answer = TD_REFUSED,
+			.route = { .sip_code = 404 } });
 	rig_advance(bed.rig, 4999);
 	rig_silence(bed.rig);
 	found(&bed, TD_DONE, 0);
@@ -358,8 +379,10 @@ static void where_is_found_out_later(void **state)
 
 static void what_may_be_found_out_later(void **state)
 {
-	static const struct { enum td_answer answer; uint16_t sip_code, status; } cases[] = {
-		{ TD_REFUSED, 480, 480 }, { TD_REFUSED, 503, 503 } };
+	static const struct {
+		enum td_answer answer;
+		uint16_t sip_code, status;
+	} cases[] = { { TD_REFUSED, 480, 480 }, { TD_REFUSED, 503, 503 } };
 	struct bed bed;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -378,7 +401,8 @@ static void what_may_be_found_out_later(void **state)
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	found(&bed, TD_REFUSED, 404);
 	found(&bed, TD_REFUSED, 404);
-	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "), "486 Busy Here", "b", "", "");
+	rig_reply(bed.rig, rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 "),
+		"486 Busy Here", "b", "", "");
 	bed_down(&bed);
 }
 
@@ -412,7 +436,10 @@ static void limit_of_the_callee(void **state)
 	struct bed bed;
 
 	bed_up(&bed, "5", 1);
-	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, bed.rig->host.located.subscriber->slot, &(struct td_limit){ 1, 0, 0 }, 1), 0);
+	assert_int_equal(
+		td_subscriber_acquire(bed.rig->subscribers, bed.rig->host.located.subscriber->slot,
+			&(struct td_limit){ 1, 0, 0 }, 1),
+		0);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	rig_expect(bed.rig, "SIP/2.0 486 ");
 	rig_silence(bed.rig);
@@ -426,16 +453,21 @@ static void a_call_that_moved_on_leaves_its_callee_free(void **state)
 	struct bed bed;
 
 	bed_up(&bed, "5", 1);
-	bed.rig->rule = (struct td_failover_conf){ .name = "voicemail", .n_codes = 1, .codes = { 480 } };
+	bed.rig->rule =
+		(struct td_failover_conf){ .name = "voicemail", .n_codes = 1, .codes = { 480 } };
 	rig_policy(bed.rig);
 	bed.rig->host.route.targets[0].failover = 1;
 	uint32_t slot = bed.rig->host.located.subscriber->slot;
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	ring(&bed, 0, 1);
-	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1), -EDQUOT);
+	assert_int_equal(
+		td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1),
+		-EDQUOT);
 	refuse(&bed, 0, "480 Temporarily Unavailable");
 	rig_expect(bed.rig, "INVITE sip:+49301234@10.0.2.1:5060 ");
-	assert_int_equal(td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1), 0);
+	assert_int_equal(
+		td_subscriber_acquire(bed.rig->subscribers, slot, &(struct td_limit){ 1, 0, 0 }, 1),
+		0);
 	td_subscriber_release(bed.rig->subscribers, slot);
 	rig_cancel(bed.rig, "");
 	bed_down(&bed);
@@ -444,7 +476,9 @@ static void a_call_that_moved_on_leaves_its_callee_free(void **state)
 // The called phone too may go on from another address, when it proves whose it is.
 static void the_called_phone_moves(void **state)
 {
-	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256, .user = "1002", .password = "secret",
+	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256,
+		.user = "1002",
+		.password = "secret",
 		.realm = "tandem.example" };
 	struct rig_dialog b;
 	struct bed bed;
@@ -453,14 +487,16 @@ static void the_called_phone_moves(void **state)
 	bed_up(&bed, "5", 1);
 	rig_invite(bed.rig, "", RIG_SDP_A);
 	ring(&bed, 0, 1);
-	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[0], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n",
+		RIG_SDP_B);
 	rig_expect(bed.rig, "ACK ");
 	rig_dialog_b(bed.rig, bed.invites[0], "ptag", &b);
 	bed.rig->host.n_read = bed.rig->host.n_sent;
 	b.flow = fake_flow(&bed.rig->host, FAKE_WEST, "10.0.1.99", 5099);
 	rig_send(bed.rig, &b, "BYE", "", "");
 	const struct fake_sent *challenge = rig_expect(bed.rig, "SIP/2.0 401 ");
-	assert_true(digest_client_take(&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+	assert_true(digest_client_take(
+		&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
 	digest_client_line(&digest, "BYE", b.target, line, sizeof(line));
 	rig_send(bed.rig, &b, "BYE", line, "");
 	rig_expect(bed.rig, "SIP/2.0 200 ");
@@ -480,7 +516,8 @@ static void ports_run_out(void **state)
 	bed_down(&bed);
 }
 
-// RFC 5626 §5.3: a failed flow is replaced by the next of its phone, and never are two of them tried at once.
+// RFC 5626 §5.3: a failed flow is replaced by the next of its phone, and never are two of them
+// tried at once.
 static void a_failed_flow_gives_way_to_the_next(void **state)
 {
 	struct rig_dialog a;
@@ -498,7 +535,8 @@ static void a_failed_flow_gives_way_to_the_next(void **state)
 	assert_string_not_equal(fake_header(bed.invites[1], "Call-ID"), "");
 	refuse(&bed, 2, "486 Busy Here");
 	rig_silence(bed.rig);
-	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n", RIG_SDP_B);
+	rig_reply(bed.rig, bed.invites[1], "200 OK", "ptag", "Contact: <sip:x@192.168.0.9>\r\n",
+		RIG_SDP_B);
 	rig_expect(bed.rig, "ACK sip:x@192.168.0.9 ");
 	rig_dialog_a(bed.rig, rig_expect(bed.rig, "SIP/2.0 200 "), &a);
 	rig_silence(bed.rig);
@@ -523,8 +561,10 @@ static void a_silent_flow_gives_way_to_the_next(void **state)
 	const struct fake_sent *sent;
 	for (int ms = 0; ms < 10000 && bed.rig->host.counters[TD_C_CALL_FLOW_FAILED] == 0; ms++)
 		rig_advance(bed.rig, 1);
-	while ((sent = fake_next(&bed.rig->host)) && !fake_starts(sent, "INVITE sip:1002@192.168.0.62;ob "))
-		assert_true(fake_starts(sent, "SIP/2.0 100 ") || fake_starts(sent, "INVITE sip:1002@192.168.0.61:5062 "));
+	while ((sent = fake_next(&bed.rig->host)) &&
+		!fake_starts(sent, "INVITE sip:1002@192.168.0.62;ob "))
+		assert_true(fake_starts(sent, "SIP/2.0 100 ") ||
+			    fake_starts(sent, "INVITE sip:1002@192.168.0.61:5062 "));
 	assert_non_null(sent);
 	rig_silence(bed.rig);
 	bed.invites[1] = sent;
@@ -537,7 +577,8 @@ static void a_silent_flow_gives_way_to_the_next(void **state)
 // A phone that has spoken is not asked again over another flow, be it rung in vain.
 static void an_answer_speaks_for_all_flows(void **state)
 {
-	static const char *const answers[] = { "486 Busy Here", "503 Service Unavailable", "480 Not Now", "500 Oops" };
+	static const char *const answers[] = { "486 Busy Here", "503 Service Unavailable",
+		"480 Not Now", "500 Oops" };
 	struct bed bed;
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -564,7 +605,8 @@ static void an_answer_speaks_for_all_flows(void **state)
 	bed_down(&bed);
 }
 
-// No caller hears of flows; and the next phone rings when the last flow of the one before has failed.
+// No caller hears of flows; and the next phone rings when the last flow of the one before has
+// failed.
 static void all_flows_fail(void **state)
 {
 	struct bed bed;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// As many calls as limits.calls allows ring at the same time, for longer than anybody plans for: each of them is held.
+// As many calls as limits.calls allows ring at the same time, for longer than anybody plans for:
+// each of them is held.
 #include "tests/unit/call_rig.h"
 #include "sip/engine_priv.h"
 
@@ -21,10 +22,12 @@ static void invite(struct rig *rig, unsigned n)
 	snprintf(text, sizeof(text),
 		"INVITE sip:+4930%07u@10.0.1.254:5060;user=phone SIP/2.0\r\n"
 		"Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bK-524287-1---%u\r\n"
-		"Via: SIP/2.0/UDP 192.168.20.30:5060;received=10.9.8.7;branch=z9hG4bK-another-hop-%u\r\n"
+		"Via: SIP/2.0/UDP "
+		"192.168.20.30:5060;received=10.9.8.7;branch=z9hG4bK-another-hop-%u\r\n"
 		"Record-Route: <sip:10.0.1.1:5060;lr;ftag=%u>\r\n"
 		"Max-Forwards: 68\r\n"
-		"From: \"A Caller With A Name\" <sip:+4930999%u@10.0.1.1;user=phone>;tag=caller-%u\r\n"
+		"From: \"A Caller With A Name\" "
+		"<sip:+4930999%u@10.0.1.1;user=phone>;tag=caller-%u\r\n"
 		"To: <sip:+4930%07u@10.0.1.254;user=phone>\r\n"
 		"Call-ID: 8a7b6c5d4e3f2a1b0c9d8e7f-%u@10.0.1.1\r\n"
 		"CSeq: 1 INVITE\r\n"
@@ -54,7 +57,8 @@ static void all_of_them_ring(void **state)
 			fail_msg("call %u: %s", n, sent ? sent->data : "nothing");
 		rig_reply(rig, sent, "100 Trying", "", "", "");
 		rig_reply(rig, sent, "183 Session Progress", "callee",
-			"Record-Route: <sip:10.0.2.1;lr>\r\nContact: <sip:callee@10.0.2.1>\r\n", RIG_SDP_B);
+			"Record-Route: <sip:10.0.2.1;lr>\r\nContact: <sip:callee@10.0.2.1>\r\n",
+			RIG_SDP_B);
 		rig_expect(rig, "SIP/2.0 183 ");
 		fake_forget(&rig->host);
 		rig_advance(rig, 1000 / CPS);
@@ -62,7 +66,8 @@ static void all_of_them_ring(void **state)
 	assert_int_equal(td_engine_calls(rig->engine), CALLS);
 	assert_int_equal(rig->host.counters[TD_C_SIP_NO_MEMORY], 0);
 	assert_int_equal(rig->host.counters[TD_C_SIP_NO_TRANSACTION], 0);
-	print_message("a ringing call takes %zu bytes of text\n", td_slab_used(rig->engine->slab) / CALLS);
+	print_message("a ringing call takes %zu bytes of text\n",
+		td_slab_used(rig->engine->slab) / CALLS);
 	invite(rig, CALLS); // one more is one too many
 	assert_true(fake_starts(fake_next(&rig->host), "SIP/2.0 503 "));
 	for (unsigned left = CALLS; left > 0;) {

@@ -79,7 +79,8 @@ static void early_begin(struct early *e)
 	rig_route(e->rig, "0");
 	rig_invite(e->rig, "", RIG_SDP_A);
 	e->invite = rig_expect(e->rig, "INVITE ");
-	rig_reply(e->rig, e->invite, "183 Session Progress", "fork1", "Contact: <sip:f1@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_reply(e->rig, e->invite, "183 Session Progress", "fork1",
+		"Contact: <sip:f1@10.0.2.1>\r\n", RIG_SDP_B);
 	rig_dialog_a(e->rig, rig_expect(e->rig, "SIP/2.0 183 "), &e->a[0]);
 	rig_dialog_b(e->rig, e->invite, "fork1", &e->b[0]);
 	rig_reply(e->rig, e->invite, "180 Ringing", "fork2",

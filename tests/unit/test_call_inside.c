@@ -10,9 +10,12 @@
 
 #include <cmocka.h>
 
-#define HOLD_A "v=0\r\no=alice 11 23 IN IP4 10.0.1.77\r\ns=-\r\nc=IN IP4 10.0.1.77\r\nt=0 0\r\n" \
-	"m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n"
-#define HELD_B "v=0\r\no=bob 33 45 IN IP4 10.0.2.88\r\ns=-\r\nc=IN IP4 10.0.2.88\r\nt=0 0\r\n" \
+#define HOLD_A                                                                                     \
+	"v=0\r\no=alice 11 23 IN IP4 10.0.1.77\r\ns=-\r\nc=IN IP4 10.0.1.77\r\nt=0 0\r\n"          \
+	"m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 "                     \
+	"telephone-event/8000\r\na=sendonly\r\n"
+#define HELD_B                                                                                     \
+	"v=0\r\no=bob 33 45 IN IP4 10.0.2.88\r\ns=-\r\nc=IN IP4 10.0.2.88\r\nt=0 0\r\n"            \
 	"m=audio 50000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=recvonly\r\n"
 
 static void finish(struct rig *rig, struct rig_call *call)
@@ -188,9 +191,11 @@ static void cancelled_reinvite(void **state)
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	rig_reply(rig, invite, "100 Trying", "", "", "");
 	snprintf(text, sizeof(text),
-		"CANCEL %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKr%u\r\nFrom: %s\r\nTo: %s\r\n"
+		"CANCEL %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKr%u\r\nFrom: "
+		"%s\r\nTo: %s\r\n"
 		"Call-ID: %s\r\nCSeq: %u CANCEL\r\nContent-Length: 0\r\n\r\n",
-		call.a.target, rig->branch, call.a.local, call.a.remote, call.a.call_id, call.a.cseq);
+		call.a.target, rig->branch, call.a.local, call.a.remote, call.a.call_id,
+		call.a.cseq);
 	rig_rx(rig, &rig->west, text);
 	rig_expect(rig, "SIP/2.0 200 ");
 	rig_expect(rig, "CANCEL ");

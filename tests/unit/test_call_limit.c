@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Limits of groups and of routes: one call is one count from its first target to its end, whichever way it ends, and
-// what is full leads on to the next target.
+// Limits of groups and of routes: one call is one count from its first target to its end, whichever
+// way it ends, and what is full leads on to the next target.
 #include "tests/unit/call_rig.h"
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 
 enum { GROUP_ONE = 1, GROUP_TWO = 2, LIMIT_ONE = 1 };
 
-static void group_conf(struct td_group_conf *group, const char *name, const char *trunk, struct td_limit limit)
+static void group_conf(
+	struct td_group_conf *group, const char *name, const char *trunk, struct td_limit limit)
 {
 	*group = (struct td_group_conf){ .limit = limit, .n_members = 1 };
 	snprintf(group->name, sizeof(group->name), "%s", name);
@@ -98,7 +99,8 @@ static void who_is_refused_by_all_keeps_its_own_rate(void **state)
 	rig_free(rig);
 }
 
-// A group, and a route, whose trunks are full lose nothing of their rates by the calls that find it out.
+// A group, and a route, whose trunks are full lose nothing of their rates by the calls that find it
+// out.
 static void full_trunks_cost_their_group_no_rate(void **state)
 {
 	const struct td_limit one = { 9, 1, 1 };
@@ -114,7 +116,8 @@ static void full_trunks_cost_their_group_no_rate(void **state)
 	assert_int_equal(rig->host.cancelled[TD_LIMIT_ROUTE], 1);
 	for (int kind = TD_LIMIT_GROUP; kind <= TD_LIMIT_ROUTE; kind++) {
 		assert_int_equal(held(rig, kind, 1), 0);
-		assert_int_equal(td_shared_acquire(&rig->host.shared[kind][0], &one, rig->host.now_ns), 0);
+		assert_int_equal(
+			td_shared_acquire(&rig->host.shared[kind][0], &one, rig->host.now_ns), 0);
 		td_shared_release(&rig->host.shared[kind][0]);
 	}
 	rig_free(rig);
@@ -122,7 +125,8 @@ static void full_trunks_cost_their_group_no_rate(void **state)
 
 static void a_full_group_is_503(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 2, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0 });
+	struct rig *rig = rig_limited(
+		(struct td_limit){ 2, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0 });
 
 	rig_route(rig, "01");
 	target(rig, 0, GROUP_ONE, 0);
@@ -137,7 +141,8 @@ static void a_full_group_is_503(void **state)
 
 static void a_full_group_leads_on_to_the_next(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 1, 0, 0 }, (struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 });
+	struct rig *rig = rig_limited(
+		(struct td_limit){ 1, 0, 0 }, (struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 });
 
 	rig_route(rig, "02");
 	target(rig, 0, GROUP_ONE, 0);
@@ -152,16 +157,19 @@ static void a_full_group_leads_on_to_the_next(void **state)
 	rig_free(rig);
 }
 
-// The trunk's peers are one group's: the call stays counted once. Then the next group takes it over.
+// The trunk's peers are one group's: the call stays counted once. Then the next group takes it
+// over.
 static void failover_moves_the_count(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 1, 1, 1 }, (struct td_limit){ 1, 1, 1 }, (struct td_limit){ 1, 1, 1 });
+	struct rig *rig = rig_limited((struct td_limit){ 1, 1, 1 }, (struct td_limit){ 1, 1, 1 },
+		(struct td_limit){ 1, 1, 1 });
 
 	rig_route(rig, "012");
 	target(rig, 0, GROUP_ONE, LIMIT_ONE);
 	target(rig, 1, GROUP_ONE, LIMIT_ONE);
 	target(rig, 2, GROUP_TWO, LIMIT_ONE);
-	rig->host.shared[TD_LIMIT_GROUP][GROUP_TWO - 1].arrival_ns = rig->host.now_ns + 5000000000; // its bucket is empty
+	rig->host.shared[TD_LIMIT_GROUP][GROUP_TWO - 1].arrival_ns =
+		rig->host.now_ns + 5000000000; // its bucket is empty
 	rig_invite(rig, "", RIG_SDP_A);
 	for (int i = 0; i < 2; i++) {
 		const struct fake_sent *invite = rig_expect(rig, "INVITE ");
@@ -171,7 +179,8 @@ static void failover_moves_the_count(void **state)
 		rig_expect(rig, "ACK ");
 	}
 	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 0);
-	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO), 1); // failover is no new call: its rate does not matter
+	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_TWO),
+		1); // failover is no new call: its rate does not matter
 	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 1);
 	rig_expect(rig, "INVITE ");
 	rig_cancel(rig, "");
@@ -182,7 +191,8 @@ static void failover_moves_the_count(void **state)
 
 static void a_route_limit_holds_over_all_its_targets(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 3, 0, 0 });
+	struct rig *rig = rig_limited(
+		(struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 3, 0, 0 });
 
 	rig_route(rig, "02");
 	target(rig, 0, 0, LIMIT_ONE);
@@ -196,22 +206,26 @@ static void a_route_limit_holds_over_all_its_targets(void **state)
 
 static void a_burst_and_one_more(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0, 10, 1 });
+	struct rig *rig = rig_limited(
+		(struct td_limit){ 0 }, (struct td_limit){ 0 }, (struct td_limit){ 0, 10, 1 });
 
 	rig_route(rig, "0");
 	target(rig, 0, 0, LIMIT_ONE);
-	assert_int_equal(td_shared_acquire(&rig->host.shared[TD_LIMIT_ROUTE][LIMIT_ONE - 1], &rig->limits[0].limit,
-		rig->host.now_ns), 0);
+	assert_int_equal(td_shared_acquire(&rig->host.shared[TD_LIMIT_ROUTE][LIMIT_ONE - 1],
+				 &rig->limits[0].limit, rig->host.now_ns),
+		0);
 	rig_invite(rig, "", RIG_SDP_A);
 	refused(rig, 42);
 	assert_int_equal(rig->host.counters[TD_C_SIP_ROUTE_CPS], 1);
 	rig_free(rig);
 }
 
-// A reload between two attempts: the indices mean something else, the slots do not; what is gone limits nobody.
+// A reload between two attempts: the indices mean something else, the slots do not; what is gone
+// limits nobody.
 static void a_reload_keeps_and_changes_limits(void **state)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 5, 0, 0 }, (struct td_limit){ 5, 0, 0 }, (struct td_limit){ 5, 0, 0 });
+	struct rig *rig = rig_limited((struct td_limit){ 5, 0, 0 }, (struct td_limit){ 5, 0, 0 },
+		(struct td_limit){ 5, 0, 0 });
 
 	rig_route(rig, "02");
 	target(rig, 0, GROUP_ONE, LIMIT_ONE);
@@ -229,14 +243,16 @@ static void a_reload_keeps_and_changes_limits(void **state)
 	assert_int_equal(rig->host.counters[TD_C_SIP_GROUP_CALLS], 1);
 	assert_int_equal(rig_cdr(rig)->sip_code, 503);
 	assert_int_equal(held(rig, TD_LIMIT_GROUP, GROUP_ONE), 0);
-	assert_int_equal(held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 0); // it was counted by then, and given back
+	assert_int_equal(
+		held(rig, TD_LIMIT_ROUTE, LIMIT_ONE), 0); // it was counted by then, and given back
 	rig_free(rig);
 }
 
 // INVITE of an emergency call, whichever way it is written; to is what the far end must be told.
 static void emergency(const char *uri, const char *to)
 {
-	struct rig *rig = rig_limited((struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 1, 0, 0 });
+	struct rig *rig = rig_limited(
+		(struct td_limit){ 1, 0, 0 }, (struct td_limit){ 0 }, (struct td_limit){ 1, 0, 0 });
 	char text[2048];
 
 	rig_route(rig, "0");
@@ -245,9 +261,11 @@ static void emergency(const char *uri, const char *to)
 	somebody_else(rig, TD_LIMIT_ROUTE, LIMIT_ONE, 1);
 	td_engine_drain(rig->engine, true);
 	snprintf(text, sizeof(text),
-		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 70\r\n"
+		"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 70\r\n"
 		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <%s>\r\nCall-ID: sos-1\r\nCSeq: 1 INVITE\r\n"
-		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n", uri, uri);
+		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n",
+		uri, uri);
 	rig_rx(rig, &rig->west, text);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	RIG_HAS(invite, to);
@@ -276,8 +294,10 @@ static void a_longer_number_is_no_emergency(void **state)
 
 	td_engine_drain(rig->engine, true);
 	rig_rx(rig, &rig->west,
-		"INVITE sip:1121@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n"
-		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <sip:1121@x>\r\nCall-ID: x-1\r\nCSeq: 1 INVITE\r\n"
+		"INVITE sip:1121@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n"
+		"From: <sip:a@10.0.1.1>;tag=x\r\nTo: <sip:1121@x>\r\nCall-ID: x-1\r\nCSeq: 1 "
+		"INVITE\r\n"
 		"Contact: <sip:a@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
 	rig_expect(rig, "SIP/2.0 503 ");
 	rig_free(rig);

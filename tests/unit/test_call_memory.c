@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls while text memory runs out: whatever step fails, the call ends in order, its row is written, nothing is left.
+// Calls while text memory runs out: whatever step fails, the call ends in order, its row is
+// written, nothing is left.
 #include "tests/unit/call_rig.h"
 #include "sip/engine_priv.h"
 
@@ -45,12 +46,15 @@ static void pump(struct rig *rig, bool delayed)
 
 	while ((sent = fake_next(&rig->host))) {
 		if (fake_starts(sent, "INVITE ")) {
-			rig_reply(rig, sent, "180 Ringing", strstr(fake_header(sent, "To"), "tag=") ? "" : "btag", "", "");
-			rig_reply(rig, sent, "200 OK", strstr(fake_header(sent, "To"), "tag=") ? "" : "btag",
+			rig_reply(rig, sent, "180 Ringing",
+				strstr(fake_header(sent, "To"), "tag=") ? "" : "btag", "", "");
+			rig_reply(rig, sent, "200 OK",
+				strstr(fake_header(sent, "To"), "tag=") ? "" : "btag",
 				"Contact: <sip:b@10.0.2.1>\r\n", RIG_SDP_B);
 		} else if (fake_starts(sent, "BYE ") || fake_starts(sent, "CANCEL ")) {
 			rig_reply(rig, sent, "200 OK", "", "", "");
-		} else if (fake_starts(sent, "SIP/2.0 200 ") && strstr(fake_header(sent, "CSeq"), "INVITE")) {
+		} else if (fake_starts(sent, "SIP/2.0 200 ") &&
+			   strstr(fake_header(sent, "CSeq"), "INVITE")) {
 			rig_dialog_a(rig, sent, &a);
 			a.cseq = (uint32_t)atoi(fake_header(sent, "CSeq"));
 			rig_send(rig, &a, "ACK", "", delayed ? RIG_SDP_A : "");

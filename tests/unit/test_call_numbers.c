@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Numbers of calls: rules and forms of the trunk they come in by and of each that they go out to; what the far side and
-// the record see of them.
+// Numbers of calls: rules and forms of the trunk they come in by and of each that they go out to;
+// what the far side and the record see of them.
 #include "tests/unit/call_rig.h"
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
@@ -13,7 +13,9 @@
 
 #include <cmocka.h>
 
-static const struct td_number_form_conf germany = { .country = "49", .international = "00", .national = "0" };
+static const struct td_number_form_conf germany = {
+	.country = "49", .international = "00", .national = "0"
+};
 
 static void rule(struct rig *rig, const char *name, const char *match, const char *replace)
 {
@@ -38,9 +40,12 @@ static void invite(struct rig *rig)
 	char text[4096];
 
 	snprintf(text, sizeof(text),
-		"INVITE sip:%s@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 20\r\n"
-		"From: \"Alice\" <sip:%s@10.0.1.1>;tag=atag\r\nTo: <sip:%s@10.0.1.254>\r\nCall-ID: secretwest-call\r\n"
-		"CSeq: 1 INVITE\r\nContact: <sip:secretwest@10.0.1.1:5060>\r\n%sContent-Type: application/sdp\r\n"
+		"INVITE sip:%s@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 20\r\n"
+		"From: \"Alice\" <sip:%s@10.0.1.1>;tag=atag\r\nTo: <sip:%s@10.0.1.254>\r\nCall-ID: "
+		"secretwest-call\r\n"
+		"CSeq: 1 INVITE\r\nContact: <sip:secretwest@10.0.1.1:5060>\r\n%sContent-Type: "
+		"application/sdp\r\n"
 		"Content-Length: %zu\r\n\r\n%s",
 		to_user, from_user, to_user, more, strlen(RIG_SDP_A), RIG_SDP_A);
 	rig_rx(rig, &rig->west, text);
@@ -146,7 +151,8 @@ static void identities_follow(void **state)
 		rig->trunks[1].trust = trusted ? TD_TRUST_OUT : TD_TRUST_NONE;
 		rig_policy(rig);
 		rig_route(rig, "0");
-		more = "P-Asserted-Identity: \"Real\" <sip:0305550@10.0.1.1>\r\nRemote-Party-ID: <sip:0305550@10.0.1.1>\r\n";
+		more = "P-Asserted-Identity: \"Real\" <sip:0305550@10.0.1.1>\r\nRemote-Party-ID: "
+		       "<sip:0305550@10.0.1.1>\r\n";
 		invite(rig);
 		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
 		RIG_HAS(sent, "<sip:+49301234@10.0.2.254:5060>;tag=");
@@ -191,9 +197,12 @@ static void emergency_is_called_as_it_is(void **state)
 	rig_policy(rig);
 	rig_route(rig, "0");
 	snprintf(text, sizeof(text),
-		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
-		"From: <sip:0301234@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 INVITE\r\n"
-		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
+		"From: <sip:0301234@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: "
+		"sos\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: "
+		"%zu\r\n\r\n%s",
 		strlen(RIG_SDP_A), RIG_SDP_A);
 	rig_rx(rig, &rig->west, text);
 	const struct fake_sent *sent = rig_expect(rig, "INVITE urn:service:sos ");
@@ -214,7 +223,8 @@ static void what_gives_up_is_passed_over(void **state)
 	rig_route(rig, "0");
 	to_user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
 	invite(rig);
-	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa7@");
+	const struct fake_sent *sent =
+		rig_expect(rig, "INVITE sip:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa7@");
 	assert_int_equal(rig->host.counters[TD_C_NUMBER_RULE_FAILED], 1);
 	refuse(rig, sent);
 	assert_string_equal(rig_cdr(rig)->rules, "good");
@@ -253,9 +263,12 @@ static void registered_callee(void **state)
 	snprintf(rig->host.known_who, sizeof(rig->host.known_who), "4940999");
 	rig->host.located = (struct td_locate_answer){ .n = 1,
 		.subscriber = td_subscribers_by_number(rig->subscribers, TD_SPAN("4940999")),
-		.contacts = { { .aor = TD_SPAN("1002@tandem.example"), .uri = TD_SPAN("sip:1002@10.0.1.61"),
-			.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.61", 5060), .q = 1000 } } };
-	rig->host.route = (struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
+		.contacts = { { .aor = TD_SPAN("1002@tandem.example"),
+			.uri = TD_SPAN("sip:1002@10.0.1.61"),
+			.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.61", 5060),
+			.q = 1000 } } };
+	rig->host.route =
+		(struct td_route_answer){ .n = 1, .targets = { { .kind = TD_TARGET_AOR } } };
 	rig->host.route_answer = TD_DONE;
 	invite(rig);
 	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:1002@10.0.1.61 ");
@@ -270,7 +283,9 @@ static void subscribers_number(void **state)
 {
 	struct rig *rig = rig_new();
 	struct td_flow flow;
-	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256, .user = "1001", .password = "secret",
+	struct digest_client digest = { .algorithm = TD_DIGEST_SHA256,
+		.user = "1001",
+		.password = "secret",
 		.realm = "tandem.example" };
 	char line[1024] = "", text[4096];
 
@@ -285,16 +300,22 @@ static void subscribers_number(void **state)
 	flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070);
 	for (unsigned i = 1; i <= 2; i++) {
 		snprintf(text, sizeof(text),
-			"INVITE sip:040999@tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\n"
-			"Max-Forwards: 70\r\nFrom: <sip:1001@tandem.example>;tag=p\r\nTo: <sip:040999@tandem.example>\r\n"
-			"Call-ID: p\r\nCSeq: %u INVITE\r\nContact: <sip:1001@10.0.1.50:5070>\r\n%sContent-Type: application/sdp\r\n"
-			"Content-Length: %zu\r\n\r\n%s", i, i, line, strlen(RIG_SDP_A), RIG_SDP_A);
+			"INVITE sip:040999@tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"10.0.1.50:5070;rport;branch=z9hG4bKp%u\r\n"
+			"Max-Forwards: 70\r\nFrom: <sip:1001@tandem.example>;tag=p\r\nTo: "
+			"<sip:040999@tandem.example>\r\n"
+			"Call-ID: p\r\nCSeq: %u INVITE\r\nContact: "
+			"<sip:1001@10.0.1.50:5070>\r\n%sContent-Type: application/sdp\r\n"
+			"Content-Length: %zu\r\n\r\n%s",
+			i, i, line, strlen(RIG_SDP_A), RIG_SDP_A);
 		rig_rx(rig, &flow, text);
 		if (i == 2)
 			break;
 		const struct fake_sent *challenge = rig_expect(rig, "SIP/2.0 401 ");
-		assert_true(digest_client_take(&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
-		digest_client_line(&digest, "INVITE", "sip:040999@tandem.example", line, sizeof(line));
+		assert_true(digest_client_take(
+			&digest, td_span_str(fake_header(challenge, "WWW-Authenticate"))));
+		digest_client_line(
+			&digest, "INVITE", "sip:040999@tandem.example", line, sizeof(line));
 	}
 	assert_string_equal(rig->host.last_number, "4940999");
 	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:004940999@10.0.2.1:5060 ");
@@ -308,7 +329,8 @@ static void subscribers_number(void **state)
 
 // --- callers that a trunk may show
 
-static void allow(struct td_caller_id_conf *conf, const char *prefix, const char *fallback, uint8_t on_refused)
+static void allow(struct td_caller_id_conf *conf, const char *prefix, const char *fallback,
+	uint8_t on_refused)
 {
 	snprintf(conf->allowed[conf->n_allowed++], sizeof(conf->allowed[0]), "%s", prefix);
 	snprintf(conf->fallback, sizeof(conf->fallback), "%s", fallback);
@@ -323,7 +345,8 @@ static void callers_of_a_trunk(void **state)
 		const char *shown, *asserted; // NULL: refused; nobody
 		const char *rules;
 	} cases[] = {
-		{ "0301234", "", TD_CALLER_REJECT, "+49301234", "+49301234", "" }, // allowed, so vouched for
+		{ "0301234", "", TD_CALLER_REJECT, "+49301234", "+49301234",
+			"" }, // allowed, so vouched for
 		{ "0217777", "", TD_CALLER_DEFAULT, "+49300", "+49300", "caller_id" },
 		{ "0217777", "", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
 		{ "0217777", "", TD_CALLER_ANONYMOUS, "anonymous", "+49300", "caller_id" },
@@ -337,7 +360,8 @@ static void callers_of_a_trunk(void **state)
 		{ "0217777%20", "", TD_CALLER_DEFAULT, "+49300", "+49300", "caller_id" },
 		{ "0217777%20", "", TD_CALLER_REJECT, NULL, NULL, "caller_id" },
 		// Of several identities the one that was judged goes on.
-		{ "0301234", "0305@10.0.1.1>, <sip:0217777", TD_CALLER_REJECT, "+49301234", "+49305", "" },
+		{ "0301234", "0305@10.0.1.1>, <sip:0217777", TD_CALLER_REJECT, "+49301234",
+			"+49305", "" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -350,7 +374,8 @@ static void callers_of_a_trunk(void **state)
 		rig_policy(rig);
 		rig_route(rig, "0");
 		from_user = cases[i].from;
-		snprintf(line, sizeof(line), "P-Asserted-Identity: <sip:%s@10.0.1.1>\r\n", cases[i].pai);
+		snprintf(line, sizeof(line), "P-Asserted-Identity: <sip:%s@10.0.1.1>\r\n",
+			cases[i].pai);
 		more = cases[i].pai[0] ? line : "";
 		invite(rig);
 		if (!cases[i].shown) {
@@ -362,9 +387,12 @@ static void callers_of_a_trunk(void **state)
 			const struct fake_sent *sent = rig_expect(rig, "INVITE ");
 			snprintf(text, sizeof(text), "<sip:%s@", cases[i].shown);
 			assert_non_null(strstr(fake_header(sent, "From"), text));
-			snprintf(text, sizeof(text), "P-Asserted-Identity: <sip:%s@10.0.2.254:5060>\r\n", cases[i].asserted);
+			snprintf(text, sizeof(text),
+				"P-Asserted-Identity: <sip:%s@10.0.2.254:5060>\r\n",
+				cases[i].asserted);
 			RIG_HAS(sent, text);
-			bool hidden = strcmp(cases[i].shown, "anonymous") == 0 && cases[i].on_refused == TD_CALLER_ANONYMOUS;
+			bool hidden = strcmp(cases[i].shown, "anonymous") == 0 &&
+				      cases[i].on_refused == TD_CALLER_ANONYMOUS;
 			assert_int_equal(fake_has(sent, "Privacy: id\r\n"), hidden);
 			RIG_LACKS(sent, "217777");
 			refuse(rig, sent);
@@ -375,18 +403,21 @@ static void callers_of_a_trunk(void **state)
 	}
 }
 
-// The name of who is not shown is not shown beside another number, unless the trunk wants it; the form of a number is none of that.
+// The name of who is not shown is not shown beside another number, unless the trunk wants it; the
+// form of a number is none of that.
 static void names_of_replaced_callers(void **state)
 {
 	static const struct {
 		const char *from;
 		bool in, keep, named;
-	} cases[] = { { "0217777", false, false, false }, { "0217777", true, false, false }, { "0217777", false, true, true },
-		{ "0217777", true, true, true }, { "0301234", false, false, true }, { "0301234", true, false, true } };
+	} cases[] = { { "0217777", false, false, false }, { "0217777", true, false, false },
+		{ "0217777", false, true, true }, { "0217777", true, true, true },
+		{ "0301234", false, false, true }, { "0301234", true, false, true } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *rig = rig_new();
-		struct td_caller_id_conf *conf = cases[i].in ? &rig->trunks[0].numbers.caller_in : &rig->trunks[1].numbers.caller_out;
+		struct td_caller_id_conf *conf = cases[i].in ? &rig->trunks[0].numbers.caller_in
+							     : &rig->trunks[1].numbers.caller_out;
 		rig->trunks[0].numbers.form = germany;
 		allow(conf, "+4930", "+49300", TD_CALLER_DEFAULT);
 		conf->keep_name = cases[i].keep;
@@ -395,7 +426,8 @@ static void names_of_replaced_callers(void **state)
 		from_user = cases[i].from;
 		invite(rig);
 		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
-		assert_int_equal(strstr(fake_header(sent, "From"), "\"Alice\"") != NULL, cases[i].named);
+		assert_int_equal(
+			strstr(fake_header(sent, "From"), "\"Alice\"") != NULL, cases[i].named);
 		refuse(rig, sent);
 		rig_down(rig);
 	}
@@ -417,7 +449,8 @@ static void callers_towards_a_trunk(void **state)
 		if (n == 1) {
 			rig_expect(rig, "SIP/2.0 403 ");
 		} else {
-			const struct fake_sent *sent = rig_expect(rig, "INVITE sip:040999@10.0.2.3:5060 ");
+			const struct fake_sent *sent =
+				rig_expect(rig, "INVITE sip:040999@10.0.2.3:5060 ");
 			RIG_HAS(sent, "<sip:04000@10.0.2.254:5060>;tag=");
 			refuse(rig, sent);
 			assert_string_equal(rig_cdr(rig)->rules, "caller_id");
@@ -437,9 +470,12 @@ static void emergency_is_never_screened(void **state)
 	rig_route(rig, "0");
 	char text[2048];
 	snprintf(text, sizeof(text),
-		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
-		"From: <sip:040999@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 INVITE\r\n"
-		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKsos\r\nMax-Forwards: 20\r\n"
+		"From: <sip:040999@10.0.1.1>;tag=atag\r\nTo: <urn:service:sos>\r\nCall-ID: "
+		"sos\r\nCSeq: 1 INVITE\r\n"
+		"Contact: <sip:x@10.0.1.1>\r\nContent-Type: application/sdp\r\nContent-Length: "
+		"%zu\r\n\r\n%s",
 		strlen(RIG_SDP_A), RIG_SDP_A);
 	rig_rx(rig, &rig->west, text);
 	refuse(rig, rig_expect(rig, "INVITE urn:service:sos "));
@@ -452,7 +488,8 @@ static void privacy_of_a_trunk(void **state)
 	static const struct {
 		uint8_t privacy;
 		bool shown, header;
-	} cases[] = { { TD_PRIVACY_HONOUR, false, true }, { TD_PRIVACY_PASS, true, true }, { TD_PRIVACY_STRIP, true, false } };
+	} cases[] = { { TD_PRIVACY_HONOUR, false, true }, { TD_PRIVACY_PASS, true, true },
+		{ TD_PRIVACY_STRIP, true, false } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *rig = rig_new();
@@ -462,7 +499,8 @@ static void privacy_of_a_trunk(void **state)
 		more = "Privacy: id\r\n";
 		invite(rig);
 		const struct fake_sent *sent = rig_expect(rig, "INVITE ");
-		assert_int_equal(strstr(fake_header(sent, "From"), "0301234") != NULL, cases[i].shown);
+		assert_int_equal(
+			strstr(fake_header(sent, "From"), "0301234") != NULL, cases[i].shown);
 		assert_int_equal(fake_has(sent, "Privacy: id\r\n"), cases[i].header);
 		refuse(rig, sent);
 		rig_down(rig);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a route says of its targets beside their trunks: when to go on to the next one, and how long a call may last.
+// What a route says of its targets beside their trunks: when to go on to the next one, and how long
+// a call may last.
 #include "tests/unit/call_rig.h"
 #include "sip/subscribers.h"
 
@@ -15,7 +16,10 @@ static struct rig *rig_up(void)
 {
 	struct rig *rig = rig_new();
 
-	rig->rule = (struct td_failover_conf){ .name = "soft", .n_codes = 1, .codes = { 404 }, .classes = 1 << 3,
+	rig->rule = (struct td_failover_conf){ .name = "soft",
+		.n_codes = 1,
+		.codes = { 404 },
+		.classes = 1 << 3,
 		.attempt_timeout_ms = 2000 };
 	rig_policy(rig);
 	rig_route(rig, "01");
@@ -36,17 +40,20 @@ static void codes_and_classes(void **state)
 	static const struct {
 		const char *status;
 		bool leads_on;
-	} cases[] = { { "404 Not Found", true }, { "302 Moved", true }, { "503 Unavailable", true }, { "403 Forbidden", false },
-		{ "486 Busy Here", false }, { "603 Decline", false } };
+	} cases[] = { { "404 Not Found", true }, { "302 Moved", true }, { "503 Unavailable", true },
+		{ "403 Forbidden", false }, { "486 Busy Here", false }, { "603 Decline", false } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct rig *rig = rig_up();
 		rig_invite(rig, "", RIG_SDP_A);
-		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 "), cases[i].status, "b", "", "");
+		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.1:5060 "),
+			cases[i].status, "b", "", "");
 		rig_expect(rig, "ACK ");
 		if (cases[i].leads_on) {
-			const struct fake_sent *next = rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 ");
-			rig_reply(rig, next, "404 Not Found", "b", "", ""); // the rule is the first target's
+			const struct fake_sent *next =
+				rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 ");
+			rig_reply(rig, next, "404 Not Found", "b", "",
+				""); // the rule is the first target's
 			rig_expect(rig, "ACK ");
 		}
 		rig_expect(rig, "SIP/2.0 ");
@@ -111,13 +118,18 @@ static void from_a_phone_to_a_mailbox(void **state)
 		rig_subscriber(rig, "1002", "49301234", "", 0);
 		rig->host.locate_answer = TD_DONE;
 		rig->host.located = (struct td_locate_answer){ .n = 1,
-			.subscriber = td_subscribers_by_number(rig->subscribers, TD_SPAN("49301234")),
-			.contacts = { { .aor = TD_SPAN("1002@tandem.example"), .uri = TD_SPAN("sip:1002@10.0.1.61"),
-				.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.61", 5060), .q = 1000 } } };
-		rig->host.route = (struct td_route_answer){ .n = 2, .targets = { { .kind = TD_TARGET_AOR,
-			.failover = (uint16_t)with_rule }, { .trunk = 1 } } };
+			.subscriber =
+				td_subscribers_by_number(rig->subscribers, TD_SPAN("49301234")),
+			.contacts = { { .aor = TD_SPAN("1002@tandem.example"),
+				.uri = TD_SPAN("sip:1002@10.0.1.61"),
+				.flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.61", 5060),
+				.q = 1000 } } };
+		rig->host.route = (struct td_route_answer){ .n = 2,
+			.targets = { { .kind = TD_TARGET_AOR, .failover = (uint16_t)with_rule },
+				{ .trunk = 1 } } };
 		rig_invite(rig, "", RIG_SDP_A);
-		rig_reply(rig, rig_expect(rig, "INVITE sip:1002@10.0.1.61 "), "404 Not Found", "b", "", "");
+		rig_reply(rig, rig_expect(rig, "INVITE sip:1002@10.0.1.61 "), "404 Not Found", "b",
+			"", "");
 		rig_expect(rig, "ACK ");
 		rig_expect(rig, with_rule ? "INVITE sip:+49301234@10.0.2.1:5060 " : "SIP/2.0 404 ");
 		rig_down(rig);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls on their way to an answer, or to none: failover, CANCEL at every moment, limits, refusals, late answers.
+// Calls on their way to an answer, or to none: failover, CANCEL at every moment, limits, refusals,
+// late answers.
 #include "tests/unit/call_rig.h"
 #include "sip/txn_priv.h"
 
@@ -17,7 +18,8 @@ static void busy_is_final(void **state)
 	struct rig *rig = rig_new();
 
 	rig_invite(rig, "", RIG_SDP_A);
-	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag", "Reason: Q.850;cause=17\r\n", "");
+	rig_reply(rig, rig_expect(rig, "INVITE "), "486 Busy Here", "btag",
+		"Reason: Q.850;cause=17\r\n", "");
 	rig_expect(rig, "ACK ");
 	const struct fake_sent *busy = rig_expect(rig, "SIP/2.0 486 ");
 	assert_string_equal(fake_header(busy, "Reason"), "Q.850;cause=17");
@@ -288,7 +290,8 @@ static void bye_in_an_early_dialog(void **state)
 	rig_free(rig);
 }
 
-// The far end ends its ringing by BYE: it is answered, the INVITE is taken back, and A does not wait for nothing.
+// The far end ends its ringing by BYE: it is answered, the INVITE is taken back, and A does not
+// wait for nothing.
 static void bye_of_b_in_an_early_dialog(void **state)
 {
 	struct rig *rig = rig_new();
@@ -369,9 +372,12 @@ static void merged_request(void **state)
 	rig_invite(rig, "", RIG_SDP_A);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	rig_rx(rig, &rig->west,
-		"INVITE sip:+49301234@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKother\r\n"
-		"From: <sip:+4930999@secretwest.example>;tag=atag\r\nTo: <sip:+49301234@10.0.1.254>\r\n"
-		"Call-ID: secretwest-call\r\nCSeq: 1 INVITE\r\nContact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
+		"INVITE sip:+49301234@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKother\r\n"
+		"From: <sip:+4930999@secretwest.example>;tag=atag\r\nTo: "
+		"<sip:+49301234@10.0.1.254>\r\n"
+		"Call-ID: secretwest-call\r\nCSeq: 1 INVITE\r\nContact: "
+		"<sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
 	rig_expect(rig, "SIP/2.0 482 ");
 	assert_int_equal(rig_cdr(rig)->sip_code, 482);
 	rig_reply(rig, invite, "486 Busy Here", "btag", "", "");
@@ -385,7 +391,8 @@ static void merged_request(void **state)
 // Configured codes are those that B sends, also where A would be told another.
 static void configured_failover_codes(void **state)
 {
-	static const char *const answers[] = { "302 Moved Temporarily", "407 Proxy Authentication Required" };
+	static const char *const answers[] = { "302 Moved Temporarily",
+		"407 Proxy Authentication Required" };
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct rig *rig = rig_new();
@@ -396,7 +403,8 @@ static void configured_failover_codes(void **state)
 		rig_invite(rig, "", RIG_SDP_A);
 		rig_reply(rig, rig_expect(rig, "INVITE "), answers[i], "btag", "", "");
 		rig_expect(rig, "ACK ");
-		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), answers[i], "btag", "", "");
+		rig_reply(rig, rig_expect(rig, "INVITE sip:+49301234@10.0.2.2:5060 "), answers[i],
+			"btag", "", "");
 		rig_expect(rig, "ACK ");
 		rig_expect(rig, i == 0 ? "SIP/2.0 480 " : "SIP/2.0 403 ");
 		// The rows keep what B said, A's what A was told.
@@ -408,7 +416,8 @@ static void configured_failover_codes(void **state)
 	}
 }
 
-// A redirection is not followed: where it points to is nobody's trunk. It decides, unless it is a failover code.
+// A redirection is not followed: where it points to is nobody's trunk. It decides, unless it is a
+// failover code.
 static void redirection_ends_the_call(void **state)
 {
 	struct rig *rig = rig_new();
@@ -480,13 +489,15 @@ static void trying_for_ever(void **state)
 // "Come back later" of one target is not said for the whole switch; of a busy callee it is.
 static void retry_after_of_one_target(void **state)
 {
-	static const char *const answers[] = { "503 Service Unavailable", "480 Temporarily Unavailable" };
+	static const char *const answers[] = { "503 Service Unavailable",
+		"480 Temporarily Unavailable" };
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct rig *rig = rig_new();
 		rig_route(rig, "0");
 		rig_invite(rig, "", RIG_SDP_A);
-		rig_reply(rig, rig_expect(rig, "INVITE "), answers[i], "btag", "Retry-After: 600\r\n", "");
+		rig_reply(rig, rig_expect(rig, "INVITE "), answers[i], "btag",
+			"Retry-After: 600\r\n", "");
 		rig_expect(rig, "ACK ");
 		const struct fake_sent *final = rig_expect(rig, "SIP/2.0 ");
 		assert_string_equal(fake_header(final, "Retry-After"), i == 0 ? "" : "600");
@@ -534,7 +545,7 @@ static void total_time(void **state)
 	rig_free(rig);
 }
 
-// --- refusals ------------------------------------------------------------------------------------------------------
+// --- refusals ---
 
 static void refused(struct rig *rig, const char *status, uint16_t code)
 {
@@ -579,7 +590,8 @@ static void whole_limit(void **state)
 		rig_invite(rig, "", RIG_SDP_A);
 		assert_int_equal(rig->host.call_max, 77);
 		assert_true(fake_has(&rig->host.sent[0], "Retry-After: "));
-		assert_int_equal(rig->host.counters[i == 0 ? TD_C_SIP_LIMIT_CALLS : TD_C_SIP_LIMIT_CPS], 1);
+		assert_int_equal(
+			rig->host.counters[i == 0 ? TD_C_SIP_LIMIT_CALLS : TD_C_SIP_LIMIT_CPS], 1);
 		refused(rig, "SIP/2.0 503 ", 503);
 	}
 }
@@ -629,8 +641,10 @@ static void no_contact(void **state)
 	struct rig *rig = rig_new();
 
 	rig_rx(rig, &rig->west,
-		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKnone\r\n"
-		"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: secretwest-call\r\nCSeq: 1 INVITE\r\n"
+		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1;branch=z9hG4bKnone\r\n"
+		"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: secretwest-call\r\nCSeq: 1 "
+		"INVITE\r\n"
 		"Content-Length: 0\r\n\r\n");
 	refused(rig, "SIP/2.0 400 No Contact to Send Requests to\r\n", 400);
 }
@@ -663,9 +677,12 @@ static void pool_limit(void **state)
 
 	for (uint32_t i = 0; i <= rig->conf.max_calls; i++) {
 		snprintf(text, sizeof(text),
-			"INVITE sip:%u@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKp%u\r\n"
-			"From: <sip:1@a>;tag=t\r\nTo: <sip:2@b>\r\nCall-ID: many%u\r\nCSeq: 1 INVITE\r\n"
-			"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n", i, i, i);
+			"INVITE sip:%u@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"10.0.1.1;branch=z9hG4bKp%u\r\n"
+			"From: <sip:1@a>;tag=t\r\nTo: <sip:2@b>\r\nCall-ID: many%u\r\nCSeq: 1 "
+			"INVITE\r\n"
+			"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n",
+			i, i, i);
 		rig_rx(rig, &rig->west, text);
 		if (i < rig->conf.max_calls)
 			rig_expect(rig, "INVITE ");
@@ -697,7 +714,8 @@ static void transactions_are_kept_for_calls(void **state)
 	rig_invite(rig, "", RIG_SDP_A);
 	rig_silence(rig); // the copy of an INVITE that was answered
 	rig_rx(rig, &rig->west,
-		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKmore\r\n"
+		"INVITE sip:1@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1;branch=z9hG4bKmore\r\n"
 		"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: more\r\nCSeq: 1 INVITE\r\n"
 		"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
 	assert_string_equal(fake_header(rig_expect(rig, "SIP/2.0 503 "), "Retry-After"), "5");
@@ -718,7 +736,8 @@ static void emergency_passes(void **state)
 	td_engine_drain(rig->engine, true);
 	rig_rx(rig, &rig->west,
 		"INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKsos\r\n"
-		"From: <sip:1@a>;tag=t\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 INVITE\r\n"
+		"From: <sip:1@a>;tag=t\r\nTo: <urn:service:sos>\r\nCall-ID: sos\r\nCSeq: 1 "
+		"INVITE\r\n"
 		"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
 	const struct fake_sent *invite = rig_expect(rig, "INVITE urn:service:sos SIP/2.0\r\n");
 	assert_true(rig->host.last_query.emergency);
@@ -733,8 +752,10 @@ static void telephone_uri(void **state)
 	struct rig *rig = rig_new();
 
 	rig_rx(rig, &rig->west,
-		"INVITE tel:+49-30-1234;npdi SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKtel\r\n"
-		"From: <sip:1@a>;tag=t\r\nTo: <tel:+49-30-1234>\r\nCall-ID: tel\r\nCSeq: 1 INVITE\r\n"
+		"INVITE tel:+49-30-1234;npdi SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1;branch=z9hG4bKtel\r\n"
+		"From: <sip:1@a>;tag=t\r\nTo: <tel:+49-30-1234>\r\nCall-ID: tel\r\nCSeq: 1 "
+		"INVITE\r\n"
 		"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n");
 	const struct fake_sent *invite =
 		rig_expect(rig, "INVITE sip:+49-30-1234;npdi@10.0.2.1:5060;user=phone SIP/2.0\r\n");
@@ -747,14 +768,18 @@ static void telephone_uri(void **state)
 // Parameters of a number that name an address of A's side stay there.
 static void telephone_context(void **state)
 {
-	static const char *const uris[] = { "tel:1234;phone-context=10.0.1.9", "sip:1234;phone-context=10.0.1.9@10.0.1.254" };
+	static const char *const uris[] = { "tel:1234;phone-context=10.0.1.9",
+		"sip:1234;phone-context=10.0.1.9@10.0.1.254" };
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct rig *rig = rig_new();
 		char text[1024];
-		snprintf(text, sizeof(text), "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKtel\r\n"
-			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: tel\r\nCSeq: 1 INVITE\r\n"
-			"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n", uris[i]);
+		snprintf(text, sizeof(text),
+			"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKtel\r\n"
+			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: tel\r\nCSeq: 1 "
+			"INVITE\r\n"
+			"Contact: <sip:1@10.0.1.1>\r\nContent-Length: 0\r\n\r\n",
+			uris[i]);
 		rig_rx(rig, &rig->west, text);
 		const struct fake_sent *invite = rig_expect(rig, "INVITE sip:1234@10.0.2.1:5060");
 		RIG_LACKS(invite, "10.0.1.9");
@@ -764,7 +789,7 @@ static void telephone_context(void **state)
 	}
 }
 
-// --- pending routes ------------------------------------------------------------------------------------------------
+// --- pending routes ---
 
 static void pending_route_settled(void **state)
 {
@@ -840,7 +865,8 @@ static void answer_without_sdp(void **state)
 	struct rig *rig = rig_new();
 
 	rig_invite(rig, "", RIG_SDP_A);
-	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "btag", "Contact: <sip:b@10.0.2.1>\r\n", "");
+	rig_reply(rig, rig_expect(rig, "INVITE "), "200 OK", "btag",
+		"Contact: <sip:b@10.0.2.1>\r\n", "");
 	rig_expect(rig, "ACK sip:b@");
 	rig_reply(rig, rig_expect(rig, "BYE sip:b@"), "200 OK", "", "", "");
 	rig_expect(rig, "SIP/2.0 502 ");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One call at a time under phones that do anything at any moment, from seeds: answer twice, late or never, hang up, hold,
-// cancel and repeat themselves. Whatever they do: one detail record, and nothing left.
+// One call at a time under phones that do anything at any moment, from seeds: answer twice, late or
+// never, hang up, hold, cancel and repeat themselves. Whatever they do: one detail record, and
+// nothing left.
 #include "tests/unit/call_rig.h"
 
 #include <setjmp.h>
@@ -33,12 +34,13 @@ static uint32_t below(struct storm *storm, uint32_t n)
 
 static void respond(struct storm *storm, const struct fake_sent *request)
 {
-	static const char *const refusals[] = { "486 Busy", "503 No", "500 Oops", "404 None", "603 No", "491 Pending",
-		"481 Gone", "302 There", "407 Who" };
+	static const char *const refusals[] = { "486 Busy", "503 No", "500 Oops", "404 None",
+		"603 No", "491 Pending", "481 Gone", "302 There", "407 Who" };
 	static const char *const tags[] = { "one", "two" };
 	struct rig *rig = storm->rig;
 	bool invite = fake_starts(request, "INVITE ");
-	const char *tag = strstr(fake_header(request, "To"), ";tag=") ? "" : tags[below(storm, 8) == 0];
+	const char *tag =
+		strstr(fake_header(request, "To"), ";tag=") ? "" : tags[below(storm, 8) == 0];
 	const char *sdp = request->flow.realm == FAKE_EAST ? RIG_SDP_B : RIG_SDP_A;
 
 	switch (below(storm, 8)) {
@@ -57,7 +59,9 @@ static void respond(struct storm *storm, const struct fake_sent *request)
 		break;
 	default:
 		rig_reply(rig, request, "200 OK", tag, "Contact: <sip:x@10.0.2.1>\r\n",
-			invite && below(storm, 12) ? sdp : below(storm, 2) ? "" : "nonsense");
+			invite && below(storm, 12) ? sdp
+			: below(storm, 2)          ? ""
+						   : "nonsense");
 		if (invite && request->flow.realm == FAKE_EAST && tag[0] && !storm->b_known) {
 			rig_dialog_b(rig, request, tag, &storm->b);
 			storm->b_known = true;
@@ -93,7 +97,8 @@ static void react(struct storm *storm, const struct fake_sent *sent)
 
 static void whim(struct storm *storm)
 {
-	static const char *const methods[] = { "BYE", "INVITE", "INVITE", "INVITE", "INFO", "OPTIONS", "UPDATE", "ACK" };
+	static const char *const methods[] = { "BYE", "INVITE", "INVITE", "INVITE", "INFO",
+		"OPTIONS", "UPDATE", "ACK" };
 	struct rig *rig = storm->rig;
 	bool b = storm->b_known && below(storm, 2);
 	const char *method = methods[below(storm, 8)];
@@ -120,7 +125,9 @@ static void whim(struct storm *storm)
 	default:
 		if (b || storm->a_known)
 			rig_send(rig, b ? &storm->b : &storm->a, method, "",
-				strcmp(method, "INVITE") == 0 && below(storm, 3) ? (b ? RIG_SDP_B : RIG_SDP_A) : "");
+				strcmp(method, "INVITE") == 0 && below(storm, 3)
+					? (b ? RIG_SDP_B : RIG_SDP_A)
+					: "");
 		else
 			rig_advance(rig, below(storm, 6000));
 	}
@@ -135,7 +142,8 @@ static void storm_run(uint64_t seed)
 	rig_route(storm->rig, "012");
 	rig_invite(storm->rig, "", below(storm, 4) ? RIG_SDP_A : "");
 	for (unsigned step = 0; step < STEPS; step++) {
-		const struct fake_sent *sent = below(storm, 4) ? fake_next(&storm->rig->host) : NULL;
+		const struct fake_sent *sent =
+			below(storm, 4) ? fake_next(&storm->rig->host) : NULL;
 		if (sent)
 			react(storm, sent);
 		else

@@ -34,7 +34,7 @@ static void changes_are_dated_behind_those_of_earlier_boots(void **state)
 	assert_int_equal(boot(NOON, 0), 0); // the first one
 	assert_int_equal(boot(NOON, NOON + 50 * SECOND), 0);
 	assert_int_equal(boot(NOON + 60 * SECOND, 0), 0); // the clock is past all
-	uint64_t from = boot(NOON + 50 * SECOND, 0); // killed, and up again at once
+	uint64_t from = boot(NOON + 50 * SECOND, 0);      // killed, and up again at once
 	assert_in_range(from, NOON + 50 * SECOND, NOON + 53 * SECOND);
 	from = boot(NOON - 3600 * SECOND, 0); // set back by an hour, and the power went too
 	assert_in_range(from, NOON + 110 * SECOND, NOON + 120 * SECOND);
@@ -48,7 +48,8 @@ static void nonsense_and_a_folder_that_is_gone_are_no_dates(void **state)
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/changed", dir);
-	for (const char *const *text = (const char *const[]){ "", "x", "99999999999999999999999", "-1", NULL };
+	for (const char *const *text =
+			(const char *const[]){ "", "x", "99999999999999999999999", "-1", NULL };
 		*text; text++) {
 		FILE *file = fopen(path, "w");
 		assert_non_null(file);

@@ -38,8 +38,10 @@ static void every_length_and_alignment(void **state)
 			for (size_t shift = 0; shift < 3; shift++) {
 				uint8_t *p = malloc(shift + len + 1); // ends where the data end
 				fill(p + shift, len, kind);
-				assert_int_equal(norm(td_sum_fold(td_sum_bytes(p + shift, len))), norm(slow(p + shift, len)));
-				assert_int_equal(td_sum_good(td_sum_bytes(p + shift, len)), slow(p + shift, len) == 0xffff);
+				assert_int_equal(norm(td_sum_fold(td_sum_bytes(p + shift, len))),
+					norm(slow(p + shift, len)));
+				assert_int_equal(td_sum_good(td_sum_bytes(p + shift, len)),
+					slow(p + shift, len) == 0xffff);
 				free(p);
 			}
 		}
@@ -93,10 +95,13 @@ static void headers_and_pseudo_headers(void **state)
 		assert_int_equal(norm(td_sum_fold(td_sum_ip4_header(ip))), norm(slow(ip, 20)));
 		memcpy(pseudo, ip + 12, 8);
 		memcpy(pseudo + 8, (uint8_t[]){ 0, 17, (uint8_t)(len >> 8), (uint8_t)len }, 4);
-		assert_int_equal(norm(td_sum_fold(td_sum_pseudo4(ip, 17, len))), norm(slow(pseudo, 12)));
+		assert_int_equal(
+			norm(td_sum_fold(td_sum_pseudo4(ip, 17, len))), norm(slow(pseudo, 12)));
 		memcpy(pseudo, ip + 8, 32);
-		memcpy(pseudo + 32, (uint8_t[]){ 0, 0, (uint8_t)(len >> 8), (uint8_t)len, 0, 0, 0, 58 }, 8);
-		assert_int_equal(norm(td_sum_fold(td_sum_pseudo6(ip, 58, len))), norm(slow(pseudo, 40)));
+		memcpy(pseudo + 32,
+			(uint8_t[]){ 0, 0, (uint8_t)(len >> 8), (uint8_t)len, 0, 0, 0, 58 }, 8);
+		assert_int_equal(
+			norm(td_sum_fold(td_sum_pseudo6(ip, 58, len))), norm(slow(pseudo, 40)));
 	}
 }
 

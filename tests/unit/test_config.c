@@ -111,7 +111,8 @@ static void metrics_are_served_on_the_loopback_unless_told_otherwise(void **stat
 	assert_string_equal(where, "[::]:99");
 	assert_false(o.conf->metrics_enabled);
 	release(&o);
-	refused(HEAD "metrics = { address = \"localhost\"; };", "found \"localhost\", expected an IP address");
+	refused(HEAD "metrics = { address = \"localhost\"; };",
+		"found \"localhost\", expected an IP address");
 	refused(HEAD "metrics = { port = 0; };", "metrics.port: found 0");
 }
 
@@ -153,7 +154,8 @@ static void every_reserved_key_is_taken(void **state)
 		"1.5; "
 		"ring_timeout = 20;\n"
 		" max_duration = 60; media_timeout = 30;\n"
-		" health = { probe = \"options\"; interval = 10; timeout = 1.5; down_after = 2; up_after = 4; "
+		" health = { probe = \"options\"; interval = 10; timeout = 1.5; down_after = 2; "
+		"up_after = 4; "
 		"return_s = 0; silent_after = 7; }; } );\n"
 		"routes = ( { from = [ \"t\" ]; prefix = \"49\"; domain = \"d.example\"; to = ( { "
 		"trunk = "
@@ -190,12 +192,15 @@ static void every_reserved_key_is_taken(void **state)
 
 static void limits_of_trunks_groups_and_routes(void **state)
 {
-	static const char text[] =
-		HEAD "limits = { calls = 9; cps = 8; cps_burst = 7; };\n"
-		     "trunks = ( { name = \"t\"; realm = \"west\"; cps_burst = 3; peers = ( { address = \"10.0.1.1\"; } ); } );\n"
-		     "groups = ( { name = \"g\"; max_calls = 10; max_cps = 11; cps_burst = 12; to = ( { trunk = \"t\"; } ); } );\n"
-		     "route_limits = ( { name = \"mobile\"; max_calls = 20; max_cps = 21; }, { name = \"open\"; } );\n"
-		     "routes = ( { from = [ \"t\" ]; prefix = \"491\"; limit = \"mobile\"; to = ( { trunk = \"g\"; } ); } );\n";
+	static const char text[] = HEAD "limits = { calls = 9; cps = 8; cps_burst = 7; };\n"
+					"trunks = ( { name = \"t\"; realm = \"west\"; cps_burst = "
+					"3; peers = ( { address = \"10.0.1.1\"; } ); } );\n"
+					"groups = ( { name = \"g\"; max_calls = 10; max_cps = 11; "
+					"cps_burst = 12; to = ( { trunk = \"t\"; } ); } );\n"
+					"route_limits = ( { name = \"mobile\"; max_calls = 20; "
+					"max_cps = 21; }, { name = \"open\"; } );\n"
+					"routes = ( { from = [ \"t\" ]; prefix = \"491\"; limit = "
+					"\"mobile\"; to = ( { trunk = \"g\"; } ); } );\n";
 	struct outcome o = load(text, NULL, 0);
 
 	assert_int_equal(o.rc, 0);
@@ -210,7 +215,8 @@ static void limits_of_trunks_groups_and_routes(void **state)
 	assert_int_equal(p->limits[0].limit.max_cps, 21);
 	assert_int_equal(p->limits[1].limit.max_calls, 0); // counted, without a limit
 	release(&o);
-	refused(HEAD "route_limits = ( { name = \"x\"; max_calls = -1; } );", "route_limits[0].max_calls: found -1");
+	refused(HEAD "route_limits = ( { name = \"x\"; max_calls = -1; } );",
+		"route_limits[0].max_calls: found -1");
 	refused(HEAD "route_limits = ( { max_calls = 1; } );", "name");
 }
 
@@ -222,21 +228,25 @@ static void emergency_numbers(void **state)
 	assert_int_equal(o.conf->policy.n_emergency, 2);
 	assert_string_equal(o.conf->policy.emergency[1], "110");
 	release(&o);
-	refused(HEAD "emergency = { numbers = [ \"+112\" ]; };", "found \"+112\", expected a number of 1 to 15 digits");
+	refused(HEAD "emergency = { numbers = [ \"+112\" ]; };",
+		"found \"+112\", expected a number of 1 to 15 digits");
 	refused(HEAD "emergency = { numbers = \"112\"; };", "emergency.numbers");
 }
 
 static void emergency_calls_have_a_prefix_of_their_own(void **state)
 {
-	static const char text[] =
-		HEAD "trunks = ( { name = \"t\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); } );\n"
-		     "routes = ( { from = [ \"t\" ]; prefix = \"urn:service:sos\"; to = ( { trunk = \"t\"; } ); },\n"
-		     " { from = [ \"t\" ]; prefix = \"urn:service:x\"; to = ( { trunk = \"t\"; } ); },\n"
-		     " { from = [ \"t\" ]; prefix = \"4a\"; to = ( { trunk = \"t\"; } ); } );\n";
+	static const char text[] = HEAD
+		"trunks = ( { name = \"t\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; "
+		"} ); } );\n"
+		"routes = ( { from = [ \"t\" ]; prefix = \"urn:service:sos\"; to = ( { trunk = "
+		"\"t\"; } ); },\n"
+		" { from = [ \"t\" ]; prefix = \"urn:service:x\"; to = ( { trunk = \"t\"; } ); },\n"
+		" { from = [ \"t\" ]; prefix = \"4a\"; to = ( { trunk = \"t\"; } ); } );\n";
 	struct outcome o = load(text, NULL, 0);
 
 	assert_int_equal(o.faults.n, 2);
-	assert_true(told(&o, "routes[1].prefix: found \"urn:service:x\", expected the leading digits"));
+	assert_true(
+		told(&o, "routes[1].prefix: found \"urn:service:x\", expected the leading digits"));
 	assert_true(told(&o, "routes[2].prefix: found \"4a\""));
 	release(&o);
 }
@@ -313,7 +323,8 @@ static void a_store_is_a_url_whose_secret_stays(void **state)
 
 static void records_go_to_files_too(void **state)
 {
-	struct outcome o = load(HEAD "cdr = { csv = { path = \"/x/c.csv\"; rotate_s = 3600; keep = 5; }; interim_s = 900; };",
+	struct outcome o = load(HEAD "cdr = { csv = { path = \"/x/c.csv\"; rotate_s = 3600; keep = "
+				     "5; }; interim_s = 900; };",
 		NULL, 0);
 
 	assert_int_equal(o.rc, 0);
@@ -324,18 +335,21 @@ static void records_go_to_files_too(void **state)
 	assert_string_equal(o.conf->cdr_jsonl.path, "");
 	assert_int_equal(o.conf->cdr_interim_s, 900);
 	release(&o);
-	refused(HEAD "cdr = { csv = { path = \"c.csv\"; }; };", "cdr.csv.path: found \"c.csv\", expected an absolute path");
-	refused(HEAD "cdr = { jsonl = { path = \"/x\"; rotate_mb = 0; }; };", "cdr.jsonl.rotate_mb: found 0");
+	refused(HEAD "cdr = { csv = { path = \"c.csv\"; }; };",
+		"cdr.csv.path: found \"c.csv\", expected an absolute path");
+	refused(HEAD "cdr = { jsonl = { path = \"/x\"; rotate_mb = 0; }; };",
+		"cdr.jsonl.rotate_mb: found 0");
 }
 
 #define NAMED(peers) HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( " peers " ); } );"
 
 static void peers_may_be_names(void **state)
 {
-	struct outcome o = load(NAMED("{ address = \"SIP.Carrier.example\"; }, "
-				      "{ address = \"sip.carrier.example\"; port = 5070; }, "
-				      "{ address = \"10.0.1.9\"; }")
-		"dns = { servers = [ \"192.0.2.53\", \"[2001:db8::1]:5353\" ]; timeout = 0.5; };",
+	struct outcome o = load(
+		NAMED("{ address = \"SIP.Carrier.example\"; }, "
+		      "{ address = \"sip.carrier.example\"; port = 5070; }, "
+		      "{ address = \"10.0.1.9\"; }") "dns = { servers = [ \"192.0.2.53\", "
+						     "\"[2001:db8::1]:5353\" ]; timeout = 0.5; };",
 		NULL, 0);
 
 	assert_int_equal(o.rc, 0);
@@ -354,8 +368,8 @@ static void peers_may_be_names(void **state)
 	assert_int_equal(o.conf->dns.timeout_ms, 500);
 	assert_int_equal(o.conf->dns.min_ttl_s, 10);
 	release(&o);
-	static const char *const wrong[] = { "10.0.1.300", "a..example", ".example", "a.example.", "a_ b.example",
-		"127.0.0.1", "host.9", "" };
+	static const char *const wrong[] = { "10.0.1.300", "a..example", ".example", "a.example.",
+		"a_ b.example", "127.0.0.1", "host.9", "" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		char text[1024];
 		snprintf(text, sizeof(text), NAMED("{ address = \"%s\"; }"), wrong[i]);
@@ -366,8 +380,10 @@ static void peers_may_be_names(void **state)
 	refused(NAMED("{ address = \"a\"; }, { address = \"b\"; }, { address = \"c\"; }, "
 		      "{ address = \"d\"; }, { address = \"e\"; }"),
 		"at most 4 of a trunk");
-	refused(HEAD "dns = { servers = [ \"ns.example\" ]; };", "expected an IP address, with or without a port");
-	refused(HEAD "dns = { servers = [ \"192.0.2.53:0\" ]; };", "expected an IP address, with or without a port");
+	refused(HEAD "dns = { servers = [ \"ns.example\" ]; };",
+		"expected an IP address, with or without a port");
+	refused(HEAD "dns = { servers = [ \"192.0.2.53:0\" ]; };",
+		"expected an IP address, with or without a port");
 	refused(HEAD "dns = { min_ttl = 60; max_ttl = 30; };", "found a min_ttl above max_ttl");
 	refused(HEAD "dns = { timeout = 0; };", "expected at least 0.05 s");
 }
@@ -509,7 +525,8 @@ static void trunks_must_be_told_apart(void **state)
 static void domains_of_a_registrar_are_hosts(void **state)
 {
 	static const char *const good[] = { "tandem.example", "192.0.2.1", "[2001:db8::1]" };
-	static const char *const bad[] = { "tandem.example:5060", "2001:db8::1", "[2001:db8::1", ":5060", "sip:a", "a@b" };
+	static const char *const bad[] = { "tandem.example:5060", "2001:db8::1", "[2001:db8::1",
+		":5060", "sip:a", "a@b" };
 	char text[512];
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]) + sizeof(bad) / sizeof(bad[0]); i++) {
@@ -518,7 +535,8 @@ static void domains_of_a_registrar_are_hosts(void **state)
 		snprintf(text, sizeof(text),
 			"lcores = { workers = [ 0 ]; };\nlimits = { registrations = 10; };\n"
 			"ports = ( { name = \"xa\"; device = \"net_tap0\"; } );\n"
-			"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( { } );"
+			"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ "
+			"\"10.0.1.254/24\" ]; sip = ( { } );"
 			" registrar = { domains = [ \"%s\" ]; }; } );\n",
 			domain);
 		struct outcome o = load(text, NULL, 0);
@@ -627,12 +645,16 @@ static void many_faults_are_counted_beyond_what_is_kept(void **state)
 	free(text);
 }
 
-// RFC 7616 has no vector of HA1 alone; this is `printf 'tandem:provider.example:wholesale' | md5sum`.
+// RFC 7616 has no vector of HA1 alone; this is `printf 'tandem:provider.example:wholesale' |
+// md5sum`.
 static void an_account_is_hashed_and_forgotten(void **state)
 {
-	static const uint8_t md5[] = { 0x21, 0x5c, 0x50, 0x5f, 0x74, 0xee, 0x84, 0xca, 0xa5, 0x11, 0x28, 0xa1, 0xa9, 0x2f, 0x35, 0xf8 };
-	struct outcome o = load(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); "
-				     "auth = { username = \"tandem\"; realm = \"provider.example\"; password = \"wholesale\"; }; "
+	static const uint8_t md5[] = { 0x21, 0x5c, 0x50, 0x5f, 0x74, 0xee, 0x84, 0xca, 0xa5, 0x11,
+		0x28, 0xa1, 0xa9, 0x2f, 0x35, 0xf8 };
+	struct outcome o = load(HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { "
+				     "address = \"10.0.1.1\"; } ); "
+				     "auth = { username = \"tandem\"; realm = "
+				     "\"provider.example\"; password = \"wholesale\"; }; "
 				     "register = { expires = 300; }; } );\n",
 		NULL, 0);
 
@@ -651,21 +673,24 @@ static void an_account_is_hashed_and_forgotten(void **state)
 }
 
 #define ACCOUNT(text)                                                                              \
-	HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } );\n" text \
-	     "; } );\n"
+	HEAD "trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } " \
+	     ");\n" text "; } );\n"
 
 static void faults_of_an_account_do_not_show_the_password(void **state)
 {
-	struct outcome o = load(
-		ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password = 987654321; }"), NULL, 0);
+	struct outcome o =
+		load(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password = 987654321; }"),
+			NULL, 0);
 
 	assert_int_equal(o.rc, -EINVAL);
 	for (uint32_t i = 0; i < o.faults.kept; i++)
 		assert_null(strstr(o.faults.texts[i], "987654321"));
 	assert_true(told(&o, "x.conf:5: trunks[0].auth.password"));
 	release(&o);
-	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; }"), "either password or password_file");
-	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password_file = \"/nowhere/secret\"; }"),
+	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; }"),
+		"either password or password_file");
+	refused(ACCOUNT("auth = { username = \"u\"; realm = \"r\"; password_file = "
+			"\"/nowhere/secret\"; }"),
 		"password_file \"/nowhere/secret\": No such file");
 	refused(ACCOUNT("register = { expires = 300; }"), "whom to register");
 	refused(ACCOUNT("register = { user = \"a b\"; domain = \"d\"; }"), "letters, digits");
@@ -675,16 +700,19 @@ static void faults_of_an_account_do_not_show_the_password(void **state)
 
 static void routing_is_read(void **state)
 {
-	const char *text =
-		HEAD TRUNK "\n"
-		     "groups = ( { name = \"g\"; to = ( { trunk = \"a\"; weight = 3; } ); } );\n"
-		     "windows = ( { name = \"office\"; zone = \"Europe/Berlin\"; periods = (\n"
-		     "  { days = \"mon-fri,sun\"; from = \"08:00\"; to = \"17:30\"; },\n"
-		     "  { dates = \"2026-12-24/2026-12-26\"; } ); } );\n"
-		     "failovers = ( { name = \"f\"; codes = [ 404 ]; classes = [ 4, 5 ]; attempt_timeout = 1.5; } );\n"
-		     "routes = ( { from = [ \"a\" ]; prefix = \"=4930\"; caller = \"33\"; window = \"office\";\n"
-		     "  failover = \"f\"; name = \"n\"; max_duration = 60; to = ( { trunk = \"g\"; cost = 0.5; } ); },\n"
-		     " { from = [ \"a\" ]; prefix = \"900\"; block = 603; } );\n";
+	const char *text = HEAD TRUNK
+		"\n"
+		"groups = ( { name = \"g\"; to = ( { trunk = \"a\"; weight = 3; } ); } );\n"
+		"windows = ( { name = \"office\"; zone = \"Europe/Berlin\"; periods = (\n"
+		"  { days = \"mon-fri,sun\"; from = \"08:00\"; to = \"17:30\"; },\n"
+		"  { dates = \"2026-12-24/2026-12-26\"; } ); } );\n"
+		"failovers = ( { name = \"f\"; codes = [ 404 ]; classes = [ 4, 5 ]; "
+		"attempt_timeout = 1.5; } );\n"
+		"routes = ( { from = [ \"a\" ]; prefix = \"=4930\"; caller = \"33\"; window = "
+		"\"office\";\n"
+		"  failover = \"f\"; name = \"n\"; max_duration = 60; to = ( { trunk = \"g\"; cost "
+		"= 0.5; } ); },\n"
+		" { from = [ \"a\" ]; prefix = \"900\"; block = 603; } );\n";
 	struct outcome o = load(text, NULL, 0);
 
 	if (o.rc != 0)
@@ -711,34 +739,53 @@ static void routing_is_read(void **state)
 
 static void routing_is_refused(void **state)
 {
-	refused(HEAD "windows = ( { name = \"w\"; periods = ( { days = \"mon-x\"; } ); } );", "days such as");
-	refused(HEAD "windows = ( { name = \"w\"; periods = ( { from = \"24:01\"; } ); } );", "a time of day");
-	refused(HEAD "windows = ( { name = \"w\"; periods = ( { dates = \"2026-02-29\"; } ); } );", "a date such as");
-	refused(HEAD "windows = ( { name = \"w\"; zone = \"../../etc/passwd\"; periods = ( { } ); } );", "a time zone");
-	refused(HEAD "failovers = ( { name = \"f\"; codes = [ 200 ]; } );", "status codes from 300");
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { days = \"mon-x\"; } ); } );",
+		"days such as");
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { from = \"24:01\"; } ); } );",
+		"a time of day");
+	refused(HEAD "windows = ( { name = \"w\"; periods = ( { dates = \"2026-02-29\"; } ); } );",
+		"a date such as");
+	refused(HEAD
+		"windows = ( { name = \"w\"; zone = \"../../etc/passwd\"; periods = ( { } ); } );",
+		"a time zone");
+	refused(HEAD "failovers = ( { name = \"f\"; codes = [ 200 ]; } );",
+		"status codes from 300");
 	refused(HEAD "failovers = ( { name = \"f\"; classes = [ 6 ]; } );", "classes 3, 4 and 5");
-	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; window = \"w\"; to = ( { trunk = \"a\"; } ); } );",
+	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; window = \"w\"; to = ( "
+			   "{ trunk = \"a\"; } ); } );",
 		"there is no window 'w'");
-	refused(HEAD TRUNK "groups = ( { name = \"a\"; to = ( { trunk = \"a\"; } ); } );", "the name is taken");
-	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; block = 603; to = ( { trunk = \"a\"; } ); } );",
+	refused(HEAD TRUNK "groups = ( { name = \"a\"; to = ( { trunk = \"a\"; } ); } );",
+		"the name is taken");
+	refused(HEAD TRUNK "routes = ( { from = [ \"a\" ]; prefix = \"1\"; block = 603; to = ( { "
+			   "trunk = \"a\"; } ); } );",
 		"targets in \"to\", or \"block\"");
 }
 
 // --- number rules
 
-#define RULES "rules = ( { name = \"e164\"; match = \"^00(.*)\"; replace = \"+\\\\1\"; }, " \
+#define RULES                                                                                      \
+	"rules = ( { name = \"e164\"; match = \"^00(.*)\"; replace = \"+\\\\1\"; }, "              \
 	"{ name = \"cut\"; match = \"^9\"; replace = \"\"; last = true; } );\n"
-#define NUMBERS_TRUNK(more) \
-	"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } ); " more " } );\n"
+#define NUMBERS_TRUNK(more)                                                                        \
+	"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = \"10.0.1.1\"; } "      \
+	"); " more " } );\n"
 
 static void numbers_are_read(void **state)
 {
-	struct outcome o = load(HEAD RULES NUMBERS_TRUNK(
-		"number = { country = \"49\"; national_prefix = \"0\"; international_prefix = \"00\"; format = \"national\"; "
-		"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
-		"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = \"+49301\"; }; out = { on_refused = \"anonymous\"; keep_name = true; privacy = \"strip\"; }; };"
-		"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; };")
-		"subscribers = { media_timeout = 60; number = { country = \"1\"; }; rules = { out = { caller = [ \"cut\" ]; }; }; };\n", NULL, 0);
+	struct outcome o = load(
+		HEAD RULES NUMBERS_TRUNK(
+			"number = { country = \"49\"; national_prefix = \"0\"; "
+			"international_prefix = \"00\"; format = \"national\"; "
+			"accept = \"plain\"; bare_digits = 7; area = \"30\"; };"
+			"caller_id = { in = { allowed = [ \"+4930\", \"44\" ]; default = "
+			"\"+49301\"; }; out = { on_refused = \"anonymous\"; keep_name = true; "
+			"privacy = \"strip\"; }; };"
+			"rules = { in = { caller = [ \"e164\" ]; callee = [ \"cut\", \"e164\" ]; "
+			"}; out = { callee = [ \"cut\" ]; }; };") "subscribers = { media_timeout = "
+								  "60; number = { country = \"1\"; "
+								  "}; rules = { out = { caller = [ "
+								  "\"cut\" ]; }; }; };\n",
+		NULL, 0);
 
 	if (o.rc != 0)
 		told(&o, "nothing");
@@ -778,21 +825,34 @@ static void numbers_are_read(void **state)
 
 static void numbers_are_refused(void **state)
 {
-	refused(HEAD "rules = (\n{ name = \"a\"; match = \"^00(\"; replace = \"\"; } );", "x.conf:5: rules[0].match: found \"^00(\": the pattern is wrong at character 5");
-	refused(HEAD "rules = ( { name = \"a\"; match = \"1\"; replace = \"\\\\1\"; } );", "group \\1");
-	refused(HEAD "rules = ( { name = \"a\"; match = \"\"; replace = \"\"; } );", "a pattern of 1 to");
+	refused(HEAD "rules = (\n{ name = \"a\"; match = \"^00(\"; replace = \"\"; } );",
+		"x.conf:5: rules[0].match: found \"^00(\": the pattern is wrong at character 5");
+	refused(HEAD "rules = ( { name = \"a\"; match = \"1\"; replace = \"\\\\1\"; } );",
+		"group \\1");
+	refused(HEAD "rules = ( { name = \"a\"; match = \"\"; replace = \"\"; } );",
+		"a pattern of 1 to");
 	refused(HEAD "rules = ( { name = \"a\"; match = \"1\"; } );", "what that becomes");
-	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = [ \"gone\" ]; }; };"), "trunks[0].rules.in.caller[0]: found \"gone\"");
-	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = \"cut\"; }; };"), "an array of at most 8");
+	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = [ \"gone\" ]; }; };"),
+		"trunks[0].rules.in.caller[0]: found \"gone\"");
+	refused(HEAD RULES NUMBERS_TRUNK("rules = { in = { caller = \"cut\"; }; };"),
+		"an array of at most 8");
 	refused(HEAD NUMBERS_TRUNK("number = { national_prefix = \"0\"; };"), "found no country");
 	refused(HEAD NUMBERS_TRUNK("number = { country = \"4a\"; };"), "at most 3 digits");
-	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"+49x\" ]; on_refused = \"reject\"; }; };"), "how a number begins");
-	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { default = \"bob\"; }; };"), "a number, such as");
-	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"49\" ]; }; };"), "no default for the others");
-	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { privacy = \"pass\"; }; };"), "unknown key");
-	refused(HEAD NUMBERS_TRUNK("number = { country = \"49\"; format = \"international\"; };"), "international_prefix");
-	refused(HEAD "subscribers = { rules = { out = { callee = [ \"gone\" ]; }; }; };", "subscribers.rules.out.callee[0]");
-	refused(HEAD TRUNK "rules = ( { name = \"a\"; match = \"1\"; replace = \"\"; }, { name = \"a\"; match = \"1\"; replace = \"\"; } );",
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"+49x\" ]; on_refused = "
+				   "\"reject\"; }; };"),
+		"how a number begins");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { default = \"bob\"; }; };"),
+		"a number, such as");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { allowed = [ \"49\" ]; }; };"),
+		"no default for the others");
+	refused(HEAD NUMBERS_TRUNK("caller_id = { in = { privacy = \"pass\"; }; };"),
+		"unknown key");
+	refused(HEAD NUMBERS_TRUNK("number = { country = \"49\"; format = \"international\"; };"),
+		"international_prefix");
+	refused(HEAD "subscribers = { rules = { out = { callee = [ \"gone\" ]; }; }; };",
+		"subscribers.rules.out.callee[0]");
+	refused(HEAD TRUNK "rules = ( { name = \"a\"; match = \"1\"; replace = \"\"; }, { name = "
+			   "\"a\"; match = \"1\"; replace = \"\"; } );",
 		"two rules are named 'a'");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Providers that challenge the switch (RFC 3261 §22, RFC 7616, RFC 8760): every request of a call is answered once with the
-// trunk's credentials, and carries them at once as soon as the nonce is known.
+// Providers that challenge the switch (RFC 3261 §22, RFC 7616, RFC 8760): every request of a call
+// is answered once with the trunk's credentials, and carries them at once as soon as the nonce is
+// known.
 #include "sip/digest.h"
 #include "sip/hdr_auth.h"
 #include "tests/unit/call_rig.h"
@@ -27,13 +28,15 @@ static struct rig *rig_with_account(void)
 	td_span_cstr(TD_SPAN(REALM), who->realm, sizeof(who->realm));
 	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN(USER), TD_SPAN(REALM), TD_SPAN(PASSWORD), ha1);
 	memcpy(who->ha1_md5, ha1, sizeof(who->ha1_md5));
-	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN(USER), TD_SPAN(REALM), TD_SPAN(PASSWORD), who->ha1_sha256);
+	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN(USER), TD_SPAN(REALM), TD_SPAN(PASSWORD),
+		who->ha1_sha256);
 	rig_policy(rig);
 	return rig;
 }
 
 // Judges the credentials of a request as the provider would: by the password.
-static void verify(const struct fake_sent *sent, const char *header, const char *nonce, const char *nc)
+static void verify(
+	const struct fake_sent *sent, const char *header, const char *nonce, const char *nc)
 {
 	struct td_digest_params p;
 	char method[16], hex[TD_DIGEST_HEX_MAX], value[2048];
@@ -51,19 +54,25 @@ static void verify(const struct fake_sent *sent, const char *header, const char 
 	assert_true(td_span_eq(p.uri, td_span(uri, strcspn(uri, " "))));
 	enum td_digest_algorithm algorithm = td_digest_id(p.algorithm);
 	td_digest_ha1(algorithm, TD_SPAN(USER), TD_SPAN(REALM), TD_SPAN(PASSWORD), ha1);
-	const struct td_digest_ask ask = { .method = td_span_str(method), .uri = p.uri, .nonce = p.nonce,
-		.nc = p.nc, .cnonce = p.cnonce, .qop = p.qop };
+	const struct td_digest_ask ask = { .method = td_span_str(method),
+		.uri = p.uri,
+		.nonce = p.nonce,
+		.nc = p.nc,
+		.cnonce = p.cnonce,
+		.qop = p.qop };
 	size_t len = td_digest_response(algorithm, ha1, &ask, hex);
 	assert_true(td_digest_equal(hex, p.response, len));
 }
 
-static void challenge(struct rig *rig, const struct fake_sent *request, const char *status, const char *params)
+static void challenge(
+	struct rig *rig, const struct fake_sent *request, const char *status, const char *params)
 {
 	char line[512];
 
 	snprintf(line, sizeof(line), "%s: Digest realm=\"" REALM "\", qop=\"auth\", %s\r\n",
 		status[2] == '7' ? "Proxy-Authenticate" : "WWW-Authenticate", params);
-	rig_reply(rig, request, status, strstr(fake_header(request, "To"), ";tag=") ? "" : "challenge", line, "");
+	rig_reply(rig, request, status,
+		strstr(fake_header(request, "To"), ";tag=") ? "" : "challenge", line, "");
 }
 
 static void expect_ack(struct rig *rig)
@@ -136,10 +145,15 @@ static void the_topmost_known_algorithm_is_taken(void **state)
 	rig_invite(rig, "", RIG_SDP_A);
 	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
 	rig_reply(rig, invite, "401 Unauthorized", "t",
-		"WWW-Authenticate: Digest realm=\"" REALM "\", nonce=\"n0\", algorithm=SHA-512-256, qop=\"auth\"\r\n"
-		"WWW-Authenticate: Digest realm=\"elsewhere\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n"
-		"WWW-Authenticate: Digest realm=\"" REALM "\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth-int,auth\"\r\n"
-		"WWW-Authenticate: Digest realm=\"" REALM "\", nonce=\"n3\", algorithm=MD5, qop=\"auth\"\r\n", "");
+		"WWW-Authenticate: Digest realm=\"" REALM
+		"\", nonce=\"n0\", algorithm=SHA-512-256, qop=\"auth\"\r\n"
+		"WWW-Authenticate: Digest realm=\"elsewhere\", nonce=\"n1\", algorithm=MD5, "
+		"qop=\"auth\"\r\n"
+		"WWW-Authenticate: Digest realm=\"" REALM
+		"\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth-int,auth\"\r\n"
+		"WWW-Authenticate: Digest realm=\"" REALM
+		"\", nonce=\"n3\", algorithm=MD5, qop=\"auth\"\r\n",
+		"");
 	expect_ack(rig);
 	const struct fake_sent *again = rig_expect(rig, "INVITE ");
 	verify(again, "Authorization", "n2", "00000001");
@@ -166,7 +180,8 @@ static void an_old_challenge_is_answered(void **state)
 	rig_free(rig);
 }
 
-// Refused credentials are the end of that attempt; the calling side learns nothing of realms and nonces.
+// Refused credentials are the end of that attempt; the calling side learns nothing of realms and
+// nonces.
 static void refused_credentials_fail_the_attempt(void **state)
 {
 	struct rig *rig = rig_with_account();
@@ -207,7 +222,8 @@ static void a_stale_nonce_is_no_refusal(void **state)
 	rig_free(rig);
 }
 
-// Requests that cross are challenged with one nonce: a count of it that comes twice would be a replay.
+// Requests that cross are challenged with one nonce: a count of it that comes twice would be a
+// replay.
 static void a_nonce_that_comes_again_is_counted_on(void **state)
 {
 	struct rig *rig = rig_with_account();
@@ -215,7 +231,8 @@ static void a_nonce_that_comes_again_is_counted_on(void **state)
 
 	rig_call(rig, &call);
 	for (unsigned i = 0; i < 2; i++) {
-		rig_send(rig, &call.a, "INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n");
+		rig_send(rig, &call.a, "INFO", "Content-Type: application/dtmf-relay\r\n",
+			"Signal=1\r\n");
 		challenge(rig, rig_expect(rig, "INFO "), "401 Unauthorized", "nonce=\"n1\"");
 		const struct fake_sent *info = rig_expect(rig, "INFO ");
 		verify(info, "Authorization", "n1", i == 0 ? "00000001" : "00000003");
@@ -236,7 +253,8 @@ static void foreign_challenges_are_failures(void **state)
 	rig_route(rig, "02");
 	rig_invite(rig, "", RIG_SDP_A);
 	rig_reply(rig, rig_expect(rig, "INVITE "), "401 Unauthorized", "t",
-		"WWW-Authenticate: Digest realm=\"evil.example\", nonce=\"n\", qop=\"auth\"\r\n", "");
+		"WWW-Authenticate: Digest realm=\"evil.example\", nonce=\"n\", qop=\"auth\"\r\n",
+		"");
 	expect_ack(rig);
 	assert_int_equal(rig->host.counters[TD_C_SIP_CHALLENGE_FOREIGN], 1);
 	const struct fake_sent *other = rig_expect(rig, "INVITE sip:+49301234@10.0.2.3");

@@ -54,7 +54,8 @@ static struct td_ctx *start(struct txn_env *env, enum td_method method)
 
 static bool answered(struct txn_env *env, const char *status_line, const char *to_params)
 {
-	return txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[0], status_line, to_params, ""));
+	return txn_env_rx(
+		env, &env->east, txn_env_answer(&env->host.sent[0], status_line, to_params, ""));
 }
 
 static void requests_are_written_whole(void **state)
@@ -64,10 +65,13 @@ static void requests_are_written_whole(void **state)
 	const struct fake_sent *sent = fake_next(&env->host);
 	char expected[1024];
 
-	assert_true(strncmp(fake_header(sent, "Via"), "SIP/2.0/UDP 10.0.2.254:5060;branch=z9hG4bK", 42) == 0);
+	assert_true(strncmp(fake_header(sent, "Via"), "SIP/2.0/UDP 10.0.2.254:5060;branch=z9hG4bK",
+			    42) == 0);
 	snprintf(expected, sizeof(expected),
-		"BYE sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 69\r\nRoute: <sip:r1;lr>\r\nRoute: <sip:r2;lr>\r\n"
-		"From: <sip:100@10.0.2.254>;tag=a\r\nTo: <sip:200@10.0.2.1>\r\nCall-ID: id-b\r\nCSeq: 17 BYE\r\n"
+		"BYE sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 69\r\nRoute: "
+		"<sip:r1;lr>\r\nRoute: <sip:r2;lr>\r\n"
+		"From: <sip:100@10.0.2.254>;tag=a\r\nTo: <sip:200@10.0.2.1>\r\nCall-ID: "
+		"id-b\r\nCSeq: 17 BYE\r\n"
 		"Contact: <sip:10.0.2.254>\r\nSupported:\r\nContent-Length: 0\r\n\r\n",
 		fake_header(sent, "Via"));
 	assert_string_equal(sent->data, expected);
@@ -124,8 +128,10 @@ static void a_failure_is_acked_each_time(void **state)
 	assert_int_equal(env->last_status, 486);
 	const struct fake_sent *ack = &env->host.sent[1];
 	snprintf(expected, sizeof(expected),
-		"ACK sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nRoute: <sip:r1;lr>\r\nRoute: <sip:r2;lr>\r\n"
-		"From: <sip:100@10.0.2.254>;tag=a\r\nTo: <sip:200@10.0.2.1>;tag=b\r\nCall-ID: id-b\r\nCSeq: 17 ACK\r\n"
+		"ACK sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nRoute: "
+		"<sip:r1;lr>\r\nRoute: <sip:r2;lr>\r\n"
+		"From: <sip:100@10.0.2.254>;tag=a\r\nTo: <sip:200@10.0.2.1>;tag=b\r\nCall-ID: "
+		"id-b\r\nCSeq: 17 ACK\r\n"
 		"Content-Length: 0\r\n\r\n",
 		fake_header(&env->host.sent[0], "Via"));
 	assert_string_equal(ack->data, expected);
@@ -173,8 +179,10 @@ static void cancel_waits_for_a_provisional(void **state)
 	assert_true(answered(env, "180 Ringing", ";tag=b"));
 	assert_int_equal(env->host.n_sent, 2);
 	snprintf(expected, sizeof(expected),
-		"CANCEL sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 69\r\nRoute: <sip:r1;lr>\r\n"
-		"Route: <sip:r2;lr>\r\nFrom: <sip:100@10.0.2.254>;tag=a\r\nTo: <sip:200@10.0.2.1>\r\nCall-ID: id-b\r\n"
+		"CANCEL sip:200@10.0.2.1 SIP/2.0\r\nVia: %s\r\nMax-Forwards: 69\r\nRoute: "
+		"<sip:r1;lr>\r\n"
+		"Route: <sip:r2;lr>\r\nFrom: <sip:100@10.0.2.254>;tag=a\r\nTo: "
+		"<sip:200@10.0.2.1>\r\nCall-ID: id-b\r\n"
 		"CSeq: 17 CANCEL\r\nReason: SIP;cause=487\r\nContent-Length: 0\r\n\r\n",
 		fake_header(&env->host.sent[0], "Via"));
 	assert_string_equal(env->host.sent[1].data, expected);
@@ -202,7 +210,8 @@ static void cancel_at_once_after_a_provisional(void **state)
 	assert_int_equal(env->last_status, 200);
 	td_ctx_cancel(env->engine, ctx, (struct td_span){ 0 });
 	assert_int_equal(env->host.n_sent, 2);
-	assert_true(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "481 Gone", ";tag=b", "")));
+	assert_true(txn_env_rx(
+		env, &env->east, txn_env_answer(&env->host.sent[1], "481 Gone", ";tag=b", "")));
 }
 
 static void a_cancelled_invite_ends_after_64_t1(void **state)
@@ -213,7 +222,8 @@ static void a_cancelled_invite_ends_after_64_t1(void **state)
 	assert_true(answered(env, "100 Trying", ""));
 	txn_env_advance(env, 90000);
 	td_ctx_cancel(env->engine, ctx, (struct td_span){ 0 });
-	assert_true(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", ";tag=b", "")));
+	assert_true(txn_env_rx(
+		env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", ";tag=b", "")));
 	txn_env_advance(env, 31999);
 	assert_int_equal(env->timeouts, 0);
 	txn_env_advance(env, 1);
@@ -233,7 +243,8 @@ static void an_abandoned_invite_answers_what_is_late(void **state)
 		td_ctx_abandon(env->engine, ctx);
 		txn_env_expect_times(env, 3000, NULL, 0);
 		env->responses = env->last_status = 0;
-		assert_true(txn_env_rx(env, &env->east, txn_env_answer(invite, late[i], ";tag=b", "")));
+		assert_true(
+			txn_env_rx(env, &env->east, txn_env_answer(invite, late[i], ";tag=b", "")));
 		const struct fake_sent *sent = fake_next(&env->host);
 		if (i == 0)
 			assert_true(fake_starts(sent, "CANCEL "));
@@ -243,8 +254,10 @@ static void an_abandoned_invite_answers_what_is_late(void **state)
 			assert_true(fake_starts(sent, "ACK "));
 		assert_int_equal(env->last_status, i == 1 ? 200 : 0);
 		if (i == 0) {
-			assert_true(txn_env_rx(env, &env->east, txn_env_answer(sent, "200 OK", ";tag=b", "")));
-			assert_true(txn_env_rx(env, &env->east, txn_env_answer(invite, "487 No", ";tag=b", "")));
+			assert_true(txn_env_rx(
+				env, &env->east, txn_env_answer(sent, "200 OK", ";tag=b", "")));
+			assert_true(txn_env_rx(
+				env, &env->east, txn_env_answer(invite, "487 No", ";tag=b", "")));
 		}
 	}
 	txn_env_advance(env, 33000);
@@ -260,7 +273,8 @@ static void an_invite_without_a_user_is_cancelled(void **state)
 	assert_true(answered(env, "180 Ringing", ";tag=b"));
 	td_ctx_set_user(ctx, NULL, NULL);
 	assert_true(fake_starts(&env->host.sent[1], "CANCEL "));
-	assert_true(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", ";tag=b", "")));
+	assert_true(txn_env_rx(
+		env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", ";tag=b", "")));
 	assert_true(answered(env, "200 OK", ";tag=b"));
 	assert_int_equal(env->responses, 1);
 	txn_env_advance(env, 32000);
@@ -269,7 +283,8 @@ static void an_invite_without_a_user_is_cancelled(void **state)
 
 static void timer_e_doubles_until_timer_f(void **state)
 {
-	static const uint64_t at[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
+	static const uint64_t at[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500,
+		31500 };
 	struct txn_env *env = *state;
 
 	start(env, TD_M_BYE);
@@ -338,7 +353,8 @@ static void responses_must_fit_their_request(void **state)
 		char text[2048];
 		const char *at = strstr(ok, wrong[i][0]);
 		assert_non_null(at);
-		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - ok), ok, wrong[i][1], at + strlen(wrong[i][0]));
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - ok), ok, wrong[i][1],
+			at + strlen(wrong[i][0]));
 		assert_false(txn_env_rx(env, &env->east, text));
 	}
 	assert_int_equal(env->responses, 0);
@@ -370,7 +386,8 @@ static void reliable_flows_repeat_nothing(void **state)
 	assert_int_equal(env->ended, 2);
 	request.cseq = 1;
 	assert_non_null(td_ctx_new(env->engine, &request, &txn_env_ctx_user, env));
-	assert_true(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", "", "")));
+	assert_true(
+		txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[1], "200 OK", "", "")));
 	txn_env_advance(env, 1);
 	assert_int_equal(env->ended, 3);
 }
@@ -441,7 +458,8 @@ static void acks_have_branches_of_their_own(void **state)
 	snprintf(first, sizeof(first), "%s", fake_header(&env->host.sent[0], "Via"));
 	assert_string_not_equal(first, fake_header(&env->host.sent[1], "Via"));
 	assert_int_equal(td_txn_busy(env->engine), 0);
-	assert_false(txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[0], "200 OK", "", "")));
+	assert_false(
+		txn_env_rx(env, &env->east, txn_env_answer(&env->host.sent[0], "200 OK", "", "")));
 }
 
 static void advertised_addresses_stand_in_via(void **state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/destination.h with faults: a database that fails, is full, is killed, paused and brought back while records
-// arrive. None is lost, none comes twice, and segments stay as long as one destination needs them.
+// control/destination.h with faults: a database that fails, is full, is killed, paused and brought
+// back while records arrive. None is lost, none comes twice, and segments stay as long as one
+// destination needs them.
 #include "control/destination.h"
 #include "tests/unit/journal_file.h"
 #include "tests/unit/pg_server.h"
@@ -217,7 +218,8 @@ static void sqlite_do(const char *sql)
 	sqlite3_close(db);
 }
 
-// Somebody writes the position of our node as a switch of the same name would, ahead of us or behind.
+// Somebody writes the position of our node as a switch of the same name would, ahead of us or
+// behind.
 static void position_write(uint64_t sequence, uint64_t offset)
 {
 	char sql[128];
@@ -374,12 +376,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(records_reach_the_store, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_outlived, fresh, clean),
-		cmocka_unit_test_setup_teardown(somebody_else_may_hold_the_database_a_while, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			somebody_else_may_hold_the_database_a_while, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_slowest_keeps_the_segments, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_switch_of_the_same_name_is_told, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_replaced_file_is_seen, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_server_in_trouble_loses_and_doubles_nothing, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_server_that_stands_still_is_slow_then_down, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_server_in_trouble_loses_and_doubles_nothing, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_server_that_stands_still_is_slow_then_down, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_end_waits_for_nobody, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, server_up, server_down);

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-static void answers(enum td_digest_algorithm a, const char *realm, const char *password, const struct td_digest_ask *ask,
-	const char *expected)
+static void answers(enum td_digest_algorithm a, const char *realm, const char *password,
+	const struct td_digest_ask *ask, const char *expected)
 {
 	uint8_t ha1[TD_DIGEST_BYTES_MAX];
 	char hex[TD_DIGEST_HEX_MAX];
@@ -20,7 +20,8 @@ static void answers(enum td_digest_algorithm a, const char *realm, const char *p
 	size_t len = td_digest_response(a, ha1, ask, hex);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(hex, expected, len);
-	// The same from what is kept of HA1 and of the last method and URI; twice, to use what is kept.
+	// The same from what is kept of HA1 and of the last method and URI; twice, to use what is
+	// kept.
 	static struct td_digest_a2 kept[TD_DIGEST__COUNT];
 	uint8_t seed[TD_DIGEST_BYTES_MAX];
 	td_digest_seed(a, ha1, seed);
@@ -43,7 +44,8 @@ static void rfc_7616_examples(void **state)
 		.qop = TD_SPAN("auth"),
 	};
 
-	answers(TD_DIGEST_MD5, "http-auth@example.org", "Circle of Life", &ask, "8ca523f5e9506fed4657c9700eebdbec");
+	answers(TD_DIGEST_MD5, "http-auth@example.org", "Circle of Life", &ask,
+		"8ca523f5e9506fed4657c9700eebdbec");
 	answers(TD_DIGEST_SHA256, "http-auth@example.org", "Circle of Life", &ask,
 		"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
 }
@@ -59,20 +61,25 @@ static void rfc_2617_examples(void **state)
 		.qop = TD_SPAN("auth"),
 	};
 
-	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask, "6629fae49393a05397450978507c4ef1");
+	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask,
+		"6629fae49393a05397450978507c4ef1");
 	// The same without qop, as RFC 2069 had it.
 	ask.qop = (struct td_span){ 0 };
-	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask, "670fd8c2df070c60b045671b8b24ff02");
+	answers(TD_DIGEST_MD5, "testrealm@host.com", "Circle Of Life", &ask,
+		"670fd8c2df070c60b045671b8b24ff02");
 }
 
-// What is kept of one request is another's only where method and URI are the same; a URI that finds no room is hashed
-// each time.
+// What is kept of one request is another's only where method and URI are the same; a URI that finds
+// no room is hashed each time.
 static void what_is_kept_is_of_one_uri(void **state)
 {
-	static const char *const methods[] = { "REGISTER", "REGISTER", "INVITE", "REGISTE", "REGISTER" };
+	static const char *const methods[] = { "REGISTER", "REGISTER", "INVITE", "REGISTE",
+		"REGISTER" };
 	static const char *const uris[] = { "sip:a", "sip:b", "sip:b", "Rsip:b", NULL };
 	static struct td_digest_a2 kept;
-	struct td_digest_ask ask = { .nonce = TD_SPAN("n"), .nc = TD_SPAN("00000001"), .cnonce = TD_SPAN("c"),
+	struct td_digest_ask ask = { .nonce = TD_SPAN("n"),
+		.nc = TD_SPAN("00000001"),
+		.cnonce = TD_SPAN("c"),
 		.qop = TD_SPAN("auth") };
 	uint8_t ha1[TD_DIGEST_BYTES_MAX], seed[TD_DIGEST_BYTES_MAX];
 	char whole[TD_DIGEST_HEX_MAX], hex[TD_DIGEST_HEX_MAX], uri[300];
@@ -82,7 +89,8 @@ static void what_is_kept_is_of_one_uri(void **state)
 	td_digest_seed(TD_DIGEST_SHA256, ha1, seed);
 	for (unsigned i = 0; i < 20; i++) {
 		ask.method = td_span_str(methods[i * 7 % 5]);
-		ask.uri = uris[i * 7 % 5] ? td_span_str(uris[i * 7 % 5]) : td_span(uri, sizeof(uri) - i);
+		ask.uri = uris[i * 7 % 5] ? td_span_str(uris[i * 7 % 5])
+					  : td_span(uri, sizeof(uri) - i);
 		size_t len = td_digest_response(TD_DIGEST_SHA256, ha1, &ask, whole);
 		td_digest_a2(&kept, TD_DIGEST_SHA256, ask.method, ask.uri);
 		assert_int_equal(td_digest_seeded(TD_DIGEST_SHA256, seed, &kept, &ask, hex), len);
@@ -94,8 +102,11 @@ static void what_is_kept_is_of_one_uri(void **state)
 static void of_every_length(void **state)
 {
 	static struct td_digest_a2 kept;
-	struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"), .uri = TD_SPAN("sip:a"), .nonce = TD_SPAN("n"),
-		.nc = TD_SPAN("00000001"), .qop = TD_SPAN("auth") };
+	struct td_digest_ask ask = { .method = TD_SPAN("REGISTER"),
+		.uri = TD_SPAN("sip:a"),
+		.nonce = TD_SPAN("n"),
+		.nc = TD_SPAN("00000001"),
+		.qop = TD_SPAN("auth") };
 	uint8_t ha1[TD_DIGEST_BYTES_MAX], seed[TD_DIGEST_BYTES_MAX];
 	char whole[TD_DIGEST_HEX_MAX], hex[TD_DIGEST_HEX_MAX], cnonce[300];
 
@@ -106,13 +117,14 @@ static void of_every_length(void **state)
 	for (unsigned len = 0; len <= sizeof(cnonce); len++) {
 		ask.cnonce = td_span(cnonce, len);
 		td_digest_response(TD_DIGEST_SHA256, ha1, &ask, whole);
-		assert_int_equal(td_digest_seeded(TD_DIGEST_SHA256, seed, &kept, &ask, hex), sizeof(hex));
+		assert_int_equal(
+			td_digest_seeded(TD_DIGEST_SHA256, seed, &kept, &ask, hex), sizeof(hex));
 		assert_memory_equal(hex, whole, sizeof(hex));
 	}
 }
 
-// However the parts lie around the buffer in which they are gathered, the hash is that of the whole: "A:B:C:D" cut at
-// other colons is the same text.
+// However the parts lie around the buffer in which they are gathered, the hash is that of the
+// whole: "A:B:C:D" cut at other colons is the same text.
 static void long_parts_are_hashed_whole(void **state)
 {
 	char text[1300];
@@ -122,7 +134,8 @@ static void long_parts_are_hashed_whole(void **state)
 		text[i] = (char)('a' + i % 26);
 	for (uint32_t n = 1; n < 400; n += 7) {
 		text[n] = text[2 * n + 1] = ':';
-		struct td_span a = td_span(text, n), b = td_span(text + n + 1, n), c = td_span(text + 2 * n + 2, 300);
+		struct td_span a = td_span(text, n), b = td_span(text + n + 1, n),
+			       c = td_span(text + 2 * n + 2, 300);
 		struct td_span ab = td_span(text, 2 * n + 1), bc = td_span(text + n + 1, n + 301);
 		td_digest_ha1(TD_DIGEST_SHA256, a, bc, TD_SPAN("p"), one);
 		td_digest_ha1(TD_DIGEST_SHA256, ab, c, TD_SPAN("p"), two);
@@ -145,8 +158,12 @@ static void credentials_are_read(void **state)
 	struct td_digest_params p;
 
 	assert_int_equal(td_digest_params_decode(
-		TD_SPAN("Digest username=\"bob\",realm=\"biloxi.com\" , nonce=\"ea9c\", uri=\"sip:a,b=c@biloxi.com\",\tqop=auth,"
-			"nc=00000001, cnonce=\"\",response=\"6629\", opaque=\"\", algorithm=MD5, x=y"), &p), 0);
+				 TD_SPAN("Digest username=\"bob\",realm=\"biloxi.com\" , "
+					 "nonce=\"ea9c\", uri=\"sip:a,b=c@biloxi.com\",\tqop=auth,"
+					 "nc=00000001, cnonce=\"\",response=\"6629\", opaque=\"\", "
+					 "algorithm=MD5, x=y"),
+				 &p),
+		0);
 	assert_true(td_span_eq(p.username, TD_SPAN("bob")));
 	assert_true(td_span_eq(p.uri, TD_SPAN("sip:a,b=c@biloxi.com")));
 	assert_true(td_span_eq(p.qop, TD_SPAN("auth")));
@@ -158,10 +175,13 @@ static void credentials_are_read(void **state)
 // Names in any case, and at the very end; what only looks like one is none.
 static void names_are_told_apart(void **state)
 {
-	char text[] = "Digest rEALM=\"r\",ALGORITHM=MD5,algorithx=1,algorith=1,username8=2,noncf=3,realms=4,\x0eonce=5,NC=7";
+	char text[] = "Digest "
+		      "rEALM=\"r\",ALGORITHM=MD5,algorithx=1,algorith=1,username8=2,noncf=3,realms="
+		      "4,\x0eonce=5,NC=7";
 	struct td_digest_params p;
 
-	assert_int_equal(td_digest_params_decode(td_span(text, sizeof(text) - 1), &p), -EBADMSG); // no character of a name
+	assert_int_equal(td_digest_params_decode(td_span(text, sizeof(text) - 1), &p),
+		-EBADMSG); // no character of a name
 	*strchr(text, '\x0e') = '.';
 	char *exact = malloc(sizeof(text) - 1); // a sanitizer sees what is read behind it
 	memcpy(exact, text, sizeof(text) - 1);
@@ -175,9 +195,11 @@ static void names_are_told_apart(void **state)
 
 static void broken_credentials_are_refused(void **state)
 {
-	static const char *const bad[] = { "Digest ", "Digest username", "Digest username=", "Digest username=\"bob",
-		"Digest username=\"b\\\"ob\"", "Digest username=\"bob\",", "Digest username=\"bob\" realm=\"x\"",
-		"Digest username=\"bob\", username=\"eve\"", "Digest =\"x\"", "Digest username=\"b\nob\"" };
+	static const char *const bad[] = { "Digest ", "Digest username",
+		"Digest username=", "Digest username=\"bob", "Digest username=\"b\\\"ob\"",
+		"Digest username=\"bob\",", "Digest username=\"bob\" realm=\"x\"",
+		"Digest username=\"bob\", username=\"eve\"", "Digest =\"x\"",
+		"Digest username=\"b\nob\"" };
 	struct td_digest_params p;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -199,7 +221,8 @@ static void nonce_counts_are_eight_digits(void **state)
 	assert_int_equal(nc, 0x89abcdef);
 	for (unsigned c = 0; c < 256; c++) {
 		char text[] = "12345678";
-		bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+		bool digit =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 		text[c % 8] = (char)c;
 		assert_int_equal(td_nc_decode(td_span(text, 8), &nc), digit);
 	}

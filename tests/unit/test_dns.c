@@ -118,7 +118,8 @@ static void put_naptr(struct packet *p, const char *name, uint32_t order, uint32
 }
 
 // On a page's end, so that reading behind it is seen.
-static int parsed(const struct packet *p, size_t len, enum td_dns_type type, struct td_dns_reply *out)
+static int parsed(
+	const struct packet *p, size_t len, enum td_dns_type type, struct td_dns_reply *out)
 {
 	const char *end = guard_page_put((const char *)p->bytes, len);
 
@@ -200,7 +201,7 @@ static void what_does_not_hold_is_refused(void **state)
 	p = packet("a.test", A, 0);
 	assert_int_equal(parsed(&p, p.len, TD_DNS_A, &reply), -ENOENT);
 	assert_int_equal(reply.ttl_s, UINT32_MAX); // nobody says for how long
-	p = packet("a.test", A, 1); // a loop alone
+	p = packet("a.test", A, 1);                // a loop alone
 	size_t at = record_begin(&p, "a.test", CNAME, 7);
 	put_name(&p, "a.test");
 	record_end(&p, at);
@@ -221,7 +222,8 @@ static void what_there_is_none_of_has_its_time(void **state)
 			record_end(&p, at);
 		}
 		p.bytes[9] = 2;
-		size_t at = record_begin(&p, "test", 2, 5); // an NS record, whose time is none of this
+		size_t at =
+			record_begin(&p, "test", 2, 5); // an NS record, whose time is none of this
 		put_name(&p, "ns.test");
 		record_end(&p, at);
 		at = record_begin(&p, "test", SOA, 77);
@@ -373,8 +375,8 @@ static const char *text_of(const struct td_dns_answer *a)
 
 	text[0] = '\0';
 	for (uint16_t i = 0; i < a->n; i++) {
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%u/%u ", a->records[i].priority,
-			a->records[i].weight);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%u/%u ",
+			a->records[i].priority, a->records[i].weight);
 		at += td_sockaddr_format(&a->records[i].address, text + at, sizeof(text) - at);
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "; ");
 	}
@@ -385,7 +387,8 @@ static void naptr_leads_to_srv_leads_to_addresses(void **state)
 {
 	static const struct said said[] = {
 		{ "a.test", TD_DNS_NAPTR, 0, "10 5 _sip._udp.dead.test;20 5 _x.a.test", 300 },
-		{ "_x.a.test", TD_DNS_SRV, 0, "10 40 5061 t1.test;10 60 5062 t2.test;20 0 5060 t3.test", 60 },
+		{ "_x.a.test", TD_DNS_SRV, 0,
+			"10 40 5061 t1.test;10 60 5062 t2.test;20 0 5060 t3.test", 60 },
 		{ "t1.test", TD_DNS_A, 0, "10.0.0.1", 50 },
 		{ "t2.test", TD_DNS_A, 0, "10.0.0.2;10.0.0.3", 40 },
 		{ "t2.test", TD_DNS_AAAA, 0, "fd00::2", 45 },
@@ -426,8 +429,8 @@ static void without_naptr_and_without_srv(void **state)
 	assert_string_equal(s.asked, "a a.test, aaaa a.test, ");
 	assert_string_equal(text_of(&l.answer), "0/0 10.0.0.1:5099; ");
 	assert_int_equal(look(srv, "b.test", 0, NULL, &l, &s), -ENOENT);
-	// Services of other transports alone are none (RFC 3263 §4.1), and services without SRV records
-	// leave the host itself (§4.2).
+	// Services of other transports alone are none (RFC 3263 §4.1), and services without SRV
+	// records leave the host itself (§4.2).
 	static const struct said others[] = {
 		{ "a.test", TD_DNS_NAPTR, 0, "", 300 },
 		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
@@ -482,7 +485,8 @@ static void failures_are_no_answers(void **state)
 		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
 		{ NULL },
 	};
-	static const struct said odd[] = { // fails over types that it does not know
+	static const struct said odd[] = {
+		// fails over types that it does not know
 		{ "a.test", TD_DNS_NAPTR, -EIO },
 		{ "a.test", TD_DNS_A, 0, "10.0.0.1", 50 },
 		{ NULL },
@@ -514,8 +518,14 @@ static void the_best_sixteen_are_kept(void **state)
 {
 	static const struct said said[] = {
 		{ "_sip._udp.a.test", TD_DNS_SRV, 0, "1 1 5060 t1.test;2 1 5060 t2.test", 60 },
-		{ "t1.test", TD_DNS_A, 0, "10.0.1.1;10.0.1.2;10.0.1.3;10.0.1.4;10.0.1.5;10.0.1.6;10.0.1.7;10.0.1.8;10.0.1.9", 9 },
-		{ "t2.test", TD_DNS_A, 0, "10.0.2.1;10.0.2.2;10.0.2.3;10.0.2.4;10.0.2.5;10.0.2.6;10.0.2.7;10.0.2.8;10.0.2.9", 9 },
+		{ "t1.test", TD_DNS_A, 0,
+			"10.0.1.1;10.0.1.2;10.0.1.3;10.0.1.4;10.0.1.5;10.0.1.6;10.0.1.7;10.0.1.8;"
+			"10.0.1.9",
+			9 },
+		{ "t2.test", TD_DNS_A, 0,
+			"10.0.2.1;10.0.2.2;10.0.2.3;10.0.2.4;10.0.2.5;10.0.2.6;10.0.2.7;10.0.2.8;"
+			"10.0.2.9",
+			9 },
 		{ NULL },
 	};
 	struct td_dns_lookup l;
@@ -574,8 +584,10 @@ static void answers_are_kept(void **state)
 
 	// What somebody wrote into it is passed over, the rest holds.
 	FILE *file = fopen(path, "a");
-	fputs("  record 1 1 0 t1.test 10.0.0.1\n  record 1 1 5060 t1.test 10.0.0\nname c/d.test 0 1\n"
-	      "  record 1 1 5060 t1.test 10.0.0.7\nname d.test 0 1\n  record 1 1 5060 t1.test 10.0.0.7",
+	fputs("  record 1 1 0 t1.test 10.0.0.1\n  record 1 1 5060 t1.test 10.0.0\nname c/d.test 0 "
+	      "1\n"
+	      "  record 1 1 5060 t1.test 10.0.0.7\nname d.test 0 1\n  record 1 1 5060 t1.test "
+	      "10.0.0.7",
 		file);
 	for (int i = 0; i < 40; i++)
 		fputs("\n  record 1 1 5060 t1.test 10.0.0.8", file);
@@ -601,8 +613,9 @@ static const struct td_dns_answer *find(void *ctx, const struct td_host_conf *ho
 
 static struct td_trunk_conf named_trunk(const char *name)
 {
-	struct td_trunk_conf t = { .name = "t", .realm = "west", .enabled = true, .n_peers = 3,
-		.n_hosts = 1 };
+	struct td_trunk_conf t = {
+		.name = "t", .realm = "west", .enabled = true, .n_peers = 3, .n_hosts = 1
+	};
 
 	snprintf(t.hosts[0].name, sizeof(t.hosts[0].name), "%s", name);
 	td_ip_parse(TD_SPAN("10.0.0.70"), &t.peers[0].address);
@@ -641,7 +654,8 @@ static void hosts_give_way_to_addresses(void **state)
 	// Neither its own address, nor a family that the realm lacks, nor one twice.
 	const struct td_trunk_conf *t = &out.conf.trunks[0];
 	assert_int_equal(t->n_peers, 5);
-	const uint8_t last[] = { 1, 2, 3, 71, 70 }, sets[] = { 1, 1, 2, 0, 0 }, hosts[] = { 1, 1, 1, 0, 0 };
+	const uint8_t last[] = { 1, 2, 3, 71, 70 }, sets[] = { 1, 1, 2, 0, 0 },
+		      hosts[] = { 1, 1, 1, 0, 0 };
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(t->peers[i].address.ip[3], last[i]);
 		assert_int_equal(t->peers[i].set, sets[i]);

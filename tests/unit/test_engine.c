@@ -63,7 +63,8 @@ static int tear_down(void **state)
 #define CALL_ID "abc@10.0.1.1"
 
 // A request with exchangeable start, To-tag and further lines.
-static const char *request(const char *method, const char *uri, const char *to_params, const char *more)
+static const char *request(
+	const char *method, const char *uri, const char *to_params, const char *more)
 {
 	static char text[8192];
 
@@ -93,20 +94,26 @@ static uint64_t count(const struct env *env, enum td_counter counter)
 
 #define TO_US "sip:200@10.0.1.254"
 
-// Without rport the sender waits where its Via says, but never at another address (§18.2.2, RFC 3581 §4).
+// Without rport the sender waits where its Via says, but never at another address (§18.2.2, RFC
+// 3581 §4).
 static void answers_go_to_the_sent_by_port(void **state)
 {
 	static const struct {
 		const char *via;
 		uint16_t port;
-	} cases[] = { { "10.0.1.1:5080", 5080 }, { "10.9.9.9", 5060 }, { "10.0.1.1:5080;rport", 40000 } };
+	} cases[] = { { "10.0.1.1:5080", 5080 }, { "10.9.9.9", 5060 },
+		{ "10.0.1.1:5080;rport", 40000 } };
 	struct env *env = *state;
 	const struct td_flow from = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 40000);
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[1024];
-		snprintf(text, sizeof(text), "OPTIONS sip:10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKo%u\r\n"
-			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\n\r\n", cases[i].via, i);
+		snprintf(text, sizeof(text),
+			"OPTIONS sip:10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"%s;branch=z9hG4bKo%u\r\n"
+			"From: <sip:1@a>;tag=t\r\nTo: <sip:1@b>\r\nCall-ID: o\r\nCSeq: 1 "
+			"OPTIONS\r\n\r\n",
+			cases[i].via, i);
 		const struct fake_sent *sent = ask(env, &from, text);
 		assert_true(fake_starts(sent, "SIP/2.0 200 "));
 		assert_true(td_ip_eq(&sent->flow.remote, &from.remote));
@@ -129,7 +136,8 @@ static void keepalives_are_counted(void **state)
 static void options_are_answered(void **state)
 {
 	struct env *env = *state;
-	const struct fake_sent *sent = ask(env, &env->west, request("OPTIONS", TO_US, "", "Max-Forwards: 0\r\n"));
+	const struct fake_sent *sent =
+		ask(env, &env->west, request("OPTIONS", TO_US, "", "Max-Forwards: 0\r\n"));
 
 	assert_true(fake_starts(sent, "SIP/2.0 200 OK\r\n"));
 	assert_string_equal(fake_header(sent, "Via"),
@@ -147,27 +155,32 @@ static void options_are_answered(void **state)
 	assert_int_equal(count(env, TD_C_SIP_DRAINING), 1);
 }
 
-// RFC 3581: the response goes to the address and port it came from, whatever Via says; RFC 3261 §18.2.1 without rport.
+// RFC 3581: the response goes to the address and port it came from, whatever Via says; RFC 3261
+// §18.2.1 without rport.
 static void responses_go_back_on_the_flow(void **state)
 {
 	struct env *env = *state;
 	struct td_flow nat = fake_flow(&env->host, FAKE_WEST, "10.0.1.1", 40000);
 	const struct fake_sent *sent = ask(env, &nat,
 		"OPTIONS " TO_US " SIP/2.0\r\n"
-		"v: SIP/2.0/UDP 192.168.7.7;received=1.2.3.4;rport=9;branch=z9hG4bKx;q=\"a;rport\\\";b\", SIP/2.0/TCP "
+		"v: SIP/2.0/UDP "
+		"192.168.7.7;received=1.2.3.4;rport=9;branch=z9hG4bKx;q=\"a;rport\\\";b\", "
+		"SIP/2.0/TCP "
 		"first.example:5\r\nVia: SIP/2.0/UDP zero\r\n"
 		"f: <sip:1@h>;tag=1\r\nt: <sip:2@h>\r\ni: 7\r\nCSeq: 5 OPTIONS\r\nl: 0\r\n\r\n");
 
 	assert_non_null(sent);
 	assert_true(fake_has(sent,
-		"\r\nVia: SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKx;q=\"a;rport\\\";b\";received=10.0.1.1;rport=40000, "
+		"\r\nVia: SIP/2.0/UDP "
+		"192.168.7.7;branch=z9hG4bKx;q=\"a;rport\\\";b\";received=10.0.1.1;rport=40000, "
 		"SIP/2.0/TCP first.example:5\r\nVia: SIP/2.0/UDP zero\r\n"));
 	assert_true(td_sockaddr_eq(&sent->flow.remote, &nat.remote));
 
 	sent = ask(env, &nat,
 		"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKy\r\n"
 		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n");
-	assert_string_equal(fake_header(sent, "Via"), "SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKy;received=10.0.1.1");
+	assert_string_equal(fake_header(sent, "Via"),
+		"SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKy;received=10.0.1.1");
 	sent = ask(env, &nat,
 		"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z9hG4bKz\r\n"
 		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n");
@@ -183,8 +196,10 @@ static void via_is_cleared_of_what_is_ours(void **state)
 		const char *asked, *answered;
 	} cases[] = {
 		{ ";rport;branch=z9hG4bK%u", ";branch=z9hG4bK%u;received=10.0.1.1;rport=40000" },
-		{ ";branch=z9hG4bK%u ; RPORT = 7 ;received=\"a;b\";x", ";branch=z9hG4bK%u ;x;received=10.0.1.1;rport=40000" },
-		{ ";received=::1;a;rport;branch=z9hG4bK%u", ";a;branch=z9hG4bK%u;received=10.0.1.1;rport=40000" },
+		{ ";branch=z9hG4bK%u ; RPORT = 7 ;received=\"a;b\";x",
+			";branch=z9hG4bK%u ;x;received=10.0.1.1;rport=40000" },
+		{ ";received=::1;a;rport;branch=z9hG4bK%u",
+			";a;branch=z9hG4bK%u;received=10.0.1.1;rport=40000" },
 		{ ";received=1.1.1.1;branch=z9hG4bK%u", ";branch=z9hG4bK%u;received=10.0.1.1" },
 	};
 
@@ -193,7 +208,8 @@ static void via_is_cleared_of_what_is_ours(void **state)
 		snprintf(asked, sizeof(asked), cases[i].asked, i);
 		snprintf(answered, sizeof(answered), cases[i].answered, i);
 		snprintf(request, sizeof(request),
-			"OPTIONS " TO_US " SIP/2.0\r\nVia: SIP/2.0/UDP h%s\r\nFrom: <sip:1@h>;tag=1\r\n"
+			"OPTIONS " TO_US
+			" SIP/2.0\r\nVia: SIP/2.0/UDP h%s\r\nFrom: <sip:1@h>;tag=1\r\n"
 			"To: <sip:2@h>\r\nCall-ID: via%u\r\nCSeq: 5 OPTIONS\r\n\r\n",
 			asked, i);
 		const char *via = fake_header(ask(env, &nat, request), "Via");
@@ -204,18 +220,23 @@ static void via_is_cleared_of_what_is_ours(void **state)
 
 static void strangers_hear_nothing(void **state)
 {
-	static const char *const methods[] = { "OPTIONS", "INVITE", "CANCEL", "REGISTER", "BYE", "FOO" };
+	static const char *const methods[] = { "OPTIONS", "INVITE", "CANCEL", "REGISTER", "BYE",
+		"FOO" };
 	struct env *env = *state;
 
 	for (size_t i = 0; i < 6; i++) {
 		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, "", "")));
-		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, ";tag=x", "Require: y\r\n")));
-		assert_null(ask(env, &env->stranger, request(methods[i], "foo:bar", "", "Max-Forwards: 0\r\n")));
-		assert_null(ask(env, &env->stranger, request(methods[i], TO_US, "", "Content-Length: 1\r\n")));
+		assert_null(ask(env, &env->stranger,
+			request(methods[i], TO_US, ";tag=x", "Require: y\r\n")));
+		assert_null(ask(env, &env->stranger,
+			request(methods[i], "foo:bar", "", "Max-Forwards: 0\r\n")));
+		assert_null(ask(env, &env->stranger,
+			request(methods[i], TO_US, "", "Content-Length: 1\r\n")));
 	}
 	assert_int_equal(count(env, TD_C_SIP_UNKNOWN_SOURCE), 24);
 	env->host.realms[FAKE_WEST].unknown = TD_UNKNOWN_403;
-	assert_true(fake_starts(ask(env, &env->stranger, request("OPTIONS", TO_US, "", "")), "SIP/2.0 403 Forbidden"));
+	assert_true(fake_starts(ask(env, &env->stranger, request("OPTIONS", TO_US, "", "")),
+		"SIP/2.0 403 Forbidden"));
 	assert_null(ask(env, &env->stranger, request("ACK", TO_US, "", "")));
 }
 
@@ -243,25 +264,33 @@ static const char *another(const char *text)
 
 static void refusals(void **state)
 {
-	static const char *const not_allowed[] = { "REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "NOTIFY", "INFO",
-		"UPDATE", "PRACK", "FOO" };
+	static const char *const not_allowed[] = { "REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH",
+		"REFER", "NOTIFY", "INFO", "UPDATE", "PRACK", "FOO" };
 	struct env *env = *state;
 
 	assert_null(ask(env, &env->west, request("ACK", TO_US, "", "")));
 	assert_int_equal(count(env, TD_C_SIP_STRAY_ACK), 1);
 	for (size_t i = 0; i < sizeof(not_allowed) / sizeof(*not_allowed); i++) {
-		expect(env, request(not_allowed[i], TO_US, "", ""), "SIP/2.0 405 Method Not Allowed\r\n");
-		assert_string_not_equal(fake_header(&env->host.sent[env->host.n_sent - 1], "Allow"), "");
+		expect(env, request(not_allowed[i], TO_US, "", ""),
+			"SIP/2.0 405 Method Not Allowed\r\n");
+		assert_string_not_equal(
+			fake_header(&env->host.sent[env->host.n_sent - 1], "Allow"), "");
 	}
 	expect(env, request("BYE", TO_US, "", ""), "SIP/2.0 481 ");
 	expect(env, request("CANCEL", TO_US, "", ""), "SIP/2.0 481 ");
-	expect(env, another(request("INVITE", TO_US, "", "Require: 100rel\r\nRequire: timer, replaces\r\n")), "SIP/2.0 420 ");
+	expect(env,
+		another(request(
+			"INVITE", TO_US, "", "Require: 100rel\r\nRequire: timer, replaces\r\n")),
+		"SIP/2.0 420 ");
 	assert_true(fake_has(&env->host.sent[env->host.n_sent - 1],
 		"Unsupported: 100rel\r\nUnsupported: timer, replaces\r\n"));
 	expect(env, request("OPTIONS", TO_US, "", "Require: replaces\r\n"), "SIP/2.0 420 ");
 	expect(env, another(request("INVITE", "nobody:knows", "", "")), "SIP/2.0 416 ");
 	expect(env, another(request("INVITE", "urn:service:other", "", "")), "SIP/2.0 416 ");
-	expect(env, another(request("INVITE", TO_US, "", "Max-Forwards: 0\r\nContact: <sip:1@10.0.1.1>\r\n")), "SIP/2.0 483 ");
+	expect(env,
+		another(request(
+			"INVITE", TO_US, "", "Max-Forwards: 0\r\nContact: <sip:1@10.0.1.1>\r\n")),
+		"SIP/2.0 483 ");
 	// Each of those INVITEs has its row.
 	assert_int_equal(env->host.n_ends, 4);
 	assert_int_equal(env->host.ends[0].sip_code, 420);
@@ -274,7 +303,9 @@ static void foreign_tags_name_no_dialog(void **state)
 
 	for (size_t i = 0; i < 2; i++) {
 		expect(env, request("INVITE", TO_US, tags[i], ""), "SIP/2.0 481 ");
-		assert_string_equal(strstr(fake_header(&env->host.sent[env->host.n_sent - 1], "To"), ";tag"), tags[i]);
+		assert_string_equal(
+			strstr(fake_header(&env->host.sent[env->host.n_sent - 1], "To"), ";tag"),
+			tags[i]);
 		expect(env, request("BYE", TO_US, tags[i], "Require: x\r\n"), "SIP/2.0 481 ");
 	}
 	assert_int_equal(count(env, TD_C_SIP_BAD_TOKEN), 4);
@@ -286,9 +317,11 @@ static void faults_are_named(void **state)
 {
 	struct env *env = *state;
 
-	expect(env, request("INVITE", TO_US, "", "Content-Length: 1\r\n"), "SIP/2.0 400 Content-Length Twice\r\n");
+	expect(env, request("INVITE", TO_US, "", "Content-Length: 1\r\n"),
+		"SIP/2.0 400 Content-Length Twice\r\n");
 	assert_true(strlen(env->host.sent[0].data) > 20 && env->host.sent[0].data[12] != '\r');
-	expect(env, request("OPTIONS", TO_US, "", "CSeq: 2 OPTIONS\r\n"), "SIP/2.0 400 Header Given Twice: CSeq\r\n");
+	expect(env, request("OPTIONS", TO_US, "", "CSeq: 2 OPTIONS\r\n"),
+		"SIP/2.0 400 Header Given Twice: CSeq\r\n");
 	assert_int_equal(count(env, TD_C_SIP_BAD_ANSWERED), 2);
 	char *other = strdup(request("OPTIONS", TO_US, "", ""));
 	memcpy(strstr(other, "SIP/2.0"), "SIP/3.0", 7);
@@ -299,13 +332,16 @@ static void faults_are_named(void **state)
 	const struct fake_sent *sent = ask(env, &env->west,
 		"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\n\r\n");
 	assert_true(fake_starts(sent, "SIP/2.0 400 Header Missing: From\r\n"));
-	assert_true(fake_has(sent, "\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"));
+	assert_true(fake_has(sent,
+		"\r\nVia: SIP/2.0/UDP 10.0.1.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"));
 	assert_null(ask(env, &env->west, "garbage"));
 	assert_null(ask(env, &env->west, "SIP/2.0 200 OK\r\n\r\n"));
 	assert_int_equal(count(env, TD_C_SIP_BAD_MESSAGE), 3);
 	assert_null(ask(env, &env->west,
-		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.1.254;branch=z9hG4bKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
-		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>;tag=2\r\nCall-ID: 7\r\nCSeq: 5 OPTIONS\r\n\r\n"));
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP "
+		"10.0.1.254;branch=z9hG4bKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
+		"From: <sip:1@h>;tag=1\r\nTo: <sip:2@h>;tag=2\r\nCall-ID: 7\r\nCSeq: 5 "
+		"OPTIONS\r\n\r\n"));
 	assert_int_equal(count(env, TD_C_SIP_STRAY_RESPONSE), 1);
 }
 
@@ -320,13 +356,15 @@ static void faulty_invites_leave_rows(void **state)
 		{ "sip:%zz@10.0.1.254", "", "", "SIP/2.0 400 ", 400 },
 		{ TO_US, ";tag=\"open", "", "SIP/2.0 400 ", 400 },
 		{ TO_US, "", "Max-Forwards: x\r\n", "SIP/2.0 400 ", 400 },
-		{ TO_US, "", "Call-ID: again\r\n", "SIP/2.0 400 Header Given Twice: Call-ID\r\n", 400 },
+		{ TO_US, "", "Call-ID: again\r\n", "SIP/2.0 400 Header Given Twice: Call-ID\r\n",
+			400 },
 	};
 	struct env *env = *state;
 
 	for (uint32_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char copy[8192];
-		const char *text = another(request("INVITE", cases[i].uri, cases[i].to_params, cases[i].more));
+		const char *text =
+			another(request("INVITE", cases[i].uri, cases[i].to_params, cases[i].more));
 		expect(env, text, cases[i].status);
 		assert_int_equal(env->host.n_ends, i + 1);
 		assert_int_equal(env->host.ends[i].sip_code, cases[i].code);
@@ -340,7 +378,8 @@ static void faulty_invites_leave_rows(void **state)
 		fake_advance(&env->host, env->engine, 2000);
 		assert_null(fake_next(&env->host)); // acknowledged, whatever its faults
 	}
-	// Without a Via nothing can be said, and nothing is recorded; an OPTIONS leaves none either.
+	// Without a Via nothing can be said, and nothing is recorded; an OPTIONS leaves none
+	// either.
 	assert_null(ask(env, &env->west, "INVITE sip:x SIP/2.0\r\nCall-ID: 1\r\n\r\n"));
 	expect(env, request("OPTIONS", TO_US, "", "Call-ID: again\r\n"), "SIP/2.0 400 ");
 	assert_int_equal(env->host.n_ends, sizeof(cases) / sizeof(*cases));
@@ -399,7 +438,8 @@ static void one_limit_for_all_engines(void **state)
 	td_engine_set_policy(env->engine, policy);
 	td_engine_set_policy(other, policy);
 	for (int i = 0; i < 50; i++)
-		fake_rx(&env->host, i % 2 ? other : env->engine, &env->west, request("OPTIONS", TO_US, "", ""));
+		fake_rx(&env->host, i % 2 ? other : env->engine, &env->west,
+			request("OPTIONS", TO_US, "", ""));
 	assert_int_equal(fake_pending(&env->host), 5);
 	assert_int_equal(count(env, TD_C_SIP_SOURCE_RATE), 45);
 	td_engine_set_policy(env->engine, env->policy);
@@ -433,7 +473,8 @@ static void only_emergency_calls_pass_the_rate(void **state)
 
 	td_engine_set_policy(env->engine, policy);
 	for (int i = 0; i < 50; i++)
-		fake_rx(&env->host, env->engine, &env->west, request("OPTIONS", "urn:service:sos", "", ""));
+		fake_rx(&env->host, env->engine, &env->west,
+			request("OPTIONS", "urn:service:sos", "", ""));
 	assert_int_equal(fake_pending(&env->host), 5);
 	assert_int_equal(count(env, TD_C_SIP_SOURCE_RATE), 45);
 	td_engine_set_policy(env->engine, env->policy);
@@ -489,12 +530,23 @@ static void senseless_limits_are_refused(void **state)
 	for (int i = 0; i < 6; i++) {
 		bad = good;
 		switch (i) {
-		case 0: bad.max_calls = 0; break;
-		case 1: bad.sip_message_bytes = 70000; break;
-		case 2: bad.t1_ms = 0; break;
-		case 3: bad.ops = NULL; break;
-		case 4: bad.worker = 64; break;
-		default: bad.free = NULL;
+		case 0:
+			bad.max_calls = 0;
+			break;
+		case 1:
+			bad.sip_message_bytes = 70000;
+			break;
+		case 2:
+			bad.t1_ms = 0;
+			break;
+		case 3:
+			bad.ops = NULL;
+			break;
+		case 4:
+			bad.worker = 64;
+			break;
+		default:
+			bad.free = NULL;
 		}
 		errno = 0;
 		assert_null(td_engine_new(&bad));

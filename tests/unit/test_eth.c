@@ -135,7 +135,8 @@ static void unknown_types_are_dropped(void **state)
 // A NIC may scatter a frame over several buffers.
 static void scattered_frame_is_put_together(void **state)
 {
-	struct rte_mbuf *head = rte_pktmbuf_alloc(path.frames), *tail = rte_pktmbuf_alloc(path.frames);
+	struct rte_mbuf *head = rte_pktmbuf_alloc(path.frames),
+			*tail = rte_pktmbuf_alloc(path.frames);
 
 	rtp_frame(0);
 	memcpy(rte_pktmbuf_append(head, 40), f.bytes, 40);
@@ -178,7 +179,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_length_has_a_verdict, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_types_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(scattered_frame_is_put_together, setup, teardown),
-		cmocka_unit_test_setup_teardown(scattered_frame_too_large_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			scattered_frame_too_large_is_dropped, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,15 +46,18 @@ static void send_large(uint16_t realm, bool v4, uint16_t n)
 static uint32_t collect(uint16_t realm, bool v4, uint16_t n)
 {
 	static uint8_t out[2048], all[PATH_BYTES];
-	size_t l3 = realm == BLUE ? 18 : 14, head = v4 ? 20 : 40, skip = v4 ? 20 : 48, len, total = 0, end = 0;
+	size_t l3 = realm == BLUE ? 18 : 14, head = v4 ? 20 : 40, skip = v4 ? 20 : 48, len,
+	       total = 0, end = 0;
 	uint32_t pieces = 0, id = 0;
 
 	for (; (len = path_take(PORT_A, out, sizeof(out))) > 0; pieces++) {
 		const uint8_t *ip = out + l3, *x = ip + 40;
 		assert_true(len - l3 <= 1500);
 		bool more = v4 ? ip[6] & 0x20 : x[3] & 1;
-		size_t at = v4 ? (size_t)((ip[6] & 0x1f) << 8 | ip[7]) * 8 : (size_t)(x[2] << 8 | (x[3] & 0xf8));
-		uint32_t this_id = v4 ? (uint32_t)(ip[4] << 8 | ip[5]) : (uint32_t)(x[6] << 8 | x[7]);
+		size_t at = v4 ? (size_t)((ip[6] & 0x1f) << 8 | ip[7]) * 8
+			       : (size_t)(x[2] << 8 | (x[3] & 0xf8));
+		uint32_t this_id =
+			v4 ? (uint32_t)(ip[4] << 8 | ip[5]) : (uint32_t)(x[6] << 8 | x[7]);
 		assert_int_equal(v4 ? ip[2] << 8 | ip[3] : 40 + (ip[4] << 8 | ip[5]), len - l3);
 		assert_int_equal(at, total); // in order, without a gap
 		if (pieces > 0)

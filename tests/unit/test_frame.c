@@ -58,8 +58,8 @@ static void a_frame_too_long(void **state)
 		size_t max;
 		int got;
 	} cases[] = { { 100, 100, 0 }, { 101, 100, -EMSGSIZE }, { TD_FRAME_MAX, TD_FRAME_MAX, 0 },
-		{ TD_FRAME_MAX + 1, TD_FRAME_MAX, -EMSGSIZE }, { TD_FRAME_MAX + 1, SIZE_MAX, -EMSGSIZE },
-		{ UINT32_MAX, SIZE_MAX, -EMSGSIZE } };
+		{ TD_FRAME_MAX + 1, TD_FRAME_MAX, -EMSGSIZE },
+		{ TD_FRAME_MAX + 1, SIZE_MAX, -EMSGSIZE }, { UINT32_MAX, SIZE_MAX, -EMSGSIZE } };
 	const uint8_t *payload;
 	size_t len;
 
@@ -112,16 +112,18 @@ static void text_becomes_utf8(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "plain", "plain" },
-		{ "a\tb\n\x7f", "a?b??" },
+		{ "plain", "plain" }, { "a\tb\n\x7f", "a?b??" },
 		{ "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80" },
-		{ "\xc3", "?" },
-		{ "\xc0\x80", "??" },           // overlong NUL
-		{ "\xed\xa0\x80", "???" },      // surrogate
-		{ "\xf5\x80\x80\x80", "????" }, // above U+10FFFF
+		{ "\xc3", "?" }, { "\xc0\x80", "??" }, // overlong NUL
+		{ "\xed\xa0\x80", "???" },             // surrogate
+		{ "\xf5\x80\x80\x80", "????" },        // above U+10FFFF
 		{ "\xe2\x82", "??" },
-		{ "a\xc2\x9b" "31m\xc2\xa0", "a?31m\xc2\xa0" },        // C1: a terminal obeys it
-		{ "x\xe2\x80\xae" "y\xe2\x80\xa8\xe2\x81\xa6", "x?y??" }, // right to left, end of line
+		{ "a\xc2\x9b"
+		  "31m\xc2\xa0",
+			"a?31m\xc2\xa0" }, // C1: a terminal obeys it
+		{ "x\xe2\x80\xae"
+		  "y\xe2\x80\xa8\xe2\x81\xa6",
+			"x?y??" }, // right to left, end of line
 	};
 	char out[32];
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The matrix between workers: what goes in comes out at the right one, full is a named drop, nobody starves.
+// The matrix between workers: what goes in comes out at the right one, full is a named drop, nobody
+// starves.
 #include "path_host.h"
 
 #include "dataplane/handoff.h"
@@ -139,7 +140,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sip_is_taken_in_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(sip_ring_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(main_ring_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(single_queue_ports_spread_over_workers, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			single_queue_ports_spread_over_workers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

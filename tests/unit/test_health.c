@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How peers stand: what is found withdraws them and brings them back, whoever finds it; and what the choice of a route makes
-// of it.
+// How peers stand: what is found withdraws them and brings them back, whoever finds it; and what
+// the choice of a route makes of it.
 #include "sip/health.h"
 
 #include <pthread.h>
@@ -28,7 +28,9 @@ struct bench {
 
 static struct td_sockaddr peer(unsigned n)
 {
-	return (struct td_sockaddr){ .ip = { 10, 0, 2, (uint8_t)n }, .port = 5060, .family = TD_IPV4 };
+	return (struct td_sockaddr){
+		.ip = { 10, 0, 2, (uint8_t)n }, .port = 5060, .family = TD_IPV4
+	};
 }
 
 // Trunk "in" calls; "one" has two peers, "two" has one.
@@ -50,9 +52,11 @@ static int realm_of(void *ctx, const char *name)
 static void publish(struct bench *b)
 {
 	char error[256] = "";
-	struct td_policy_conf conf = {
-		.generation = 1, .n_trunks = 3, .n_routes = 1, .trunks = b->trunks, .routes = &b->route
-	};
+	struct td_policy_conf conf = { .generation = 1,
+		.n_trunks = 3,
+		.n_routes = 1,
+		.trunks = b->trunks,
+		.routes = &b->route };
 	struct td_policy_env env = { slot_of, realm_of, NULL };
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 
@@ -64,7 +68,8 @@ static void publish(struct bench *b)
 	td_health_sweep(b->health, policy);
 }
 
-static void trunk(struct td_trunk_conf *t, const char *name, unsigned first, unsigned n, const struct td_health_conf *health)
+static void trunk(struct td_trunk_conf *t, const char *name, unsigned first, unsigned n,
+	const struct td_health_conf *health)
 {
 	*t = (struct td_trunk_conf){ .enabled = true, .n_peers = (uint8_t)n, .health = *health };
 	snprintf(t->name, sizeof(t->name), "%s", name);
@@ -82,8 +87,12 @@ static struct bench *bench_new(const struct td_health_conf *one)
 	trunk(&b->trunks[0], "in", 1, 1, &unprobed);
 	trunk(&b->trunks[1], "one", 11, 2, one);
 	trunk(&b->trunks[2], "two", 21, 1, &probed);
-	b->route = (struct td_route_conf){ .n_from = 1, .n_to = 2, .from = { "in" }, .prefix = "49",
-		.to = { { .trunk = "one", .priority = 1, .weight = 1 }, { .trunk = "two", .priority = 2, .weight = 1 } } };
+	b->route = (struct td_route_conf){ .n_from = 1,
+		.n_to = 2,
+		.from = { "in" },
+		.prefix = "49",
+		.to = { { .trunk = "one", .priority = 1, .weight = 1 },
+			{ .trunk = "two", .priority = 2, .weight = 1 } } };
 	b->now_ms = 1000;
 	publish(b);
 	return b;
@@ -101,7 +110,8 @@ static struct td_peer_change probe(struct bench *b, unsigned n, uint16_t code)
 	struct td_sockaddr a = peer(n);
 	unsigned t = n / 10;
 
-	return td_health_probed(b->health, SLOT + t, &a, &b->trunks[t].health, b->now_ms, code, code == 408 ? 0 : 1000);
+	return td_health_probed(b->health, SLOT + t, &a, &b->trunks[t].health, b->now_ms, code,
+		code == 408 ? 0 : 1000);
 }
 
 static struct td_peer_change call(struct bench *b, unsigned n, bool heard)
@@ -120,12 +130,16 @@ static struct td_peer_view view(struct bench *b, unsigned n)
 	return td_health_view(b->health, SLOT + t, &a, &b->trunks[t].health, b->now_ms);
 }
 
-// Last bytes of the peers that a call is sent to, in order; a peer that is tried for want of others with "?".
+// Last bytes of the peers that a call is sent to, in order; a peer that is tried for want of others
+// with "?".
 static const char *route(struct bench *b, uint64_t random, bool emergency)
 {
 	static char text[128];
-	struct td_route_query query = { .number = TD_SPAN("4930"), .random = random, .health = b->health,
-		.now_ms = b->now_ms, .emergency = emergency };
+	struct td_route_query query = { .number = TD_SPAN("4930"),
+		.random = random,
+		.health = b->health,
+		.now_ms = b->now_ms,
+		.emergency = emergency };
 	struct td_route_answer answer;
 	size_t len = 0;
 
@@ -136,7 +150,8 @@ static const char *route(struct bench *b, uint64_t random, bool emergency)
 	for (unsigned i = 0; i < answer.n; i++) {
 		const struct td_trunk *t = td_policy_trunk(b->policy, answer.targets[i].trunk);
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%u%s", i ? " " : "",
-			t->conf.peers[answer.targets[i].peer].address.ip[3], answer.targets[i].last ? "?" : "");
+			t->conf.peers[answer.targets[i].peer].address.ip[3],
+			answer.targets[i].last ? "?" : "");
 	}
 	return text;
 }
@@ -149,7 +164,8 @@ static void probes_withdraw_and_bring_back(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_false(probe(b, 11, 408).changed);
 		assert_true(probe(b, 11, 408).doubtful);
-		assert_int_equal(probe(b, 11, 404).state, TD_PEER_UP); // any answer is a sign of life
+		assert_int_equal(
+			probe(b, 11, 404).state, TD_PEER_UP); // any answer is a sign of life
 	}
 	assert_true(probe(b, 11, 503).doubtful);
 	assert_false(probe(b, 11, 503).changed);
@@ -161,7 +177,8 @@ static void probes_withdraw_and_bring_back(void **state)
 	assert_int_equal(view(b, 11).share_10000, 0);
 	assert_int_equal(view(b, 12).state, TD_PEER_UP);
 	assert_string_equal(route(b, 1, false), "12 21");
-	assert_string_equal(route(b, 1, true), "12 21 11?"); // an emergency call leaves nothing untried
+	assert_string_equal(
+		route(b, 1, true), "12 21 11?"); // an emergency call leaves nothing untried
 	// One answer in between is not enough, and calls that it answers are no probes.
 	assert_true(probe(b, 11, 200).doubtful);
 	assert_false(probe(b, 11, 408).changed);
@@ -253,17 +270,23 @@ static void with_all_down_there_is_no_way(void **state)
 	bench_free(b);
 }
 
-// As many trunks may be down as there are: each is passed over, and what is still there is found behind them.
+// As many trunks may be down as there are: each is passed over, and what is still there is found
+// behind them.
 static void a_long_row_of_trunks_is_down(void **state)
 {
 	enum { ROUTES = 6, TRUNKS = ROUTES * TD_ROUTE_TARGETS_MAX };
 	struct td_health *health = td_health_new();
 	struct td_trunk_conf *trunks = calloc(TRUNKS + 2, sizeof(*trunks));
 	struct td_route_conf *routes = calloc(ROUTES + 1, sizeof(*routes));
-	struct td_policy_conf conf = { .generation = 1, .n_trunks = TRUNKS + 2, .n_routes = ROUTES + 1,
-		.trunks = trunks, .routes = routes };
+	struct td_policy_conf conf = { .generation = 1,
+		.n_trunks = TRUNKS + 2,
+		.n_routes = ROUTES + 1,
+		.trunks = trunks,
+		.routes = routes };
 	struct td_policy_env env = { row_slot, realm_of, NULL };
-	struct td_route_query query = { .number = TD_SPAN("4930123456"), .random = 1, .health = health, .now_ms = 1 };
+	struct td_route_query query = {
+		.number = TD_SPAN("4930123456"), .random = 1, .health = health, .now_ms = 1
+	};
 	struct td_route_answer answer;
 	char name[TD_NAME_LEN], error[256] = "";
 
@@ -271,11 +294,14 @@ static void a_long_row_of_trunks_is_down(void **state)
 		snprintf(name, sizeof(name), "%u", i);
 		trunk(&trunks[i], name, i, 1, &probed);
 	}
-	for (unsigned i = 0; i <= ROUTES; i++) { // the longest prefix first; the last route is the only way
+	for (unsigned i = 0; i <= ROUTES;
+		i++) { // the longest prefix first; the last route is the only way
 		routes[i] = (struct td_route_conf){ .n_from = 1, .from = { "0" } };
-		snprintf(routes[i].prefix, sizeof(routes[i].prefix), "%.*s", (int)(ROUTES - i + 1), "4930123456");
+		snprintf(routes[i].prefix, sizeof(routes[i].prefix), "%.*s", (int)(ROUTES - i + 1),
+			"4930123456");
 		for (unsigned k = 0; k < (i < ROUTES ? TD_ROUTE_TARGETS_MAX : 1); k++)
-			snprintf(routes[i].to[routes[i].n_to++].trunk, TD_NAME_LEN, "%u", 1 + i * TD_ROUTE_TARGETS_MAX + k);
+			snprintf(routes[i].to[routes[i].n_to++].trunk, TD_NAME_LEN, "%u",
+				1 + i * TD_ROUTE_TARGETS_MAX + k);
 	}
 	struct td_policy *policy = td_policy_new(&conf, &env, error, sizeof(error));
 	if (!policy)
@@ -283,7 +309,8 @@ static void a_long_row_of_trunks_is_down(void **state)
 	td_health_follow(health, policy);
 	for (unsigned i = 1; i <= TRUNKS; i++)
 		for (unsigned n = 0; n < probed.down_after; n++)
-			td_health_probed(health, i, &trunks[i].peers[0].address, &probed, 1, 408, 0);
+			td_health_probed(
+				health, i, &trunks[i].peers[0].address, &probed, 1, 408, 0);
 	assert_int_equal(td_policy_route(policy, &query, &answer), TD_DONE);
 	assert_int_equal(answer.n, 1);
 	assert_int_equal(answer.targets[0].trunk, TRUNKS + 1);
@@ -309,8 +336,10 @@ static void what_nobody_asked_for_stays_off(void **state)
 	// What has no place is up.
 	struct td_sockaddr stranger = peer(99);
 	assert_int_equal(td_health_view(b->health, SLOT, &stranger, &probed, 1).state, TD_PEER_UP);
-	assert_int_equal(td_health_view(b->health, UINT32_MAX, &stranger, &probed, 1).share_10000, 10000);
-	assert_false(td_health_probed(b->health, UINT32_MAX, &stranger, &probed, 1, 408, 0).changed);
+	assert_int_equal(
+		td_health_view(b->health, UINT32_MAX, &stranger, &probed, 1).share_10000, 10000);
+	assert_false(
+		td_health_probed(b->health, UINT32_MAX, &stranger, &probed, 1, 408, 0).changed);
 	assert_int_equal(td_health_marked(b->health, UINT32_MAX), 0);
 	bench_free(b);
 }
@@ -346,8 +375,11 @@ static void a_reload_keeps_what_stays(void **state)
 		for (unsigned i = 0; i < TD_PEERS_MAX; i++) {
 			const struct td_sockaddr *a = &b->trunks[1].peers[i].address;
 			for (int k = 0; k < 3; k++)
-				td_health_probed(b->health, SLOT + 1, a, &probed, b->now_ms, 408, 0);
-			assert_int_equal(td_health_view(b->health, SLOT + 1, a, &probed, b->now_ms).state, TD_PEER_DOWN);
+				td_health_probed(
+					b->health, SLOT + 1, a, &probed, b->now_ms, 408, 0);
+			assert_int_equal(
+				td_health_view(b->health, SLOT + 1, a, &probed, b->now_ms).state,
+				TD_PEER_DOWN);
 		}
 	}
 	bench_free(b);
@@ -368,7 +400,8 @@ static void *finds(void *arg)
 
 	for (int i = 0; i < 200000; i++) {
 		f->seed = f->seed * 1103515245 + 12345;
-		struct td_peer_change c = td_health_called(f->bench->health, SLOT + 1, &a, &unprobed, 1000, f->seed >> 20 & 1);
+		struct td_peer_change c = td_health_called(
+			f->bench->health, SLOT + 1, &a, &unprobed, 1000, f->seed >> 20 & 1);
 		f->downs += c.changed && c.state == TD_PEER_DOWN;
 		f->returns += c.changed && c.state == TD_PEER_RETURNING;
 	}

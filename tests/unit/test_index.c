@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every kernel of the header index against the plain one, bit for bit, before a page that must not be touched.
+// Every kernel of the header index against the plain one, bit for bit, before a page that must not
+// be touched.
 #include "sip/index.h"
 #include "tests/unit/guard_page.h"
 
@@ -27,18 +28,25 @@ static size_t put(char *at, const char *text)
 // Header lines as they come and as they should not come, one byte in fifty another one.
 static size_t random_lines(char *text)
 {
-	static const char *const names[] = { "Via", "v", "TO", "from", "Content-Encoding", "content-LANGUAGE", "P-Charging-Vector",
-		"X-Unknown", "P-Asserted-Identity-Of-Somebody-Else", "", "Call\rID", "Via\n", "Call-ID", "Vi\0" };
+	static const char *const names[] = { "Via", "v", "TO", "from", "Content-Encoding",
+		"content-LANGUAGE", "P-Charging-Vector", "X-Unknown",
+		"P-Asserted-Identity-Of-Somebody-Else", "", "Call\rID", "Via\n", "Call-ID",
+		"Vi\0" };
 	static const char *const colons[] = { ":", ": ", " : ", "\t:\t", ":  ", "", ": \x80" };
-	static const char *const values[] = { "", "x", "x y", " x ", "a:b", "\r\n folded", "\r\n ", "0123456789012345678901234567890123456789" };
-	static const char *const ends[] = { "\r\n", "\r\n", "\r\n", "\r\n", " \r\n", "\n", "\r\r\n" };
+	static const char *const values[] = { "", "x", "x y", " x ", "a:b", "\r\n folded", "\r\n ",
+		"0123456789012345678901234567890123456789" };
+	static const char *const ends[] = { "\r\n", "\r\n", "\r\n", "\r\n", " \r\n", "\n",
+		"\r\r\n" };
 	size_t n = put(text, "A b c\r\n");
 
 	for (unsigned lines = random_below(20); lines > 0; lines--) {
 		n += put(text + n, names[random_below(sizeof(names) / sizeof(names[0]))]);
-		n += put(text + n, colons[random_below(random_below(4) ? 2 : sizeof(colons) / sizeof(colons[0]))]);
+		n += put(text + n,
+			colons[random_below(
+				random_below(4) ? 2 : sizeof(colons) / sizeof(colons[0]))]);
 		n += put(text + n, values[random_below(sizeof(values) / sizeof(values[0]))]);
-		n += put(text + n, ends[random_below(random_below(4) ? 1 : sizeof(ends) / sizeof(ends[0]))]);
+		n += put(text + n,
+			ends[random_below(random_below(4) ? 1 : sizeof(ends) / sizeof(ends[0]))]);
 	}
 	if (random_below(4))
 		n += put(text + n, "\r\nbody");
@@ -48,7 +56,8 @@ static size_t random_lines(char *text)
 	return n;
 }
 
-static enum td_fault index_with(td_index_fn *fn, struct td_msg *msg, const struct td_lines *lines, const char *buf, size_t len)
+static enum td_fault index_with(td_index_fn *fn, struct td_msg *msg, const struct td_lines *lines,
+	const char *buf, size_t len)
 {
 	memset(msg, 0, sizeof(*msg));
 	memset(msg->first, 0xff, sizeof(msg->first));
@@ -88,7 +97,8 @@ static void test_kernels_at_the_limit(void **state)
 {
 	static char text[8192];
 
-	for (unsigned headers = TD_MSG_HEADERS_MAX - 1; headers <= TD_MSG_HEADERS_MAX + 1; headers++) {
+	for (unsigned headers = TD_MSG_HEADERS_MAX - 1; headers <= TD_MSG_HEADERS_MAX + 1;
+		headers++) {
 		size_t n = put(text, "A b c\r\n");
 		for (unsigned i = 0; i < headers; i++)
 			n += put(text + n, i % 3 ? "Via: x\r\n" : "Contact: a@b\r\n");

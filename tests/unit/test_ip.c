@@ -77,7 +77,8 @@ static void ports_at_the_range_s_ends(void **state)
 	static const struct {
 		uint16_t port;
 		bool media;
-	} cases[] = { { 16383, false }, { 16384, true }, { 32767, true }, { 32768, false }, { 0, false }, { 65535, false } };
+	} cases[] = { { 16383, false }, { 16384, true }, { 32767, true }, { 32768, false },
+		{ 0, false }, { 65535, false } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t before = path.n_rtp;
@@ -204,9 +205,10 @@ static void trusted_port_takes_unfinished_checksums(void **state)
 
 static void martians(void **state)
 {
-	static const char *const v4[] = { "0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255",
-		"240.0.0.1", "10.0.1.254" };
-	static const char *const v6[] = { "::", "::1", "ff02::1", "::ffff:10.0.1.7", "::10.0.1.7", "fd00:1::fe" };
+	static const char *const v4[] = { "0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1",
+		"239.1.1.1", "255.255.255.255", "240.0.0.1", "10.0.1.254" };
+	static const char *const v6[] = { "::", "::1", "ff02::1", "::ffff:10.0.1.7", "::10.0.1.7",
+		"fd00:1::fe" };
 
 	for (size_t i = 0; i < 8; i++) {
 		frame_udp(&f, PORT_A, 0, v4[i], "10.0.1.254", 4000, 5060, 20);
@@ -287,7 +289,8 @@ static void echo(uint16_t vlan, const char *src, const char *dst, size_t n)
 	if (!v4) {
 		frame_l4_checksum(&f, l3, l4, l4 + 2);
 	} else {
-		uint32_t sum = 0x0800 + 0x0102 + 0x0304 + 0x0707u * (uint32_t)(n / 2) + (n % 2 ? 0x0700 : 0);
+		uint32_t sum = 0x0800 + 0x0102 + 0x0304 + 0x0707u * (uint32_t)(n / 2) +
+			       (n % 2 ? 0x0700 : 0);
 		sum = (sum & 0xffff) + (sum >> 16);
 		f.bytes[l4 + 2] = (uint8_t)(~sum >> 8);
 		f.bytes[l4 + 3] = (uint8_t)~sum;
@@ -369,11 +372,13 @@ static void every_own_address_is_found(void **state)
 		realm->n_addresses = TD_REALM_ADDRS_MAX;
 		for (uint8_t a = 0; a < TD_REALM_ADDRS_MAX; a++)
 			realm->addresses[a].ip = (struct td_sockaddr){
-				.ip = { 10, (uint8_t)r, 0, (uint8_t)(10 + a) }, .family = TD_IPV4 };
+				.ip = { 10, (uint8_t)r, 0, (uint8_t)(10 + a) }, .family = TD_IPV4
+			};
 	}
 	assert_int_equal(td_realm_table_create(&dp, &bad), 0);
 	for (uint32_t i = 0; i < TD_REALMS_MAX << 8; i++) {
-		struct td_sockaddr ip = { .ip = { 10, (uint8_t)(i >> 8), 0, (uint8_t)i }, .family = TD_IPV4 };
+		struct td_sockaddr ip = { .ip = { 10, (uint8_t)(i >> 8), 0, (uint8_t)i },
+			.family = TD_IPV4 };
 		uint32_t word, a = (i & 255) - 10;
 		memcpy(&word, ip.ip, sizeof(word));
 		const struct td_realm_entry *e = td_realm_find_ip(dp.realm_table, 0, 0, &ip);
@@ -397,15 +402,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ports_at_the_range_s_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(padding_is_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_headers_and_lengths, setup, teardown),
-		cmocka_unit_test_setup_teardown(ip_checksum_is_always_verified, setup_trust, teardown),
+		cmocka_unit_test_setup_teardown(
+			ip_checksum_is_always_verified, setup_trust, teardown),
 		cmocka_unit_test_setup_teardown(udp_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(udp_checksums_verified, setup, teardown),
 		cmocka_unit_test_setup_teardown(udp_checksums_of_all_lengths, setup, teardown),
-		cmocka_unit_test_setup_teardown(trusted_port_takes_unfinished_checksums, setup_trust, teardown),
+		cmocka_unit_test_setup_teardown(
+			trusted_port_takes_unfinished_checksums, setup_trust, teardown),
 		cmocka_unit_test_setup_teardown(martians, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_destinations, setup, teardown),
 		cmocka_unit_test_setup_teardown(options_are_skipped, setup, teardown),
-		cmocka_unit_test_setup_teardown(extension_headers_are_dropped_by_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			extension_headers_are_dropped_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(echo_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_icmp_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(echo_flood_is_limited, setup, teardown),

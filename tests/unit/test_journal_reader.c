@@ -387,8 +387,8 @@ static void what_cannot_be_read_now_is_read_later(void **state)
 	assert_int_equal(rename(path, aside), 0);
 	assert_int_equal(mkdir(path, 0700), 0); // opens, but does not read
 	assert_int_equal(run(100), -EISDIR);
-	assert_non_null(strstr(
-		td_journal_reader_error(bench.reader), "0000000000000001: Is a directory"));
+	assert_non_null(
+		strstr(td_journal_reader_error(bench.reader), "0000000000000001: Is a directory"));
 	assert_int_equal(rows("cdr"), 0);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rename(aside, path), 0);
@@ -515,7 +515,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			an_older_state_is_written_on_from_there, fresh, clean),
 		cmocka_unit_test_setup_teardown(somebody_elses_position_is_not_taken, fresh, clean),
-		cmocka_unit_test_setup_teardown(what_cannot_be_read_now_is_read_later, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			what_cannot_be_read_now_is_read_later, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_foreign_header_is_no_segment, fresh, clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

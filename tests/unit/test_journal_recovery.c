@@ -267,7 +267,7 @@ static void test_epochs_grow_over_clock_steps_and_a_wiped_folder(void **state)
 	char path[128];
 
 	uint32_t first = epoch_at(now);
-	assert_int_equal(epoch_at(now), first + 1); // twice within a second
+	assert_int_equal(epoch_at(now), first + 1);       // twice within a second
 	assert_int_equal(epoch_at(now - day), first + 2); // the clock was set back
 	uint32_t later = epoch_at(now + day);
 	assert_int_equal(later, first + day);

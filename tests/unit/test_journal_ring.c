@@ -214,7 +214,8 @@ static void test_no_ring_is_not_opened(void **state)
 
 static void test_sizes_follow_the_limits(void **state)
 {
-	uint64_t small = td_journal_ring_bytes(100, 10, 0), large = td_journal_ring_bytes(20000, 5000, 0);
+	uint64_t small = td_journal_ring_bytes(100, 10, 0),
+		 large = td_journal_ring_bytes(20000, 5000, 0);
 
 	assert_true(small >= 100 * TD_JOURNAL_EARLY_BYTES);
 	assert_true(large >= 20000 * TD_JOURNAL_ANSWERED_BYTES);

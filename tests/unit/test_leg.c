@@ -55,7 +55,8 @@ static void test_lookup_bounds(void **state)
 	for (uint32_t port = 0; port < 65536; port++)
 		for (uint16_t realm = 0; realm < 4; realm++)
 			for (uint8_t address = 0; address < 10; address++)
-				assert_int_equal(*td_leg_slot(t, realm, address, (uint16_t)port), 0);
+				assert_int_equal(
+					*td_leg_slot(t, realm, address, (uint16_t)port), 0);
 }
 
 static void test_advertise(void **state)
@@ -100,7 +101,8 @@ static void test_handles(void **state)
 {
 	td_leg_id first = host_leg(WEST, TD_IPV4, NULL);
 	struct td_leg_stats stats = { .rx_packets = 5 };
-	struct td_leg_modify modify = { .rtp = host_addr("10.0.1.1", 4000), .direction = TD_LEG_SENDRECV };
+	struct td_leg_modify modify = { .rtp = host_addr("10.0.1.1", 4000),
+		.direction = TD_LEG_SENDRECV };
 
 	td_leg_close(&host.worker, first, NULL);
 	td_leg_close(&host.worker, first, &stats); // again: refused, and nothing to tell
@@ -110,7 +112,8 @@ static void test_handles(void **state)
 		assert_int_not_equal(host_leg(WEST, TD_IPV4, NULL), first);
 	td_leg_modify(&host.worker, first, &modify); // the place is in use by another leg now
 	assert_int_equal(host.worker.legs->cold[(uint32_t)first].known, 0);
-	const td_leg_id wrong[] = { 0, 1, UINT64_MAX, 1ull << 32, (1ull << 32) + 65, (1ull << 32) + UINT32_MAX };
+	const td_leg_id wrong[] = { 0, 1, UINT64_MAX, 1ull << 32, (1ull << 32) + 65,
+		(1ull << 32) + UINT32_MAX };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		td_leg_close(&host.worker, wrong[i], NULL);
 	assert_int_equal(td_leg_count(&host.worker), 64);
@@ -146,7 +149,8 @@ static void test_other_address_when_full(void **state)
 	host_start(0, 1, 600);
 	td_leg_table_destroy(&host.worker);
 	realm->n_addresses = 3;
-	realm->addresses[2] = (struct td_realm_address){ .ip = host_addr("10.0.1.253", 0), .media = true };
+	realm->addresses[2] =
+		(struct td_realm_address){ .ip = host_addr("10.0.1.253", 0), .media = true };
 	assert_int_equal(td_leg_table_create(&host.worker, 600), 0);
 	uint32_t on[3] = { 0 };
 	for (int i = 0; i < 2 * HOST_PAIRS; i++) {
@@ -161,7 +165,8 @@ static void test_other_address_when_full(void **state)
 
 static void test_owners(void **state)
 {
-	// Three workers share the range without a port twice, and a pair's two ports have one owner.
+	// Three workers share the range without a port twice, and a pair's two ports have one
+	// owner.
 	uint8_t taken[HOST_PAIRS] = { 0 };
 	struct td_leg_local local;
 
@@ -235,7 +240,8 @@ static void test_timeout_list(void **state)
 		td_leg_close(&host.worker, ids[i], NULL);
 	assert_int_equal(host.worker.legs->n_timed, td_leg_count(&host.worker));
 	for (uint32_t i = 0; i < host.worker.legs->n_timed; i++)
-		assert_int_equal(host.worker.legs->cold[host.worker.legs->timed[i].leg].timed, i + 1);
+		assert_int_equal(
+			host.worker.legs->cold[host.worker.legs->timed[i].leg].timed, i + 1);
 	modify.timeout_s = 0;
 	for (int i = 0; i < 64; i++)
 		td_leg_modify(&host.worker, ids[i], &modify);

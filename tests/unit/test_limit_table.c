@@ -26,14 +26,17 @@ static int unmake(void **state)
 	return 0;
 }
 
-static int acquire(enum td_limit_kind kind, uint32_t slot, uint32_t max_calls, uint32_t max_cps, uint64_t now_ns)
+static int acquire(enum td_limit_kind kind, uint32_t slot, uint32_t max_calls, uint32_t max_cps,
+	uint64_t now_ns)
 {
-	return td_limit_acquire(table, kind, slot, &(struct td_limit){ max_calls, max_cps, 0 }, now_ns);
+	return td_limit_acquire(
+		table, kind, slot, &(struct td_limit){ max_calls, max_cps, 0 }, now_ns);
 }
 
 static void test_a_name_keeps_its_slot(void **state)
 {
-	uint32_t a = td_limit_slot(table, TD_LIMIT_TRUNK, "a"), b = td_limit_slot(table, TD_LIMIT_TRUNK, "b");
+	uint32_t a = td_limit_slot(table, TD_LIMIT_TRUNK, "a"),
+		 b = td_limit_slot(table, TD_LIMIT_TRUNK, "b");
 
 	assert_int_not_equal(a, b);
 	assert_int_equal(td_limit_slot(table, TD_LIMIT_TRUNK, "a"), a);
@@ -61,8 +64,8 @@ static void test_max_cps_and_one_more(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 0, 10, now), 0);
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 0, 10, now), -EAGAIN);
-	assert_int_equal(
-		td_limit_count_of(table, TD_LIMIT_TRUNK, slot)->c.calls, 10); // a refused one holds nothing
+	assert_int_equal(td_limit_count_of(table, TD_LIMIT_TRUNK, slot)->c.calls,
+		10); // a refused one holds nothing
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 0, 10, now + 100000000), 0);
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 0, 10, now + 100000000), -EAGAIN);
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, slot, 0, 20, now + 200000000),
@@ -111,7 +114,8 @@ static void test_a_burst_and_one_more(void **state)
 		assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), 0);
 	assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), -EAGAIN);
 	assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now + 100000000), 0);
-	assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now + 100000000), -EAGAIN);
+	assert_int_equal(
+		td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now + 100000000), -EAGAIN);
 	now += 10000000000;
 	for (int i = 0; i < 3; i++) // a rest fills no more than the bucket
 		assert_int_equal(td_limit_acquire(table, TD_LIMIT_GROUP, slot, &limit, now), 0);
@@ -125,7 +129,8 @@ static void test_a_burst_and_one_more(void **state)
 
 static void test_kinds_have_names_and_counts_of_their_own(void **state)
 {
-	uint32_t group = td_limit_slot(table, TD_LIMIT_GROUP, "a"), route = td_limit_slot(table, TD_LIMIT_ROUTE, "a");
+	uint32_t group = td_limit_slot(table, TD_LIMIT_GROUP, "a"),
+		 route = td_limit_slot(table, TD_LIMIT_ROUTE, "a");
 	uint32_t trunk = td_limit_slot(table, TD_LIMIT_TRUNK, "a");
 
 	assert_int_equal(acquire(TD_LIMIT_GROUP, group, 1, 0, 1), 0);
@@ -159,7 +164,8 @@ static void test_sweep_spares_calls_and_the_wanted(void **state)
 	assert_int_equal(acquire(TD_LIMIT_TRUNK, busy, 0, 0, 1), 0);
 	for (uint32_t i = 0; i < 2 * TD_TRUNKS_MAX - 2; i++) {
 		snprintf(name, sizeof(name), "t%u", i);
-		assert_int_not_equal(td_limit_slot(table, TD_LIMIT_TRUNK, name), TD_LIMIT_SLOT_NONE);
+		assert_int_not_equal(
+			td_limit_slot(table, TD_LIMIT_TRUNK, name), TD_LIMIT_SLOT_NONE);
 	}
 	assert_int_equal(td_limit_slot(table, TD_LIMIT_TRUNK, "one more"), TD_LIMIT_SLOT_NONE);
 	td_limit_sweep(table, TD_LIMIT_TRUNK, wanted, &wish);
@@ -205,10 +211,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_name_keeps_its_slot, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_calls_and_one_more, make, unmake),
 		cmocka_unit_test_setup_teardown(test_max_cps_and_one_more, make, unmake),
-		cmocka_unit_test_setup_teardown(test_the_whole_switch_has_limits_of_its_own, make, unmake),
-		cmocka_unit_test_setup_teardown(test_what_came_to_nothing_took_no_rate, make, unmake),
+		cmocka_unit_test_setup_teardown(
+			test_the_whole_switch_has_limits_of_its_own, make, unmake),
+		cmocka_unit_test_setup_teardown(
+			test_what_came_to_nothing_took_no_rate, make, unmake),
 		cmocka_unit_test_setup_teardown(test_a_burst_and_one_more, make, unmake),
-		cmocka_unit_test_setup_teardown(test_kinds_have_names_and_counts_of_their_own, make, unmake),
+		cmocka_unit_test_setup_teardown(
+			test_kinds_have_names_and_counts_of_their_own, make, unmake),
 		cmocka_unit_test_setup_teardown(
 			test_sweep_spares_calls_and_the_wanted, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_share_one_limit, make, unmake),

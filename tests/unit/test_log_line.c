@@ -28,21 +28,26 @@ static void what_is_plain_stays(void **state)
 		"n=18446744073709551615 generation=00000000000000ab rc=-5%");
 	assert_string_equal(made("size=%zu share=%.1f text=\"%.*s\"", (size_t)9, 0.25, 3, "abcdef"),
 		"size=9 share=0.2 text=\"abc\"");
-	assert_string_equal(made("%lf %g %X %o %hhu %c %lld %s", 1.5, 2.0, 255u, 8u, (unsigned char)7, 'c', -1ll, "end"),
+	assert_string_equal(made("%lf %g %X %o %hhu %c %lld %s", 1.5, 2.0, 255u, 8u,
+				    (unsigned char)7, 'c', -1ll, "end"),
 		"1.500000 2 FF 10 7 c -1 end");
 	assert_string_equal(made("%p %ld %s", (void *)16, -2l, "end"), "0x10 -2 end");
-	assert_string_equal(made("text=\"%s\" a=%s b=%s", "a word", "", "käse"), "text=\"a word\" a= b=käse");
-	assert_string_equal(made("reason=\"%s, at most %d\"", "more", 4), "reason=\"more, at most 4\"");
+	assert_string_equal(
+		made("text=\"%s\" a=%s b=%s", "a word", "", "käse"), "text=\"a word\" a= b=käse");
+	assert_string_equal(
+		made("reason=\"%s, at most %d\"", "more", 4), "reason=\"more, at most 4\"");
 }
 
 static void no_text_ends_its_value(void **state)
 {
-	assert_string_equal(made("text=\"%s\" code=%d", "a\" code=0 x=\"b", 5), "text=\"a' code=0 x='b\" code=5");
+	assert_string_equal(made("text=\"%s\" code=%d", "a\" code=0 x=\"b", 5),
+		"text=\"a' code=0 x='b\" code=5");
 	assert_string_equal(made("name=%s", "x code=0"), "name=\"x code=0\"");
 	assert_string_equal(made("name=%s", "x=\"y"), "name=\"x='y\"");
 	assert_string_equal(made("name=%s n=%d", "a\nb", 1), "name=\"a;b\" n=1");
 	// Inside of quotes that the format has opened before.
-	assert_string_equal(made("reason=\"for %s here\"", "a b=\"c"), "reason=\"for a b='c here\"");
+	assert_string_equal(
+		made("reason=\"for %s here\"", "a b=\"c"), "reason=\"for a b='c here\"");
 }
 
 static void no_text_ends_its_line(void **state)

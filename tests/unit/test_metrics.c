@@ -30,7 +30,8 @@ static int teardown(void **state)
 
 static void samples_of_one_metric_stand_together(void **state)
 {
-	const struct td_metrics_label xa[] = { { "port", "xa" }, { 0 } }, xb[] = { { "port", "xb" }, { 0 } };
+	const struct td_metrics_label xa[] = { { "port", "xa" }, { 0 } },
+				      xb[] = { { "port", "xb" }, { 0 } };
 
 	td_metrics_sample(&page, TD_METRIC_PORT_UP, xa, 1);
 	td_metrics_count(&page, TD_METRIC_PORT_RX, xa, UINT64_MAX);
@@ -40,8 +41,9 @@ static void samples_of_one_metric_stand_together(void **state)
 	char *text = render();
 	assert_non_null(strstr(text, "# TYPE tandem_port_up gauge\ntandem_port_up{port=\"xa\"} 1\n"
 				     "tandem_port_up{port=\"xb\"} 0\n"));
-	assert_non_null(strstr(text, "# TYPE tandem_port_received_packets_total counter\n"
-				     "tandem_port_received_packets_total{port=\"xa\"} 18446744073709551615\n"));
+	assert_non_null(strstr(text,
+		"# TYPE tandem_port_received_packets_total counter\n"
+		"tandem_port_received_packets_total{port=\"xa\"} 18446744073709551615\n"));
 	assert_non_null(strstr(text, "\ntandem_calls 0.25\n"));
 	assert_non_null(strstr(text, "\ntandem_answer_seizure_ratio NaN\n"));
 	assert_null(strstr(text, "tandem_ready")); // what has no sample is not there
@@ -101,7 +103,8 @@ static void the_ratio_looks_back_five_minutes(void **state)
 	struct td_asr asr = { 0 };
 	uint64_t ms = 0;
 
-	assert_true(isnan(td_asr_add(&asr, 100, 90, ms))); // what ended before we looked does not count
+	assert_true(
+		isnan(td_asr_add(&asr, 100, 90, ms))); // what ended before we looked does not count
 	assert_true(fabs(td_asr_add(&asr, 110, 95, ms += 1000) - 0.5) < 1e-9);
 	for (int i = 0; i < 600; i++)
 		td_asr_add(&asr, 110, 95, ms += 1000);

@@ -42,15 +42,20 @@ static void test_the_carrier_invite(void **state)
 	struct td_span via;
 
 	assert_int_equal(td_msg_parse(&msg, guard_page_put(file.ptr, file.len), file.len), 0);
-	assert_true(msg.request && msg.method == TD_M_INVITE && msg.len == 1023 && msg.body.len == 283);
+	assert_true(
+		msg.request && msg.method == TD_M_INVITE && msg.len == 1023 && msg.body.len == 283);
 	assert_true(is(msg.uri, "sip:+442079460123@127.0.0.1:5080"));
 	assert_int_equal(msg.n_headers, 17);
 	via = td_msg_get(&msg, TD_H_VIA);
 	assert_true(is(via, "SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK4c1d.9f2a77b1.0"));
 	const struct td_header *second = &msg.headers[msg.headers[msg.first[TD_H_VIA]].next];
-	assert_true(is(td_msg_value(&msg, second), "SIP/2.0/UDP 127.0.0.1:5070;received=127.0.0.1;branch=z9hG4bK6f3a.1b2c.1;rport=5070") &&
-		    second->next == 0xff);
-	assert_true(td_msg_repeats(&msg, TD_H_VIA) && !td_msg_repeats(&msg, TD_H_TO) && !td_msg_repeats(&msg, TD_H_ROUTE));
+	assert_true(
+		is(td_msg_value(&msg, second),
+			"SIP/2.0/UDP "
+			"127.0.0.1:5070;received=127.0.0.1;branch=z9hG4bK6f3a.1b2c.1;rport=5070") &&
+		second->next == 0xff);
+	assert_true(td_msg_repeats(&msg, TD_H_VIA) && !td_msg_repeats(&msg, TD_H_TO) &&
+		    !td_msg_repeats(&msg, TD_H_ROUTE));
 	assert_true(is(td_msg_get(&msg, TD_H_MIN_SE), "90"));
 	assert_false(td_msg_has(&msg, TD_H_ROUTE));
 	assert_int_equal(td_msg_get(&msg, TD_H_ROUTE).len, 0);
@@ -74,7 +79,9 @@ static void test_every_header_name(void **state)
 		for (unsigned form = 0; form < 4; form++) {
 			size_t n = 0;
 			for (; names[i].name[n]; n++)
-				name[n] = (char)((form + n * (form == 3)) % 2 ? toupper(names[i].name[n]) : tolower(names[i].name[n]));
+				name[n] = (char)((form + n * (form == 3)) % 2
+							 ? toupper(names[i].name[n])
+							 : tolower(names[i].name[n]));
 			name[n] = '\0';
 			if (form == 2 && names[i].compact)
 				snprintf(name, sizeof(name), "%c", names[i].compact);
@@ -97,7 +104,10 @@ static void test_every_header_name(void **state)
 
 static void test_header_lines(void **state)
 {
-	assert_int_equal(fault_of(START "Via : a\r\nX-Thing\t:\t b \t\r\nSubject:\r\nTo: c\r\n d\r\n\te\r\n\r\n"), 0);
+	assert_int_equal(
+		fault_of(START
+			"Via : a\r\nX-Thing\t:\t b \t\r\nSubject:\r\nTo: c\r\n d\r\n\te\r\n\r\n"),
+		0);
 	assert_int_equal(msg.n_headers, 4);
 	assert_true(is(td_msg_get(&msg, TD_H_VIA), "a"));
 	assert_int_equal(msg.headers[0].name_len, 3);
@@ -105,17 +115,23 @@ static void test_header_lines(void **state)
 	assert_int_equal(msg.headers[1].name_len, 7);
 	assert_true(td_msg_has(&msg, TD_H_SUBJECT) && td_msg_get(&msg, TD_H_SUBJECT).len == 0);
 	assert_true(is(td_msg_get(&msg, TD_H_TO), "c\r\n d\r\n\te"));
-	assert_int_equal(fault_of(START "To:\r\n \r\n c\r\n\r\n"), TD_FAULT_HEADER);       // a fold of white space alone
+	assert_int_equal(fault_of(START "To:\r\n \r\n c\r\n\r\n"),
+		TD_FAULT_HEADER); // a fold of white space alone
 	assert_int_equal(fault_of(START "To: c\r\n \r\n\r\n"), TD_FAULT_HEADER);
-	assert_int_equal(fault_of(START "Content Length: 0\r\n\r\n"), TD_FAULT_HEADER);     // white space in a name
+	assert_int_equal(fault_of(START "Content Length: 0\r\n\r\n"),
+		TD_FAULT_HEADER); // white space in a name
 	assert_int_equal(fault_of(START ": 0\r\n\r\n"), TD_FAULT_HEADER);
-	assert_int_equal(fault_of(START "Via\r\n : 0\r\n\r\n"), TD_FAULT_HEADER);           // no fold before the colon
+	assert_int_equal(
+		fault_of(START "Via\r\n : 0\r\n\r\n"), TD_FAULT_HEADER); // no fold before the colon
 	assert_int_equal(fault_of(START "no colon\r\n\r\n"), TD_FAULT_HEADER);
-	assert_int_equal(fault_of(START " To: x\r\n\r\n"), TD_FAULT_HEADER);                // a fold of the start line
+	assert_int_equal(
+		fault_of(START " To: x\r\n\r\n"), TD_FAULT_HEADER); // a fold of the start line
 	assert_int_equal(fault_of(START "To@: x\r\n\r\n"), TD_FAULT_HEADER);
-	assert_int_equal(fault_of(START "To: x\rFrom: y\r\n\r\n"), TD_FAULT_HEADER);        // a CR that ends nothing
+	assert_int_equal(fault_of(START "To: x\rFrom: y\r\n\r\n"),
+		TD_FAULT_HEADER); // a CR that ends nothing
 	assert_int_equal(fault_of(START "Call\rID: x\r\n\r\n"), TD_FAULT_HEADER);
-	assert_int_equal(fault_of(START "To: x\nFrom: y\r\n\r\n"), TD_FAULT_HEADER);        // an LF that ends a line for some
+	assert_int_equal(fault_of(START "To: x\nFrom: y\r\n\r\n"),
+		TD_FAULT_HEADER); // an LF that ends a line for some
 	assert_int_equal(fault_of("INVITE sip:a@b SIP/2.0\n\n"), TD_FAULT_HEADER);
 	assert_int_equal(fault_of(START "To: x\r\n"), TD_FAULT_NO_END);
 	assert_int_equal(fault_of(START), TD_FAULT_NO_END);
@@ -132,7 +148,9 @@ static void test_header_lines(void **state)
 
 static void test_faults_do_not_stop_the_index(void **state)
 {
-	assert_int_equal(fault_of("INVITE  sip:a@b SIP/2.0\r\nVia: v\r\nbad line\r\nCall-ID: c\r\n\r\n"), TD_FAULT_START_LINE);
+	assert_int_equal(
+		fault_of("INVITE  sip:a@b SIP/2.0\r\nVia: v\r\nbad line\r\nCall-ID: c\r\n\r\n"),
+		TD_FAULT_START_LINE);
 	assert_true(is(td_msg_get(&msg, TD_H_VIA), "v") && is(td_msg_get(&msg, TD_H_CALL_ID), "c"));
 	assert_true(msg.request && msg.method == TD_M_INVITE);
 }
@@ -197,13 +215,15 @@ static void test_content_length(void **state)
 		{ "l: 0x5\r\n", TD_FAULT_CONTENT_LENGTH, 0 },
 		{ "l:\r\n", TD_FAULT_CONTENT_LENGTH, 0 },
 		{ "l: 5\r\nContent-Length: 5\r\n", TD_FAULT_CONTENT_LENGTH_TWICE, 0 },
-		{ "Content-Length: 5\r\nTo: x\r\nCONTENT-LENGTH : 0\r\n", TD_FAULT_CONTENT_LENGTH_TWICE, 0 },
+		{ "Content-Length: 5\r\nTo: x\r\nCONTENT-LENGTH : 0\r\n",
+			TD_FAULT_CONTENT_LENGTH_TWICE, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(text, sizeof(text), START "%s\r\nhello", cases[i].headers);
 		if (fault_of(text) != cases[i].fault || msg.body.len != cases[i].body)
-			fail_msg("%s: fault %u, body %u", cases[i].headers, msg.fault, msg.body.len);
+			fail_msg(
+				"%s: fault %u, body %u", cases[i].headers, msg.fault, msg.body.len);
 	}
 }
 
@@ -305,7 +325,8 @@ static void test_mutations(void **state)
 static void test_texts(void **state)
 {
 	for (unsigned i = 0; i < TD_FAULT__COUNT; i++)
-		assert_true(td_fault_text((enum td_fault)i) != NULL && strlen(td_fault_text((enum td_fault)i)) > 0);
+		assert_true(td_fault_text((enum td_fault)i) != NULL &&
+			    strlen(td_fault_text((enum td_fault)i)) > 0);
 	for (unsigned i = 1; i < TD_M__COUNT; i++)
 		assert_int_equal(td_method_id(td_method_text((enum td_method)i)), i);
 	assert_int_equal(td_method_id(TD_SPAN("invite")), TD_M_OTHER); // §7.1: methods have a case

@@ -199,14 +199,17 @@ static void other_messages_to_groups_are_ignored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(solicitation_to_the_group_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			solicitation_to_the_group_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(solicitation_to_us_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(duplicate_detection_is_answered_to_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			duplicate_detection_is_answered_to_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(hop_limit_must_be_255, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_must_not_be_believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(advertisements, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_messages_to_groups_are_ignored, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			other_messages_to_groups_are_ignored, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,7 +87,8 @@ static void neighbours_age(void **state)
 	path_run(29000);
 	assert_int_equal(neigh_sent(PORT_A), 0);
 	path_run(1200);
-	assert_int_equal(path_take(PORT_A, neigh_frame, sizeof(neigh_frame)), 42); // asked where it was last
+	assert_int_equal(
+		path_take(PORT_A, neigh_frame, sizeof(neigh_frame)), 42); // asked where it was last
 	assert_memory_equal(neigh_frame, &peer, 6);
 	neigh_send(0, WEST, "10.0.1.254", "10.0.1.7", 100); // it still holds
 	path_run(0);
@@ -158,7 +159,9 @@ static void sending_through_the_owner(void **state)
 			neigh_send(i, WEST, "10.0.1.254", "10.0.1.7", 10);
 	path_run(0);
 	assert_int_equal(neigh_sent(PORT_A), 80);
-	assert_int_equal(path.dp->workers[0]->counters[TD_C_TX_FRAMES] + path.dp->workers[1]->counters[TD_C_TX_FRAMES], 80);
+	assert_int_equal(path.dp->workers[0]->counters[TD_C_TX_FRAMES] +
+				 path.dp->workers[1]->counters[TD_C_TX_FRAMES],
+		80);
 	assert_int_equal(path_count(TD_C_TX_HANDED), 40);
 }
 
@@ -177,16 +180,23 @@ static void no_headroom_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(packet_waits_for_its_neighbour, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(ipv6_waits_too_and_leaves_with_a_tag, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(the_ninth_that_waits_is_dropped, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			packet_waits_for_its_neighbour, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			ipv6_waits_too_and_leaves_with_a_tag, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_ninth_that_waits_is_dropped, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(nobody_answers, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(neighbours_age, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(far_destinations_go_by_the_gateway, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(the_same_address_in_two_realms, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			far_destinations_go_by_the_gateway, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_same_address_in_two_realms, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(table_full_is_named, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(sending_through_the_owner, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(no_headroom_is_refused, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			sending_through_the_owner, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			no_headroom_is_refused, neigh_setup, neigh_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

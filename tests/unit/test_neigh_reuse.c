@@ -35,7 +35,8 @@ static bool known(uint16_t realm, const char *ip)
 {
 	uint32_t index = find(realm, ip);
 
-	return index != TD_ADJACENCY_NONE && path.dp->adjacencies[index].mac == (td_mac_word(&peer) | TD_ADJACENCY_VALID);
+	return index != TD_ADJACENCY_NONE &&
+	       path.dp->adjacencies[index].mac == (td_mac_word(&peer) | TD_ADJACENCY_VALID);
 }
 
 // We have sent to it and it answered.
@@ -69,7 +70,9 @@ static td_leg_id leg_to(const char *ip)
 	open.realm = EAST;
 	assert_int_equal(td_leg_open(w, &open, &from, &local), 0);
 	td_leg_modify(w, to, &modify);
-	modify = (struct td_leg_modify){ .rtp = path_addr("10.0.2.7", 4000), .direction = TD_LEG_SENDRECV, .peer = to };
+	modify = (struct td_leg_modify){
+		.rtp = path_addr("10.0.2.7", 4000), .direction = TD_LEG_SENDRECV, .peer = to
+	};
 	td_leg_modify(w, from, &modify);
 	return from;
 }
@@ -210,7 +213,9 @@ static int realm_of(void *ctx, const char *name)
 
 static void a_trunk_s_peer_stays(void **state)
 {
-	struct td_trunk_conf trunk = { .name = "carrier", .realm = "west", .enabled = true, .n_peers = 1 };
+	struct td_trunk_conf trunk = {
+		.name = "carrier", .realm = "west", .enabled = true, .n_peers = 1
+	};
 	struct td_policy_conf conf = { .trunks = &trunk, .n_trunks = 1 };
 	struct td_policy_env env = { slot_of, realm_of, NULL };
 	char error[128] = "";
@@ -239,10 +244,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(strangers_go_unasked, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(who_does_not_answer_goes, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(those_we_sent_to_stay_ten_minutes, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(a_place_is_another_s_then, neigh_setup, neigh_teardown),
-		cmocka_unit_test_setup_teardown(a_leg_holds_its_neighbour, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			who_does_not_answer_goes, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			those_we_sent_to_stay_ten_minutes, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_place_is_another_s_then, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_leg_holds_its_neighbour, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(spoofed_sources, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(a_trunk_s_peer_stays, neigh_setup, neigh_teardown),
 	};

@@ -57,7 +57,8 @@ static struct bed bed_new(uint32_t entries)
 
 static enum td_nonce_verdict check(struct bed *b, uint64_t now_s, struct td_flow flow)
 {
-	return td_nonce_check(b->nonces, now_s * SECOND, &flow, false, 60, td_span(b->text, b->len), &b->token);
+	return td_nonce_check(
+		b->nonces, now_s * SECOND, &flow, false, 60, td_span(b->text, b->len), &b->token);
 }
 
 static void holds_for_whom_it_was_given_to(void **state)
@@ -85,9 +86,11 @@ static void may_hold_for_any_source(void **state)
 	struct td_flow alice = flow_from("10.0.1.7", 5060), moved = flow_from("10.0.9.9", 9);
 
 	b.len = td_nonce_mint(b.nonces, SECOND, &alice, true, b.text);
-	assert_int_equal(td_nonce_check(b.nonces, SECOND, &moved, true, 60, td_span(b.text, b.len), &b.token),
+	assert_int_equal(td_nonce_check(b.nonces, SECOND, &moved, true, 60, td_span(b.text, b.len),
+				 &b.token),
 		TD_NONCE_GOOD);
-	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE); // where it is to be bound, it does not hold
+	assert_int_equal(
+		check(&b, 1, alice), TD_NONCE_STALE); // where it is to be bound, it does not hold
 	td_nonces_free(b.nonces, &alloc);
 }
 
@@ -117,13 +120,16 @@ static void counts_are_used_once(void **state)
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_GOOD);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 0, 1), TD_NONCE_REPLAYED);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 11), TD_NONCE_GOOD);
-	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 11), TD_NONCE_REPEATED); // a retransmission
+	assert_int_equal(
+		td_nonce_use(b.nonces, &b.token, 1, 11), TD_NONCE_REPEATED); // a retransmission
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 12), TD_NONCE_REPLAYED);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 4, 14), TD_NONCE_GOOD);
-	assert_int_equal(td_nonce_use(b.nonces, &b.token, 2, 13), TD_NONCE_GOOD); // overtaken on the way
+	assert_int_equal(
+		td_nonce_use(b.nonces, &b.token, 2, 13), TD_NONCE_GOOD); // overtaken on the way
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 2, 13), TD_NONCE_REPLAYED);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1000, 15), TD_NONCE_GOOD);
-	assert_int_equal(td_nonce_use(b.nonces, &b.token, 3, 16), TD_NONCE_REPLAYED); // behind the window
+	assert_int_equal(
+		td_nonce_use(b.nonces, &b.token, 3, 16), TD_NONCE_REPLAYED); // behind the window
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 937, 17), TD_NONCE_GOOD);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 936, 18), TD_NONCE_REPLAYED);
 	td_nonces_free(b.nonces, &alloc);
@@ -152,8 +158,8 @@ static void forgotten_ones_stay_forgotten(void **state)
 	td_nonces_free(b.nonces, &alloc);
 }
 
-// More nonces of one second than there is room for: what was called stale stays so, since its bearer was challenged anew
-// and whoever repeats it is another; and it throws nobody out.
+// More nonces of one second than there is room for: what was called stale stays so, since its
+// bearer was challenged anew and whoever repeats it is another; and it throws nobody out.
 static void what_was_stale_stays_stale(void **state)
 {
 	enum { ROOM = 64 };
@@ -166,7 +172,8 @@ static void what_was_stale_stays_stale(void **state)
 		assert_int_equal(check(&b, 1, alice), TD_NONCE_GOOD);
 		if (i == 0)
 			first = b.token;
-		assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), i < ROOM ? TD_NONCE_GOOD : TD_NONCE_STALE);
+		assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1),
+			i < ROOM ? TD_NONCE_GOOD : TD_NONCE_STALE);
 	}
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), TD_NONCE_STALE);
 	assert_int_equal(td_nonce_use(b.nonces, &first, 2, 2), TD_NONCE_GOOD);
@@ -190,7 +197,8 @@ static void penalties_grow(void **state)
 	for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		td_penalty_failed(p, now, EVE, name);
 		assert_int_equal(td_penalty_left(p, now, EVE, name), expected[i]);
-		assert_int_equal(td_penalty_left(p, now, ALICE, name), 0); // nobody locks another out
+		assert_int_equal(
+			td_penalty_left(p, now, ALICE, name), 0); // nobody locks another out
 		assert_int_equal(td_penalty_left(p, now, EVE, TD_SPAN("bob@tandem.example")), 0);
 		now += expected[i] * SECOND;
 		assert_int_equal(td_penalty_left(p, now, EVE, name), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Numbers between their forms, and rules upon them: vectors of Germany, the United States, the United Kingdom and Italy,
-// patterns that are wrong, and patterns that never end.
+// Numbers between their forms, and rules upon them: vectors of Germany, the United States, the
+// United Kingdom and Italy, patterns that are wrong, and patterns that never end.
 #include "sip/numbers.h"
 
 #include <errno.h>
@@ -13,14 +13,24 @@
 
 #include <cmocka.h>
 
-static const struct td_number_form_conf berlin = { .country = "49", .area = "30", .international = "00",
-	.national = "0", .bare_digits = 5 };
-static const struct td_number_form_conf germany = { .country = "49", .international = "00", .national = "0" };
-static const struct td_number_form_conf usa = { .country = "1", .international = "011", .national = "1", .bare_digits = 10 };
-static const struct td_number_form_conf london = { .country = "44", .area = "20", .international = "00", .national = "0",
-	.bare_digits = 8 };
-static const struct td_number_form_conf italy = { .country = "39", .international = "00", .bare_digits = 6 };
-static const struct td_number_form_conf digits = { .country = "49", .accept = TD_NUMBER_DIGITS, .bare_digits = 7 };
+static const struct td_number_form_conf berlin = {
+	.country = "49", .area = "30", .international = "00", .national = "0", .bare_digits = 5
+};
+static const struct td_number_form_conf germany = {
+	.country = "49", .international = "00", .national = "0"
+};
+static const struct td_number_form_conf usa = {
+	.country = "1", .international = "011", .national = "1", .bare_digits = 10
+};
+static const struct td_number_form_conf london = {
+	.country = "44", .area = "20", .international = "00", .national = "0", .bare_digits = 8
+};
+static const struct td_number_form_conf italy = {
+	.country = "39", .international = "00", .bare_digits = 6
+};
+static const struct td_number_form_conf digits = {
+	.country = "49", .accept = TD_NUMBER_DIGITS, .bare_digits = 7
+};
 static const struct td_number_form_conf none = { 0 };
 
 static struct td_number number(const char *text)
@@ -182,30 +192,39 @@ static void rules_apply(void **state)
 		{ "^9", "", "91234", "1234", TD_RULE_APPLIED },
 		{ "$", "#", "12", "12#", TD_RULE_APPLIED },
 		{ "^(\\d{3})(\\d+)$", "\\2\\1", "123456", "456123", TD_RULE_APPLIED },
-		{ "3", "x", "12343", "12x43", TD_RULE_APPLIED }, // the first one alone
+		{ "3", "x", "12343", "12x43", TD_RULE_APPLIED },     // the first one alone
 		{ "^(1)?2", "<\\1>", "23", "<>3", TD_RULE_APPLIED }, // a group that took no part
 		{ "^\\+49", "\\0\\0", "+4930", "+49+4930", TD_RULE_APPLIED },
 		{ "(?i)^ALICE$", "+4930", "alice", "+4930", TD_RULE_APPLIED },
-		{ "^(1)(2)(3)(4)(5)(6)(7)(8)(9)(0)(1)$", "\\9\\1", "12345678901", "91", TD_RULE_APPLIED },
+		{ "^(1)(2)(3)(4)(5)(6)(7)(8)(9)(0)(1)$", "\\9\\1", "12345678901", "91",
+			TD_RULE_APPLIED },
 		{ "1", "1234567890123456789012345678901234567890123456789012345678901", "3131",
 			"3131", TD_RULE_TOO_LONG },
 		{ "(a+)+$", "x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
-			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", TD_RULE_GAVE_UP },
-		{ "^(([0-9])+)*[xy]", "", "123456789012345678901234567890123456789012345678901234567890", NULL, TD_RULE_GAVE_UP },
-		{ "^(1|(?1)?(?1)?2)+[xy]", "", "111111111111111111111111111111111111111111", NULL, TD_RULE_GAVE_UP },
-		{ "^(?:[0-9])*$", "", "123456789012345678901234567890123456789012345678901234567890123", "", TD_RULE_APPLIED },
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+			TD_RULE_GAVE_UP },
+		{ "^(([0-9])+)*[xy]", "",
+			"123456789012345678901234567890123456789012345678901234567890", NULL,
+			TD_RULE_GAVE_UP },
+		{ "^(1|(?1)?(?1)?2)+[xy]", "", "111111111111111111111111111111111111111111", NULL,
+			TD_RULE_GAVE_UP },
+		{ "^(?:[0-9])*$", "",
+			"123456789012345678901234567890123456789012345678901234567890123", "",
+			TD_RULE_APPLIED },
 	};
 	struct td_rule_matcher *matcher = td_rule_matcher_new(&heap);
 
 	assert_int_equal(allocs, 1);
-	for (unsigned round = 0; round < 3; round++) { // memory that a match took is there for the next one
+	for (unsigned round = 0; round < 3;
+		round++) { // memory that a match took is there for the next one
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			struct td_rule *r = rule(cases[i].match, cases[i].replace);
 			struct td_number n = number(cases[i].before);
 			enum td_rule_result result = td_rule_apply(r, matcher, &n);
 			if (result != cases[i].result)
 				fail_msg("%s: %d", cases[i].match, result);
-			assert_string_equal(text(&n), cases[i].after ? cases[i].after : cases[i].before);
+			assert_string_equal(
+				text(&n), cases[i].after ? cases[i].after : cases[i].before);
 			td_rule_free(r);
 		}
 	}
@@ -216,19 +235,21 @@ static void rules_apply(void **state)
 // What never ends is given up soon, whatever it is matched with.
 static void endless_is_bounded(void **state)
 {
-	static const char *const patterns[] = { "(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*)*[bc]", "((a*)*)*[bc]", "^(?:(?:a+)*)*$",
-		"(?:(?=(a+))a)*[xy]", "^(.+)+\\1+[xy]" };
+	static const char *const patterns[] = { "(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*)*[bc]",
+		"((a*)*)*[bc]", "^(?:(?:a+)*)*$", "(?:(?=(a+))a)*[xy]", "^(.+)+\\1+[xy]" };
 	struct td_rule_matcher *matcher = td_rule_matcher_new(&heap);
 
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
 		struct td_rule *r = rule(patterns[i], "");
 		struct timespec from, to;
-		struct td_number n = number("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
+		struct td_number n =
+			number("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
 		for (unsigned k = 0; k < 10; k++)
 			td_rule_apply(r, matcher, &n);
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-		double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+		double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
+			    (double)(to.tv_nsec - from.tv_nsec) / 1e6;
 		if (ms / 10 > 20) // a hundredth of it, where nothing slows this down
 			fail_msg("%s: %.1f ms", patterns[i], ms / 10);
 		td_rule_free(r);
@@ -249,7 +270,9 @@ static void rules_refused(void **state)
 		{ "^00", "\\x", "speaks of group" },
 		{ "^00", "a b", "blank" },
 		{ "(?1)", "", "wrong" },
-		{ "((((((((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))))))))", "", "nested" },
+		{ "((((((((((((((((((((((((((((((((((((((((a)))))))))))))))))))))))))))))))))))))))"
+		  ")",
+			"", "nested" },
 		{ "(*UTF)a", "", "wrong" },
 		{ "a{60000}{60000}", "", "wrong" },
 	};
@@ -260,7 +283,8 @@ static void rules_refused(void **state)
 		char why[160] = "";
 		snprintf(conf.match, sizeof(conf.match), "%s", cases[i].match);
 		snprintf(conf.replace, sizeof(conf.replace), "%s", cases[i].replace);
-		if (td_rule_compile(&conf, &made, why, sizeof(why)) != -EINVAL || !strstr(why, cases[i].why))
+		if (td_rule_compile(&conf, &made, why, sizeof(why)) != -EINVAL ||
+			!strstr(why, cases[i].why))
 			fail_msg("%s → %s: %s", cases[i].match, cases[i].replace, why);
 		assert_null(made);
 	}
@@ -277,8 +301,9 @@ static void on_step(void *ctx, const struct td_numbers_step *step)
 	struct told *told = ctx;
 	size_t at = strlen(told->text);
 
-	snprintf(told->text + at, sizeof(told->text) - at, "%s %s %.*s %.*s%s%s\n", step->what, step->name, (int)step->before.len,
-		step->before.text, (int)step->after.len, step->after.text, step->why ? " " : "", step->why ? step->why : "");
+	snprintf(told->text + at, sizeof(told->text) - at, "%s %s %.*s %.*s%s%s\n", step->what,
+		step->name, (int)step->before.len, step->before.text, (int)step->after.len,
+		step->after.text, step->why ? " " : "", step->why ? step->why : "");
 }
 
 static void lists_in_their_order(void **state)
@@ -300,8 +325,10 @@ static void lists_in_their_order(void **state)
 	assert_string_equal(text(&run.names), "rule");
 	assert_int_equal(run.applied, 1);
 	assert_int_equal(run.failed, 0);
-	assert_string_equal(told.text, "rule rule 7777#030123 030123\nrule rule 030123 030123 does not match\nnumber  030123 +4930123\n"
-				       "number  +4930123 030123\nrule rule 030123 030123 does not match\n");
+	assert_string_equal(told.text,
+		"rule rule 7777#030123 030123\nrule rule 030123 030123 does not match\nnumber  "
+		"030123 +4930123\n"
+		"number  +4930123 030123\nrule rule 030123 030123 does not match\n");
 	td_rule_matcher_free(run.matcher, &heap);
 	td_rule_free(tech);
 	td_rule_free(other);

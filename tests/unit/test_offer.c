@@ -6,9 +6,13 @@
 #include <cmocka.h>
 
 #define SESSION "v=0\r\no=canary 99 7 IN IP4 10.9.9.9\r\ns=secret\r\nc=IN IP4 10.9.9.9\r\nt=0 0\r\n"
-#define AUDIO "m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+#define AUDIO                                                                                      \
+	"m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 "                    \
+	"telephone-event/8000\r\na=fmtp:101 0-15\r\n"
 #define OURS "v=0\r\no=- 5 %u IN IP4 10.0.2.254\r\ns=-\r\nc=IN IP4 10.0.2.254\r\nt=0 0\r\n"
-#define OUR_AUDIO "m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+#define OUR_AUDIO                                                                                  \
+	"m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 "                   \
+	"telephone-event/8000\r\na=fmtp:101 0-15\r\n"
 
 static struct td_sdp sdp;
 static struct td_leg_local local[TD_STREAMS_MAX];
@@ -64,7 +68,8 @@ static void test_plain(void **state)
 	assert_int_equal(to.n_media, 1);
 	// The same again keeps the version, a change moves it by one (RFC 3264 §8).
 	assert_string_equal(rewritten(SESSION AUDIO, &to), ours(1, OUR_AUDIO "a=sendrecv\r\n"));
-	assert_string_equal(rewritten(SESSION AUDIO "a=sendonly\r\n", &to), ours(2, OUR_AUDIO "a=sendonly\r\n"));
+	assert_string_equal(rewritten(SESSION AUDIO "a=sendonly\r\n", &to),
+		ours(2, OUR_AUDIO "a=sendonly\r\n"));
 	to.session_version = 99;
 	assert_string_equal(rewritten(SESSION AUDIO, &to), ours(100, OUR_AUDIO "a=sendrecv\r\n"));
 }
@@ -72,16 +77,24 @@ static void test_plain(void **state)
 static void test_nothing_of_the_first_side(void **state)
 {
 	struct td_sdp_side to;
-	const char *body = "v=0\r\no=canary 99 7 IN IP4 10.9.9.9\r\ns=canary\r\ni=canary\r\nu=http://canary/\r\ne=canary@x\r\n"
-		"p=+49canary\r\nc=IN IP4 10.9.9.9\r\nb=AS:84\r\nt=0 0\r\na=tool:canary\r\na=ice-lite\r\na=group:BUNDLE canary\r\n"
-		"a=source-filter: incl IN IP4 * 10.9.9.9\r\nm=audio 4000 RTP/AVP 8\r\ni=canary\r\nc=IN IP4 10.9.9.9\r\n"
-		"b=TIAS:64000\r\na=rtcp:4001 IN IP4 10.9.9.9\r\na=candidate:1 1 UDP 1 10.9.9.9 4000 typ host\r\n"
-		"a=ice-ufrag:canary\r\na=ice-pwd:canary\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:canary\r\n"
-		"a=fingerprint:sha-1 00:11:22:33:44:55:66:77\r\na=setup:actpass\r\na=ssrc:1 cname:canary\r\na=x-own:canary\r\n"
+	const char *body =
+		"v=0\r\no=canary 99 7 IN IP4 "
+		"10.9.9.9\r\ns=canary\r\ni=canary\r\nu=http://canary/\r\ne=canary@x\r\n"
+		"p=+49canary\r\nc=IN IP4 10.9.9.9\r\nb=AS:84\r\nt=0 "
+		"0\r\na=tool:canary\r\na=ice-lite\r\na=group:BUNDLE canary\r\n"
+		"a=source-filter: incl IN IP4 * 10.9.9.9\r\nm=audio 4000 RTP/AVP "
+		"8\r\ni=canary\r\nc=IN IP4 10.9.9.9\r\n"
+		"b=TIAS:64000\r\na=rtcp:4001 IN IP4 10.9.9.9\r\na=candidate:1 1 UDP 1 10.9.9.9 "
+		"4000 typ host\r\n"
+		"a=ice-ufrag:canary\r\na=ice-pwd:canary\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+		"inline:canary\r\n"
+		"a=fingerprint:sha-1 00:11:22:33:44:55:66:77\r\na=setup:actpass\r\na=ssrc:1 "
+		"cname:canary\r\na=x-own:canary\r\n"
 		"a=fmtp:8 at=10.9.9.9\r\na=ptime:20\r\na=end-of-candidates\r\n";
 
 	td_sdp_side_init(&to, 5);
-	assert_string_equal(rewritten(body, &to), "v=0\r\no=- 5 1 IN IP4 10.0.2.254\r\ns=-\r\nc=IN IP4 10.0.2.254\r\nb=AS:84\r\n"
+	assert_string_equal(rewritten(body, &to),
+		"v=0\r\no=- 5 1 IN IP4 10.0.2.254\r\ns=-\r\nc=IN IP4 10.0.2.254\r\nb=AS:84\r\n"
 		"t=0 0\r\nm=audio 20000 RTP/AVP 8\r\nb=TIAS:64000\r\na=ptime:20\r\na=sendrecv\r\n");
 }
 
@@ -91,10 +104,14 @@ static void test_refused_streams(void **state)
 
 	td_sdp_side_init(&to, 5);
 	local[1].rtp.family = 0;
-	assert_string_equal(rewritten(SESSION AUDIO "m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
-		"m=audio 6000 RTP/SAVP 8\r\nm=image 7000 udptl t38\r\nm=audio 0 RTP/AVP 0\r\nm=audio 8000 RTP/AVP 0\r\n", &to),
-		ours(1, OUR_AUDIO "a=sendrecv\r\nm=video 0 RTP/AVP 96\r\nm=audio 0 RTP/SAVP 8\r\nm=image 0 udptl t38\r\n"
-			"m=audio 0 RTP/AVP 0\r\nm=audio 0 RTP/AVP 0\r\n"));
+	assert_string_equal(
+		rewritten(SESSION AUDIO "m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+					"m=audio 6000 RTP/SAVP 8\r\nm=image 7000 udptl "
+					"t38\r\nm=audio 0 RTP/AVP 0\r\nm=audio 8000 RTP/AVP 0\r\n",
+			&to),
+		ours(1, OUR_AUDIO "a=sendrecv\r\nm=video 0 RTP/AVP 96\r\nm=audio 0 RTP/SAVP "
+				  "8\r\nm=image 0 udptl t38\r\n"
+				  "m=audio 0 RTP/AVP 0\r\nm=audio 0 RTP/AVP 0\r\n"));
 	assert_int_equal(to.n_media, 6);
 	// m= lines never go away.
 	struct td_writer w = { text, text, text + sizeof(text), false };
@@ -104,14 +121,16 @@ static void test_refused_streams(void **state)
 	for (uint32_t i = 0; i < TD_STREAMS_MAX; i++)
 		local[i].rtp.family = 0;
 	td_sdp_side_init(&to, 5);
-	assert_non_null(strstr(rewritten(SESSION AUDIO, &to), "c=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 0 RTP/AVP"));
+	assert_non_null(strstr(
+		rewritten(SESSION AUDIO, &to), "c=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 0 RTP/AVP"));
 	set_up(NULL);
 }
 
 static void test_hold(void **state)
 {
 	struct td_sdp_side from, to;
-	const char *zero = "v=0\r\no=- 1 1 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n" AUDIO;
+	const char *zero =
+		"v=0\r\no=- 1 1 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n" AUDIO;
 
 	td_sdp_side_init(&from, 1);
 	td_sdp_side_init(&to, 5);
@@ -120,7 +139,8 @@ static void test_hold(void **state)
 	assert_int_equal(from.streams[0].direction, TD_SDP_SENDONLY);
 	assert_int_equal(from.streams[0].rtp.family, 0);
 	assert_true(from.streams[0].active);
-	parse("v=0\r\no=- 1 2 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=recvonly\r\n" AUDIO);
+	parse("v=0\r\no=- 1 2 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 "
+	      "0\r\na=recvonly\r\n" AUDIO);
 	assert_int_equal(td_sdp_side_receive(&from, &sdp, true), TD_SDP_OK);
 	assert_int_equal(from.streams[0].direction, TD_SDP_INACTIVE);
 }
@@ -139,7 +159,8 @@ static void test_receive(void **state)
 	assert_int_equal(side.streams[0].direction, TD_SDP_RECVONLY);
 	assert_int_equal(side.streams[0].ptime_ms, 30);
 
-	// An answer has the offer's m= lines; a new offer has no fewer than before. Nothing changes on a fault.
+	// An answer has the offer's m= lines; a new offer has no fewer than before. Nothing changes
+	// on a fault.
 	struct td_sdp_side before = side;
 	parse(SESSION AUDIO "m=video 0 RTP/AVP 96\r\n");
 	assert_int_equal(td_sdp_side_receive(&side, &sdp, false), TD_SDP_MISMATCH);
@@ -185,8 +206,9 @@ static void test_families_and_rtcp(void **state)
 	local[1].rtp = address("fd00:2::fe", 30000);
 	local[1].rtcp = address("fd00:2::fe", 30005);
 	assert_string_equal(rewritten(SESSION AUDIO "m=audio 5000 RTP/AVP 0\r\n", &to),
-		ours(1, OUR_AUDIO "a=sendrecv\r\nm=audio 30000 RTP/AVP 0\r\nc=IN IP6 fd00:2::fe\r\na=sendrecv\r\n"
-			"a=rtcp:30005 IN IP6 fd00:2::fe\r\n"));
+		ours(1, OUR_AUDIO "a=sendrecv\r\nm=audio 30000 RTP/AVP 0\r\nc=IN IP6 "
+				  "fd00:2::fe\r\na=sendrecv\r\n"
+				  "a=rtcp:30005 IN IP6 fd00:2::fe\r\n"));
 	set_up(NULL);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Lines of a route file in packed parts: what went in comes out, parts end where lines do, damage is told.
+// Lines of a route file in packed parts: what went in comes out, parts end where lines do, damage
+// is told.
 #include "control/plan_rows.h"
 
 #include <setjmp.h>
@@ -20,8 +21,10 @@ static char *many_lines(size_t *len)
 
 	assert_non_null(out);
 	fputs("match,to\n", out);
-	for (uint64_t i = 0, n = 1; i < LINES; i++, n = n * 6364136223846793005u + 1442695040888963407u)
-		fprintf(out, "%llu,carrier-b%s", (unsigned long long)n >> (i % 40), i + 1 < LINES ? "\n" : "");
+	for (uint64_t i = 0, n = 1; i < LINES;
+		i++, n = n * 6364136223846793005u + 1442695040888963407u)
+		fprintf(out, "%llu,carrier-b%s", (unsigned long long)n >> (i % 40),
+			i + 1 < LINES ? "\n" : "");
 	fclose(out);
 	return text;
 }
@@ -137,7 +140,8 @@ static void damage_is_told(void **state)
 		struct td_plan_rows *rows = td_plan_rows_new();
 		if (i < packed)
 			copy[i] ^= 0x55;
-		assert_int_equal(td_plan_rows_add_packed(rows, copy, i < packed ? packed : packed - 1), 0);
+		assert_int_equal(
+			td_plan_rows_add_packed(rows, copy, i < packed ? packed : packed - 1), 0);
 		assert_int_equal(td_plan_rows_text(rows, 0, &text, &len), -EBADMSG);
 		if (i < packed)
 			copy[i] ^= 0x55;

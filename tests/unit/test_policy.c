@@ -46,7 +46,8 @@ static struct td_prefix prefix(const char *text, uint8_t len)
 	return p;
 }
 
-static struct td_trunk_conf *trunk(struct draft *d, const char *name, const char *realm, const char *peer)
+static struct td_trunk_conf *trunk(
+	struct draft *d, const char *name, const char *realm, const char *peer)
 {
 	struct td_trunk_conf *t = &d->trunks[d->conf.n_trunks++];
 
@@ -60,7 +61,8 @@ static struct td_trunk_conf *trunk(struct draft *d, const char *name, const char
 	return t;
 }
 
-static struct td_route_conf *route(struct draft *d, const char *from, const char *digits, const char *to)
+static struct td_route_conf *route(
+	struct draft *d, const char *from, const char *digits, const char *to)
 {
 	struct td_route_conf *r = &d->routes[d->conf.n_routes++];
 
@@ -110,10 +112,12 @@ static void draft_basic(struct draft *d)
 	trunk(d, "d", "east", "10.0.2.3");
 }
 
-static int ingress(const struct td_policy *p, uint16_t realm, const char *remote, const char *user, const char *domain,
-	uint16_t source_port, const char *local)
+static int ingress(const struct td_policy *p, uint16_t realm, const char *remote, const char *user,
+	const char *domain, uint16_t source_port, const char *local)
 {
-	struct td_flow flow = { .realm = realm, .remote = address(remote, source_port), .local = address(local, 5060) };
+	struct td_flow flow = { .realm = realm,
+		.remote = address(remote, source_port),
+		.local = address(local, 5060) };
 	struct td_core core = { 0 };
 
 	core.uri.user = td_span_str(user);
@@ -180,8 +184,10 @@ static void test_ingress_by_match(void **state)
 	assert_int_equal(ingress(p, 0, "10.0.1.1", "994930", "x", 5060, "10.0.1.254"), 1);
 	assert_int_equal(ingress(p, 0, "10.0.1.1", "+994930", "x", 5060, "10.0.1.254"), 1);
 	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "x", 5060, "10.0.1.254"), 2);
-	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5080, "10.0.1.254"), 3);
-	assert_int_equal(ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5081, "10.0.1.254"), 2);
+	assert_int_equal(
+		ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5080, "10.0.1.254"), 3);
+	assert_int_equal(
+		ingress(p, 0, "10.0.1.1", "9914930", "Carrier.Example", 5081, "10.0.1.254"), 2);
 	td_policy_free(p);
 
 	// By the address the request came to.
@@ -265,7 +271,8 @@ static void test_refused(void **state)
 }
 
 // Names of the trunks in the answer, one letter a target; "404" or "503".
-static const char *routed(const struct td_policy *p, const char *number, const char *domain, uint64_t seed, bool sos)
+static const char *routed(
+	const struct td_policy *p, const char *number, const char *domain, uint64_t seed, bool sos)
 {
 	static char text[TD_ATTEMPTS_MAX + 8];
 	struct td_route_query q = { 0, td_span_str(number), td_span_str(domain), seed, sos };
@@ -277,8 +284,9 @@ static const char *routed(const struct td_policy *p, const char *number, const c
 		return text;
 	}
 	for (; n < a.n; n++)
-		text[n] = a.targets[n].kind == TD_TARGET_AOR ? '@' :
-							      td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
+		text[n] = a.targets[n].kind == TD_TARGET_AOR
+				  ? '@'
+				  : td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
 	text[n] = '\0';
 	return text;
 }
@@ -390,7 +398,8 @@ static void test_peers_and_disabled(void **state)
 	for (uint32_t t = 1; t < 4; t++) {
 		d->trunks[t].n_peers = 10;
 		for (uint32_t i = 0; i < 10; i++)
-			d->trunks[t].peers[i].address = address("10.0.3.1", (uint16_t)(100 * t + i));
+			d->trunks[t].peers[i].address =
+				address("10.0.3.1", (uint16_t)(100 * t + i));
 		d->trunks[t].match.source_port = (uint16_t)t;
 	}
 	route(d, "a", "49", "bcd");
@@ -412,9 +421,10 @@ static void test_peer_weights(void **state)
 	draft_basic(d);
 	d->trunks[1].n_peers = 4;
 	for (uint16_t i = 0; i < 4; i++)
-		d->trunks[1].peers[i] = (struct td_peer_conf){
-			.address = address("10.0.2.1", (uint16_t)(5060 + i)), .weight = weights[i],
-			.set = i == 3 };
+		d->trunks[1].peers[i] =
+			(struct td_peer_conf){ .address = address("10.0.2.1", (uint16_t)(5060 + i)),
+				.weight = weights[i],
+				.set = i == 3 };
 	route(d, "a", "", "b");
 	struct td_policy *p = compiled(d);
 	for (uint64_t seed = 0; seed < 4000; seed++) {
@@ -500,8 +510,10 @@ static void test_resolved_sources(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 	struct lost lost = { "" };
-	struct td_policy_env env = { .slot_of = any_slot, .realm_of = any_realm,
-		.source_lost = source_lost, .source_ctx = &lost };
+	struct td_policy_env env = { .slot_of = any_slot,
+		.realm_of = any_realm,
+		.source_lost = source_lost,
+		.source_ctx = &lost };
 
 	for (const char *name = "abcd"; *name; name++)
 		trunk(d, (char[]){ *name, 0 }, "west", "10.0.1.1");
@@ -533,7 +545,8 @@ static void test_resolved_sources(void **state)
 	free(d);
 }
 
-// 3:1:0 over many seeds: first places follow the weights, weight 0 always comes last, everybody comes once.
+// 3:1:0 over many seeds: first places follow the weights, weight 0 always comes last, everybody
+// comes once.
 static void test_weights(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
@@ -574,12 +587,16 @@ static void test_trie_equals_search(void **state)
 	enum { ROUTES = 3000 };
 	struct td_trunk_conf trunks[3] = { 0 };
 	struct td_route_conf *routes = calloc(ROUTES, sizeof(*routes));
-	struct td_policy_conf conf = { .n_trunks = 3, .n_routes = ROUTES, .trunks = trunks, .routes = routes };
+	struct td_policy_conf conf = {
+		.n_trunks = 3, .n_routes = ROUTES, .trunks = trunks, .routes = routes
+	};
 	struct td_policy_env env = { slot_of, realm_of, NULL };
 	char error[256] = "";
 
 	for (int t = 0; t < 3; t++) {
-		trunks[t] = (struct td_trunk_conf){ .name = { (char)('a' + t) }, .realm = "west", .enabled = true, .n_peers = 1 };
+		trunks[t] = (struct td_trunk_conf){
+			.name = { (char)('a' + t) }, .realm = "west", .enabled = true, .n_peers = 1
+		};
 		trunks[t].peers[0].address = address("10.0.1.1", 0);
 		trunks[t].peers[0].address.ip[3] = (uint8_t)(t + 1);
 	}
@@ -590,7 +607,7 @@ static void test_trie_equals_search(void **state)
 		r->from[0][0] = 'a';
 		r->to[0].trunk[0] = (char)('b' + i % 2);
 		snprintf(r->prefix, sizeof(r->prefix), "%04u", i); // unique
-		r->prefix[i % 3 == 0 ? 3 : 4] = '\0';              // some shortened: they may repeat
+		r->prefix[i % 3 == 0 ? 3 : 4] = '\0'; // some shortened: they may repeat
 	}
 	struct td_policy *p = td_policy_new(&conf, &env, error, sizeof(error));
 	assert_string_equal(error, "");
@@ -609,7 +626,8 @@ static void test_trie_equals_search(void **state)
 		bool right = false;
 		const char *got = routed(p, number, "x", i, false);
 		for (uint32_t k = 0; k < ROUTES; k++)
-			if (strlen(routes[k].prefix) == longest && strncmp(routes[k].prefix, number, longest) == 0)
+			if (strlen(routes[k].prefix) == longest &&
+				strncmp(routes[k].prefix, number, longest) == 0)
 				right |= routes[k].to[0].trunk[0] == got[0];
 		assert_true(found ? right : strcmp(got, "404") == 0);
 	}
@@ -649,7 +667,8 @@ static void test_media_sources_and_limits(void **state)
 
 // --- groups, filters, blocks, windows, a loaded plan
 
-static void asked(const struct td_policy *p, struct td_route_query q, char text[TD_ATTEMPTS_MAX + 8])
+static void asked(
+	const struct td_policy *p, struct td_route_query q, char text[TD_ATTEMPTS_MAX + 8])
 {
 	struct td_route_answer a;
 	size_t n = 0;
@@ -659,22 +678,24 @@ static void asked(const struct td_policy *p, struct td_route_query q, char text[
 		return;
 	}
 	for (; n < a.n; n++)
-		text[n] = a.targets[n].kind == TD_TARGET_AOR ? '@' :
-							      td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
+		text[n] = a.targets[n].kind == TD_TARGET_AOR
+				  ? '@'
+				  : td_policy_trunk(p, a.targets[n].trunk)->conf.name[0];
 	text[n] = '\0';
 }
 
-#define assert_asked(p, expected, ...)                                                                                 \
-	do {                                                                                                           \
-		char got[TD_ATTEMPTS_MAX + 8];                                                                         \
-		asked(p, (struct td_route_query){ .random = 1, __VA_ARGS__ }, got);                                    \
-		assert_string_equal(got, expected);                                                                    \
+#define assert_asked(p, expected, ...)                                                             \
+	do {                                                                                       \
+		char got[TD_ATTEMPTS_MAX + 8];                                                     \
+		asked(p, (struct td_route_query){ .random = 1, __VA_ARGS__ }, got);                \
+		assert_string_equal(got, expected);                                                \
 	} while (0)
 
 static void test_groups_and_costs(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
-	struct td_group_conf groups[2] = { { .name = "g", .n_members = 2 }, { .name = "h", .n_members = 1 } };
+	struct td_group_conf groups[2] = { { .name = "g", .n_members = 2 },
+		{ .name = "h", .n_members = 1 } };
 
 	draft_basic(d);
 	set(groups[0].members[0].trunk, "c");
@@ -730,14 +751,18 @@ static void test_filters_and_blocks(void **state)
 
 	assert_asked(p, "bd", .number = TD_SPAN("4989"), .caller = TD_SPAN("1"));
 	assert_asked(p, "cbd", .number = TD_SPAN("4989"), .caller = TD_SPAN("493055"));
-	assert_asked(p, "db", .number = TD_SPAN("4989"), .caller = TD_SPAN("493055"), .anonymous = true);
+	assert_asked(
+		p, "db", .number = TD_SPAN("4989"), .caller = TD_SPAN("493055"), .anonymous = true);
 	assert_asked(p, "603", .number = TD_SPAN("499001"), .caller = TD_SPAN("1"));
-	assert_asked(p, "bd", .number = TD_SPAN("49900"), .caller = TD_SPAN("1"), .emergency = true);
+	assert_asked(
+		p, "bd", .number = TD_SPAN("49900"), .caller = TD_SPAN("1"), .emergency = true);
 	assert_asked(p, "db", .number = TD_SPAN("4911"), .caller = TD_SPAN("1"));
 	assert_asked(p, "bd", .number = TD_SPAN("49110"), .caller = TD_SPAN("1"));
 	assert_asked(p, "403", .number = TD_SPAN("33"), .caller = TD_SPAN("6661"));
-	assert_asked(p, "b", .number = TD_SPAN("49"), .caller = TD_SPAN("6661")); // a block ends the list
-	assert_asked(p, "d", .user = TD_SPAN("bob"), .domain = TD_SPAN("X.example"), .caller = TD_SPAN("1"));
+	assert_asked(p, "b", .number = TD_SPAN("49"),
+		.caller = TD_SPAN("6661")); // a block ends the list
+	assert_asked(p, "d", .user = TD_SPAN("bob"), .domain = TD_SPAN("X.example"),
+		.caller = TD_SPAN("1"));
 	struct td_route_query q = { .number = TD_SPAN("49"), .caller = TD_SPAN("4930") };
 	struct td_route_answer a;
 	assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
@@ -759,9 +784,15 @@ static void test_windows(void **state)
 			.n_periods = 2,
 			.n_steps = 3,
 			.periods = { { .weekdays = 0x1f, .from_min = 8 * 60, .to_min = 17 * 60 },
-				{ .first_day = 20446, .last_day = 20446, .from_min = 0, .to_min = 0 } },
-			.steps = { { 1761440400, 3600 }, { 1774746000, 7200 }, { 1792890000, 3600 } } },
-		{ .name = "night", .n_periods = 1, .periods = { { .weekdays = 1, .from_min = 22 * 60, .to_min = 60 } } },
+				{ .first_day = 20446,
+					.last_day = 20446,
+					.from_min = 0,
+					.to_min = 0 } },
+			.steps = { { 1761440400, 3600 }, { 1774746000, 7200 },
+				{ 1792890000, 3600 } } },
+		{ .name = "night",
+			.n_periods = 1,
+			.periods = { { .weekdays = 1, .from_min = 22 * 60, .to_min = 60 } } },
 	};
 
 	draft_basic(d);
@@ -772,14 +803,14 @@ static void test_windows(void **state)
 	route(d, "a", "", "d");
 	struct td_policy *p = compiled(d);
 
-	assert_asked(p, "bd", .wall_s = 1795676400);           // Thursday 08:00 in Berlin
-	assert_asked(p, "d", .wall_s = 1795676399);            // a second before
-	assert_asked(p, "bd", .wall_s = 1795708799);           // 16:59:59
-	assert_asked(p, "d", .wall_s = 1795708800);            // 17:00
-	assert_asked(p, "d", .wall_s = 1795849200);            // Saturday
-	assert_asked(p, "bd", .wall_s = 1782799200);           // Tuesday 2026-06-30 08:00 in summer
+	assert_asked(p, "bd", .wall_s = 1795676400); // Thursday 08:00 in Berlin
+	assert_asked(p, "d", .wall_s = 1795676399);  // a second before
+	assert_asked(p, "bd", .wall_s = 1795708799); // 16:59:59
+	assert_asked(p, "d", .wall_s = 1795708800);  // 17:00
+	assert_asked(p, "d", .wall_s = 1795849200);  // Saturday
+	assert_asked(p, "bd", .wall_s = 1782799200); // Tuesday 2026-06-30 08:00 in summer
 	assert_asked(p, "d", .wall_s = 1782799199);
-	assert_asked(p, "bd", .wall_s = 20446ull * 86400);     // the date alone
+	assert_asked(p, "bd", .wall_s = 20446ull * 86400);         // the date alone
 	assert_asked(p, "cd", .wall_s = 20444ull * 86400 + 79200); // Monday 22:00
 	assert_asked(p, "cd", .wall_s = 20445ull * 86400 + 1800);  // on past midnight
 	assert_asked(p, "d", .wall_s = 20447ull * 86400 + 1800);
@@ -791,9 +822,10 @@ static void step_count(void *ctx, const struct td_route_step *step)
 {
 	char *text = ctx;
 
-	snprintf(text + strlen(text), 512 - strlen(text), "%s %.*s %.*s %.*s%s%s\n", step->what, (int)step->plan.len,
-		step->plan.ptr, (int)step->match.len, step->match.ptr, (int)step->name.len, step->name.ptr,
-		step->why ? ": " : "", step->why ? step->why : "");
+	snprintf(text + strlen(text), 512 - strlen(text), "%s %.*s %.*s %.*s%s%s\n", step->what,
+		(int)step->plan.len, step->plan.ptr, (int)step->match.len, step->match.ptr,
+		(int)step->name.len, step->name.ptr, step->why ? ": " : "",
+		step->why ? step->why : "");
 }
 
 static void test_loaded_plan(void **state)
@@ -825,7 +857,9 @@ static void test_loaded_plan(void **state)
 	route(d, "a", "49", "b");
 	d->conf.trunks = d->trunks;
 	d->conf.routes = d->routes;
-	struct td_policy_env env = { .slot_of = slot_of, .realm_of = realm_of, .plans = images, .n_plans = 1 };
+	struct td_policy_env env = {
+		.slot_of = slot_of, .realm_of = realm_of, .plans = images, .n_plans = 1
+	};
 	struct td_policy *p = td_policy_new(&d->conf, &env, d->error, sizeof(d->error));
 
 	assert_asked(p, "cb@", .number = TD_SPAN("493055"));
@@ -841,9 +875,10 @@ static void test_loaded_plan(void **state)
 	assert_int_equal(a.targets[1].matched, 2);
 	assert_string_equal(a.targets[0].route, "berlin");
 	assert_null(a.targets[1].route);
-	assert_string_equal(text, "plan a  file\nplan deck  loaded\nmatch deck 4930 \ntarget deck 4930 c\n"
-				  "target deck 4930 gone: there is no such trunk or group now\n"
-				  "match a 49 \ntarget a 49 b\nmatch deck 49 \ntarget deck 49 registrar\n");
+	assert_string_equal(text,
+		"plan a  file\nplan deck  loaded\nmatch deck 4930 \ntarget deck 4930 c\n"
+		"target deck 4930 gone: there is no such trunk or group now\n"
+		"match a 49 \ntarget a 49 b\nmatch deck 49 \ntarget deck 49 registrar\n");
 	td_policy_free(p);
 	free(memory);
 	free(d);

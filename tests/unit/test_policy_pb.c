@@ -11,7 +11,9 @@ static struct td_trunk_conf trunks[2];
 static struct td_route_conf routes[1];
 static struct td_rule_conf rules[1];
 
-static struct td_group_conf group = { .name = "g", .limit = { 10, 20, 30 }, .n_members = 1,
+static struct td_group_conf group = { .name = "g",
+	.limit = { 10, 20, 30 },
+	.n_members = 1,
 	.members = { { .trunk = "b", .priority = 1, .weight = 2 } } };
 static struct td_limit_conf limit = { .name = "l", .limit = { 11, 21, 31 } };
 
@@ -37,21 +39,31 @@ static struct td_policy_conf sample(void)
 		.media_timeout_s = 7,
 		.health = { 1, 2, 3, TD_PROBE_OPTIONS, 4, 5, 6 },
 		.match = { .listener = "10.0.0.1", .domain = "d", .source_port = 9 },
-		.credentials = { .username = "u", .realm = "r", .ha1_md5 = { 1 }, .ha1_sha256 = { 2 } },
-		.registration = {
-			.user = "u", .domain = "d", .contact = "c", .expires_s = 300 },
+		.credentials = { .username = "u",
+			.realm = "r",
+			.ha1_md5 = { 1 },
+			.ha1_sha256 = { 2 } },
+		.registration = { .user = "u", .domain = "d", .contact = "c", .expires_s = 300 },
 		.n_hosts = 1,
 		.hosts = { { .name = "sip.carrier.example", .port = 5070 } },
 		.numbers = { .in = { .caller = { 1, { "r" } }, .callee = { 2, { "r", "r" } } },
 			.out = { .caller = { 1, { "r" } }, .callee = { 1, { "r" } } },
-			.form = { .country = "49", .area = "30", .international = "00",
-				.national = "0", .bare_digits = 5, .accept = TD_NUMBER_DIGITS,
+			.form = { .country = "49",
+				.area = "30",
+				.international = "00",
+				.national = "0",
+				.bare_digits = 5,
+				.accept = TD_NUMBER_DIGITS,
 				.format = TD_FORMAT_NATIONAL },
-			.caller_in = { .fallback = "+4930", .allowed = { "+49", "44" }, .n_allowed = 2,
-				.on_refused = TD_CALLER_REJECT, .keep_name = true },
+			.caller_in = { .fallback = "+4930",
+				.allowed = { "+49", "44" },
+				.n_allowed = 2,
+				.on_refused = TD_CALLER_REJECT,
+				.keep_name = true },
 			.caller_out = { .privacy = TD_PRIVACY_STRIP } } };
-	rules[0] = (struct td_rule_conf){ .name = "r", .match = "^00(.*)", .replace = "+\\1",
-		.last = true };
+	rules[0] = (struct td_rule_conf){
+		.name = "r", .match = "^00(.*)", .replace = "+\\1", .last = true
+	};
 	td_ip_parse(TD_SPAN("10.0.0.9"), &trunks[0].peers[0].address);
 	td_ip_parse(TD_SPAN("fd00::9"), &trunks[0].peers[1].address);
 	trunks[0].peers[0].address.port = 5060;
@@ -78,7 +90,8 @@ static struct td_policy_conf sample(void)
 		.n_rules = 1,
 		.rules = rules,
 		.subscribers = { .form = { .country = "1" } },
-		.subscribers_media_timeout_s = 301, .subscribers_max_duration_s = 7201,
+		.subscribers_media_timeout_s = 301,
+		.subscribers_max_duration_s = 7201,
 		.max_calls = 1,
 		.max_cps = 2,
 		.cps_burst = 5,

@@ -30,7 +30,9 @@ static void slots_come_without_division(void **state)
 			items[i] = td_pool_get(&pool);
 			assert_non_null(items[i]);
 			assert_int_equal(td_pool_slot(&pool, items[i]), i);
-			assert_ptr_equal(td_pool_find(&pool, i, td_pool_generation(&pool, items[i])), items[i]);
+			assert_ptr_equal(
+				td_pool_find(&pool, i, td_pool_generation(&pool, items[i])),
+				items[i]);
 			memset(items[i], 0xff, bytes);
 		}
 		assert_int_equal(td_pool_used(&pool), 50);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// OPTIONS to the peers of trunks: who answers is there, who does not gets no calls until it does again; and calls that nobody
-// answers say the same.
+// OPTIONS to the peers of trunks: who answers is there, who does not gets no calls until it does
+// again; and calls that nobody answers say the same.
 #include "tests/unit/call_rig.h"
 #include "sip/probe.h"
 
@@ -160,7 +160,8 @@ static void peers_are_spread(void **state)
 	rig_policy(rig);
 	rig_advance(rig, 40000);
 	rig_silence(rig);
-	rig->trunks[1].enabled = rig->trunks[2].enabled = false; // nobody asks those who are out of service
+	rig->trunks[1].enabled = rig->trunks[2].enabled =
+		false; // nobody asks those who are out of service
 	rig->trunks[2].health = probed;
 	rig_policy(rig);
 	rig_advance(rig, 40000);
@@ -191,7 +192,8 @@ static void calls_that_nobody_answers_tell_too(void **state)
 		assert_int_equal(rig_peer(rig, 1, 1).state, TD_PEER_UP);
 	}
 	assert_int_equal(rig->host.counters[TD_C_PEER_WENT_DOWN], 1);
-	assert_int_equal(rig_peer(rig, 1, 0).state, TD_PEER_RETURNING); // its interval has passed meanwhile
+	assert_int_equal(
+		rig_peer(rig, 1, 0).state, TD_PEER_RETURNING); // its interval has passed meanwhile
 	// A call that was routed before it went down passes it over.
 	rig_invite(rig, "", RIG_SDP_A);
 	assert_true(td_sockaddr_eq(&rig_expect(rig, "INVITE ")->flow.remote, &rig->east[0].remote));
@@ -211,8 +213,8 @@ static void calls_that_nobody_answers_tell_too(void **state)
 	rig_end(rig);
 }
 
-// One that was returning when the call was routed is not tried when it has gone down since; one that was put last because
-// calls found it silent is, for want of another.
+// One that was returning when the call was routed is not tried when it has gone down since; one
+// that was put last because calls found it silent is, for want of another.
 static void what_was_put_last_is_looked_at_once_more(void **state)
 {
 	for (int with_probes = 0; with_probes < 2; with_probes++) {
@@ -224,11 +226,12 @@ static void what_was_put_last_is_looked_at_once_more(void **state)
 		rig_route(rig, "01");
 		rig->host.route.targets[1].last = true;
 		for (unsigned i = 0; i < 5; i++)
-			td_health_called(rig->health, 1, &rig->trunks[1].peers[1].address, &rig->trunks[1].health,
-				rig->host.now_ns / 1000000, false);
+			td_health_called(rig->health, 1, &rig->trunks[1].peers[1].address,
+				&rig->trunks[1].health, rig->host.now_ns / 1000000, false);
 		assert_int_equal(rig_peer(rig, 1, 1).state, TD_PEER_DOWN);
 		rig_invite(rig, "", RIG_SDP_A);
-		rig_reply(rig, rig_expect(rig, "INVITE "), "500 Server Internal Error", "t", "", "");
+		rig_reply(
+			rig, rig_expect(rig, "INVITE "), "500 Server Internal Error", "t", "", "");
 		rig_expect(rig, "ACK ");
 		if (with_probes) {
 			rig_expect(rig, "SIP/2.0 500 ");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fragments: any order, both families, two realms, and everything that somebody may do with them on purpose.
+// Fragments: any order, both families, two realms, and everything that somebody may do with them on
+// purpose.
 #include "path_host.h"
 
 #include "dataplane/reassembly.h"
@@ -49,8 +50,8 @@ static void piece(bool v4, uint16_t vlan, uint16_t id, uint32_t from, uint32_t t
 		ip[7] = (uint8_t)(from >> 3);
 		frame_ip_checksum(&f, l3);
 	} else {
-		uint8_t h[8] = { 17, 0, (uint8_t)(from >> 8), (uint8_t)((from & 0xf8) | more), 0, 0, (uint8_t)(id >> 8),
-			(uint8_t)id };
+		uint8_t h[8] = { 17, 0, (uint8_t)(from >> 8), (uint8_t)((from & 0xf8) | more), 0, 0,
+			(uint8_t)(id >> 8), (uint8_t)id };
 		f.bytes[l3 + 6] = 44;
 		f.bytes[l3 + 4] = (uint8_t)((len + 8) >> 8);
 		f.bytes[l3 + 5] = (uint8_t)(len + 8);
@@ -89,7 +90,8 @@ static void in_order(void **state)
 
 static void in_every_order(void **state)
 {
-	static const int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	static const int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 },
+		{ 2, 0, 1 }, { 2, 1, 0 } };
 
 	for (uint32_t o = 0; o < 12; o++) {
 		bool v4 = o % 2;

@@ -62,7 +62,9 @@ static void subscriber_comes_back(void **state)
 
 static void largest_subscriber_fits(void **state)
 {
-	struct td_subscriber in = { .n_numbers = TD_SUBSCRIBER_NUMBERS_MAX, .cps_burst = UINT32_MAX }, out;
+	struct td_subscriber in = { .n_numbers = TD_SUBSCRIBER_NUMBERS_MAX,
+		.cps_burst = UINT32_MAX },
+			     out;
 	uint8_t text[TD_SUBSCRIBER_PACKED_MAX];
 
 	memset(in.aor, 'a', sizeof(in.aor) - 1);
@@ -87,7 +89,8 @@ static void binding_comes_back(void **state)
 		    td_span_eq(in.contact, out.contact) && td_span_eq(in.call_id, out.call_id) &&
 		    td_span_eq(in.path, out.path) && td_span_eq(in.instance, out.instance) &&
 		    td_span_eq(in.user_agent, out.user_agent));
-	assert_true(td_sockaddr_eq(&in.local, &out.local) && td_sockaddr_eq(&in.remote, &out.remote));
+	assert_true(
+		td_sockaddr_eq(&in.local, &out.local) && td_sockaddr_eq(&in.remote, &out.remote));
 	assert_int_equal(out.expires_s, in.expires_s);
 	assert_int_equal(out.changed_us, in.changed_us);
 	assert_int_equal(out.cseq, 7);
@@ -132,8 +135,8 @@ static void key_names_a_binding(void **state)
 	td_binding_key(&a, one);
 	td_binding_key(&b, two);
 	assert_string_equal(one, two);
-	assert_string_equal(one,
-		"alice@tandem.example <urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF> 1");
+	assert_string_equal(
+		one, "alice@tandem.example <urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF> 1");
 	b.reg_id = 2;
 	td_binding_key(&b, two);
 	assert_string_not_equal(one, two);

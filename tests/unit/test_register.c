@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The registrar against RFC 3261 §10.3, 3327, 3608 and 5626: what is bound, listed, refused, journalled, and when it ends.
+// The registrar against RFC 3261 §10.3, 3327, 3608 and 5626: what is bound, listed, refused,
+// journalled, and when it ends.
 #include "sip/location.h"
 #include "sip/aor.h"
 #include "sip/engine_priv.h"
@@ -57,9 +58,11 @@ static uint16_t located(struct register_rig *rig, struct td_contact *out)
 	static const uint8_t key[32] = "only for tests, of 32 bytes len.";
 
 	td_token_keys_init(&keys, key, 7, 1);
-	const struct td_subscriber_entry *alice = td_subscribers_find(rig->subscribers, TD_SPAN(RIG_ALICE));
-	return td_location_find(td_engine_location(rig->engine), td_aor_hash(&keys, TD_SPAN(RIG_ALICE)), TD_SPAN(RIG_ALICE),
-		alice ? alice->born : 0, out);
+	const struct td_subscriber_entry *alice =
+		td_subscribers_find(rig->subscribers, TD_SPAN(RIG_ALICE));
+	return td_location_find(td_engine_location(rig->engine),
+		td_aor_hash(&keys, TD_SPAN(RIG_ALICE)), TD_SPAN(RIG_ALICE), alice ? alice->born : 0,
+		out);
 }
 
 static uint16_t bound(struct register_rig *rig)
@@ -72,13 +75,18 @@ static uint16_t bound(struct register_rig *rig)
 static int restored(struct register_rig *rig, const char *contact)
 {
 	uint8_t record[TD_BINDING_PACKED_MAX];
-	struct td_binding b = { .op = TD_BINDING_UPSERT, .expires_s = td_engine_wall_us(rig->engine) / 1000000 + 600,
-		.aor = TD_SPAN(RIG_ALICE), .realm = TD_SPAN("west"), .contact = td_span_str(contact), .call_id = TD_SPAN("c") };
+	struct td_binding b = { .op = TD_BINDING_UPSERT,
+		.expires_s = td_engine_wall_us(rig->engine) / 1000000 + 600,
+		.aor = TD_SPAN(RIG_ALICE),
+		.realm = TD_SPAN("west"),
+		.contact = td_span_str(contact),
+		.call_id = TD_SPAN("c") };
 	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 5060);
 
 	b.local = flow.local;
 	b.remote = flow.remote;
-	return td_engine_restore_binding(rig->engine, rig->host.now_ns, record, (uint32_t)td_binding_pack(&b, record));
+	return td_engine_restore_binding(
+		rig->engine, rig->host.now_ns, record, (uint32_t)td_binding_pack(&b, record));
 }
 
 // --- binding ---
@@ -96,7 +104,8 @@ static void registers_lists_and_locates(void **state)
 	assert_int_equal(c[0].flow.remote.port, 5060);
 	assert_int_equal(rig->host.n_bindings, 1);
 	is_ok(rig_register(rig, "")); // asks what is bound
-	assert_true(fake_has(&rig->host.sent[rig->host.n_sent - 1], "Contact: <sip:alice@10.0.1.7:5060>"));
+	assert_true(fake_has(
+		&rig->host.sent[rig->host.n_sent - 1], "Contact: <sip:alice@10.0.1.7:5060>"));
 	assert_int_equal(rig->host.n_bindings, 1);
 }
 
@@ -105,8 +114,9 @@ static void several_contacts_by_q(void **state)
 	struct register_rig *rig = *state;
 	struct td_contact c[TD_CONTACTS_MAX];
 
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7>;q=0.5, <sip:alice@10.0.1.7:5070>;q=0.25;expires=120\r\n"
-		"m: <sip:alice@10.0.1.7:5080>\r\nExpires: 300\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7>;q=0.5, "
+				"<sip:alice@10.0.1.7:5070>;q=0.25;expires=120\r\n"
+				"m: <sip:alice@10.0.1.7:5080>\r\nExpires: 300\r\n"));
 	const struct fake_sent *sent = &rig->host.sent[rig->host.n_sent - 1];
 	assert_true(fake_has(sent, "Contact: <sip:alice@10.0.1.7>;expires=300;q=0.500\r\n"));
 	assert_true(fake_has(sent, "Contact: <sip:alice@10.0.1.7:5070>;expires=120;q=0.250\r\n"));
@@ -115,8 +125,10 @@ static void several_contacts_by_q(void **state)
 	assert_int_equal(c[0].q, 1000);
 	assert_int_equal(c[1].q, 500);
 	assert_int_equal(c[2].q, 250);
-	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>\r\n"), "403 Too Many Contacts");
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>, <sip:alice@10.0.1.7:5080>;expires=0\r\n"));
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>\r\n"),
+		"403 Too Many Contacts");
+	is_ok(rig_register(rig,
+		"Contact: <sip:alice@10.0.1.7:5090>, <sip:alice@10.0.1.7:5080>;expires=0\r\n"));
 	assert_int_equal(bound(rig), 3);
 	is_ok(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"));
 	assert_int_equal(bound(rig), 0);
@@ -128,22 +140,24 @@ static void at_most_one(struct register_rig *rig, struct td_engine_conf *conf)
 	rig->host.realms[FAKE_WEST].registrar.max_contacts = 1;
 }
 
-// What counts is how many are bound afterwards. Where more are bound than may be, since fewer may be than before, they
-// are refreshed and removed, not added to.
+// What counts is how many are bound afterwards. Where more are bound than may be, since fewer may
+// be than before, they are refreshed and removed, not added to.
 static void limit_is_of_what_is_bound(void **state)
 {
 	struct register_rig *rig = calloc(1, sizeof(*rig));
 
 	assert_int_equal(register_rig_up(rig, at_most_one), 0);
 	is_ok(rig_register(rig, DESK "\r\n"));
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5070>, <sip:alice@10.0.1.7:5060>;expires=0\r\n"));
+	is_ok(rig_register(rig,
+		"Contact: <sip:alice@10.0.1.7:5070>, <sip:alice@10.0.1.7:5060>;expires=0\r\n"));
 	is_status(rig_register(rig, DESK "\r\n"), "403 Too Many Contacts");
 	rig->host.realms[FAKE_WEST].registrar.max_contacts = 3;
 	is_ok(rig_register(rig, DESK "\r\n"));
 	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5080>\r\n"));
 	rig->host.realms[FAKE_WEST].registrar.max_contacts = 1;
 	is_ok(rig_register(rig, DESK "\r\n"));
-	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>\r\n"), "403 Too Many Contacts");
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7:5090>\r\n"),
+		"403 Too Many Contacts");
 	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
 	assert_int_equal(bound(rig), 2);
 	assert_int_equal(register_rig_down(rig), 0);
@@ -191,7 +205,8 @@ static void ends_when_it_is_not_refreshed(void **state)
 	assert_int_equal(bound(rig), 0);
 	assert_int_equal(rig->host.counters[TD_C_REG_EXPIRED], 1);
 	assert_int_equal(rig->host.counters[TD_C_REG_REFRESHED], 1);
-	assert_int_equal(td_engine_tick(rig->engine, rig->host.now_ns, 64), UINT64_MAX); // no timer is left
+	assert_int_equal(
+		td_engine_tick(rig->engine, rig->host.now_ns, 64), UINT64_MAX); // no timer is left
 }
 
 static void order_within_a_call_id(void **state)
@@ -232,12 +247,14 @@ static const struct fake_sent *altered(struct register_rig *rig, const char *fro
 	const char *at = strstr(rig->last, from);
 
 	assert_non_null(at);
-	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - rig->last), rig->last, to, at + strlen(from));
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - rig->last), rig->last, to,
+		at + strlen(from));
 	snprintf(rig->last, sizeof(rig->last), "%s", text);
 	return rig_repeat(rig);
 }
 
-// Only what is the same in all that counts is a retransmission: the digest covers neither contact nor lifetime.
+// Only what is the same in all that counts is a retransmission: the digest covers neither contact
+// nor lifetime.
 static void altered_copies_are_replays(void **state)
 {
 	static const char *const alterations[][2] = {
@@ -327,7 +344,8 @@ static uint64_t changed_us(const struct register_rig *rig, uint32_t nth)
 	uint32_t at = 0;
 
 	for (;; nth--) {
-		size_t n = td_binding_unpack(rig->host.bindings + at, rig->host.bindings_len - at, &b);
+		size_t n =
+			td_binding_unpack(rig->host.bindings + at, rig->host.bindings_len - at, &b);
 		assert_true(n > 0);
 		if (nth == 0)
 			return b.changed_us;
@@ -384,19 +402,24 @@ static void equal_uris_are_one_binding(void **state)
 	is_ok(rig_register(rig, "Contact: <sip:%61lice@desk.example;ob>\r\n"));
 	assert_int_equal(located(rig, c), 1);
 	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@Desk.example;ob")));
-	assert_true(td_binding_unpack(rig->host.bindings + at, rig->host.bindings_len - at, &b) > 0);
+	assert_true(
+		td_binding_unpack(rig->host.bindings + at, rig->host.bindings_len - at, &b) > 0);
 	assert_true(td_span_eq(b.contact, TD_SPAN("sip:alice@Desk.example;ob")));
 	is_status(rig_register(rig, "Contact: <sip:a@b>, <sip:a@b>\r\n"), "400 Contact Twice");
 }
 
-// Equality of URIs is not transitive (RFC 3261 §19.1.4): two that differ may both be the one that is bound.
+// Equality of URIs is not transitive (RFC 3261 §19.1.4): two that differ may both be the one that
+// is bound.
 static void one_binding_is_named_once(void **state)
 {
 	struct register_rig *rig = *state;
 
 	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7>\r\n"));
-	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>, <sip:alice@10.0.1.7;a=2>\r\n"), "400 Contact Twice");
-	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>;expires=0, <sip:alice@10.0.1.7;a=2>;expires=0\r\n"),
+	is_status(rig_register(
+			  rig, "Contact: <sip:alice@10.0.1.7;a=1>, <sip:alice@10.0.1.7;a=2>\r\n"),
+		"400 Contact Twice");
+	is_status(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>;expires=0, "
+				    "<sip:alice@10.0.1.7;a=2>;expires=0\r\n"),
 		"400 Contact Twice");
 	assert_int_equal(bound(rig), 1);
 	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7;a=1>;expires=0\r\n"));
@@ -424,7 +447,8 @@ static void others_are_refused(void **state)
 	struct register_rig *rig = *state;
 
 	is_ok(rig_register(rig, DESK "\r\n"));
-	is_status(rig_send(rig, "bob@tandem.example", true, DESK "\r\n"), "403"); // alice's credentials, bob's AoR
+	is_status(rig_send(rig, "bob@tandem.example", true, DESK "\r\n"),
+		"403"); // alice's credentials, bob's AoR
 	is_status(rig_send(rig, "alice@elsewhere.example", true, DESK "\r\n"), "404");
 	rig->phone.password = "wrong";
 	is_status(rig_register(rig, DESK ";expires=0\r\n"), "403");
@@ -464,7 +488,8 @@ static void readers_that_stay(struct register_rig *rig, struct td_engine_conf *c
 	rig->host.realms[FAKE_WEST].registrar.nonce_lifetime_s = 100000;
 }
 
-// Without memory for what it asks for nothing is journalled, nothing changes, and no 200 says otherwise.
+// Without memory for what it asks for nothing is journalled, nothing changes, and no 200 says
+// otherwise.
 static void no_memory_changes_nothing(void **state)
 {
 	struct register_rig *rig = calloc(1, sizeof(*rig));
@@ -476,7 +501,9 @@ static void no_memory_changes_nothing(void **state)
 	do {
 		fake_forget(&rig->host);
 		rig->host.bindings_len = rig->host.n_bindings = 0;
-		snprintf(lines, sizeof(lines), "Contact: <sip:alice@10.0.1.7;n=%0400u>\r\nPath: <sip:p%u@e;n=%0900u>\r\n", 1, n, 1);
+		snprintf(lines, sizeof(lines),
+			"Contact: <sip:alice@10.0.1.7;n=%0400u>\r\nPath: <sip:p%u@e;n=%0900u>\r\n",
+			1, n, 1);
 		sent = rig_register(rig, lines);
 	} while (++n < 10000 && fake_starts(sent, "SIP/2.0 200"));
 	is_status(sent, "503");
@@ -499,7 +526,8 @@ static void limit_of_bindings_is_held(void **state)
 		rig->phone.user = users[i];
 		rig->phone.algorithm = i == 2 ? TD_DIGEST_MD5 : TD_DIGEST_SHA256;
 		rig->phone.nonce[0] = '\0';
-		const struct fake_sent *sent = rig_register(rig, "Contact: <sip:a@10.0.1.7:1>, <sip:a@10.0.1.7:2>, <sip:a@10.0.1.7:3>\r\n");
+		const struct fake_sent *sent = rig_register(rig,
+			"Contact: <sip:a@10.0.1.7:1>, <sip:a@10.0.1.7:2>, <sip:a@10.0.1.7:3>\r\n");
 		if (i < 2)
 			is_ok(sent);
 		else
@@ -549,8 +577,10 @@ static void a_name_is_given_to_another(void **state)
 	struct td_contact c[TD_CONTACTS_MAX];
 
 	is_ok(rig_register(rig, DESK "\r\n"));
-	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("other"), s.ha1_sha256);
-	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0); // another password: the same subscriber
+	td_digest_ha1(TD_DIGEST_SHA256, TD_SPAN("alice"), TD_SPAN("tandem.example"),
+		TD_SPAN("other"), s.ha1_sha256);
+	assert_int_equal(td_subscribers_put(rig->subscribers, &s),
+		0); // another password: the same subscriber
 	assert_int_equal(bound(rig), 1);
 	assert_int_equal(td_subscribers_delete(rig->subscribers, TD_SPAN(RIG_ALICE)), 0);
 	assert_int_equal(td_subscribers_put(rig->subscribers, &s), 0);
@@ -573,12 +603,15 @@ static void path_and_service_route(void **state)
 	struct register_rig *rig = *state;
 	struct td_contact c[TD_CONTACTS_MAX];
 
-	const struct fake_sent *sent = rig_register(rig, DESK "\r\nSupported: path\r\nRequire: path\r\n"
-		"Path: <sip:edge2.example;lr>\r\nPath: <sip:edge1.example;lr>\r\n");
+	const struct fake_sent *sent = rig_register(rig,
+		DESK "\r\nSupported: path\r\nRequire: path\r\n"
+		     "Path: <sip:edge2.example;lr>\r\nPath: <sip:edge1.example;lr>\r\n");
 	is_ok(sent);
-	assert_string_equal(fake_header(sent, "Path"), "<sip:edge2.example;lr>, <sip:edge1.example;lr>");
+	assert_string_equal(
+		fake_header(sent, "Path"), "<sip:edge2.example;lr>, <sip:edge1.example;lr>");
 	assert_int_equal(located(rig, c), 1);
-	assert_true(td_span_eq(c[0].path, TD_SPAN("<sip:edge2.example;lr>, <sip:edge1.example;lr>")));
+	assert_true(
+		td_span_eq(c[0].path, TD_SPAN("<sip:edge2.example;lr>, <sip:edge1.example;lr>")));
 	is_status(rig_register(rig, DESK "\r\nPath: edge\r\n"), "400");
 	sent = rig_register(rig, DESK "\r\nRequire: gruu, path\r\n");
 	is_status(sent, "420");
@@ -591,32 +624,38 @@ static void path_and_service_route(void **state)
 
 #define INSTANCE ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\""
 
-// RFC 5626 §6: instance and reg-id name the binding, whatever the contact is; all flows of an instance are told, the newest
-// first, unless they are one and the same.
+// RFC 5626 §6: instance and reg-id name the binding, whatever the contact is; all flows of an
+// instance are told, the newest first, unless they are one and the same.
 static void outbound_flows(void **state)
 {
 	struct register_rig *rig = *state;
 	struct td_contact c[TD_CONTACTS_MAX];
 
-	const struct fake_sent *sent = rig_register(rig, "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\n"
-		"Supported: outbound, path\r\n");
+	const struct fake_sent *sent =
+		rig_register(rig, "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\n"
+				  "Supported: outbound, path\r\n");
 	is_ok(sent);
 	assert_string_equal(fake_header(sent, "Require"), "outbound");
-	assert_string_equal(fake_header(sent, "Contact"), "<sip:alice@10.0.1.7:5060>;expires=1800" INSTANCE ";reg-id=1");
+	assert_string_equal(fake_header(sent, "Contact"),
+		"<sip:alice@10.0.1.7:5060>;expires=1800" INSTANCE ";reg-id=1");
 	rig->port = 5062;
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5062>" INSTANCE ";reg-id=1\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5062>" INSTANCE
+				";reg-id=1\r\nSupported: outbound\r\n"));
 	assert_int_equal(located(rig, c), 1);
 	assert_true(td_span_eq(c[0].uri, TD_SPAN("sip:alice@10.0.1.8:5062")));
 	rig->port = 5064;
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=2\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE
+				";reg-id=2\r\nSupported: outbound\r\n"));
 	assert_int_equal(located(rig, c), 2);
 	assert_int_equal(c[0].reg_id, 2);
 	assert_int_equal(c[1].reg_id, 1);
 	assert_int_equal(rig->host.counters[TD_C_REG_ADDED], 2);
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=3\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE
+				";reg-id=3\r\nSupported: outbound\r\n"));
 	assert_int_equal(td_location_count(td_engine_location(rig->engine)), 3);
 	assert_int_equal(located(rig, c), 2);
-	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE ";reg-id=3;expires=0\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.8:5064>" INSTANCE
+				";reg-id=3;expires=0\r\nSupported: outbound\r\n"));
 	// Without the option the instance is a parameter like others.
 	sent = rig_register(rig, "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\n");
 	is_ok(sent);
@@ -626,19 +665,23 @@ static void outbound_flows(void **state)
 // RFC 5626 §6: of a proxy between that knows nothing of flows no flow can be kept.
 static void first_hop_must_know_of_flows(void **state)
 {
-	static const char flow[] = "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE ";reg-id=1\r\nSupported: outbound, path\r\n";
+	static const char flow[] = "Contact: <sip:alice@10.0.1.7:5060>" INSTANCE
+				   ";reg-id=1\r\nSupported: outbound, path\r\n";
 	static const char via[] = "Via: SIP/2.0/UDP 192.168.0.7;branch=z9hG4bKphone\r\n";
 	struct register_rig *rig = *state;
 	char lines[1024];
 
 	snprintf(lines, sizeof(lines), "%s%s", flow, via);
 	is_status(rig_register(rig, lines), "439 First Hop Lacks Outbound Support");
-	snprintf(lines, sizeof(lines), "%s%sPath: <sip:x@second.example;lr;ob>, <sip:first.example;lr>\r\n", flow, via);
+	snprintf(lines, sizeof(lines),
+		"%s%sPath: <sip:x@second.example;lr;ob>, <sip:first.example;lr>\r\n", flow, via);
 	is_status(rig_register(rig, lines), "439");
 	assert_int_equal(bound(rig), 0);
-	snprintf(lines, sizeof(lines), "%s%sPath: <sip:second.example;lr>, <sip:x@first.example;lr;ob>\r\n", flow, via);
+	snprintf(lines, sizeof(lines),
+		"%s%sPath: <sip:second.example;lr>, <sip:x@first.example;lr;ob>\r\n", flow, via);
 	is_ok(rig_register(rig, lines));
-	snprintf(lines, sizeof(lines), "Contact: <sip:alice@10.0.1.7:5062>\r\n%s", via); // asks for none
+	snprintf(lines, sizeof(lines), "Contact: <sip:alice@10.0.1.7:5062>\r\n%s",
+		via); // asks for none
 	is_ok(rig_register(rig, lines));
 	assert_int_equal(bound(rig), 2);
 }
@@ -650,20 +693,25 @@ static void alike_contacts_of_two_instances(void **state)
 	struct td_contact c[TD_CONTACTS_MAX];
 
 	rig->port = 40000;
-	is_ok(rig_register(rig, "Contact: <sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: "
+				"<sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:1>\";reg-id="
+				"1\r\nSupported: outbound\r\n"));
 	rig->ip = "10.0.1.8";
 	rig->call_id = "c8";
 	rig->phone.nonce[0] = '\0';
-	is_ok(rig_register(rig, "Contact: <sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:2>\";reg-id=1\r\nSupported: outbound\r\n"));
+	is_ok(rig_register(rig, "Contact: "
+				"<sip:alice@192.168.1.2>;+sip.instance=\"<urn:uuid:2>\";reg-id="
+				"1\r\nSupported: outbound\r\n"));
 	assert_int_equal(located(rig, c), 2);
 	assert_false(td_sockaddr_eq(&c[0].flow.remote, &c[1].flow.remote));
 }
 
 static void bad_contacts_are_refused(void **state)
 {
-	static const char *const bad[] = { "Contact: <sip:a@b>;q=1.1\r\n", "Contact: <sip:a@b>;q=x\r\n",
-		"Contact: <sip:a@b>;reg-id=0\r\n", "Contact: <tel:+4930>\r\n",
-		"Contact: <sip:a@b?x=y>\r\n", "Contact: <sip:a@b>;+sip.instance=x\r\n",
+	static const char *const bad[] = { "Contact: <sip:a@b>;q=1.1\r\n",
+		"Contact: <sip:a@b>;q=x\r\n", "Contact: <sip:a@b>;reg-id=0\r\n",
+		"Contact: <tel:+4930>\r\n", "Contact: <sip:a@b?x=y>\r\n",
+		"Contact: <sip:a@b>;+sip.instance=x\r\n",
 		"Contact: <sip:a@b>;+sip.instance=\"a b\"\r\n" };
 	struct register_rig *rig = *state;
 
@@ -672,7 +720,8 @@ static void bad_contacts_are_refused(void **state)
 	assert_int_equal(bound(rig), 0);
 }
 
-// Comparing two URIs takes the product of their parameters, and of 32 contacts each is compared with each.
+// Comparing two URIs takes the product of their parameters, and of 32 contacts each is compared
+// with each.
 static void a_contact_has_few_parameters(void **state)
 {
 	struct register_rig *rig = *state;
@@ -697,14 +746,19 @@ static void bindings_come_back(void **state)
 	uint8_t record[TD_BINDING_PACKED_MAX];
 
 	rig->port = 40000;
-	is_ok(rig_register(rig, "Contact: <sip:alice@192.168.1.2>;expires=600;q=0.7\r\nUser-Agent: Desk\r\n"));
+	is_ok(rig_register(
+		rig, "Contact: <sip:alice@192.168.1.2>;expires=600;q=0.7\r\nUser-Agent: Desk\r\n"));
 	uint32_t len = rig->host.bindings_len;
 	memcpy(record, rig->host.bindings, len);
 	assert_int_equal(register_rig_up(next, NULL), 0);
 	next->host.now_ns = rig->host.now_ns + 100ull * 1000000000;
-	assert_int_equal(td_engine_restore_binding(next->engine, next->host.now_ns, record, len), 0);
-	assert_int_equal(td_engine_restore_binding(next->engine, next->host.now_ns, record, len), -EEXIST);
-	assert_int_equal(td_engine_restore_binding(next->engine, next->host.now_ns, record, len - 1), -EBADMSG);
+	assert_int_equal(
+		td_engine_restore_binding(next->engine, next->host.now_ns, record, len), 0);
+	assert_int_equal(
+		td_engine_restore_binding(next->engine, next->host.now_ns, record, len), -EEXIST);
+	assert_int_equal(
+		td_engine_restore_binding(next->engine, next->host.now_ns, record, len - 1),
+		-EBADMSG);
 	assert_int_equal(located(next, c), 1);
 	assert_int_equal(c[0].q, 700);
 	assert_int_equal(c[0].flow.remote.port, 40000);
@@ -712,7 +766,8 @@ static void bindings_come_back(void **state)
 	assert_int_equal(bound(next), 1);
 	fake_advance(&next->host, next->engine, 2000);
 	assert_int_equal(bound(next), 0);
-	assert_int_equal(td_engine_restore_binding(next->engine, next->host.now_ns, record, len), -ESTALE);
+	assert_int_equal(
+		td_engine_restore_binding(next->engine, next->host.now_ns, record, len), -ESTALE);
 	assert_int_equal(register_rig_down(next), 0);
 	free(next);
 }
@@ -722,7 +777,8 @@ static void room_for_many(struct register_rig *rig, struct td_engine_conf *conf)
 	conf->max_registrations = 64;
 }
 
-// A phone that was quicker than the store is not there twice, and nobody has more bindings than an answer can list.
+// A phone that was quicker than the store is not there twice, and nobody has more bindings than an
+// answer can list.
 static void what_comes_back_has_its_limits(void **state)
 {
 	struct register_rig *rig = calloc(1, sizeof(*rig));
@@ -742,7 +798,8 @@ static void what_comes_back_has_its_limits(void **state)
 	free(rig);
 }
 
-// Until the bindings of the boot before are back, what is not there may yet come: no 200 says that it is gone.
+// Until the bindings of the boot before are back, what is not there may yet come: no 200 says that
+// it is gone.
 static void nothing_is_removed_before_all_is_back(void **state)
 {
 	struct register_rig *rig = *state;
@@ -754,7 +811,8 @@ static void nothing_is_removed_before_all_is_back(void **state)
 	is_status(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"), "503");
 	is_ok(rig_register(rig, DESK "\r\n"));
 	is_status(rig_register(rig, "Contact: *\r\nExpires: 0\r\n"), "503");
-	is_status(rig_register(rig, DESK ";expires=0\r\n"), "503"); // its older record may be on its way
+	is_status(rig_register(rig, DESK ";expires=0\r\n"),
+		"503"); // its older record may be on its way
 	assert_int_equal(bound(rig), 1);
 	rig->host.restoring = false;
 	is_ok(rig_register(rig, DESK ";expires=0\r\n"));
@@ -766,7 +824,8 @@ static void sync(struct register_rig *rig, struct td_engine_conf *conf)
 	conf->location_sync = true;
 }
 
-// durability = "sync": no 200 before the host says that the records are safe, none at all where they will not be.
+// durability = "sync": no 200 before the host says that the records are safe, none at all where
+// they will not be.
 static void answer_waits_for_the_disk(void **state)
 {
 	struct register_rig *rig = calloc(1, sizeof(*rig));
@@ -786,7 +845,8 @@ static void answer_waits_for_the_disk(void **state)
 	td_engine_answer(rig->engine, rig->host.now_ns, &late);
 	assert_null(fake_next(&rig->host));
 	assert_null(rig_repeat(rig)); // and waits again
-	assert_null(rig_register(rig, DESK "\r\n")); // left waiting: its buffer is given back at the end
+	assert_null(rig_register(
+		rig, DESK "\r\n")); // left waiting: its buffer is given back at the end
 	assert_int_equal(register_rig_down(rig), 0);
 	free(rig);
 }
@@ -815,11 +875,14 @@ static void pings_go_to_those_behind_nat(void **state)
 		char pong[1024];
 		assert_true(fake_starts(sent, "OPTIONS sip:alice@192.168.1.2 SIP/2.0\r\n"));
 		assert_int_equal(sent->flow.remote.port, 40000);
-		snprintf(pong, sizeof(pong), "SIP/2.0 200 OK\r\nVia: %s\r\n", fake_header(sent, "Via"));
-		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong), "From: %s\r\n", fake_header(sent, "From"));
-		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong), "To: <sip:x@y>;tag=1\r\nCall-ID: %s\r\n",
-			fake_header(sent, "Call-ID"));
-		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong), "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
+		snprintf(pong, sizeof(pong), "SIP/2.0 200 OK\r\nVia: %s\r\n",
+			fake_header(sent, "Via"));
+		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong), "From: %s\r\n",
+			fake_header(sent, "From"));
+		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong),
+			"To: <sip:x@y>;tag=1\r\nCall-ID: %s\r\n", fake_header(sent, "Call-ID"));
+		snprintf(pong + strlen(pong), sizeof(pong) - strlen(pong),
+			"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
 		struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 40000);
 		fake_rx(&rig->host, rig->engine, &flow, pong);
 	}
@@ -832,9 +895,11 @@ static void pings_go_to_those_behind_nat(void **state)
 
 static void keepalives_are_answered(void **state)
 {
-	static const uint8_t request[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
-	static const uint8_t expected[32] = { 1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-		0, 0x20, 0, 8, 0, 1, 0x9c ^ 0x21, 0x40 ^ 0x12, 10 ^ 0x21, 0 ^ 0x12, 1 ^ 0xa4, 7 ^ 0x42 };
+	static const uint8_t request[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6,
+		7, 8, 9, 10, 11, 12 };
+	static const uint8_t expected[32] = { 1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6,
+		7, 8, 9, 10, 11, 12, 0, 0x20, 0, 8, 0, 1, 0x9c ^ 0x21, 0x40 ^ 0x12, 10 ^ 0x21,
+		0 ^ 0x12, 1 ^ 0xa4, 7 ^ 0x42 };
 	struct register_rig *rig = *state;
 	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.7", 0x9c40);
 	struct td_flow east = fake_flow(&rig->host, FAKE_EAST, "10.0.2.7", 5060);
@@ -851,7 +916,8 @@ static void keepalives_are_answered(void **state)
 	assert_memory_equal(sent->data, expected, sizeof(expected));
 	td_engine_rx(rig->engine, rig->host.now_ns, &east, (const char *)request, sizeof(request));
 	assert_null(fake_next(&rig->host));
-	uint8_t broken[28] = { 0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x22, 0, 9, 'x' };
+	uint8_t broken[28] = { 0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0x80, 0x22, 0, 9, 'x' };
 	td_engine_rx(rig->engine, rig->host.now_ns, &flow, (const char *)broken, sizeof(broken));
 	assert_null(fake_next(&rig->host));
 	broken[23] = 2; // an attribute that may be passed over
@@ -870,7 +936,9 @@ static void with_penalties(struct register_rig *rig, struct td_engine_conf *conf
 	static const uint64_t key[2] = { 1, 2 };
 
 	if (!penalties)
-		penalties = td_penalties_new(&(struct td_alloc){ conf->alloc, conf->free, conf->alloc_ctx, NULL }, 64, key);
+		penalties = td_penalties_new(
+			&(struct td_alloc){ conf->alloc, conf->free, conf->alloc_ctx, NULL }, 64,
+			key);
 	conf->penalties = penalties;
 }
 
@@ -895,14 +963,16 @@ static void workers_share_what_failed(void **state)
 	}
 }
 
-// One spelling for each: the domain in lower case whatever its length, the user as it is, unescaped.
+// One spelling for each: the domain in lower case whatever its length, the user as it is,
+// unescaped.
 static void one_spelling_for_each_aor(void **state)
 {
 	static const char domain[] = "[@`{Z-A.Example-0123456789.ZYXWVUTSRQPONMLKJIHGFEDCBA";
 	char aor[TD_AOR_LEN];
 
 	for (uint32_t len = 1; len < sizeof(domain); len++) {
-		const struct td_uri uri = { .user = TD_SPAN("Al%69ce%40X"), .host = td_span(domain, len) };
+		const struct td_uri uri = { .user = TD_SPAN("Al%69ce%40X"),
+			.host = td_span(domain, len) };
 		assert_int_equal(td_aor_make(&uri, aor), 8 + len);
 		assert_memory_equal(aor, "Alice@X@", 8);
 		for (uint32_t i = 0; i < len; i++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The data plane's side of the registrar: what the journal takes, and what is said of whom before all is known.
+// The data plane's side of the registrar: what the journal takes, and what is said of whom before
+// all is known.
 #include "dataplane/journal_ring.h"
 #include "dataplane/registrar_host.h"
 #include "include/binding.h"
@@ -73,8 +74,11 @@ static int down(void **state)
 static enum td_answer written(struct bed *b)
 {
 	uint8_t record[TD_BINDING_PACKED_MAX];
-	struct td_binding one = { .op = TD_BINDING_UPSERT, .aor = TD_SPAN("a@x"), .contact = TD_SPAN("sip:a@b"),
-		.local.family = TD_IPV4, .remote.family = TD_IPV4 };
+	struct td_binding one = { .op = TD_BINDING_UPSERT,
+		.aor = TD_SPAN("a@x"),
+		.contact = TD_SPAN("sip:a@b"),
+		.local.family = TD_IPV4,
+		.remote.family = TD_IPV4 };
 	uint32_t bytes = (uint32_t)td_binding_pack(&one, record);
 
 	return td_registrar_bindings_write(b->w, record, bytes, 1, 7);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The switch registers itself at a provider (RFC 3261 §10.2): it asks, proves who it is, comes back in time, and does not give
-// up.
+// The switch registers itself at a provider (RFC 3261 §10.2): it asks, proves who it is, comes back
+// in time, and does not give up.
 #include "sip/digest.h"
 #include "tests/unit/call_rig.h"
 
@@ -23,7 +23,8 @@ static void account(struct rig *rig)
 	trunk->registration.expires_s = 600;
 	td_span_cstr(TD_SPAN("tandem"), who->username, sizeof(who->username));
 	td_span_cstr(TD_SPAN("provider.example"), who->realm, sizeof(who->realm));
-	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("tandem"), TD_SPAN("provider.example"), TD_SPAN("x"), who->ha1_sha256);
+	td_digest_ha1(TD_DIGEST_MD5, TD_SPAN("tandem"), TD_SPAN("provider.example"), TD_SPAN("x"),
+		who->ha1_sha256);
 	memcpy(who->ha1_md5, who->ha1_sha256, sizeof(who->ha1_md5));
 }
 
@@ -63,18 +64,23 @@ static void it_registers_and_comes_back(void **state)
 	char call_id[128];
 
 	assert_string_equal(fake_header(first, "To"), "<sip:4930555@provider.example>");
-	assert_true(strncmp(fake_header(first, "From"), "<sip:4930555@provider.example>;tag=", 35) == 0);
+	assert_true(strncmp(fake_header(first, "From"),
+			    "<sip:4930555@provider.example>;tag=", 35) == 0);
 	assert_string_equal(fake_header(first, "Contact"), "<sip:main@10.0.2.254:5060>");
 	assert_string_equal(fake_header(first, "Expires"), "600");
 	assert_string_equal(fake_header(first, "CSeq"), "1 REGISTER");
 	snprintf(call_id, sizeof(call_id), "%s", fake_header(first, "Call-ID"));
 	rig_reply(rig, first, "401 Unauthorized", "reg",
-		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", "
+		"qop=\"auth\"\r\n",
+		"");
 	const struct fake_sent *second = rig_expect(rig, "REGISTER ");
 	RIG_HAS(second, "Authorization: Digest username=\"tandem\"");
 	assert_string_equal(fake_header(second, "CSeq"), "2 REGISTER");
 	// Of several contacts ours counts.
-	grant(rig, second, "Contact: <sip:other@10.9.9.9>;expires=9999, <sip:main@10.0.2.254:5060>;expires=300\r\n");
+	grant(rig, second,
+		"Contact: <sip:other@10.9.9.9>;expires=9999, "
+		"<sip:main@10.0.2.254:5060>;expires=300\r\n");
 	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
 	assert_int_equal(rig->host.registration_expires_s, 300);
 	rig_advance(rig, 230 * 1000);
@@ -102,7 +108,8 @@ static void a_minimum_is_taken(void **state)
 {
 	struct rig *rig = rig_with_account();
 
-	rig_reply(rig, within(rig, 1001), "423 Interval Too Brief", "t", "Min-Expires: 1800\r\n", "");
+	rig_reply(
+		rig, within(rig, 1001), "423 Interval Too Brief", "t", "Min-Expires: 1800\r\n", "");
 	const struct fake_sent *again = within(rig, 10);
 	assert_string_equal(fake_header(again, "Expires"), "1800");
 	// The same minimum once more is a failure like any other.
@@ -128,24 +135,29 @@ static void failures_go_round_the_peers_and_slow_down(void **state)
 		assert_int_equal(rig->host.registration_code, 403);
 		last_ms = two->at_ms;
 	}
-	assert_in_range(pause_ms, 70 * 1000, 80 * 1000); // 5 s doubled four times, less up to an eighth
+	assert_in_range(
+		pause_ms, 70 * 1000, 80 * 1000); // 5 s doubled four times, less up to an eighth
 	grant(rig, within(rig, 400 * 1000), "");
 	assert_int_equal(rig->host.registration_state, TD_REGISTERED);
 	rig_end(rig);
 }
 
-// A provider that says for how long is left alone for so long (RFC 3261 §21.5.4), as far as that is no end of it.
+// A provider that says for how long is left alone for so long (RFC 3261 §21.5.4), as far as that is
+// no end of it.
 static void a_provider_is_left_alone_when_it_asks(void **state)
 {
 	static const struct {
 		const char *header;
 		uint64_t least_ms, most_ms;
-	} cases[] = { { "Retry-After: 120\r\n", 120000, 121000 }, { "Retry-After: 90 (maintenance);duration=9\r\n", 90000, 91000 },
-		{ "Retry-After: 99999999\r\n", 1800000, 1801000 }, { "Retry-After: soon\r\n", 4000, 6000 } };
+	} cases[] = { { "Retry-After: 120\r\n", 120000, 121000 },
+		{ "Retry-After: 90 (maintenance);duration=9\r\n", 90000, 91000 },
+		{ "Retry-After: 99999999\r\n", 1800000, 1801000 },
+		{ "Retry-After: soon\r\n", 4000, 6000 } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *rig = rig_with_account();
-		rig_reply(rig, within(rig, 1001), "503 Service Unavailable", "t", cases[i].header, "");
+		rig_reply(rig, within(rig, 1001), "503 Service Unavailable", "t", cases[i].header,
+			"");
 		const struct fake_sent *other = within(rig, 200); // which has said nothing
 		rig_reply(rig, other, "503 Service Unavailable", "t", cases[i].header, "");
 		uint64_t told_ms = other->at_ms;
@@ -201,7 +213,8 @@ static void a_change_does_not_wait_for_an_answer(void **state)
 	rig_end(rig);
 }
 
-// A trunk that is gone is unregistered as it was, though no trunk of the policy has its place any more.
+// A trunk that is gone is unregistered as it was, though no trunk of the policy has its place any
+// more.
 static void a_trunk_that_is_gone_is_taken_back(void **state)
 {
 	struct rig *rig = rig_new();
@@ -221,8 +234,8 @@ static void a_trunk_that_is_gone_is_taken_back(void **state)
 	rig_free(rig);
 }
 
-// A provider may challenge the farewell as it challenges everything else, with the credentials that were; what it refuses all
-// the same, or never answers, stays registered, and that is told.
+// A provider may challenge the farewell as it challenges everything else, with the credentials that
+// were; what it refuses all the same, or never answers, stays registered, and that is told.
 static void a_farewell_is_challenged(void **state)
 {
 	static const char *const answers[] = { "200 OK", "403 Forbidden", NULL };
@@ -236,7 +249,9 @@ static void a_farewell_is_challenged(void **state)
 		const struct fake_sent *gone = within(rig, 10);
 		assert_string_equal(fake_header(gone, "Authorization"), "");
 		rig_reply(rig, gone, "401 Unauthorized", "reg",
-			"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+			"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", "
+			"qop=\"auth\"\r\n",
+			"");
 		gone = within(rig, 10);
 		assert_string_equal(fake_header(gone, "Expires"), "0");
 		assert_non_null(strstr(fake_header(gone, "Authorization"), "username=\"tandem\""));
@@ -245,14 +260,16 @@ static void a_farewell_is_challenged(void **state)
 		rig_advance(rig, 33000);
 		assert_int_equal(rig->host.counters[TD_C_SIP_LEFT_REGISTERED], i > 0);
 		if (i > 0)
-			assert_non_null(strstr(rig->host.last_log, i == 1 ? "trunk.left_registered trunk=east sip_code=403"
-									  : "trunk.left_registered trunk=east sip_code=408"));
+			assert_non_null(strstr(rig->host.last_log,
+				i == 1 ? "trunk.left_registered trunk=east sip_code=403"
+				       : "trunk.left_registered trunk=east sip_code=408"));
 		rig->host.n_read = rig->host.n_sent;
 		rig_free(rig);
 	}
 }
 
-// The farewell of an old binding, challenged, and the first REGISTER of the new one have numbers of their own.
+// The farewell of an old binding, challenged, and the first REGISTER of the new one have numbers of
+// their own.
 static void a_farewell_and_a_new_binding_do_not_meet(void **state)
 {
 	struct rig *rig = rig_with_account();
@@ -264,7 +281,9 @@ static void a_farewell_and_a_new_binding_do_not_meet(void **state)
 	assert_string_equal(fake_header(gone, "Expires"), "0");
 	assert_string_equal(fake_header(fresh, "Expires"), "600");
 	rig_reply(rig, gone, "401 Unauthorized", "reg",
-		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", qop=\"auth\"\r\n", "");
+		"WWW-Authenticate: Digest realm=\"provider.example\", nonce=\"n1\", "
+		"qop=\"auth\"\r\n",
+		"");
 	unsigned number = (unsigned)atoi(fake_header(fresh, "CSeq"));
 	const struct fake_sent *again = within(rig, 10);
 	assert_string_equal(fake_header(again, "Expires"), "0");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The relay, frame in to frame out, against a rewriter of its own: headers are built field by field and checksums summed
-// word by word here, without a line of the code under test.
+// The relay, frame in to frame out, against a rewriter of its own: headers are built field by field
+// and checksums summed word by word here, without a line of the code under test.
 #include "leg_host.h"
 
 #include <rte_ip.h>
@@ -75,7 +75,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-// --- independent of the code under test ----------------------------------------------------------------------------------
+// --- independent of the code under test ---
 
 static uint32_t sum16(const uint8_t *data, uint32_t len, uint32_t sum)
 {
@@ -86,7 +86,8 @@ static uint32_t sum16(const uint8_t *data, uint32_t len, uint32_t sum)
 	return sum;
 }
 
-static uint32_t udp_sum(const uint8_t *udp, uint32_t len, const struct td_sockaddr *a, const struct td_sockaddr *b)
+static uint32_t udp_sum(
+	const uint8_t *udp, uint32_t len, const struct td_sockaddr *a, const struct td_sockaddr *b)
 {
 	uint32_t sum = sum16(a->ip, (uint32_t)td_ip_len(a->family), 17 + len);
 
@@ -163,7 +164,8 @@ static void deliver(uint16_t realm, const struct datagram *d)
 	td_rtp_input(&host.worker, &m, 1);
 }
 
-// Checks a complete IP packet: our addresses and marks, lengths, checksums, and every byte of the payload.
+// Checks a complete IP packet: our addresses and marks, lengths, checksums, and every byte of the
+// payload.
 static void ip_check(const uint8_t *ip, uint32_t size, const struct datagram *want)
 {
 	uint32_t l4 = want->src.family == TD_IPV4 ? 20 : 40;
@@ -204,7 +206,8 @@ static void sent_check(uint16_t realm, const struct datagram *want)
 	assert_int_equal(host.n_slow, 0);
 	const struct rte_mbuf *m = host.sent[0];
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	const uint8_t macs[12] = { 2, 0xcc, 0, 0xbb, 0, (uint8_t)(0xaa + realm), 2, 0, 0, 0, 0, (uint8_t)(0x10 + realm) };
+	const uint8_t macs[12] = { 2, 0xcc, 0, 0xbb, 0, (uint8_t)(0xaa + realm), 2, 0, 0, 0, 0,
+		(uint8_t)(0x10 + realm) };
 	uint32_t l2 = want->vlan ? 18 : 14;
 	assert_int_equal(host.sent_port[0], realm);
 	assert_memory_equal(frame, macs, 12);
@@ -227,7 +230,10 @@ static void dropped(enum td_counter counter)
 
 static struct datagram from_west(void)
 {
-	return (struct datagram){ .src = calls.west_state.rtp, .dst = calls.west_local.rtp, .payload = voice, .len = 172 };
+	return (struct datagram){ .src = calls.west_state.rtp,
+		.dst = calls.west_local.rtp,
+		.payload = voice,
+		.len = 172 };
 }
 
 static struct datagram to_east(const struct datagram *d)
@@ -251,7 +257,7 @@ static void relays(struct datagram *d, bool yes)
 		dropped(TD_C_RTP_WRONG_SOURCE);
 }
 
-// --- tests ---------------------------------------------------------------------------------------------------------------
+// --- tests ---
 
 static void rewrite_all(uint8_t west, uint8_t east)
 {
@@ -313,7 +319,8 @@ static void test_zero_checksum(void **state)
 		put16(voice + 170, ~udp_sum(udp, sizeof(udp), &want.src, &want.dst) & 0xffff);
 		d.verified = verified;
 		deliver(WEST, &d);
-		assert_int_equal(get16(rte_pktmbuf_mtod_offset(host.sent[0], const uint8_t *, 40)), 0xffff);
+		assert_int_equal(
+			get16(rte_pktmbuf_mtod_offset(host.sent[0], const uint8_t *, 40)), 0xffff);
 		sent_check(EAST, &want);
 	}
 }
@@ -369,7 +376,10 @@ static void test_nothing_known(void **state)
 	calls.west_state.rtp = (struct td_sockaddr){ 0 };
 	pair_modify();
 	relays(&d, false);
-	struct datagram back = { .src = calls.east_state.rtp, .dst = calls.east_local.rtp, .payload = voice, .len = 50 };
+	struct datagram back = { .src = calls.east_state.rtp,
+		.dst = calls.east_local.rtp,
+		.payload = voice,
+		.len = 50 };
 	deliver(EAST, &back);
 	dropped(TD_C_RTP_NO_PEER);
 }
@@ -422,8 +432,13 @@ static void test_learn_once(void **state)
 	thief.src = calls.west_state.rtp;
 	relays(&thief, false);
 	// What the far side sends goes to where the far end really is.
-	struct datagram back = { .src = calls.east_state.rtp, .dst = calls.east_local.rtp, .payload = voice, .len = 172 };
-	struct datagram want = { .src = calls.west_local.rtp, .dst = nat.src, .payload = voice, .len = 172 };
+	struct datagram back = { .src = calls.east_state.rtp,
+		.dst = calls.east_local.rtp,
+		.payload = voice,
+		.len = 172 };
+	struct datagram want = {
+		.src = calls.west_local.rtp, .dst = nat.src, .payload = voice, .len = 172
+	};
 	deliver(EAST, &back);
 	sent_check(WEST, &want);
 	struct td_leg_stats stats;
@@ -452,7 +467,8 @@ static void test_learn_reopened(void **state)
 	new.src = host_addr("198.51.100.2", 30000);
 	thief.src = host_addr("198.51.100.3", 30000);
 	relays(&old, true);
-	calls.west_state.rtp.port += 2; // the far end moves; packets from the old place are still under way
+	calls.west_state.rtp.port +=
+		2; // the far end moves; packets from the old place are still under way
 	pair_modify();
 	relays(&old, true);
 	relays(&new, true);

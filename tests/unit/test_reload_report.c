@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/reload_report.h: whatever key of the configuration changes, a reload has a word for it, and
-// where that word is not "needs a restart" the change reaches the data plane. The keys are the
+// control/reload_report.h: whatever key of the configuration changes, a reload has a word for it,
+// and where that word is not "needs a restart" the change reaches the data plane. The keys are the
 // loader's own table, so a new one is asked for here without being named.
 #include "control/config_schema.h"
 #include "control/policy_pb.h"
@@ -24,15 +24,20 @@ static const char base[] =
 	"lcores = { workers = [ 0 ]; };\n"
 	"memory = { huge_mb = 1024; };\n"
 	"limits = { registrations = 100; };\n"
-	"ports = ( { name = \"xa\"; device = \"net_tap0\"; }, { name = \"xb\"; device = \"net_tap1\"; } );\n"
-	"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( { } );\n"
+	"ports = ( { name = \"xa\"; device = \"net_tap0\"; }, { name = \"xb\"; device = "
+	"\"net_tap1\"; } );\n"
+	"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( { "
+	"} );\n"
 	"             registrar = { domains = [ \"tandem.example\" ]; }; },\n"
-	"           { name = \"east\"; port = \"xb\"; addresses = [ \"10.0.2.254/24\" ]; sip = ( { } ); } );\n"
+	"           { name = \"east\"; port = \"xb\"; addresses = [ \"10.0.2.254/24\" ]; sip = ( { "
+	"} ); } );\n"
 	"rules = ( { name = \"r\"; match = \"^0(.*)\"; replace = \"\\\\1\"; },\n"
 	"          { name = \"s\"; match = \"^1(.*)\"; replace = \"\\\\1\"; } );\n"
 	"subscribers = { " NUMBERS " };\n"
-	"trunks = ( { name = \"a\"; realm = \"west\"; " NUMBERS " peers = ( { address = \"10.0.1.1\"; } ); },\n"
-	"           { name = \"b\"; realm = \"east\"; peers = ( { address = \"10.0.2.1\"; } ); } );\n"
+	"trunks = ( { name = \"a\"; realm = \"west\"; " NUMBERS
+	" peers = ( { address = \"10.0.1.1\"; } ); },\n"
+	"           { name = \"b\"; realm = \"east\"; peers = ( { address = \"10.0.2.1\"; } ); } "
+	");\n"
 	"groups = ( { name = \"g\"; to = ( { trunk = \"a\"; } ); } );\n"
 	"windows = ( { name = \"w\"; periods = ( { days = \"mon-fri\"; } ); } );\n"
 	"failovers = ( { name = \"f\"; codes = [ 503 ]; } );\n"
@@ -101,9 +106,14 @@ static const struct {
 	{ "routes.0.block", "403", "404", "routes.0.to=( )" },
 	{ "routes.0.domain", "\"one.example\"", "\"two.example\"" },
 	{ "routes.0.window", "\"w\"", "\"v\"",
-		"windows=( { name = \"w\"; periods = ( { days = \"mon\"; } ); }, { name = \"v\"; periods = ( { days = \"tue\"; } ); } )" },
-	{ "routes.0.limit", "\"l\"", "\"m\"", "route_limits=( { name = \"l\"; max_calls = 5; }, { name = \"m\"; max_calls = 5; } )" },
-	{ "routes.0.failover", "\"f\"", "\"e\"", "failovers=( { name = \"f\"; codes = [ 503 ]; }, { name = \"e\"; codes = [ 500 ]; } )" },
+		"windows=( { name = \"w\"; periods = ( { days = \"mon\"; } ); }, { name = \"v\"; "
+		"periods = ( { days = \"tue\"; } ); } )" },
+	{ "routes.0.limit", "\"l\"", "\"m\"",
+		"route_limits=( { name = \"l\"; max_calls = 5; }, { name = \"m\"; max_calls = 5; } "
+		")" },
+	{ "routes.0.failover", "\"f\"", "\"e\"",
+		"failovers=( { name = \"f\"; codes = [ 503 ]; }, { name = \"e\"; codes = [ 500 ]; "
+		"} )" },
 	{ "*.trunk", "\"a\"", "\"b\"" },
 	{ "*.registrar", "false", "true" },
 	{ "store", "\"sqlite:/tmp/a.db\"", "\"sqlite:/tmp/b.db\"" },
@@ -219,7 +229,8 @@ static void change_try(const struct change *c)
 
 static void numbers_pick(const struct cfg_field *field, struct change *c)
 {
-	int64_t scale = field->kind == CFG_SECONDS ? field->scale : 1, first = field->preset / scale;
+	int64_t scale = field->kind == CFG_SECONDS ? field->scale : 1,
+		first = field->preset / scale;
 
 	if (first < field->min)
 		first = field->min;
@@ -240,8 +251,10 @@ static bool values_pick(const struct cfg_field *field, struct change *c)
 	int at = values_find(c->path);
 
 	if (at >= 0) {
-		snprintf(c->before, sizeof(c->before), "%s", values[at].before ? values[at].before : "");
-		snprintf(c->after, sizeof(c->after), "%s", values[at].after ? values[at].after : "");
+		snprintf(c->before, sizeof(c->before), "%s",
+			values[at].before ? values[at].before : "");
+		snprintf(
+			c->after, sizeof(c->after), "%s", values[at].after ? values[at].after : "");
 		c->both = values[at].both;
 		return values[at].before != NULL;
 	}

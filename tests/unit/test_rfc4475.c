@@ -85,7 +85,8 @@ static void check_escnull(void)
 
 static void check_esc02(void)
 {
-	// %HH is no escape outside a URI: another method than REGISTER, another header than Contact.
+	// %HH is no escape outside a URI: another method than REGISTER, another header than
+	// Contact.
 	assert_int_equal(msg.method, TD_M_OTHER);
 	assert_int_equal(core.cseq.method, TD_M_OTHER);
 	unsigned contacts = 0;
@@ -203,7 +204,8 @@ static void check_bext01(void)
 {
 	struct td_span rest = td_msg_get(&msg, TD_H_REQUIRE), entry;
 
-	assert_true(td_list_next(&rest, &entry)); // the element answers 420 with these two in Unsupported
+	assert_true(td_list_next(
+		&rest, &entry)); // the element answers 420 with these two in Unsupported
 	assert_true(is(entry, "nothingSupportsThis"));
 	assert_true(td_list_next(&rest, &entry));
 	assert_true(is(entry, "nothingSupportsThisEither"));
@@ -369,6 +371,7 @@ int main(void)
 
 	static_assert(N == 49, "all of them");
 	for (unsigned i = 0; i < N; i++)
-		tests[i] = (struct CMUnitTest){ tortures[i].name, test_message, NULL, NULL, (void *)(uintptr_t)&tortures[i] };
+		tests[i] = (struct CMUnitTest){ tortures[i].name, test_message, NULL, NULL,
+			(void *)(uintptr_t)&tortures[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,17 +29,20 @@ static bool address_is(const struct td_sockaddr *a, const char *text)
 static void check_good(void)
 {
 	assert_true(is(core.uri.host, "[2001:db8::10]") && !core.uri.has_port);
-	assert_true(is(core.via.host, "[2001:db8::9:1]") && is(core.contact.uri.host, "[2001:db8::1]"));
+	assert_true(
+		is(core.via.host, "[2001:db8::9:1]") && is(core.contact.uri.host, "[2001:db8::1]"));
 }
 
 static void check_ambiguous(void)
 {
-	assert_true(is(core.uri.host, "[2001:db8::10:5070]") && !core.uri.has_port); // part of the address (§4.3)
+	assert_true(is(core.uri.host, "[2001:db8::10:5070]") &&
+		    !core.uri.has_port); // part of the address (§4.3)
 }
 
 static void check_unambiguous(void)
 {
-	assert_true(is(core.uri.host, "[2001:db8::10]") && core.uri.has_port && core.uri.port == 5070);
+	assert_true(
+		is(core.uri.host, "[2001:db8::10]") && core.uri.has_port && core.uri.port == 5070);
 }
 
 static void check_received(const char *expected)
@@ -65,7 +68,8 @@ static void check_in_sdp(void)
 {
 	assert_int_equal(td_sdp_parse(&sdp, msg.body.ptr, msg.body.len), 0);
 	assert_int_equal(sdp.n_media, 2);
-	assert_true(address_is(&sdp.media[0].address, "2001:db8::20") && is(sdp.origin_address, "2001:db8::20"));
+	assert_true(address_is(&sdp.media[0].address, "2001:db8::20") &&
+		    is(sdp.origin_address, "2001:db8::20"));
 }
 
 static void check_mult_ip_in_header(void)
@@ -87,7 +91,8 @@ static void check_mult_ip_in_sdp(void)
 {
 	assert_int_equal(td_sdp_parse(&sdp, msg.body.ptr, msg.body.len), 0);
 	assert_int_equal(sdp.n_media, 2);
-	assert_true(address_is(&sdp.media[0].address, "192.0.2.1") && address_is(&sdp.media[1].address, "2001:db8::1"));
+	assert_true(address_is(&sdp.media[0].address, "192.0.2.1") &&
+		    address_is(&sdp.media[1].address, "2001:db8::1"));
 	assert_int_equal(sdp.session_name.len, 0);
 }
 
@@ -106,7 +111,8 @@ static void check_three_colons(void)
 {
 	struct td_sockaddr a = { 0 };
 
-	// The reference may be parsed although RFC 3261's grammar is at fault (§4.10), but it names no address.
+	// The reference may be parsed although RFC 3261's grammar is at fault (§4.10), but it names
+	// no address.
 	assert_true(is(core.uri.host, "[2001:db8:::192.0.2.1]"));
 	assert_int_equal(td_ip_parse(core.uri.host, &a), -1);
 }
@@ -162,6 +168,7 @@ int main(void)
 
 	static_assert(N == 12, "all of them");
 	for (unsigned i = 0; i < N; i++)
-		tests[i] = (struct CMUnitTest){ tortures[i].name, test_message, NULL, NULL, (void *)(uintptr_t)&tortures[i] };
+		tests[i] = (struct CMUnitTest){ tortures[i].name, test_message, NULL, NULL,
+			(void *)(uintptr_t)&tortures[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

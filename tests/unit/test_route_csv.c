@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Route files: what is taken, what is refused and with which line, and what differs between two plans.
+// Route files: what is taken, what is refused and with which line, and what differs between two
+// plans.
 #include "control/plan_diff.h"
 #include "control/route_csv.h"
 
@@ -10,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEAD "match,to,priority,weight,cost,domain,caller,window,max_duration,block,limit,failover,name\n"
+#define HEAD                                                                                       \
+	"match,to,priority,weight,cost,domain,caller,window,max_duration,block,limit,failover,"    \
+	"name\n"
 
 static char error[512];
 
@@ -19,9 +22,12 @@ static struct td_route_names *names(void)
 	struct td_trunk_conf trunks[2] = { { .name = "b" }, { .name = "a" } };
 	struct td_group_conf group = { .name = "g" };
 	struct td_window_conf window = { .name = "night" };
-	struct td_policy_conf policy = {
-		.n_trunks = 2, .n_groups = 1, .n_windows = 1, .trunks = trunks, .groups = &group, .windows = &window
-	};
+	struct td_policy_conf policy = { .n_trunks = 2,
+		.n_groups = 1,
+		.n_windows = 1,
+		.trunks = trunks,
+		.groups = &group,
+		.windows = &window };
 
 	return td_route_names_new(&policy);
 }
@@ -33,7 +39,8 @@ static int read_text(const char *text, struct td_route_builder **builder)
 
 	*builder = td_route_builder_new();
 	error[0] = '\0';
-	int rc = td_route_csv_read(*builder, text, strlen(text), known, &progress, error, sizeof(error));
+	int rc = td_route_csv_read(
+		*builder, text, strlen(text), known, &progress, error, sizeof(error));
 	td_route_names_free(known);
 	return rc;
 }
@@ -94,15 +101,15 @@ static const char *lines(const struct td_route_image *image, const char *match)
 
 static void test_taken(void **state)
 {
-	struct td_route_image image = image_of(
-		HEAD "49,a,,,,,,,,,,,\r\n\n"
-		     "+4930 , \"b\" ,2,5,0.0123,,+33,night,60,,,,cheap\n"
-		     "+4930,g,1,,1,,,,,,,,\n"
-		     "=+4911,registrar,,,,,,,,,,,\n"
-		     "49900,,,,,,anonymous,,,603,,,\n"
-		     "bob@Example.net,a,,,,,,,,,,,\n"
-		     "@example.org,a,,,,,,,,,,,\n"
-		     "urn:service:sos,b,,,,,,,,,,,");
+	struct td_route_image image =
+		image_of(HEAD "49,a,,,,,,,,,,,\r\n\n"
+			      "+4930 , \"b\" ,2,5,0.0123,,+33,night,60,,,,cheap\n"
+			      "+4930,g,1,,1,,,,,,,,\n"
+			      "=+4911,registrar,,,,,,,,,,,\n"
+			      "49900,,,,,,anonymous,,,603,,,\n"
+			      "bob@Example.net,a,,,,,,,,,,,\n"
+			      "@example.org,a,,,,,,,,,,,\n"
+			      "urn:service:sos,b,,,,,,,,,,,");
 
 	assert_string_equal(lines(&image, "49"), "49,a,1,100,,,,,,,,,\n");
 	assert_string_equal(lines(&image, "4930"),
@@ -168,8 +175,10 @@ static void test_refused(void **state)
 
 static void test_difference(void **state)
 {
-	struct td_route_image before = image_of("match,to\n1,a\n2,a\n3,a\n12345678901234567,a\nbob@x,a\n");
-	struct td_route_image after = image_of("match,to\n1,a\n2,b\n4,a\n12345678901234567,b\nbob@x,a\namy@x,b\n");
+	struct td_route_image before =
+		image_of("match,to\n1,a\n2,a\n3,a\n12345678901234567,a\nbob@x,a\n");
+	struct td_route_image after =
+		image_of("match,to\n1,a\n2,b\n4,a\n12345678901234567,b\nbob@x,a\namy@x,b\n");
 	struct td_plan_diff diff;
 
 	td_plan_diff(&before, &after, &diff);

@@ -18,7 +18,8 @@ static uint64_t gone;
 static int edited(const char *file, const char *match, bool remove, char *const *fields, size_t n)
 {
 	struct td_plan_rows *from = td_plan_rows_new(), *to = td_plan_rows_new();
-	struct td_route_edit *edit = td_route_edit_new(match, remove, fields, n, error, sizeof(error));
+	struct td_route_edit *edit =
+		td_route_edit_new(match, remove, fields, n, error, sizeof(error));
 	const char *text;
 	size_t len, at = 0;
 
@@ -45,7 +46,8 @@ static void a_line_is_added(void **state)
 
 	assert_int_equal(edited("match,to\n49,a\n\n 48 , a ", "47", false, fields, 2), 0);
 	assert_int_equal(gone, 0);
-	assert_string_equal(after, TD_ROUTE_CSV_HEADER "49,a,,," REST "\n48,a,,," REST "\n47,b,,,0.5" REST "\n");
+	assert_string_equal(after,
+		TD_ROUTE_CSV_HEADER "49,a,,," REST "\n48,a,,," REST "\n47,b,,,0.5" REST "\n");
 	assert_int_equal(edited("", "47", false, fields, 2), 0); // a new plan
 	assert_string_equal(after, TD_ROUTE_CSV_HEADER "47,b,,,0.5" REST "\n");
 }
@@ -53,12 +55,18 @@ static void a_line_is_added(void **state)
 static void a_line_takes_the_place_of_its_like(void **state)
 {
 	char *fields[] = { "to=b", "priority=2" };
-	const char *file = TD_ROUTE_CSV_HEADER "49,a,1,,," ",,,,,,,\n+49,b,1,,," ",,,,,,,\n=49,b,1,,," ",,,,,,,\n49,b,1,,,x.example"
+	const char *file = TD_ROUTE_CSV_HEADER "49,a,1,,,"
+					       ",,,,,,,\n+49,b,1,,,"
+					       ",,,,,,,\n=49,b,1,,,"
+					       ",,,,,,,\n49,b,1,,,x.example"
 					       ",,,,,,,\n";
 
 	assert_int_equal(edited(file, "49", false, fields, 2), 0);
-	assert_int_equal(gone, 1); // nor that of another target, of the whole number, or of one domain
-	assert_string_equal(after, TD_ROUTE_CSV_HEADER "49,a,1,,," ",,,,,,,\n=49,b,1,,," ",,,,,,,\n49,b,1,,,x.example"
+	assert_int_equal(
+		gone, 1); // nor that of another target, of the whole number, or of one domain
+	assert_string_equal(after, TD_ROUTE_CSV_HEADER "49,a,1,,,"
+						       ",,,,,,,\n=49,b,1,,,"
+						       ",,,,,,,\n49,b,1,,,x.example"
 						       ",,,,,,,\n49,b,2,," REST "\n");
 }
 
@@ -69,10 +77,12 @@ static void lines_of_a_match_go(void **state)
 
 	assert_int_equal(edited(file, "+49", true, NULL, 0), 0);
 	assert_int_equal(gone, 2);
-	assert_string_equal(after, TD_ROUTE_CSV_HEADER "491,a,,," REST "\n1001@X.example,a,,," REST "\n");
+	assert_string_equal(
+		after, TD_ROUTE_CSV_HEADER "491,a,,," REST "\n1001@X.example,a,,," REST "\n");
 	assert_int_equal(edited(file, "49", true, to, 1), 0);
 	assert_int_equal(gone, 1);
-	assert_string_equal(after, TD_ROUTE_CSV_HEADER "49,b,,," REST "\n491,a,,," REST "\n1001@X.example,a,,," REST "\n");
+	assert_string_equal(after, TD_ROUTE_CSV_HEADER "49,b,,," REST "\n491,a,,," REST
+						       "\n1001@X.example,a,,," REST "\n");
 	assert_int_equal(edited(file, "1001@x.EXAMPLE", true, NULL, 0), 0);
 	assert_int_equal(gone, 1);
 	assert_int_equal(edited(file, "4", true, NULL, 0), 0);
@@ -84,7 +94,8 @@ static void a_large_plan_keeps_every_line(void **state)
 {
 	struct td_plan_rows *from = td_plan_rows_new(), *to = td_plan_rows_new();
 	char *fields[] = { "to=b" }, line[64];
-	struct td_route_edit *edit = td_route_edit_new("1099999", true, fields, 0, error, sizeof(error));
+	struct td_route_edit *edit =
+		td_route_edit_new("1099999", true, fields, 0, error, sizeof(error));
 	uint64_t lines = 0;
 	const char *text;
 	size_t len;
@@ -114,7 +125,8 @@ static void refused(const char *match, char *field, const char *words)
 	struct td_trunk_conf trunk = { .name = "a" };
 	struct td_policy_conf policy = { .n_trunks = 1, .trunks = &trunk };
 	struct td_route_names *names = td_route_names_new(&policy);
-	struct td_route_edit *edit = td_route_edit_new(match, false, &field, field != NULL, error, sizeof(error));
+	struct td_route_edit *edit =
+		td_route_edit_new(match, false, &field, field != NULL, error, sizeof(error));
 
 	if (edit)
 		assert_int_equal(td_route_edit_check(edit, names, error, sizeof(error)), -EINVAL);

@@ -15,7 +15,9 @@ static struct td_route_builder *builder;
 static void add(const char *match, const char *to)
 {
 	const char *error = NULL;
-	struct td_route_row row = { .match = td_span_str(match), .to = td_span_str(to), .weight = 1 };
+	struct td_route_row row = {
+		.match = td_span_str(match), .to = td_span_str(to), .weight = 1
+	};
 
 	if (td_route_builder_add(builder, &row, &error) < 0)
 		fail_msg("%s %s", match, error);
@@ -53,7 +55,8 @@ static struct td_route_image written(void **bytes)
 // First target's name of a set.
 static const char *target(const struct td_route_image *image, uint32_t set)
 {
-	const struct td_route_to *to = (const void *)(image->sets + set + 1 + sizeof(struct td_route_entry) / 4);
+	const struct td_route_to *to =
+		(const void *)(image->sets + set + 1 + sizeof(struct td_route_entry) / 4);
 
 	return set == 0 ? "" : image->names[to->name];
 }
@@ -104,8 +107,10 @@ static void test_prefixes(void **state)
 	assert_string_equal(found(&image, "5"), "");
 	assert_string_equal(found(&image, "*31#49"), "*31# ");
 	assert_string_equal(found(&image, "alice"), "");
-	assert_string_equal(found(&image, "123456789012345678"), "12345678901234567 1234567890123456 ");
-	assert_string_equal(found(&image, "12345678901234567"), "=12345678901234567 12345678901234567 1234567890123456 ");
+	assert_string_equal(
+		found(&image, "123456789012345678"), "12345678901234567 1234567890123456 ");
+	assert_string_equal(found(&image, "12345678901234567"),
+		"=12345678901234567 12345678901234567 1234567890123456 ");
 	assert_string_equal(found(&image, "12345678901234567890123456789012345"),
 		"1234567890123456789012345678901 12345678901234567 1234567890123456 ");
 	assert_string_equal(target(&image, td_route_exact(&image, TD_ROUTE_SOS).set), "j");
@@ -202,13 +207,15 @@ static void test_equals_search(void **state)
 			size_t at = 0;
 			digits_random(&random, number, 34);
 			if (n > 0 && i % 3 == 0)
-				snprintf(number, sizeof(number), "%s%u", prefixes[next(&random) % n], i % 100);
+				snprintf(number, sizeof(number), "%s%u",
+					prefixes[next(&random) % n], i % 100);
 			for (int len = 31; len >= 0; len--)
 				for (uint32_t k = 0; k < n; k++) {
-					if ((int)strlen(prefixes[k]) != len || strncmp(prefixes[k], number, (size_t)len) != 0)
+					if ((int)strlen(prefixes[k]) != len ||
+						strncmp(prefixes[k], number, (size_t)len) != 0)
 						continue;
-					at += (size_t)snprintf(expected + at, sizeof(expected) - at, "%s%s",
-						at > 0 ? " " : "", prefixes[k]);
+					at += (size_t)snprintf(expected + at, sizeof(expected) - at,
+						"%s%s", at > 0 ? " " : "", prefixes[k]);
 					break;
 				}
 			assert_string_equal(found(&image, number), expected);

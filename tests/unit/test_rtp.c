@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The RTP header check, each length on a heap block of exactly that size so that a sanitizer sees one byte too many.
+// The RTP header check, each length on a heap block of exactly that size so that a sanitizer sees
+// one byte too many.
 #include "media/rtp.h"
 
 #include <setjmp.h>
@@ -45,7 +46,8 @@ static void test_version(void **state)
 {
 	for (int version = 0; version < 4; version++) {
 		const uint8_t packet[12] = { (uint8_t)(version << 6) };
-		assert_int_equal(check(packet, 12, 0), version == 2 ? TD_RTP_OK : TD_RTP_BAD_VERSION);
+		assert_int_equal(
+			check(packet, 12, 0), version == 2 ? TD_RTP_OK : TD_RTP_BAD_VERSION);
 	}
 }
 
@@ -94,7 +96,8 @@ static void test_payload_type(void **state)
 		if (second >= 192 && second <= 223)
 			assert_int_equal(check(packet, 12, 1), TD_RTP_IS_RTCP);
 		else
-			assert_int_equal(check(packet, 12, 1), reserved ? TD_RTP_BAD_PAYLOAD : TD_RTP_OK);
+			assert_int_equal(
+				check(packet, 12, 1), reserved ? TD_RTP_BAD_PAYLOAD : TD_RTP_OK);
 	}
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Loss and jitter against a plain model of RFC 3550 App. A in floating point and 64-bit sequence numbers.
+// Loss and jitter against a plain model of RFC 3550 App. A in floating point and 64-bit sequence
+// numbers.
 #include "media/rtp_stats.h"
 
 #include <math.h>
@@ -127,7 +128,8 @@ static void test_jitter(void **state)
 	}
 	double ms = model / 8;
 	assert_true(ms > 0.5 && ms < 4);
-	assert_true(fabs(td_rtp_stats_jitter_ms(&s.stats) - ms) < 0.15); // a tick is an eighth of a millisecond
+	assert_true(fabs(td_rtp_stats_jitter_ms(&s.stats) - ms) <
+		    0.15); // a tick is an eighth of a millisecond
 }
 
 static void test_steady_has_none(void **state)

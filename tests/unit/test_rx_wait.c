@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker that waits for its queues: vhost-user is the device here that has receive interrupts. Its other end is a
-// virtio-user device in a process of its own.
+// A worker that waits for its queues: vhost-user is the device here that has receive interrupts.
+// Its other end is a virtio-user device in a process of its own.
 #include "dataplane/rx_wait.h"
 
 #include <rte_eal.h>
@@ -45,16 +45,19 @@ static uint16_t port_start(const char *name, const char *device, bool interrupts
 	char vdev[256], prefix[64];
 	snprintf(vdev, sizeof(vdev), "%s%s", name, device);
 	snprintf(prefix, sizeof(prefix), "rx-wait-%d", getpid());
-	char *argv[] = { "test", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "--no-shconf", "--lcores", "0@0",
-		"--log-level", "*:error", "--file-prefix", prefix, "--vdev", vdev };
+	char *argv[] = { "test", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--lcores", "0@0", "--log-level", "*:error", "--file-prefix", prefix,
+		"--vdev", vdev };
 	struct rte_eth_conf conf = { .intr_conf.rxq = interrupts };
 	uint16_t port;
 
 	must(rte_eal_init(RTE_DIM(argv), argv) >= 0, "EAL does not start");
 	must(rte_eth_dev_get_port_by_name(name, &port) == 0, "no such port");
 	pool = rte_pktmbuf_pool_create("frames", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	must(pool && rte_eth_dev_configure(port, 1, 1, &conf) == 0 && rte_eth_rx_queue_setup(port, 0, 256, 0, NULL, pool) == 0 &&
-			rte_eth_tx_queue_setup(port, 0, 256, 0, NULL) == 0 && rte_eth_dev_start(port) == 0,
+	must(pool && rte_eth_dev_configure(port, 1, 1, &conf) == 0 &&
+			rte_eth_rx_queue_setup(port, 0, 256, 0, NULL, pool) == 0 &&
+			rte_eth_tx_queue_setup(port, 0, 256, 0, NULL) == 0 &&
+			rte_eth_dev_start(port) == 0,
 		"the port does not start");
 	return port;
 }
@@ -114,7 +117,8 @@ static void a_frame_wakes_who_waits(void **state)
 	for (int i = 0; i < 3; i++) {
 		uint64_t began = now_ms();
 		int waits = frame_await();
-		assert_in_range(waits, 1, 5); // it slept, and was not woken for nothing more than now and then
+		assert_in_range(waits, 1,
+			5); // it slept, and was not woken for nothing more than now and then
 		assert_true(now_ms() - began >= QUIET_MS / 2 && now_ms() - began < 5000);
 	}
 }

@@ -16,7 +16,8 @@ static uint32_t random_below(uint32_t n)
 }
 
 // The same question answered byte by byte.
-static void plain_lines(struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
+static void plain_lines(
+	struct td_lines *lines, const char *buf, uint32_t from, uint32_t len, bool to_blank)
 {
 	uint32_t start = from;
 
@@ -37,7 +38,8 @@ static void plain_lines(struct td_lines *lines, const char *buf, uint32_t from, 
 	}
 }
 
-static void compare(const struct td_scan_kernel *kernel, const char *at, uint32_t from, uint32_t len, bool to_blank)
+static void compare(const struct td_scan_kernel *kernel, const char *at, uint32_t from,
+	uint32_t len, bool to_blank)
 {
 	static struct td_lines got, expected;
 
@@ -47,12 +49,14 @@ static void compare(const struct td_scan_kernel *kernel, const char *at, uint32_
 	assert_memory_equal(got.end, expected.end, expected.n * sizeof(got.end[0]));
 	assert_int_equal(got.blank, expected.blank);
 	assert_int_equal(got.bare_lf, expected.bare_lf);
-	// A CR as the very last byte has no successor in the plain loop; the zeros behind a short tail are one.
+	// A CR as the very last byte has no successor in the plain loop; the zeros behind a short
+	// tail are one.
 	if (len > 0 && at[len - 1] != '\r')
 		assert_int_equal(got.bare_cr, expected.bare_cr);
 }
 
-// Every kernel, the reference included, on lines at random, right before a page that must not be touched.
+// Every kernel, the reference included, on lines at random, right before a page that must not be
+// touched.
 static void test_kernels_like_a_plain_loop(void **state)
 {
 	unsigned n;
@@ -64,7 +68,8 @@ static void test_kernels_like_a_plain_loop(void **state)
 		if (from > len)
 			from = len;
 		for (uint32_t i = 0; i < len; i++)
-			bytes[i] = random_below(12) ? "x\x8a\x8d\x0b\x09"[random_below(5)] : "\r\n"[random_below(2)];
+			bytes[i] = random_below(12) ? "x\x8a\x8d\x0b\x09"[random_below(5)]
+						    : "\r\n"[random_below(2)];
 		for (unsigned pair = random_below(40); pair > 0 && len > 2; pair--)
 			memcpy(bytes + random_below(len - 1), "\r\n", 2);
 		const char *at = guard_page_put(bytes, len);
@@ -85,7 +90,8 @@ static void test_kernels_bit_exact(void **state)
 	assert_true(n >= 1 && kernel[0].usable);
 	for (unsigned round = 0; round < 5000; round++) {
 		for (size_t i = 0; i < sizeof(bytes); i++)
-			bytes[i] = random_below(4) ? (char)random_below(256) : "\r\n"[random_below(2)];
+			bytes[i] =
+				random_below(4) ? (char)random_below(256) : "\r\n"[random_below(2)];
 		memset(&expected, 0, sizeof(expected));
 		kernel[0].fn(&expected, bytes, 0, round % 513, round & 1);
 		for (unsigned k = 1; k < n; k++) {

@@ -576,7 +576,8 @@ static void subscribe(int fd, uint64_t id, const char *kind)
 }
 
 // The next frame is an event of request id. Returns how many were lost before it.
-static uint64_t expect_event(int fd, uint64_t id, const char *kind, const char *subject, const char *state)
+static uint64_t expect_event(
+	int fd, uint64_t id, const char *kind, const char *subject, const char *state)
 {
 	Tandem__Frame *frame = get(fd);
 
@@ -593,7 +594,8 @@ static uint64_t expect_event(int fd, uint64_t id, const char *kind, const char *
 
 static void events_reach_who_asked_for_them(void **state)
 {
-	int all = connect_to("control.sock"), trunks = connect_to("control.sock"), none = connect_to("control.sock");
+	int all = connect_to("control.sock"), trunks = connect_to("control.sock"),
+	    none = connect_to("control.sock");
 
 	subscribe(all, 70, "");
 	expect_done(all, "subscribed");
@@ -614,7 +616,8 @@ static void events_reach_who_asked_for_them(void **state)
 	plane = -1;
 	turn();
 	expect_event(all, 70, "dataplane", "dataplane", "lost");
-	ask_show(none, 3, TANDEM__TABLE__CORES); // an ordinary client gets its answers and nothing else
+	ask_show(none, 3,
+		TANDEM__TABLE__CORES); // an ordinary client gets its answers and nothing else
 	expect_error(none, ENOTCONN, "not connected");
 	close(all);
 	turn();
@@ -711,7 +714,8 @@ static void more_events_than_the_queue_holds_are_counted(void **state)
 // --- audit ---
 
 // The rows of the table, the last of which is that one.
-static size_t expect_audit(int fd, const char *what, const char *subject, int code, const char *words)
+static size_t expect_audit(
+	int fd, const char *what, const char *subject, int code, const char *words)
 {
 	char got[4][300] = { "" };
 	size_t n = 0;
@@ -763,7 +767,8 @@ static void changes_leave_a_line_with_their_end(void **state)
 	expect_event(watcher, 9, "audit", "hangup a?b;c", "refused");
 	plane_up(control.conf->policy.generation);
 	ask_hangup(fd, 2, "call-7");
-	assert_int_equal(expect_audit(fd, "hangup", "a?b;c", ENOTCONN, ""), 1); // not before it has ended
+	assert_int_equal(
+		expect_audit(fd, "hangup", "a?b;c", ENOTCONN, ""), 1); // not before it has ended
 	answer_done(plane, expect(plane, TANDEM__FRAME__BODY_HANGUP));
 	expect_done(fd, "");
 	assert_int_equal(expect_audit(fd, "hangup", "call-7", 0, ""), 2);
@@ -939,18 +944,22 @@ static void a_reload_says_what_it_changes(void **state)
 {
 	int fd = connect_to("control.sock");
 
-	config_write(7, "routes = ( " ROUTE("49") ", " ROUTE("33") " ); limits = { calls = 900; };");
+	config_write(
+		7, "routes = ( " ROUTE("49") ", " ROUTE("33") " ); limits = { calls = 900; };");
 	ask_reload(fd, false);
 	expect_done(fd, "trunks: 0 added, 0 removed, 1 changed\n  ~ a: max_calls 5 → 7\n"
 			"routes: 2 added, 0 removed, 0 before, 2 now\n"
 			"  + a: 33* → a (priority 1, weight 100)\n"
 			"  + a: 49* → a (priority 1, weight 100)\n"
 			"limits.calls: 1000 → 900\n");
-	config_write(7, "routes = ( " ROUTE("33") ", " ROUTE("44") " ); limits = { calls = 900; };\n"
-			"trunks = ( { name = \"b\"; realm = \"west\"; peers = ( { address = \"10.0.1.2\"; } ); } );");
+	config_write(7, "routes = ( " ROUTE("33") ", " ROUTE(
+				"44") " ); limits = { calls = 900; };\n"
+				      "trunks = ( { name = \"b\"; realm = \"west\"; peers = ( { "
+				      "address = \"10.0.1.2\"; } ); } );");
 	ask_reload(fd, true);
 	expect_error(fd, EINVAL, "duplicate");
-	config_write(7, "routes = ( " ROUTE("33") ", " ROUTE("44") " ); limits = { calls = 900; };");
+	config_write(
+		7, "routes = ( " ROUTE("33") ", " ROUTE("44") " ); limits = { calls = 900; };");
 	ask_reload(fd, true);
 	expect_done(fd, "routes: 1 added, 1 removed, 2 before, 2 now\n"
 			"  + a: 44* → a (priority 1, weight 100)\n"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/sink_file.h and control/rotated_file.h: lines of files at least once, whole, turned over, whatever happens.
+// control/sink_file.h and control/rotated_file.h: lines of files at least once, whole, turned over,
+// whatever happens.
 #include "control/journal_reader.h"
 #include "control/rotated_file.h"
 #include "control/sink_file.h"
@@ -98,7 +99,11 @@ static int run(void)
 
 static void json_lines_are_objects_of_the_columns(void **state)
 {
-	struct td_cdr cdr = { .id = "x-1-0-9", .from_number = "say \"hi\"", .start_us = 7, .complete = 1, .sip_code = 404 };
+	struct td_cdr cdr = { .id = "x-1-0-9",
+		.from_number = "say \"hi\"",
+		.start_us = 7,
+		.complete = 1,
+		.sip_code = 404 };
 	struct td_cdr_attempt attempt = { .cdr_id = "x-1-0-9", .n = 1, .trunk = "b" };
 	FILE *f = journal_segment(dir, 1);
 	json_error_t error;
@@ -112,7 +117,8 @@ static void json_lines_are_objects_of_the_columns(void **state)
 	json_t *object = json_loads(second, 0, &error);
 	assert_non_null(object);
 	assert_string_equal(json_string_value(json_object_get(object, "record")), "call");
-	assert_string_equal(json_string_value(json_object_get(object, "from_number")), "say \"hi\"");
+	assert_string_equal(
+		json_string_value(json_object_get(object, "from_number")), "say \"hi\"");
 	assert_int_equal(json_integer_value(json_object_get(object, "start_us")), 7);
 	assert_true(json_is_null(json_object_get(object, "answer_us")));
 	json_decref(object);
@@ -124,7 +130,9 @@ static void json_lines_are_objects_of_the_columns(void **state)
 
 static void csv_has_a_header_and_quotes_what_needs_it(void **state)
 {
-	struct td_cdr cdr = { .id = "x-1-0-9", .from_number = "a,\"b\"", .complete = 1, .codec = "PCMA" };
+	struct td_cdr cdr = {
+		.id = "x-1-0-9", .from_number = "a,\"b\"", .complete = 1, .codec = "PCMA"
+	};
 	struct td_cdr_attempt attempt = { .cdr_id = "x-1-0-9", .n = 2, .sip_code = 486 };
 	FILE *f = journal_segment(dir, 1);
 
@@ -138,8 +146,9 @@ static void csv_has_a_header_and_quotes_what_needs_it(void **state)
 	assert_non_null(strstr(text, "\ncall,x-1-0-9,,,\"a,\"\"b\"\"\",,"));
 	assert_int_equal(count(text, "\n"), 2);
 	text = content("cdr-attempts.out");
-	assert_string_equal(text, "record,cdr_id,n,trunk,peer,call_id,start_us,ring_us,end_us,sip_code,cause\n"
-				  "attempt,x-1-0-9,2,,,,,,,486,\n");
+	assert_string_equal(text,
+		"record,cdr_id,n,trunk,peer,call_id,start_us,ring_us,end_us,sip_code,cause\n"
+		"attempt,x-1-0-9,2,,,,,,,486,\n");
 }
 
 // Of an older version, or with columns that somebody chose for himself.
@@ -208,7 +217,8 @@ static void a_crash_cuts_calls_into_incomplete_lines(void **state)
 	fclose(f);
 	assert_int_equal(run(), 1);
 	assert_int_equal(count(content("cdr.out"), "\"record\":\"incomplete\""), 2);
-	assert_int_equal(count(content("cdr.out"), "\"duration_us\":5000"), 2); // interim, and what is left of it
+	assert_int_equal(count(content("cdr.out"), "\"duration_us\":5000"),
+		2); // interim, and what is left of it
 	sink_open(TD_FILE_JSONL);
 	f = journal_segment(dir, 3);
 	journal_put_boot(f, 3);
@@ -254,7 +264,9 @@ static size_t old_ones(void)
 
 static void files_are_turned_over_and_few_are_kept(void **state)
 {
-	const struct td_rotated_conf by_size = { .path = conf.path, .header = "head\n", .rotate_bytes = 20, .keep = 2 };
+	const struct td_rotated_conf by_size = {
+		.path = conf.path, .header = "head\n", .rotate_bytes = 20, .keep = 2
+	};
 	struct td_rotated_file file;
 
 	td_rotated_init(&file, &by_size);
@@ -270,7 +282,9 @@ static void files_are_turned_over_and_few_are_kept(void **state)
 
 static void the_clock_turns_files_over(void **state)
 {
-	const struct td_rotated_conf hourly = { .path = conf.path, .rotate_bytes = 1 << 20, .rotate_s = 3600, .keep = 9 };
+	const struct td_rotated_conf hourly = {
+		.path = conf.path, .rotate_bytes = 1 << 20, .rotate_s = 3600, .keep = 9
+	};
 	struct td_rotated_file file;
 
 	td_rotated_init(&file, &hourly);

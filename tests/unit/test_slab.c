@@ -75,7 +75,9 @@ static void lent_blocks_are_apart(void **state)
 		uint32_t i = (uint32_t)(seed >> 33) % N_BLOCKS;
 		char fill = (char)i;
 		if (lent[i].ptr) {
-			assert_true(lent[i].len == 0 || (lent[i].ptr[0] == fill && lent[i].ptr[lent[i].len - 1] == fill));
+			assert_true(
+				lent[i].len == 0 ||
+				(lent[i].ptr[0] == fill && lent[i].ptr[lent[i].len - 1] == fill));
 			td_slab_put(slab, (char *)(uintptr_t)lent[i].ptr);
 			lent[i].ptr = NULL;
 			continue;

@@ -31,7 +31,8 @@ static struct td_sockaddr address(unsigned n)
 	return a;
 }
 
-static unsigned burst(struct td_source_rate *rate, uint64_t now, uint16_t realm, unsigned source, uint32_t per_second)
+static unsigned burst(struct td_source_rate *rate, uint64_t now, uint16_t realm, unsigned source,
+	uint32_t per_second)
 {
 	struct td_sockaddr a = address(source);
 	unsigned passed = 0;
@@ -79,7 +80,8 @@ static void no_rate_passes_all(void **state)
 	td_source_rate_free(rate, &alloc);
 }
 
-// More sources than buckets: a new one takes over the older of its two places, and nobody writes beyond the table.
+// More sources than buckets: a new one takes over the older of its two places, and nobody writes
+// beyond the table.
 static void the_older_bucket_gives_way(void **state)
 {
 	struct td_source_rate *rate = td_source_rate_new(&alloc, 16, key);

@@ -17,7 +17,8 @@ static void pairs_share_a_worker_and_slots_are_spread(void **state)
 		uint32_t load[TD_WORKERS_MAX] = { 0 };
 		td_steer_init(&s, n, TD_STEER_SLOTS);
 		for (uint32_t port = 0; port < 65536; port += 2) {
-			assert_int_equal(td_steer_owner(&s, (uint16_t)port), td_steer_owner(&s, (uint16_t)(port + 1)));
+			assert_int_equal(td_steer_owner(&s, (uint16_t)port),
+				td_steer_owner(&s, (uint16_t)(port + 1)));
 			load[td_steer_owner(&s, (uint16_t)port)]++;
 		}
 		for (uint16_t w = 0; w < n; w++)
@@ -26,14 +27,16 @@ static void pairs_share_a_worker_and_slots_are_spread(void **state)
 	}
 }
 
-// For every size of table: both ports of a pair on one entry, entries in step with the slots, all of them used.
+// For every size of table: both ports of a pair on one entry, entries in step with the slots, all
+// of them used.
 static void key_agrees_with_the_slots(void **state)
 {
 	uint8_t key[52], used[2048];
 
 	for (unsigned int bits = 4; bits <= 11; bits++) {
 		int16_t slot_of[2048];
-		uint16_t period = (1u << bits) < TD_STEER_SLOTS ? (uint16_t)(1u << bits) : TD_STEER_SLOTS;
+		uint16_t period =
+			(1u << bits) < TD_STEER_SLOTS ? (uint16_t)(1u << bits) : TD_STEER_SLOTS;
 		memset(used, 0, sizeof(used));
 		memset(slot_of, 0xff, sizeof(slot_of));
 		td_steer_key(key, sizeof(key), bits);

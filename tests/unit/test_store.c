@@ -47,18 +47,21 @@ static void an_end_is_a_row_of_the_contract(void **state)
 	assert_int_equal(td_store_cdr_end(store, &cdr), 0);
 	assert_string_equal(store_ask("SELECT count(*) FROM cdr"), "0"); // not before the commit
 	assert_int_equal(td_store_commit(store), 0);
+	assert_string_equal(store_ask("SELECT "
+				      "id||','||call_id_a||','||call_id_b||','||from_number||','||"
+				      "to_number||','||"
+				      "trunk_in||"
+				      "','||trunk_out||','||start_us||','||ring_us||','||answer_us|"
+				      "|','||end_us||','|"
+				      "|duration_us||','||"
+				      "sip_code||','||cause||','||released_by||','||complete||','||"
+				      "codec FROM cdr"),
+		"n-1-0-1,a@x,b@y,100,200,west,east,10,20,30,40,9,200,16,b,1,PCMA");
 	assert_string_equal(
 		store_ask("SELECT "
-		    "id||','||call_id_a||','||call_id_b||','||from_number||','||to_number||','||"
-		    "trunk_in||"
-		    "','||trunk_out||','||start_us||','||ring_us||','||answer_us||','||end_us||','|"
-		    "|duration_us||','||"
-		    "sip_code||','||cause||','||released_by||','||complete||','||codec FROM cdr"),
-		"n-1-0-1,a@x,b@y,100,200,west,east,10,20,30,40,9,200,16,b,1,PCMA");
-	assert_string_equal(store_ask("SELECT "
-				"rtp_a_rx||','||rtp_a_lost||','||jitter_a_ms||','||rtp_a_tx||','||"
-				"rtp_b_rx||','||"
-				"rtp_b_lost||','||jitter_b_ms||','||rtp_b_tx FROM cdr"),
+			  "rtp_a_rx||','||rtp_a_lost||','||jitter_a_ms||','||rtp_a_tx||','||"
+			  "rtp_b_rx||','||"
+			  "rtp_b_lost||','||jitter_b_ms||','||rtp_b_tx FROM cdr"),
 		"1,2,4.5,3,5,6,8.5,7");
 }
 
@@ -110,8 +113,7 @@ static void a_boot_closes_the_calls_of_others(void **state)
 	assert_int_equal(td_store_boot(store, 2, &closed), 0);
 	assert_int_equal(closed, 0);
 	td_store_commit(store);
-	assert_string_equal(
-		store_ask("SELECT min(id||complete)||','||max(id||complete) FROM cdr"),
+	assert_string_equal(store_ask("SELECT min(id||complete)||','||max(id||complete) FROM cdr"),
 		"n-1-0-10,n-1-0-21");
 	assert_string_equal(store_ask("SELECT end_us FROM cdr WHERE complete = 0"), "NULL");
 	assert_string_equal(store_ask("SELECT id FROM cdr_open"), "n-2-0-1");
@@ -181,8 +183,8 @@ static void an_interim_record_makes_the_start_older(void **state)
 	assert_int_equal(td_store_boot(store, 2, &closed), 0);
 	assert_int_equal(closed, 1);
 	td_store_commit(store);
-	assert_string_equal(
-		store_ask("SELECT duration_us||','||rtp_a_rx||','||complete FROM cdr WHERE end_us IS NULL"),
+	assert_string_equal(store_ask("SELECT duration_us||','||rtp_a_rx||','||complete FROM cdr "
+				      "WHERE end_us IS NULL"),
 		"77,4711,0");
 }
 
@@ -212,8 +214,16 @@ static void what_was_written_is_read_back(void **state)
 {
 	struct td_store *store = *state;
 	struct td_cdr cdr = answered("n-1-0-1"), other = answered("n-1-0-2");
-	struct td_cdr_attempt attempt = { .cdr_id = "n-1-0-1", .trunk = "east", .peer = "[::1]:5060",
-		.call_id = "b@y", .start_us = 1, .ring_us = 2, .end_us = 3, .n = 1, .sip_code = 486, .cause = 17 };
+	struct td_cdr_attempt attempt = { .cdr_id = "n-1-0-1",
+		.trunk = "east",
+		.peer = "[::1]:5060",
+		.call_id = "b@y",
+		.start_us = 1,
+		.ring_us = 2,
+		.end_us = 3,
+		.n = 1,
+		.sip_code = 486,
+		.cause = 17 };
 	struct seen seen = { 0 };
 
 	snprintf(cdr.plan, sizeof(cdr.plan), "subscribers");
@@ -248,8 +258,8 @@ static void what_was_written_is_read_back(void **state)
 	assert_int_equal(seen.cdrs + seen.attempts, 0);
 }
 
-static void cdr_put(struct td_store *store, const char *id, const char *from, const char *to,
-	uint64_t start_us)
+static void cdr_put(
+	struct td_store *store, const char *id, const char *from, const char *to, uint64_t start_us)
 {
 	struct td_cdr cdr = answered(id);
 
@@ -360,21 +370,32 @@ static void another_writer_means_later(void **state)
 static void an_old_database_is_brought_forward(void **state)
 {
 	static const char old[] =
-		"CREATE TABLE cdr (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b TEXT, from_number TEXT, to_number TEXT, "
-		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us INTEGER, end_us INTEGER, "
-		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete INTEGER NOT NULL, codec TEXT, "
-		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
+		"CREATE TABLE cdr (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b TEXT, "
+		"from_number TEXT, to_number TEXT, "
+		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us "
+		"INTEGER, end_us INTEGER, "
+		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete "
+		"INTEGER NOT NULL, codec TEXT, "
+		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, "
+		"rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
 		"jitter_b_ms REAL, rtp_b_tx INTEGER);"
 		"CREATE INDEX cdr_start ON cdr (start_us);"
-		"CREATE TABLE cdr_attempt (cdr_id TEXT NOT NULL, n INTEGER NOT NULL, trunk TEXT, peer TEXT, call_id TEXT, "
-		"start_us INTEGER, ring_us INTEGER, end_us INTEGER, sip_code INTEGER, cause INTEGER, PRIMARY KEY (cdr_id, n)) "
+		"CREATE TABLE cdr_attempt (cdr_id TEXT NOT NULL, n INTEGER NOT NULL, trunk TEXT, "
+		"peer TEXT, call_id TEXT, "
+		"start_us INTEGER, ring_us INTEGER, end_us INTEGER, sip_code INTEGER, cause "
+		"INTEGER, PRIMARY KEY (cdr_id, n)) "
 		"WITHOUT ROWID;"
-		"CREATE TABLE cdr_open (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b TEXT, from_number TEXT, to_number TEXT, "
-		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us INTEGER, end_us INTEGER, "
-		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete INTEGER NOT NULL, codec TEXT, "
-		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
+		"CREATE TABLE cdr_open (id TEXT PRIMARY KEY NOT NULL, call_id_a TEXT, call_id_b "
+		"TEXT, from_number TEXT, to_number TEXT, "
+		"trunk_in TEXT, trunk_out TEXT, start_us INTEGER, ring_us INTEGER, answer_us "
+		"INTEGER, end_us INTEGER, "
+		"duration_us INTEGER, sip_code INTEGER, cause INTEGER, released_by TEXT, complete "
+		"INTEGER NOT NULL, codec TEXT, "
+		"rtp_a_rx INTEGER, rtp_a_lost INTEGER, jitter_a_ms REAL, rtp_a_tx INTEGER, "
+		"rtp_b_rx INTEGER, rtp_b_lost INTEGER, "
 		"jitter_b_ms REAL, rtp_b_tx INTEGER, epoch INTEGER NOT NULL);"
-		"CREATE TABLE journal_position (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, "
+		"CREATE TABLE journal_position (one INTEGER PRIMARY KEY CHECK (one = 1), sequence "
+		"INTEGER NOT NULL, "
 		"position INTEGER NOT NULL);"
 		"INSERT INTO cdr (id, complete, start_us) VALUES ('n-1-0-1', 1, 7);"
 		"INSERT INTO cdr_open (id, complete, epoch) VALUES ('n-1-0-2', 0, 1);"
@@ -467,7 +488,8 @@ static void no_secret_is_said(void **state)
 	}
 	assert_null(td_store_open("postgresql://u:s3cret@[h/db", "n", error, sizeof(error)));
 	assert_null(strstr(error, "s3cret"));
-	assert_null(td_store_open("postgresql://u:s3cret@/db?host=/nowhere", "n", error, sizeof(error)));
+	assert_null(td_store_open(
+		"postgresql://u:s3cret@/db?host=/nowhere", "n", error, sizeof(error)));
 	assert_null(strstr(error, "s3cret"));
 	assert_null(td_store_open("mysql://x", "n", error, sizeof(error)));
 	assert_null(td_store_open("sqlite:/nowhere/at/all.db", "n", error, sizeof(error)));
@@ -489,10 +511,14 @@ int main(void)
 		BOTH(the_newest_of_a_block_are_found),
 		BOTH(a_batch_with_a_repetition_is_one_of_each),
 		BOTH(a_newer_schema_is_left_alone),
-		cmocka_unit_test_setup_teardown(another_writer_means_later, store_fresh_sqlite, store_clean),
-		cmocka_unit_test_setup_teardown(an_old_database_is_brought_forward, store_fresh_sqlite, store_clean),
-		cmocka_unit_test_setup_teardown(nodes_share_a_database, store_fresh_pg, store_clean),
-		cmocka_unit_test_setup_teardown(a_lost_server_is_an_error_and_no_wait, store_fresh_pg, store_clean),
+		cmocka_unit_test_setup_teardown(
+			another_writer_means_later, store_fresh_sqlite, store_clean),
+		cmocka_unit_test_setup_teardown(
+			an_old_database_is_brought_forward, store_fresh_sqlite, store_clean),
+		cmocka_unit_test_setup_teardown(
+			nodes_share_a_database, store_fresh_pg, store_clean),
+		cmocka_unit_test_setup_teardown(
+			a_lost_server_is_an_error_and_no_wait, store_fresh_pg, store_clean),
 		cmocka_unit_test(no_secret_is_said),
 	};
 	return cmocka_run_group_tests(tests, store_server_up, store_server_down);

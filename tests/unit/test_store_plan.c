@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Dial plans in the store, on both engines: whole or not at all, one version after the other, and what a second node sees.
+// Dial plans in the store, on both engines: whole or not at all, one version after the other, and
+// what a second node sees.
 #include "tests/unit/store_rig.h"
 
 #include <setjmp.h>
@@ -33,7 +34,9 @@ static int make_part(void *user, uint32_t n, const void **bytes, size_t *len)
 
 static struct td_store_plan plan_of(const char *name, uint8_t seed, uint32_t parts)
 {
-	struct td_store_plan plan = { .checksum = 0xfedc0000u + seed, .lines = 10u * parts, .parts = parts };
+	struct td_store_plan plan = {
+		.checksum = 0xfedc0000u + seed, .lines = 10u * parts, .parts = parts
+	};
 
 	snprintf(plan.name, sizeof(plan.name), "%s", name);
 	for (uint32_t n = 0; n < parts; n++)
@@ -129,7 +132,8 @@ static void a_plan_comes_back_whole(void **state)
 
 static void a_newer_one_takes_its_place(void **state)
 {
-	struct td_store_plan old = plan_of("deck", 1, 3), other = plan_of("other", 9, 1), fresh = plan_of("deck", 2, 2);
+	struct td_store_plan old = plan_of("deck", 1, 3), other = plan_of("other", 9, 1),
+			     fresh = plan_of("deck", 2, 2);
 
 	assert_int_equal(put(*state, &old, 0), 0);
 	assert_int_equal(put(*state, &other, 0), 0);
@@ -137,7 +141,8 @@ static void a_newer_one_takes_its_place(void **state)
 	assert_true(fresh.version > other.version);
 	is_whole(*state, &fresh);
 	is_whole(*state, &other);
-	assert_string_equal(store_ask("SELECT count(*) FROM dial_plan_part"), "3"); // nothing of the old one is left
+	assert_string_equal(store_ask("SELECT count(*) FROM dial_plan_part"),
+		"3"); // nothing of the old one is left
 	struct seen seen = look(*state);
 	assert_int_equal(seen.n, 2);
 	assert_memory_equal(&seen.plans[0], &fresh, sizeof(fresh));
@@ -178,7 +183,8 @@ static void what_breaks_in_the_middle_leaves_the_old_one(void **state)
 	assert_int_equal(put(*state, &old, 0), 0);
 	uint64_t before = generation(*state);
 	for (maker->fails_at = 1; maker->fails_at < 5; maker->fails_at++) {
-		assert_int_equal(td_store_plan_put(*state, &fresh, old.version, make_part, maker), -EIO);
+		assert_int_equal(
+			td_store_plan_put(*state, &fresh, old.version, make_part, maker), -EIO);
 		td_store_rollback(*state);
 		assert_int_equal(generation(*state), before);
 		struct seen seen = look(*state);
@@ -191,7 +197,8 @@ static void what_breaks_in_the_middle_leaves_the_old_one(void **state)
 
 static void a_removed_one_leaves_its_name(void **state)
 {
-	struct td_store_plan plan = plan_of("deck", 1, 2), gone = plan_of("deck", 0, 0), back = plan_of("deck", 1, 2);
+	struct td_store_plan plan = plan_of("deck", 1, 2), gone = plan_of("deck", 0, 0),
+			     back = plan_of("deck", 1, 2);
 	struct td_store_plan none = plan_of("none", 0, 0);
 
 	assert_int_equal(td_store_plan_remove(*state, &none), -ENOENT);
@@ -211,7 +218,8 @@ static void a_removed_one_leaves_its_name(void **state)
 	is_whole(*state, &back);
 }
 
-// A node that reads one version while another node puts the next: a part that is not there any more, never another's.
+// A node that reads one version while another node puts the next: a part that is not there any
+// more, never another's.
 static void an_old_version_is_not_mixed_with_a_new_one(void **state)
 {
 	struct td_store_plan old = plan_of("deck", 1, 3), fresh = plan_of("deck", 2, 3);

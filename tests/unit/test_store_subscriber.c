@@ -13,7 +13,9 @@
 
 static struct td_subscriber somebody(const char *aor, const char *number)
 {
-	struct td_subscriber s = { .has_sha256 = true, .enabled = true, .n_numbers = number ? 1 : 0, .max_calls = 3 };
+	struct td_subscriber s = {
+		.has_sha256 = true, .enabled = true, .n_numbers = number ? 1 : 0, .max_calls = 3
+	};
 
 	snprintf(s.aor, sizeof(s.aor), "%s", aor);
 	snprintf(s.plan, sizeof(s.plan), "%s", TD_PLAN_DEFAULT);
@@ -24,7 +26,8 @@ static struct td_subscriber somebody(const char *aor, const char *number)
 	return s;
 }
 
-static int put(struct td_store *store, const struct td_subscriber *s, bool replace, uint64_t *generation)
+static int put(
+	struct td_store *store, const struct td_subscriber *s, bool replace, uint64_t *generation)
 {
 	char reason[256] = "";
 
@@ -84,7 +87,9 @@ static void a_number_has_one_owner(void **state)
 	char reason[256];
 
 	assert_int_equal(put(store, &a, false, &before), 0);
-	assert_int_equal(td_store_subscriber_put(store, &b, false, &generation, reason, sizeof(reason)), -EEXIST);
+	assert_int_equal(
+		td_store_subscriber_put(store, &b, false, &generation, reason, sizeof(reason)),
+		-EEXIST);
 	assert_string_equal(reason, "number 1 belongs to a@x");
 	td_store_rollback(store);
 	assert_int_equal(td_store_subscriber_get(store, "b@x", &back), -ENOENT);
@@ -144,7 +149,8 @@ static void all_of_them_come_page_by_page(void **state)
 	assert_int_equal(td_store_subscribers_load(store, list, 250, &generation), 0);
 	do {
 		before = paging.n;
-		assert_int_equal(td_store_subscribers(store, paging.last, 60, page_take, &paging), 0);
+		assert_int_equal(
+			td_store_subscribers(store, paging.last, 60, page_take, &paging), 0);
 		pages += paging.n > before;
 	} while (paging.n > before);
 	assert_int_equal(pages, 5);
@@ -169,7 +175,8 @@ static void change_see(void *user, const char *aor, const struct td_subscriber *
 	seen->n++;
 }
 
-static int changes(struct td_store *store, uint64_t after, struct log_seen *seen, uint64_t *generation)
+static int changes(
+	struct td_store *store, uint64_t after, struct log_seen *seen, uint64_t *generation)
 {
 	*seen = (struct log_seen){ 0 };
 	return td_store_subscriber_changes(store, after, change_see, seen, generation);
@@ -178,7 +185,8 @@ static int changes(struct td_store *store, uint64_t after, struct log_seen *seen
 static void the_log_tells_what_changed_as_it_is_now(void **state)
 {
 	struct td_store *store = *state;
-	struct td_subscriber a = somebody("a@x", "1"), b = somebody("b@x", "2"), c = somebody("c@x", NULL);
+	struct td_subscriber a = somebody("a@x", "1"), b = somebody("b@x", "2"),
+			     c = somebody("c@x", NULL);
 	struct log_seen seen;
 	uint64_t first, generation, to = 0;
 
@@ -263,7 +271,8 @@ static void a_log_that_does_not_reach_back_says_so(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(put(store, &a, true, &generation), 0);
 	assert_int_equal(changes(store, first - 1, &seen, &to), -ESTALE);
-	assert_int_equal(changes(store, generation + 1, &seen, &to), -ESTALE); // a store that was set back
+	assert_int_equal(
+		changes(store, generation + 1, &seen, &to), -ESTALE); // a store that was set back
 	// A script counts the generation and leaves no row.
 	store_ask("UPDATE subscriber_generation SET generation = generation + 1");
 	assert_int_equal(changes(store, generation, &seen, &to), -ESTALE);
@@ -271,7 +280,8 @@ static void a_log_that_does_not_reach_back_says_so(void **state)
 	assert_int_equal(changes(store, first, &seen, &to), -ESTALE);
 	assert_int_equal(changes(store, generation - 1, &seen, &to), 0);
 	// Rows of a future that a store set back has forgotten are not told.
-	snprintf(sql, sizeof(sql), "UPDATE subscriber_generation SET generation = %d", (int)first + 2);
+	snprintf(sql, sizeof(sql), "UPDATE subscriber_generation SET generation = %d",
+		(int)first + 2);
 	store_ask(sql);
 	assert_int_equal(changes(store, first, &seen, &to), 0);
 	assert_int_equal(to, first + 2);
@@ -337,7 +347,8 @@ static void several_writers_leave_no_gap(void **state)
 	for (int i = 0; i < 3; i++) {
 		writers[i] = (struct writer){ .store = store_open_as("w"), .at = i };
 		assert_non_null(writers[i].store);
-		assert_int_equal(pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]), 0);
+		assert_int_equal(
+			pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]), 0);
 	}
 	for (at = first; at < first + 100; at = to)
 		assert_int_equal(changes(reader, at, &seen, &to), 0);
@@ -353,8 +364,8 @@ static void several_writers_leave_no_gap(void **state)
 
 // --- bindings ---
 
-static size_t binding(uint8_t *dst, const char *aor, const char *contact, enum td_binding_op op, uint64_t changed_us,
-	uint64_t expires_s)
+static size_t binding(uint8_t *dst, const char *aor, const char *contact, enum td_binding_op op,
+	uint64_t changed_us, uint64_t expires_s)
 {
 	struct td_binding b = { .op = (uint8_t)op,
 		.aor = td_span_str(aor),
@@ -427,9 +438,12 @@ static void what_expired_does_not_come_back(void **state)
 	uint8_t record[TD_BINDING_PACKED_MAX];
 	struct seen seen;
 
-	td_store_binding(store, record, binding(record, "a@x", "sip:old@1", TD_BINDING_UPSERT, 1, 100));
-	td_store_binding(store, record, binding(record, "a@x", "sip:new@1", TD_BINDING_UPSERT, 2, 200));
-	td_store_binding(store, record, binding(record, "b@x", "sip:new@1", TD_BINDING_UPSERT, 3, 300));
+	td_store_binding(
+		store, record, binding(record, "a@x", "sip:old@1", TD_BINDING_UPSERT, 1, 100));
+	td_store_binding(
+		store, record, binding(record, "a@x", "sip:new@1", TD_BINDING_UPSERT, 2, 200));
+	td_store_binding(
+		store, record, binding(record, "b@x", "sip:new@1", TD_BINDING_UPSERT, 3, 300));
 	assert_int_equal(live(store, 150, &seen), 2);
 	assert_int_equal(live(store, 250, &seen), 1);
 	assert_int_equal(td_store_bindings_expire(store, 250), 0);
@@ -445,8 +459,10 @@ static void bindings_go_with_their_subscriber(void **state)
 	uint64_t generation;
 
 	assert_int_equal(put(store, &s, false, &generation), 0);
-	td_store_binding(store, record, binding(record, "a@x", "sip:a@1", TD_BINDING_UPSERT, 1, 100));
-	td_store_binding(store, record, binding(record, "b@x", "sip:b@1", TD_BINDING_UPSERT, 1, 100));
+	td_store_binding(
+		store, record, binding(record, "a@x", "sip:a@1", TD_BINDING_UPSERT, 1, 100));
+	td_store_binding(
+		store, record, binding(record, "b@x", "sip:b@1", TD_BINDING_UPSERT, 1, 100));
 	assert_int_equal(put(store, &s, true, &generation), 0); // changed, and still the same
 	assert_int_equal(live(store, 0, &seen), 2);
 	assert_int_equal(td_store_subscriber_delete(store, "a@x", &generation), 0);
@@ -464,7 +480,8 @@ static void bindings_come_page_by_page(void **state)
 
 	for (int i = 0; i < 100; i++) {
 		snprintf(contact, sizeof(contact), "sip:%d@1.1.1.1", i);
-		td_store_binding(store, record, binding(record, "a@x", contact, TD_BINDING_UPSERT, 1, 100));
+		td_store_binding(
+			store, record, binding(record, "a@x", contact, TD_BINDING_UPSERT, 1, 100));
 	}
 	do {
 		before = seen.n;
@@ -498,8 +515,8 @@ static void trunk_see(void *user, struct td_span name, struct td_span settings)
 	struct trunks_seen *seen = user;
 	size_t at = strlen(seen->text);
 
-	snprintf(seen->text + at, sizeof(seen->text) - at, "%.*s{%.*s}", (int)name.len, name.ptr, (int)settings.len,
-		settings.ptr);
+	snprintf(seen->text + at, sizeof(seen->text) - at, "%.*s{%.*s}", (int)name.len, name.ptr,
+		(int)settings.len, settings.ptr);
 	seen->n++;
 }
 
@@ -516,7 +533,8 @@ static void trunks_are_kept_with_their_generation(void **state)
 	assert_int_equal(td_store_trunk_put(store, "a", "", ""), -ENOENT);
 	td_store_rollback(store);
 	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"y\"", NULL), 0);
-	assert_int_equal(td_store_trunk_put(store, "a", "", "realm=\"v\""), -EINVAL); // of another node
+	assert_int_equal(
+		td_store_trunk_put(store, "a", "", "realm=\"v\""), -EINVAL); // of another node
 	td_store_rollback(store);
 	assert_int_equal(td_store_trunk_put(store, "a", "realm=\"z\"", "realm=\"y\""), 0);
 	assert_int_equal(td_store_trunks_generation(store, &generation), 0);
@@ -587,8 +605,10 @@ int main(void)
 		BOTH(bindings_come_page_by_page),
 		BOTH(trunks_are_kept_with_their_generation),
 		BOTH(version_3_is_brought_forward),
-		cmocka_unit_test_setup_teardown(several_writers_leave_no_gap, store_fresh_pg, store_clean),
-		cmocka_unit_test_setup_teardown(bindings_are_their_nodes, store_fresh_pg, store_clean),
+		cmocka_unit_test_setup_teardown(
+			several_writers_leave_no_gap, store_fresh_pg, store_clean),
+		cmocka_unit_test_setup_teardown(
+			bindings_are_their_nodes, store_fresh_pg, store_clean),
 	};
 	return cmocka_run_group_tests(tests, store_server_up, store_server_down);
 }

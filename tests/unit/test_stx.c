@@ -25,8 +25,10 @@ static int tear_down(void **state)
 static void timestamp_in_trying(void **state)
 {
 	static const char invite[] =
-		"INVITE sip:200@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKone\r\n"
-		"From: <sip:100@10.0.1.1>;tag=from1\r\nTo: <sip:200@10.0.1.254>\r\nTimestamp: 54.25\r\n"
+		"INVITE sip:200@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.1:5060;branch=z9hG4bKone\r\n"
+		"From: <sip:100@10.0.1.1>;tag=from1\r\nTo: <sip:200@10.0.1.254>\r\nTimestamp: "
+		"54.25\r\n"
 		"Call-ID: id@10.0.1.1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
 	static const struct td_response progress = { .status = 183 }, busy_here = { .status = 486 };
 	struct txn_env *env = *state;
@@ -40,13 +42,16 @@ static void timestamp_in_trying(void **state)
 	txn_env_advance(env, 32000);
 }
 
-static const char *request_by(const char *method, const char *via, const char *to_params, unsigned cseq)
+static const char *request_by(
+	const char *method, const char *via, const char *to_params, unsigned cseq)
 {
 	static char text[2048];
 
 	snprintf(text, sizeof(text),
-		"%s sip:200@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=z9hG4bKold\r\n"
-		"Record-Route: <sip:10.0.1.1;lr>\r\nFrom: <sip:100@10.0.1.1>;tag=from1\r\nTo: <sip:200@10.0.1.254>%s\r\n"
+		"%s sip:200@10.0.1.254 SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\nVia: SIP/2.0/UDP "
+		"1.2.3.4;branch=z9hG4bKold\r\n"
+		"Record-Route: <sip:10.0.1.1;lr>\r\nFrom: <sip:100@10.0.1.1>;tag=from1\r\nTo: "
+		"<sip:200@10.0.1.254>%s\r\n"
 		"Call-ID: id@10.0.1.1\r\nCSeq: %u %s\r\nContent-Length: 0\r\n\r\n",
 		method, via, to_params, cseq, method);
 	return text;
@@ -77,10 +82,12 @@ static void responses_are_written_whole(void **state)
 
 	assert_int_equal(td_stx_respond(env->engine, stx, &ok), 0);
 	assert_string_equal(fake_next(&env->host)->data,
-		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP " VIA "\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=z9hG4bKold\r\n"
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP " VIA
+		"\r\nVia: SIP/2.0/UDP 1.2.3.4;branch=z9hG4bKold\r\n"
 		"From: <sip:100@10.0.1.1>;tag=from1\r\nTo: <sip:200@10.0.1.254>;tag=ours\r\n"
 		"Call-ID: id@10.0.1.1\r\nCSeq: 1 INVITE\r\nRecord-Route: <sip:10.0.1.1;lr>\r\n"
-		"Contact: <sip:10.0.1.254>\r\nAllow: BYE\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n");
+		"Contact: <sip:10.0.1.254>\r\nAllow: BYE\r\nContent-Type: "
+		"application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n");
 	assert_int_equal(td_stx_respond(env->engine, stx, &busy), -EALREADY);
 }
 
@@ -126,7 +133,8 @@ static void a_copy_before_any_answer_gets_trying(void **state)
 
 static void timer_g_doubles_until_timer_h(void **state)
 {
-	static const uint64_t at[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
+	static const uint64_t at[] = { 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500,
+		31500 };
 	struct txn_env *env = *state;
 	struct td_stx *stx = txn_env_serve(env, &env->west, INVITE);
 
@@ -159,7 +167,8 @@ static void the_ack_confirms(void **state)
 	assert_false(txn_env_rx(env, &env->west, INVITE));
 }
 
-// RFC 6026 Accepted: copies of the INVITE are absorbed, the user repeats the 2xx, the ACK is the user's.
+// RFC 6026 Accepted: copies of the INVITE are absorbed, the user repeats the 2xx, the ACK is the
+// user's.
 static void accepted_absorbs_until_timer_l(void **state)
 {
 	struct txn_env *env = *state;
@@ -171,7 +180,8 @@ static void accepted_absorbs_until_timer_l(void **state)
 	assert_int_equal(fake_pending(&env->host), 0);
 	assert_int_equal(td_stx_resend(env->engine, stx), 0);
 	assert_string_equal(fake_next(&env->host)->data, env->host.sent[0].data);
-	assert_false(txn_env_rx(env, &env->west, request_by("ACK", "10.0.1.1:5060;branch=z9hG4bKother", ";tag=ours", 1)));
+	assert_false(txn_env_rx(env, &env->west,
+		request_by("ACK", "10.0.1.1:5060;branch=z9hG4bKother", ";tag=ours", 1)));
 	txn_env_advance(env, 30999);
 	assert_int_equal(env->ended, 0);
 	txn_env_advance(env, 1);
@@ -329,7 +339,8 @@ static void a_plain_answer_lives_in_a_tombstone(void **state)
 // Without a To-tag in the request the tombstone must know the one that was given.
 static void a_tombstone_keeps_the_tag(void **state)
 {
-	static const struct td_response answers[] = { { .status = 404 }, { .status = 404, .to_tag = TD_SPAN("mine") } };
+	static const struct td_response answers[] = { { .status = 404 },
+		{ .status = 404, .to_tag = TD_SPAN("mine") } };
 	struct txn_env *env = *state;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -364,16 +375,20 @@ static void a_rich_answer_waits_for_timer_j(void **state)
 // RFC 2543 matching (§17.2.3) for branches without the cookie, or without a branch.
 static void old_branches_match_by_everything_else(void **state)
 {
-	static const char *const vias[] = { "10.0.1.1:5060;branch=1", "10.0.1.1:5061", "10.0.1.1:5062;branch=z9hG4bK" };
+	static const char *const vias[] = { "10.0.1.1:5060;branch=1", "10.0.1.1:5061",
+		"10.0.1.1:5062;branch=z9hG4bK" };
 	struct txn_env *env = *state;
 
 	for (unsigned i = 0; i < 3; i++) {
-		struct td_stx *stx = txn_env_serve(env, &env->west, request_by("INVITE", vias[i], "", 1));
+		struct td_stx *stx =
+			txn_env_serve(env, &env->west, request_by("INVITE", vias[i], "", 1));
 		assert_true(txn_env_rx(env, &env->west, request_by("INVITE", vias[i], "", 1)));
 		assert_false(txn_env_rx(env, &env->west, request_by("INVITE", vias[i], "", 2)));
 		assert_int_equal(td_stx_respond(env->engine, stx, i == 2 ? &ok : &busy), 0);
 		// The ACK to a 2xx looks like that to any other answer: it is passed.
-		assert_int_equal(txn_env_rx(env, &env->west, request_by("ACK", vias[i], ";tag=ours", 1)), i != 2);
+		assert_int_equal(
+			txn_env_rx(env, &env->west, request_by("ACK", vias[i], ";tag=ours", 1)),
+			i != 2);
 	}
 }
 
@@ -383,8 +398,10 @@ static void what_tells_transactions_apart(void **state)
 
 	txn_env_serve(env, &env->west, INVITE);
 	txn_env_serve(env, &env->east, INVITE);
-	txn_env_serve(env, &env->west, request_by("INVITE", "10.0.1.1:5061;branch=z9hG4bKone", "", 1));
-	txn_env_serve(env, &env->west, request_by("INVITE", "10.0.1.2:5060;branch=z9hG4bKone", "", 1));
+	txn_env_serve(
+		env, &env->west, request_by("INVITE", "10.0.1.1:5061;branch=z9hG4bKone", "", 1));
+	txn_env_serve(
+		env, &env->west, request_by("INVITE", "10.0.1.2:5060;branch=z9hG4bKone", "", 1));
 	txn_env_serve(env, &env->west, request_by("OPTIONS", VIA, "", 1));
 	assert_int_equal(td_txn_busy(env->engine), 5);
 	env->answer_cancel = 487;
@@ -483,7 +500,8 @@ static void an_empty_pool_refuses(void **state)
 		td_stx_respond(env->engine, all[i], &ok);
 }
 
-// A full slab: a 2xx to an INVITE, which must be repeatable, is refused; the others are answered all the same.
+// A full slab: a 2xx to an INVITE, which must be repeatable, is refused; the others are answered
+// all the same.
 static void without_text_memory(void **state)
 {
 	struct txn_env *env = *state;
@@ -493,7 +511,8 @@ static void without_text_memory(void **state)
 
 	for (uint32_t bytes = 65536; bytes >= 64; bytes /= 2)
 		for (unsigned eighths = 8; eighths >= 5; eighths--)
-			while ((blocks[n] = td_slab_get(env->engine->slab, bytes / 8 * eighths)) != NULL)
+			while ((blocks[n] = td_slab_get(env->engine->slab, bytes / 8 * eighths)) !=
+				NULL)
 				assert_true(++n < 4096);
 	assert_null(txn_env_serve(env, &env->west, BYE));
 	assert_int_equal(td_stx_respond(env->engine, stx, &ok), -ENOBUFS);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The table of subscribers: by AoR and number, replaced and removed under readers' eyes, whole pushes, shared limits.
+// The table of subscribers: by AoR and number, replaced and removed under readers' eyes, whole
+// pushes, shared limits.
 #include "sip/subscribers.h"
 
 #include <errno.h>
@@ -209,7 +210,9 @@ static void a_burst_is_its_subscribers(void **state)
 {
 	struct td_subscribers_grace grace = { 0 };
 	struct td_subscribers *t = td_subscribers_new(&alloc, &grace, 4);
-	struct td_subscriber s = { .aor = "a@a.example", .enabled = true, .max_cps = 2, .cps_burst = 5 };
+	struct td_subscriber s = {
+		.aor = "a@a.example", .enabled = true, .max_cps = 2, .cps_burst = 5
+	};
 	const uint64_t second = 1000000000;
 
 	assert_int_equal(td_subscribers_put(t, &s), 0);

@@ -10,13 +10,26 @@ static struct td_token_keys keys;
 static const uint8_t secret[32] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 };
 static const struct td_token sample = { TD_TOKEN_DIALOG, 63, 0xfedcba98, 0x89abcdef, 200 };
 
-// The reference vectors of the SipHash paper's code: key 00…0f, input 00, 01, 02 … of growing length.
+// The reference vectors of the SipHash paper's code: key 00…0f, input 00, 01, 02 … of growing
+// length.
 static void test_siphash_vectors(void **state)
 {
 	static const uint64_t expected[] = {
-		0x726fdb47dd0e0e31, 0x74f839c593dc67fd, 0x0d6c8009d9a94f5a, 0x85676696d7fb7e2d, 0xcf2794e0277187b7,
-		0x18765564cd99a68d, 0xcbc9466e58fee3ce, 0xab0200f58b01d137, 0x93f5f5799a932462, 0x9e0082df0ba9e4b0,
-		0x7a5dbbc594ddb9f3, 0xf4b32f46226bada7, 0x751e8fbc860ee5fb, 0x14ea5627c0843d90, 0xf723ca908e7af2ee,
+		0x726fdb47dd0e0e31,
+		0x74f839c593dc67fd,
+		0x0d6c8009d9a94f5a,
+		0x85676696d7fb7e2d,
+		0xcf2794e0277187b7,
+		0x18765564cd99a68d,
+		0xcbc9466e58fee3ce,
+		0xab0200f58b01d137,
+		0x93f5f5799a932462,
+		0x9e0082df0ba9e4b0,
+		0x7a5dbbc594ddb9f3,
+		0xf4b32f46226bada7,
+		0x751e8fbc860ee5fb,
+		0x14ea5627c0843d90,
+		0xf723ca908e7af2ee,
 		0xa129ca6149be45e5,
 	};
 	const uint64_t key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
@@ -35,7 +48,9 @@ static void test_round_trip(void **state)
 
 	td_token_write(&keys, &sample, text);
 	for (unsigned i = 0; i < sizeof(text); i++)
-		assert_true(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", text[i]) != NULL);
+		assert_true(
+			strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+				text[i]) != NULL);
 	assert_int_equal(td_token_read(&keys, td_span(text, sizeof(text)), &got), 0);
 	assert_int_equal(got.kind, sample.kind);
 	assert_int_equal(got.worker, sample.worker);
@@ -78,7 +93,8 @@ static void test_every_changed_character_is_refused(void **state)
 			if ((char)c == was)
 				continue;
 			text[i] = (char)c;
-			assert_int_equal(td_token_read(&keys, td_span(text, TD_TOKEN_LEN), &got), -EBADMSG);
+			assert_int_equal(
+				td_token_read(&keys, td_span(text, TD_TOKEN_LEN), &got), -EBADMSG);
 		}
 		text[i] = was;
 	}
@@ -102,7 +118,8 @@ static void test_another_node_epoch_or_key(void **state)
 	assert_int_equal(td_token_read(&other, td_span(text, sizeof(text)), &got), -ESTALE);
 	td_token_keys_init(&other, other_secret, 7, 42);
 	assert_int_equal(td_token_read(&other, td_span(text, sizeof(text)), &got), -EBADMSG);
-	assert_true(keys.mac[0] != keys.mac[1] && keys.mac[0] != keys.mask[0] && keys.mask[0] != keys.hash[0]);
+	assert_true(keys.mac[0] != keys.mac[1] && keys.mac[0] != keys.mask[0] &&
+		    keys.mask[0] != keys.hash[0]);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the switch answers to each message of RFC 4475 and RFC 5118 when a known carrier sends it: the status that the
-// section asks for, as far as a switch that knows no such call and no such user gets to it; 0: silence.
+// What the switch answers to each message of RFC 4475 and RFC 5118 when a known carrier sends it:
+// the status that the section asks for, as far as a switch that knows no such call and no such user
+// gets to it; 0: silence.
 #include "tests/unit/data_file.h"
 #include "tests/unit/fake_host.h"
 
@@ -96,7 +97,8 @@ static void every_message_gets_its_answer(void **state)
 		const struct fake_sent *sent = fake_next(host);
 		unsigned status = sent ? (unsigned)strtoul(sent->data + 8, NULL, 10) : 0;
 		if (status != expected[i].status)
-			print_error("%s: expected %u, got %u\n", expected[i].file, expected[i].status, status);
+			print_error("%s: expected %u, got %u\n", expected[i].file,
+				expected[i].status, status);
 		assert_int_equal(status, expected[i].status);
 		assert_null(fake_next(host));
 		free((char *)(uintptr_t)text.ptr);

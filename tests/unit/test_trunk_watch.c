@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/trunk_watch.h: one alarm for a trunk without a peer, for as long as it has none; an event for each change.
+// control/trunk_watch.h: one alarm for a trunk without a peer, for as long as it has none; an event
+// for each change.
 #include "control/trunk_watch.h"
 
 #include <setjmp.h>
@@ -36,7 +37,8 @@ static void watch_end(struct td_trunk_watch *w)
 	uv_mutex_destroy(&events.lock);
 }
 
-static void trunk(struct td_trunk_watch *w, const char *name, const char *state, unsigned peers, unsigned down)
+static void trunk(struct td_trunk_watch *w, const char *name, const char *state, unsigned peers,
+	unsigned down)
 {
 	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
 
@@ -47,7 +49,8 @@ static void trunk(struct td_trunk_watch *w, const char *name, const char *state,
 	td_trunk_watch_trunk(w, &row);
 }
 
-static void peer(struct td_trunk_watch *w, const char *name, const char *address, const char *state, unsigned code)
+static void peer(struct td_trunk_watch *w, const char *name, const char *address, const char *state,
+	unsigned code)
 {
 	Tandem__PeerState row = TANDEM__PEER_STATE__INIT;
 
@@ -60,7 +63,8 @@ static void peer(struct td_trunk_watch *w, const char *name, const char *address
 }
 
 // A round with trunks "a" of two peers and "b" of one, whose state that is.
-static void round_of(struct td_trunk_watch *w, const char *a, const char *a1, const char *a2, const char *b)
+static void round_of(
+	struct td_trunk_watch *w, const char *a, const char *a1, const char *a2, const char *b)
 {
 	unsigned down = (strcmp(a1, "down") == 0) + (strcmp(a2, "down") == 0);
 
@@ -137,7 +141,8 @@ static void very_many_are_bounded(void **state)
 			peer(&w, name, "10.0.0.1:5060", "down", 408);
 		}
 		td_trunk_watch_end(&w);
-		assert_int_equal(td_alarms_copy(&alarms, list), 16); // there is room for other alarms
+		assert_int_equal(
+			td_alarms_copy(&alarms, list), 16); // there is room for other alarms
 	}
 	td_trunk_watch_begin(&w);
 	td_trunk_watch_end(&w);

@@ -20,19 +20,24 @@ static int parse(const char *text)
 
 static void test_parts(void **state)
 {
-	assert_int_equal(parse("sip:alice:secret@[2001:db8::1]:5061;transport=tcp;lr?a=b&c=%64"), 0);
+	assert_int_equal(
+		parse("sip:alice:secret@[2001:db8::1]:5061;transport=tcp;lr?a=b&c=%64"), 0);
 	assert_int_equal(uri.scheme, TD_SCHEME_SIP);
-	assert_true(is(uri.user, "alice") && is(uri.password, "secret") && is(uri.host, "[2001:db8::1]"));
+	assert_true(is(uri.user, "alice") && is(uri.password, "secret") &&
+		    is(uri.host, "[2001:db8::1]"));
 	assert_true(uri.has_port && uri.port == 5061);
 	assert_true(is(uri.params, "transport=tcp;lr") && is(uri.headers, "a=b&c=%64"));
 	assert_int_equal(parse("SIPS:example.com"), 0);
-	assert_true(uri.scheme == TD_SCHEME_SIPS && uri.user.len == 0 && is(uri.host, "example.com") && !uri.has_port);
+	assert_true(uri.scheme == TD_SCHEME_SIPS && uri.user.len == 0 &&
+		    is(uri.host, "example.com") && !uri.has_port);
 	assert_int_equal(parse("sip:host:5060;x"), 0);
-	assert_true(uri.user.len == 0 && is(uri.host, "host") && uri.port == 5060 && is(uri.params, "x"));
+	assert_true(uri.user.len == 0 && is(uri.host, "host") && uri.port == 5060 &&
+		    is(uri.params, "x"));
 	assert_int_equal(parse("sip:00#4420;a=b@10.0.0.1"), 0);
 	assert_true(is(uri.user, "00#4420;a=b") && is(uri.host, "10.0.0.1"));
 	assert_int_equal(parse("tel:+1-201-555-0123;phone-context=x"), 0);
-	assert_true(uri.scheme == TD_SCHEME_TEL && is(uri.user, "+1-201-555-0123") && is(uri.params, "phone-context=x"));
+	assert_true(uri.scheme == TD_SCHEME_TEL && is(uri.user, "+1-201-555-0123") &&
+		    is(uri.params, "phone-context=x"));
 	assert_int_equal(parse("urn:service:sos.fire"), 0);
 	assert_true(uri.scheme == TD_SCHEME_URN && is(uri.user, "service:sos.fire"));
 	assert_int_equal(parse("http://a/b?c;d@e"), 0);
@@ -42,10 +47,44 @@ static void test_parts(void **state)
 static void test_faults(void **state)
 {
 	static const char *const bad[] = {
-		"", "sip", "sip:", ":x", "1sip:x", "si p:x", "<sip:x>", "sip:@host", "sip:a@", "sip:a@b@c", "sip:a b@c", "sip:a@b c",
-		"sip:a@b:0", "sip:a@b:65536", "sip:a@b:99999999999", "sip:a@b:", "sip:a@b:5x", "sip:a@b;", "sip:a@b;;x", "sip:a@b;x;",
-		"sip:a%4@b", "sip:a%zz@b", "sip:a@b;x=%g0", "sip:a@b;x=\"y\"", "sip:a@[]", "sip:a@[::1", "sip:a@[::g]", "sip:2001:db8::1",
-		"sip:a@b<c", "sip:a@b\r\nX: y", "sip:a@b?%1", "tel:", "tel:;x", "tel:x@y", "urn:", "urn:a b", "http://a<b", "x:%1",
+		"",
+		"sip",
+		"sip:",
+		":x",
+		"1sip:x",
+		"si p:x",
+		"<sip:x>",
+		"sip:@host",
+		"sip:a@",
+		"sip:a@b@c",
+		"sip:a b@c",
+		"sip:a@b c",
+		"sip:a@b:0",
+		"sip:a@b:65536",
+		"sip:a@b:99999999999",
+		"sip:a@b:",
+		"sip:a@b:5x",
+		"sip:a@b;",
+		"sip:a@b;;x",
+		"sip:a@b;x;",
+		"sip:a%4@b",
+		"sip:a%zz@b",
+		"sip:a@b;x=%g0",
+		"sip:a@b;x=\"y\"",
+		"sip:a@[]",
+		"sip:a@[::1",
+		"sip:a@[::g]",
+		"sip:2001:db8::1",
+		"sip:a@b<c",
+		"sip:a@b\r\nX: y",
+		"sip:a@b?%1",
+		"tel:",
+		"tel:;x",
+		"tel:x@y",
+		"urn:",
+		"urn:a b",
+		"http://a<b",
+		"x:%1",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -83,7 +122,8 @@ static bool equal(const char *a, const char *b)
 // The examples of RFC 3261 §19.1.4, and those of RFC 3966 §4.
 static void test_equality(void **state)
 {
-	assert_true(equal("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"));
+	assert_true(equal(
+		"sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"));
 	assert_true(equal("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"));
 	assert_true(equal("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"));
 	assert_true(equal("sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
@@ -92,13 +132,16 @@ static void test_equality(void **state)
 	assert_false(equal("sip:biloxi.com;x=1;user=phone", "sip:biloxi.com;x=1;%75ser=ip"));
 	assert_true(equal("sip:alice@atlanta.com?subject=project%20x&priority=urgent",
 		"sip:alice@atlanta.com?priority=urgent&subject=project%20x"));
-	assert_false(equal("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"));
+	assert_false(equal(
+		"SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"));
 	assert_false(equal("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"));
 	assert_false(equal("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"));
 	assert_false(equal("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"));
-	assert_false(equal("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
+	assert_false(
+		equal("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
 	assert_false(equal("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"));
-	assert_false(equal("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
+	assert_false(
+		equal("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
 	assert_true(equal("sip:a@b;x=1;x=2?h=1&h=2", "sip:a@b;x=1;x=2?h=2&h=1"));
 	assert_false(equal("sip:a@b;x=1;x=2", "sip:a@b;x=1;x=3"));
 	assert_false(equal("sip:a@b", "sips:a@b"));
@@ -150,7 +193,8 @@ static void test_unescape(void **state)
 
 	assert_int_equal(td_uri_unescape(TD_SPAN("%41%6aB%00"), dst, sizeof(dst)), 4);
 	assert_memory_equal(dst, "AjB\0", 4);
-	assert_int_equal(td_uri_unescape(TD_SPAN("%4%zz%"), dst, sizeof(dst)), 6); // no escape, no change
+	assert_int_equal(
+		td_uri_unescape(TD_SPAN("%4%zz%"), dst, sizeof(dst)), 6); // no escape, no change
 	assert_int_equal(td_uri_unescape(TD_SPAN("123456789"), dst, sizeof(dst)), -ENOBUFS);
 	assert_int_equal(td_uri_unescape(TD_SPAN("12345678"), dst, sizeof(dst)), 8);
 	assert_int_equal(td_uri_unescape((struct td_span){ 0 }, dst, sizeof(dst)), 0);
@@ -162,8 +206,12 @@ static void test_emergency(void **state)
 		const char *text;
 		bool expected;
 	} cases[] = {
-		{ "urn:service:sos", true }, { "URN:Service:SOS", true }, { "urn:service:sos.fire", true },
-		{ "urn:service:sosx", false }, { "urn:service:counseling", false }, { "sip:service:sos@h", false },
+		{ "urn:service:sos", true },
+		{ "URN:Service:SOS", true },
+		{ "urn:service:sos.fire", true },
+		{ "urn:service:sosx", false },
+		{ "urn:service:counseling", false },
+		{ "sip:service:sos@h", false },
 		{ "urn:service", false },
 	};
 

@@ -110,7 +110,8 @@ static void wheel_agrees_with_a_naive_model(void **state)
 			model_run(m, now);
 		}
 		uint64_t next = td_wheel_next(&m->wheel), due = model_next(m);
-		assert_true(due == UINT64_MAX ? next == UINT64_MAX : next <= (due > now ? due : now));
+		assert_true(
+			due == UINT64_MAX ? next == UINT64_MAX : next <= (due > now ? due : now));
 	}
 	test_free(m);
 }
@@ -131,11 +132,14 @@ static void single_expired(void *arg, struct td_timer *timer)
 // Following the wheel's own bounds reaches every due time exactly, in few steps.
 static void next_leads_to_the_due_time(void **state)
 {
-	static const uint64_t delays[] = { 0, 1, 255, 256, 257, 65535, 65536, 65537, 16777216, 4294967295, 9999999999 };
+	static const uint64_t delays[] = { 0, 1, 255, 256, 257, 65535, 65536, 65537, 16777216,
+		4294967295, 9999999999 };
 
 	for (uint64_t start = 0; start < 70000; start += 69111)
 		for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
-			struct single s = { .now = start, .timer.expired = single_expired, .fired_at = UINT64_MAX };
+			struct single s = { .now = start,
+				.timer.expired = single_expired,
+				.fired_at = UINT64_MAX };
 			int steps = 0;
 
 			td_wheel_init(&s.wheel, start, &s);

@@ -24,7 +24,8 @@ static void expect(const struct td_writer *w, const char *expected)
 	assert_int_equal(*w->pos, '#'); // nothing is written behind the end
 }
 
-// Pieces of every length, each right before a page that must not be touched, into room that just holds them.
+// Pieces of every length, each right before a page that must not be touched, into room that just
+// holds them.
 static void test_every_length(void **state)
 {
 	char bytes[80];
@@ -58,8 +59,8 @@ static void test_overflow_writes_nothing(void **state)
 
 static void test_numbers(void **state)
 {
-	static const uint64_t numbers[] = { 0, 9, 10, 99, 100, 101, 999, 1000, 5060, 65535, 99999, 100000, UINT32_MAX,
-		10000000000000000000u, UINT64_MAX };
+	static const uint64_t numbers[] = { 0, 9, 10, 99, 100, 101, 999, 1000, 5060, 65535, 99999,
+		100000, UINT32_MAX, 10000000000000000000u, UINT64_MAX };
 	char expected[24];
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -75,8 +76,9 @@ static void test_numbers(void **state)
 
 static void test_addresses(void **state)
 {
-	static const char *const addresses[] = { "0.0.0.0", "255.255.255.255", "10.0.1.254", "1.22.133.4", "::", "::1",
-		"2001:db8::1", "fe80::a:b:c:d", "::ffff:192.0.2.1", "1:2:3:4:5:6:7:8" };
+	static const char *const addresses[] = { "0.0.0.0", "255.255.255.255", "10.0.1.254",
+		"1.22.133.4", "::", "::1", "2001:db8::1", "fe80::a:b:c:d", "::ffff:192.0.2.1",
+		"1:2:3:4:5:6:7:8" };
 	char expected[64];
 
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
@@ -86,7 +88,8 @@ static void test_addresses(void **state)
 		struct td_writer w = writer(64);
 		td_put_address(&w, &a);
 		expect(&w, addresses[i]);
-		snprintf(expected, sizeof(expected), "%s%s%s:5060", v6 ? "[" : "", addresses[i], v6 ? "]" : "");
+		snprintf(expected, sizeof(expected), "%s%s%s:5060", v6 ? "[" : "", addresses[i],
+			v6 ? "]" : "");
 		w = writer(64);
 		td_put_hostport(&w, &a);
 		expect(&w, expected);

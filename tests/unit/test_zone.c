@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// control/zone.h, control/zone_rule.h: changes out of zone files, and those that a file leaves to its last line.
+// control/zone.h, control/zone_rule.h: changes out of zone files, and those that a file leaves to
+// its last line.
 #include "control/zone.h"
 #include "control/zone_rule.h"
 
@@ -123,10 +124,13 @@ static void rules_of_the_world(void **state)
 		struct td_zone_step steps[2]; // of 2028
 	} rules[] = {
 		{ "EST5EDT,M3.2.0,M11.1.0", { { 1836457200, -14400 }, { 1857016800, -18000 } } },
-		{ "AEST-10AEDT,M10.1.0,M4.1.0/3", { { 1838217600, 36000 }, { 1853942400, 39600 } } },
+		{ "AEST-10AEDT,M10.1.0,M4.1.0/3",
+			{ { 1838217600, 36000 }, { 1853942400, 39600 } } },
 		{ "IST-2IDT,M3.4.4/26,M10.5.0", { { 1837468800, 10800 }, { 1856386800, 7200 } } },
-		{ "<-02>2<-01>,M3.5.0/-1,M10.5.0/0", { { 1837645200, -3600 }, { 1856394000, -7200 } } },
-		{ "AAA+1:30:30BBB-0:15,J60,60/2:00:01", { { 1835487901, -5430 }, { 1835494230, 900 } } },
+		{ "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
+			{ { 1837645200, -3600 }, { 1856394000, -7200 } } },
+		{ "AAA+1:30:30BBB-0:15,J60,60/2:00:01",
+			{ { 1835487901, -5430 }, { 1835494230, 900 } } },
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
@@ -136,16 +140,20 @@ static void rules_of_the_world(void **state)
 		assert_true(rule.has_summer);
 		td_zone_rule_year(&rule, 2028, steps);
 		for (int k = 0; k < 2; k++)
-			if (steps[k].at_s != rules[i].steps[k].at_s || steps[k].offset_s != rules[i].steps[k].offset_s)
-				fail_msg("%s: %lld %d", rules[i].text, (long long)steps[k].at_s, steps[k].offset_s);
+			if (steps[k].at_s != rules[i].steps[k].at_s ||
+				steps[k].offset_s != rules[i].steps[k].offset_s)
+				fail_msg("%s: %lld %d", rules[i].text, (long long)steps[k].at_s,
+					steps[k].offset_s);
 	}
 }
 
 static void what_is_no_rule(void **state)
 {
-	static const char *const bad[] = { "", "CE-1", "CET", "CET-25", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M3.5.0,",
-		"CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M0.5.0,M10.5.0", "CET-1CEST,J0,J1", "CET-1CEST,1,366",
-		"CET-1CEST,M3.5.0/168,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0/3 ", "<+03-3", "CET-1:60", "CET-99999999999" };
+	static const char *const bad[] = { "", "CE-1", "CET", "CET-25", "CET-1CEST",
+		"CET-1CEST,M3.5.0", "CET-1CEST,M3.5.0,", "CET-1CEST,M3.6.0,M10.5.0",
+		"CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M0.5.0,M10.5.0", "CET-1CEST,J0,J1",
+		"CET-1CEST,1,366", "CET-1CEST,M3.5.0/168,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0/3 ",
+		"<+03-3", "CET-1:60", "CET-99999999999" };
 	struct td_zone_rule rule;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static void heard_cancelled(struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
+static void heard_cancelled(
+	struct td_engine *engine, struct td_stx *stx, const struct td_msg *cancel)
 {
 	struct txn_env *env = td_stx_data(stx);
 
@@ -95,8 +96,8 @@ bool txn_env_rx(struct txn_env *env, const struct td_flow *flow, const char *tex
 	e->now_ns = env->host.now_ns;
 	assert_int_equal(td_msg_parse(&e->msg, data, (uint32_t)strlen(data)), 0);
 	assert_int_equal(td_core_decode(&e->msg, &e->core), 0);
-	bool taken = e->msg.request ? td_txn_rx_request(e, flow, &e->msg, &e->core) :
-				      td_txn_rx_response(e, flow, &e->msg, &e->core);
+	bool taken = e->msg.request ? td_txn_rx_request(e, flow, &e->msg, &e->core)
+				    : td_txn_rx_response(e, flow, &e->msg, &e->core);
 	free(data);
 	return taken;
 }
@@ -134,8 +135,8 @@ void txn_env_expect_times(struct txn_env *env, uint64_t ms, const uint64_t *time
 	assert_int_equal(fake_pending(&env->host), 0);
 }
 
-const char *txn_env_answer(const struct fake_sent *request, const char *status_line, const char *to_params,
-	const char *more)
+const char *txn_env_answer(const struct fake_sent *request, const char *status_line,
+	const char *to_params, const char *more)
 {
 	static const char *const copied[] = { "Via", "From", "To", "Call-ID", "CSeq" };
 	static char text[8192];

@@ -33,5 +33,5 @@ void txn_env_advance(struct txn_env *env, uint64_t ms);
 // What is sent until ms after the call: compares the times, relative to now, with times[0, n).
 void txn_env_expect_times(struct txn_env *env, uint64_t ms, const uint64_t *times, uint32_t n);
 // The response of a peer to one of our requests.
-const char *txn_env_answer(const struct fake_sent *request, const char *status_line, const char *to_params,
-	const char *more);
+const char *txn_env_answer(const struct fake_sent *request, const char *status_line,
+	const char *to_params, const char *more);
