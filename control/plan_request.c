@@ -14,13 +14,8 @@ static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64
 
 	for (uint32_t i = 0; i < store->n; i++) {
 		const struct td_plan_info *info = &store->table[i];
-		Tandem__Frame frame = TANDEM__FRAME__INIT;
 		Tandem__Item item = TANDEM__ITEM__INIT;
 		Tandem__PlanState plan = TANDEM__PLAN_STATE__INIT;
-		frame.version = 1;
-		frame.id = id;
-		frame.body_case = TANDEM__FRAME__BODY_ITEM;
-		frame.item = &item;
 		item.row_case = TANDEM__ITEM__ROW_PLAN;
 		item.plan = &plan;
 		plan_path(store->folder, info->name, "", path, sizeof(path));
@@ -30,7 +25,7 @@ static void plans_show(struct td_plan_store *store, struct td_conn *conn, uint64
 		plan.bytes = info->bytes;
 		plan.in_force = info->pushed && !info->refused && store->control->link.connected;
 		plan.path = path;
-		td_conn_send(conn, &frame);
+		td_conn_item(conn, id, &item);
 	}
 	td_conn_done(conn, id, store->n, "");
 }

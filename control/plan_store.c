@@ -26,15 +26,9 @@ static struct td_conn *asker_of(const struct plan_job *job)
 static void item_send(const struct plan_job *job, Tandem__Item *item)
 {
 	struct td_conn *conn = asker_of(job);
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
 
-	if (!conn)
-		return;
-	frame.version = 1;
-	frame.id = job->id;
-	frame.body_case = TANDEM__FRAME__BODY_ITEM;
-	frame.item = item;
-	td_conn_send(conn, &frame);
+	if (conn)
+		td_conn_item(conn, job->id, item);
 }
 
 static void diff_send(const struct plan_job *job)
