@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ struct output {
 	char *header;
 	char *lines;
 	size_t len;
-	FILE *out; // of lines; NULL: none yet
+	FILE *out;    // of lines; NULL: none yet
 	bool written; // by the commit under way
 };
 
@@ -50,6 +51,16 @@ static FILE *lines_of(struct output *o)
 	if (!o->out)
 		o->out = open_memstream(&o->lines, &o->len);
 	return o->out;
+}
+
+// The stream gives its text away here, cut to size, and here too it may find that there is no
+// memory: glibc then says so by NULL alone.
+static int lines_end(struct output *o)
+{
+	int rc = fclose(o->out);
+
+	o->out = NULL;
+	return rc == 0 && o->lines ? 0 : -ENOMEM;
 }
 
 static void lines_drop(struct output *o)
@@ -103,7 +114,7 @@ static json_t *json_value(const struct td_value *value)
 	case TD_VALUE_INT:
 		return json_integer(value->number);
 	case TD_VALUE_REAL:
-		return json_real(value->real);
+		return isfinite(value->real) ? json_real(value->real) : json_null();
 	case TD_VALUE_TEXT:
 		return json_stringn(value->text, value->len);
 	default:
@@ -111,21 +122,24 @@ static json_t *json_value(const struct td_value *value)
 	}
 }
 
-static void json_row(FILE *out, const char *kind, const struct td_columns *columns,
-	const struct td_value *row)
+// -1: no memory; the object must not be written without what was lost.
+static int json_row(
+	FILE *out, const char *kind, const struct td_columns *columns, const struct td_value *row)
 {
 	json_t *object = json_object();
+	int rc = json_object_set_new(object, "record", json_string(kind));
 
-	json_object_set_new(object, "record", json_string(kind));
 	for (int i = 0; i < columns->n; i++)
-		json_object_set_new(object, columns->list[i].name, json_value(&row[i]));
-	json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
+		rc |= json_object_set_new(object, columns->list[i].name, json_value(&row[i]));
+	if (rc == 0)
+		rc = json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	fputc('\n', out);
 	json_decref(object);
+	return rc;
 }
 
-static int record_add(struct file_sink *s, const char *kind, const struct td_columns *columns,
-	const void *record)
+static int record_add(
+	struct file_sink *s, const char *kind, const struct td_columns *columns, const void *record)
 {
 	bool own = s->format == TD_FILE_CSV && columns == &td_attempt_columns;
 	struct output *o = own ? &s->attempts : &s->calls;
@@ -136,11 +150,12 @@ static int record_add(struct file_sink *s, const char *kind, const struct td_col
 	if (!out)
 		return failed(s, o, -ENOMEM);
 	td_columns_read(columns, record, &texts, row);
+	int rc = 0;
 	if (s->format == TD_FILE_CSV)
 		csv_row(out, kind, row, columns->n);
 	else
-		json_row(out, kind, columns, row);
-	return ferror(out) ? failed(s, o, -ENOMEM) : 0;
+		rc = json_row(out, kind, columns, row);
+	return rc != 0 || ferror(out) ? failed(s, o, -ENOMEM) : 0;
 }
 
 static char *csv_header(const struct td_columns *columns)
@@ -155,8 +170,10 @@ static char *csv_header(const struct td_columns *columns)
 	for (int i = 0; i < columns->n; i++)
 		fprintf(out, ",%s", columns->list[i].name);
 	fputc('\n', out);
-	fclose(out);
-	return text;
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 // --- operations ---
@@ -273,9 +290,10 @@ static int output_write(struct file_sink *s, struct output *o)
 {
 	if (!o->out)
 		return 0;
-	fclose(o->out);
-	o->out = NULL;
-	int rc = td_rotated_append(&o->file, o->lines, o->len, (uint64_t)time(NULL));
+	int rc = lines_end(o);
+	if (rc != 0)
+		return failed(s, o, rc);
+	rc = td_rotated_append(&o->file, o->lines, o->len, (uint64_t)time(NULL));
 	o->written = rc == 0;
 	return rc ? failed(s, o, rc) : 0;
 }

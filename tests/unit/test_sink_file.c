@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // control/sink_file.h and control/rotated_file.h: lines of files at least once, whole, turned over,
 // whatever happens.
+#include "control/columns.h"
 #include "control/journal_reader.h"
 #include "control/rotated_file.h"
 #include "control/sink_file.h"
@@ -8,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <jansson.h>
@@ -250,6 +252,87 @@ static void a_full_disk_leaves_whole_lines(void **state)
 	assert_int_equal(count(content("cdr.out"), "\"x-1-0-399\""), 1);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define OWN_REALLOC 0 // the sanitizer has its own
+#elif defined(__has_feature)
+#define OWN_REALLOC (!__has_feature(address_sanitizer) && !__has_feature(memory_sanitizer))
+#else
+#define OWN_REALLOC 1
+#endif
+
+#if OWN_REALLOC
+extern void *__libc_realloc(void *ptr, size_t size);
+void *realloc(void *ptr, size_t size);
+static bool fail_once;
+
+// The whole process's: stdio's too.
+void *realloc(void *ptr, size_t size)
+{
+	if (!fail_once)
+		return __libc_realloc(ptr, size);
+	fail_once = false;
+	return NULL;
+}
+
+static void no_memory_at_the_end_of_the_lines_loses_none(void **state)
+{
+	const struct td_store_position at = { 1, 100 };
+	struct td_cdr cdr = { .id = "x-1-0-1", .complete = 1 };
+
+	for (int format = TD_FILE_CSV; format <= TD_FILE_JSONL; format++) {
+		fresh(state);
+		sink_open((enum td_file_format)format);
+		struct td_store_position position = { 0 };
+		assert_int_equal(sink->ops->position_get(sink, &position), -ENOENT); // it opens
+		assert_int_equal(sink->ops->begin(sink), 0);
+		assert_int_equal(sink->ops->end(sink, &cdr), 0);
+		fail_once = true;
+		assert_int_equal(sink->ops->commit(sink, &at), -ENOMEM);
+		assert_false(fail_once);
+		assert_non_null(strstr(sink->ops->error(sink), "memory"));
+		sink->ops->rollback(sink);
+		assert_int_equal(sink->ops->begin(sink), 0);
+		assert_int_equal(sink->ops->end(sink, &cdr), 0);
+		assert_int_equal(sink->ops->commit(sink, &at), 0);
+		assert_int_equal(count(content("cdr.out"), "x-1-0-1"), 1);
+		clean(state);
+	}
+}
+#endif
+
+static int json_left; // allocations that Jansson gets still
+
+static void *json_alloc(size_t size)
+{
+	return json_left-- > 0 ? malloc(size) : NULL;
+}
+
+static void an_object_is_whole_or_an_error(void **state)
+{
+	struct td_cdr cdr = { .id = "x-1-0-1", .complete = 1, .from_number = "49301" };
+	struct td_store_position position = { 0 };
+	int tries = 0, rc = -1;
+
+	sink_open(TD_FILE_JSONL);
+	assert_int_equal(sink->ops->position_get(sink, &position), -ENOENT); // it opens the file
+	json_set_alloc_funcs(json_alloc, free);
+	for (; rc != 0 && tries < 1000; tries++) {
+		json_left = tries;
+		assert_int_equal(sink->ops->begin(sink), 0);
+		rc = sink->ops->end(sink, &cdr);
+		assert_true(rc == 0 || rc == -ENOMEM);
+		if (rc != 0)
+			sink->ops->rollback(sink);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(rc == 0 && tries > 10);
+	assert_int_equal(sink->ops->commit(sink, &(struct td_store_position){ 1, 100 }), 0);
+	json_t *object = json_loads(content("cdr.out"), 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(object, "from_number")), "49301");
+	assert_int_equal(json_object_size(object), 1 + td_cdr_columns.n);
+	json_decref(object);
+}
+
 static size_t old_ones(void)
 {
 	char pattern[128];
@@ -319,6 +402,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_crash_cuts_calls_into_incomplete_lines, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_full_disk_leaves_whole_lines, fresh, clean),
+#if OWN_REALLOC
+		cmocka_unit_test(no_memory_at_the_end_of_the_lines_loses_none),
+#endif
+		cmocka_unit_test_setup_teardown(an_object_is_whole_or_an_error, fresh, clean),
 		cmocka_unit_test_setup_teardown(
 			files_are_turned_over_and_few_are_kept, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_clock_turns_files_over, fresh, clean),
