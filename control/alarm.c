@@ -61,6 +61,17 @@ static struct td_alarm *add(
 	return alarm;
 }
 
+// One without a place is raised again and again: the log has the first, then one a minute.
+static bool lost_due(struct td_alarms *alarms)
+{
+	uint64_t now_us = wall_us(), next_us = alarms->lost_told_us + TD_ALARMS_LOST_S * 1000000ull;
+
+	if (alarms->lost_told_us != 0 && now_us < next_us)
+		return false;
+	alarms->lost_told_us = now_us;
+	return true;
+}
+
 void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const char *name,
 	const char *subject, const char *advice, const char *format, ...)
 {
@@ -72,7 +83,7 @@ void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const c
 	va_end(ap);
 	pthread_mutex_lock(&alarms->lock);
 	struct td_alarm *alarm = find(alarms, name, subject);
-	bool again = alarm != NULL, kept;
+	bool again = alarm != NULL;
 	if (!alarm)
 		alarm = add(alarms, severity, name, subject);
 	if (alarm) {
@@ -80,9 +91,14 @@ void td_alarm_raise(struct td_alarms *alarms, enum td_severity severity, const c
 		snprintf(alarm->text, sizeof(alarm->text), "%s", text);
 		snprintf(alarm->advice, sizeof(alarm->advice), "%s", advice);
 	}
-	kept = alarm != NULL;
+	bool kept = alarm != NULL, due = !kept && lost_due(alarms);
+	uint32_t lost = alarms->lost;
 	pthread_mutex_unlock(&alarms->lock);
-	// One without a place is raised again and again: it is in neither the list nor the log.
+	if (due)
+		td_log(TD_LOG_ERROR, "alarm.list_full",
+			"lost=%u alarm=%s subject=\"%s\" text=\"%s\" advice=\"see to those that "
+			"tandemctl alarms lists\"",
+			lost, name, subject, text);
 	if (!kept)
 		return;
 	if (!again)
@@ -112,6 +128,14 @@ bool td_alarm_clear(struct td_alarms *alarms, const char *name, const char *subj
 	if (since_us != 0 && alarms->changed)
 		alarms->changed(alarms->user, name, subject, false, "");
 	return since_us != 0;
+}
+
+uint32_t td_alarms_lost(struct td_alarms *alarms)
+{
+	pthread_mutex_lock(&alarms->lock);
+	uint32_t lost = alarms->lost;
+	pthread_mutex_unlock(&alarms->lock);
+	return lost;
 }
 
 uint32_t td_alarms_copy(struct td_alarms *alarms, struct td_alarm *out)

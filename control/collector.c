@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define ROUND_MS 1000
+#define BEAT_MS 500
 // A round may take a twentieth of the time: with very many trunks the page gets older instead.
 #define ROUND_SHARE 20
 
@@ -111,6 +112,9 @@ static void trunk_row(struct td_collector *c, const Tandem__TrunkState *row)
 			LABELS({ "trunk", row->name }, { "realm", row->realm },
 				{ "state", states[i] }),
 			strcmp(row->state, states[i]) == 0);
+	if (row->registration[0] && strcmp(row->state, "disabled") != 0)
+		td_metrics_sample(&c->page, TD_METRIC_TRUNK_REGISTERED, labels,
+			strcmp(row->registration, "registered") == 0);
 	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS, labels, row->calls);
 	td_metrics_count(&c->page, TD_METRIC_TRUNK_CALLS_LIMIT, labels, row->max_calls);
 	td_metrics_sample(&c->page, TD_METRIC_TRUNK_CPS, labels, row->cps);
@@ -132,8 +136,8 @@ static void limit_row(struct td_collector *c, const Tandem__LimitState *row)
 
 static void peer_row(struct td_collector *c, const Tandem__PeerState *row)
 {
-	const struct td_metrics_label labels[] = { { "trunk", row->trunk },
-		{ "realm", row->realm }, { "peer", row->address }, { 0 } };
+	const struct td_metrics_label labels[] = { { "trunk", row->trunk }, { "realm", row->realm },
+		{ "peer", row->address }, { 0 } };
 
 	td_trunk_watch_peer(&c->watch, row);
 	td_metrics_sample(&c->page, TD_METRIC_PEER_SHARE, labels, row->share);
@@ -222,14 +226,10 @@ static unsigned operators(const struct td_server *server)
 
 static const char *missing_of(const struct td_collector *c)
 {
-	const struct td_link *link = &c->control->link;
+	const char *lacking = td_link_lacking(&c->control->link);
 
-	if (!link->connected)
-		return "tandem-dataplane is not connected";
-	if (!link->in_sync)
-		return link->refusal[0] ? link->refusal
-					: "the data plane has not taken the policy yet";
-	const char *lacking = td_sync_lacking(&c->control->sync);
+	if (!lacking)
+		lacking = td_sync_lacking(&c->control->sync);
 	if (lacking)
 		return lacking;
 	if (!c->ports_ready)
@@ -264,6 +264,7 @@ static void alarm_samples(struct td_metrics_page *page, struct td_alarms *alarms
 	td_metrics_count(page, TD_METRIC_ALARMS, LABELS({ "severity", "warning" }), by_severity[0]);
 	td_metrics_count(
 		page, TD_METRIC_ALARMS, LABELS({ "severity", "critical" }), by_severity[1]);
+	td_metrics_count(page, TD_METRIC_ALARMS_LOST, NULL, td_alarms_lost(alarms));
 }
 
 static void dns_samples(struct td_metrics_page *page, const struct td_dns_names *names)
@@ -282,7 +283,7 @@ static void own_samples(struct td_collector *c)
 	struct td_metrics_page *page = &c->page;
 	uint64_t now_ns = uv_hrtime();
 
-	td_metrics_sample(page, TD_METRIC_CONNECTED, NULL, control->link.connected);
+	td_metrics_sample(page, TD_METRIC_CONNECTED, NULL, td_link_answers(&control->link));
 	td_metrics_sample(page, TD_METRIC_IN_SYNC, NULL, control->link.in_sync);
 	td_metrics_sample(page, TD_METRIC_READY, NULL, missing_of(c)[0] == '\0');
 	if (control->link.epoch != 0) // not known yet is no boot
@@ -302,18 +303,30 @@ static void own_samples(struct td_collector *c)
 		page, TD_METRIC_SCRAPE_SECONDS, NULL, (double)(now_ns - c->began_ns) / 1e9);
 }
 
-static void round_end(struct td_collector *c)
+// Whether the switch is well does not wait for a round: that waits for the data plane.
+static void on_beat(uv_timer_t *timer)
+{
+	struct td_collector *c = timer->data;
+	const struct td_link *link = &c->control->link;
+	uint64_t now_ms = uv_hrtime() / 1000000;
+
+	td_condition_link(&c->control->alarms, link, &c->away_since_ms, now_ms);
+	if (c->exporter)
+		td_exporter_tell(c->exporter, td_condition_sick(link, c->away_since_ms, now_ms),
+			missing_of(c));
+}
+
+// whole: the data plane gave all that it was asked for. Where it did not, its silence was no work.
+static void round_end(struct td_collector *c, bool whole)
 {
 	size_t len = 0;
 
-	td_condition_link(
-		&c->control->alarms, &c->control->link, &c->away_since_ms, uv_hrtime() / 1000000);
 	own_samples(c);
 	if (c->exporter) {
 		char *text = td_metrics_render(&c->page, &len);
-		td_exporter_publish(c->exporter, text, len, missing_of(c));
+		td_exporter_publish(c->exporter, text, len);
 	}
-	uint64_t took_ms = (uv_hrtime() - c->began_ns) / 1000000;
+	uint64_t took_ms = whole ? (uv_hrtime() - c->began_ns) / 1000000 : 0;
 	uint64_t wait_ms = took_ms * (ROUND_SHARE - 1);
 	if (wait_ms + took_ms < ROUND_MS)
 		wait_ms = ROUND_MS - took_ms;
@@ -343,7 +356,7 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 	if (good)
 		step_ask(c);
 	else
-		round_end(c); // what is there is shown
+		round_end(c, false); // what is there is shown
 }
 
 // Tables in the order in which they are asked for: cores before counters, which stand in their
@@ -368,7 +381,7 @@ static void step_ask(struct td_collector *c)
 		frame.status_request = &status;
 	}
 	if (c->step > n || td_link_ask(&c->control->link, &frame, on_answer, c) != 0)
-		round_end(c);
+		round_end(c, c->step > n);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -413,12 +426,16 @@ static void exporter_start(struct td_collector *c)
 void td_collector_start(struct td_collector *c, struct td_control *control)
 {
 	c->control = control;
-	c->watch = (struct td_trunk_watch){ &control->events, &control->alarms, .n_down = 0 };
+	c->watch =
+		(struct td_trunk_watch){ .events = &control->events, .alarms = &control->alarms };
 	if (control->conf->metrics_enabled)
 		exporter_start(c);
 	uv_timer_init(&control->loop, &c->timer);
 	c->timer.data = c;
 	uv_timer_start(&c->timer, on_timer, 0, 0);
+	uv_timer_init(&control->loop, &c->beat);
+	c->beat.data = c;
+	uv_timer_start(&c->beat, on_beat, BEAT_MS, BEAT_MS);
 }
 
 void td_collector_stop(struct td_collector *c)
@@ -426,6 +443,7 @@ void td_collector_stop(struct td_collector *c)
 	if (!c->control)
 		return;
 	uv_close((uv_handle_t *)&c->timer, NULL);
+	uv_close((uv_handle_t *)&c->beat, NULL);
 	td_exporter_stop(c->exporter);
 	td_metrics_page_fini(&c->page);
 	td_trunk_watch_fini(&c->watch);

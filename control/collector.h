@@ -31,7 +31,7 @@ struct td_collector {
 	struct td_control *control;
 	struct td_exporter *exporter; // NULL: off, or its address is taken
 	uint64_t exporter_due_ms;     // when it is tried again
-	uv_timer_t timer;
+	uv_timer_t timer, beat;
 	struct td_metrics_page page;
 	struct td_asr asr;
 	unsigned step; // the table that is asked for now

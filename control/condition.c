@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define AWAY "dataplane.away"
+#define SILENT "dataplane.silent"
+
 // What a data plane that went had is unknown: the next one may not even have that port.
 static void ports_forget(struct td_alarms *alarms)
 {
@@ -16,7 +19,8 @@ static void ports_forget(struct td_alarms *alarms)
 			td_alarm_clear(alarms, "port.down", list[i].subject);
 }
 
-static void away(struct td_alarms *alarms, uint64_t *since_ms, uint64_t now_ms)
+static void away(
+	struct td_alarms *alarms, const struct td_link *link, uint64_t *since_ms, uint64_t now_ms)
 {
 	if (*since_ms == 0)
 		*since_ms = now_ms;
@@ -24,21 +28,40 @@ static void away(struct td_alarms *alarms, uint64_t *since_ms, uint64_t now_ms)
 	if (now_ms - *since_ms < TD_CONDITION_PATIENCE_MS)
 		return;
 	td_alarm_clear(alarms, "journal.stopped", "");
-	td_alarm_raise(alarms, TD_CRITICAL, "dataplane.away", "",
+	td_alarm_raise(alarms, TD_CRITICAL, AWAY, "",
 		"look at tandem-dataplane (systemctl status tandem-dataplane; journalctl -u "
 		"tandem-dataplane -n 50); it comes back into sync by itself",
-		"tandem-dataplane is not connected: where it does not run, no call is carried");
+		"%s", td_link_lacking(link));
+}
+
+static bool silent(struct td_alarms *alarms, const struct td_link *link)
+{
+	if (!link->silent) {
+		td_alarm_clear(alarms, SILENT, "");
+		return false;
+	}
+	td_alarm_clear(alarms, AWAY, "");
+	td_alarm_raise(alarms, TD_CRITICAL, SILENT, "",
+		"ps -o stat,wchan -C tandem-dataplane: T was stopped (kill -CONT); else take its "
+		"state for the developers (gcore), then systemctl restart tandem-dataplane, which "
+		"ends the calls that stand",
+		"%s; whether calls are carried is unknown", td_link_lacking(link));
+	return true;
 }
 
 void td_condition_link(struct td_alarms *alarms, const struct td_link *link,
 	uint64_t *away_since_ms, uint64_t now_ms)
 {
+	if (silent(alarms, link)) {
+		*away_since_ms = 0;
+		return;
+	}
 	if (!link->connected) {
-		away(alarms, away_since_ms, now_ms);
+		away(alarms, link, away_since_ms, now_ms);
 		return; // what it refused before is refused still, or not: its next Hello says
 	}
 	*away_since_ms = 0;
-	td_alarm_clear(alarms, "dataplane.away", "");
+	td_alarm_clear(alarms, AWAY, "");
 	if (!link->in_sync && link->refusal[0])
 		td_alarm_raise(alarms, TD_CRITICAL, "policy.refused", "",
 			"repair what it names, then tandemctl reload; until then the policy before "
@@ -46,6 +69,13 @@ void td_condition_link(struct td_alarms *alarms, const struct td_link *link,
 			"the data plane does not take the policy: %s", link->refusal);
 	else if (link->in_sync)
 		td_alarm_clear(alarms, "policy.refused", "");
+}
+
+const char *td_condition_sick(const struct td_link *link, uint64_t away_since_ms, uint64_t now_ms)
+{
+	bool late = away_since_ms != 0 && now_ms - away_since_ms >= TD_CONDITION_PATIENCE_MS;
+
+	return link->silent || late ? td_link_lacking(link) : "";
 }
 
 void td_condition_port(struct td_alarms *alarms, const Tandem__Port *port)

@@ -17,5 +17,7 @@ struct td_link;
 // now_ms: of any clock that goes on; *away_since_ms: the caller's memory, 0 at first.
 void td_condition_link(struct td_alarms *alarms, const struct td_link *link,
 	uint64_t *away_since_ms, uint64_t now_ms);
+// What is wrong with the data plane for longer than a restart takes, "" where nothing is.
+const char *td_condition_sick(const struct td_link *link, uint64_t away_since_ms, uint64_t now_ms);
 void td_condition_port(struct td_alarms *alarms, const Tandem__Port *port);
 void td_condition_journal(struct td_alarms *alarms, bool failing);

@@ -159,14 +159,13 @@ static bool well(const struct status *s)
 
 static const char *headline(const struct status *s)
 {
-	static const char away[] =
-		"tandem-dataplane is not connected: where it does not run, no call is carried";
+	static const char drained[] =
+		"takes no new calls: drained by an operator (drain --off ends it)";
 
-	return well(s)         ? "takes calls"
-	       : !s->connected ? away
-	       : s->draining   ? "takes no new calls: drained by an operator (drain --off ends it)"
-	       : s->text[0]    ? s->text
-			       : "is not ready";
+	return well(s)                       ? "takes calls"
+	       : s->connected && s->draining ? drained
+	       : s->text[0]                  ? s->text
+					     : "is not ready";
 }
 
 static void tally_print(const char *what, const struct tally *t, const char *up, const char *down,

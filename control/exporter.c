@@ -19,10 +19,10 @@ struct page {                    // freed with its last reader
 
 struct td_exporter {
 	struct MHD_Daemon *daemon;
-	pthread_mutex_t lock; // held for a few instructions: page, missing, published_ms
+	pthread_mutex_t lock; // held for a few instructions: what follows
 	struct page *page;    // NULL: nothing published yet
-	char missing[256];
-	uint64_t published_ms;
+	struct td_health health;
+	uint64_t told_ms;
 };
 
 static uint64_t now_ms(void)
@@ -108,34 +108,44 @@ static enum MHD_Result metrics(struct td_exporter *exporter, struct MHD_Connecti
 		connection, MHD_HTTP_OK, response, "text/plain; version=0.0.4; charset=utf-8");
 }
 
-static bool stale(struct td_exporter *exporter)
+// What the loop said last; where that is long ago, that it stands.
+static struct td_health health_get(struct td_exporter *exporter)
 {
+	static const char stands[] = "tandem-control does not keep up";
+
 	pthread_mutex_lock(&exporter->lock);
-	uint64_t published_ms = exporter->published_ms;
+	struct td_health health = exporter->health;
+	bool late = now_ms() - exporter->told_ms > TD_EXPORTER_STALE_MS;
 	pthread_mutex_unlock(&exporter->lock);
-	return now_ms() - published_ms > TD_EXPORTER_STALE_MS;
+	if (late) {
+		snprintf(health.sick, sizeof(health.sick), "%s", stands);
+		snprintf(health.missing, sizeof(health.missing), "%s", stands);
+	}
+	return health;
+}
+
+static enum MHD_Result respond_health(
+	struct MHD_Connection *connection, const char *fault, const char *good)
+{
+	char text[sizeof(((struct td_health *)0)->missing) + 1];
+
+	snprintf(text, sizeof(text), "%s\n", fault[0] ? fault : good);
+	return respond_text(
+		connection, fault[0] ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, text);
 }
 
 static enum MHD_Result healthz(struct td_exporter *exporter, struct MHD_Connection *connection)
 {
-	if (stale(exporter))
-		return respond_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-			"tandem-control does not keep up\n");
-	return respond_text(connection, MHD_HTTP_OK, "well\n");
+	struct td_health health = health_get(exporter);
+
+	return respond_health(connection, health.sick, "well");
 }
 
 static enum MHD_Result readyz(struct td_exporter *exporter, struct MHD_Connection *connection)
 {
-	char missing[sizeof(exporter->missing) + 1];
+	struct td_health health = health_get(exporter);
 
-	if (stale(exporter))
-		return healthz(exporter, connection);
-	pthread_mutex_lock(&exporter->lock);
-	snprintf(missing, sizeof(missing), "%s\n", exporter->missing);
-	pthread_mutex_unlock(&exporter->lock);
-	if (missing[0] == '\n')
-		return respond_text(connection, MHD_HTTP_OK, "ready\n");
-	return respond_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, missing);
+	return respond_health(connection, health.missing, "ready");
 }
 
 static const struct {
@@ -186,7 +196,8 @@ struct td_exporter *td_exporter_start(const struct td_sockaddr *address, const c
 		return NULL;
 	socket_address(address, &to);
 	pthread_mutex_init(&exporter->lock, NULL);
-	exporter->published_ms = now_ms();
+	exporter->told_ms = now_ms();
+	snprintf(exporter->health.missing, sizeof(exporter->health.missing), "it begins");
 	if (address->family == TD_IPV6)
 		flags |= MHD_USE_IPv6;
 	errno = 0;
@@ -214,7 +225,16 @@ void td_exporter_stop(struct td_exporter *exporter)
 	free(exporter);
 }
 
-void td_exporter_publish(struct td_exporter *exporter, char *text, size_t len, const char *missing)
+void td_exporter_tell(struct td_exporter *exporter, const char *sick, const char *missing)
+{
+	pthread_mutex_lock(&exporter->lock);
+	snprintf(exporter->health.sick, sizeof(exporter->health.sick), "%s", sick);
+	snprintf(exporter->health.missing, sizeof(exporter->health.missing), "%s", missing);
+	exporter->told_ms = now_ms();
+	pthread_mutex_unlock(&exporter->lock);
+}
+
+void td_exporter_publish(struct td_exporter *exporter, char *text, size_t len)
 {
 	struct page *page = text ? calloc(1, sizeof(*page)) : NULL;
 
@@ -228,8 +248,6 @@ void td_exporter_publish(struct td_exporter *exporter, char *text, size_t len, c
 	struct page *before = exporter->page;
 	if (page)
 		exporter->page = page;
-	snprintf(exporter->missing, sizeof(exporter->missing), "%s", missing);
-	exporter->published_ms = now_ms();
 	pthread_mutex_unlock(&exporter->lock);
 	if (page && before)
 		page_put(before);

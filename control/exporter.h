@@ -12,7 +12,13 @@
 
 #define TD_EXPORTER_CONNECTIONS 32
 #define TD_EXPORTER_TIMEOUT_S 10
-#define TD_EXPORTER_STALE_MS 5000 // a page that old means that the loop stands: /healthz says 503
+#define TD_EXPORTER_STALE_MS 5000 // a word that old means that the loop stands: /healthz says 503
+
+// In words, "" where nothing is.
+struct td_health {
+	char sick[256];    // what is wrong with the switch: /healthz
+	char missing[256]; // what keeps it from taking calls: /readyz
+};
 
 struct td_exporter;
 
@@ -20,6 +26,7 @@ struct td_exporter;
 struct td_exporter *td_exporter_start(const struct td_sockaddr *address, const char **error);
 void td_exporter_stop(struct td_exporter *exporter); // NULL is fine
 
-// From the loop: takes text (malloc'd; NULL: as before) as the page from now on. missing: what
-// keeps the switch from taking calls, "" where nothing does.
-void td_exporter_publish(struct td_exporter *exporter, char *text, size_t len, const char *missing);
+// From the loop, once a second whatever else waits: as in struct td_health.
+void td_exporter_tell(struct td_exporter *exporter, const char *sick, const char *missing);
+// From the loop: takes text (malloc'd; NULL: as before) as the page from now on.
+void td_exporter_publish(struct td_exporter *exporter, char *text, size_t len);

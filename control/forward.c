@@ -15,8 +15,6 @@ struct forward {
 };
 
 static char empty[] = "";
-static char waiting_dataplane[] = "tandem-dataplane is not connected";
-static char waiting_sync[] = "the data plane has not taken the policy yet";
 
 // --- status ---
 
@@ -34,15 +32,13 @@ static void status_send(
 	frame.status = &status;
 	if (dataplane)
 		status = *dataplane;
-	status.dataplane_connected = link->connected;
-	const char *missing = link->in_sync ? td_sync_missing(&f->control->sync) : NULL;
-	status.in_sync = link->in_sync && !missing;
+	status.dataplane_connected = td_link_answers(link);
+	const char *missing = td_link_lacking(link);
+	if (!missing)
+		missing = td_sync_missing(&f->control->sync);
+	status.in_sync = !missing;
 	status.policy_generation = link->policy->generation;
-	if (!link->connected)
-		status.text = waiting_dataplane;
-	else if (!link->in_sync)
-		status.text = link->refusal[0] ? link->refusal : waiting_sync;
-	else if (missing)
+	if (missing)
 		status.text = (char *)(uintptr_t)missing; // only read by the packer
 	else if (!dataplane)
 		status.text = empty;
@@ -53,15 +49,17 @@ static void status_send(
 
 static void error_send(const struct forward *f, struct td_conn *conn, int error)
 {
+	const struct td_link *link = &f->control->link;
+
 	if (f->status)
 		status_send(f, conn, NULL);
-	else if (error == -ETIMEDOUT)
-		td_conn_error(conn, f->id, ETIMEDOUT, "the data plane did not answer in time");
 	else if (error == -ENOBUFS)
 		td_conn_error(
 			conn, f->id, ENOBUFS, "too many requests are waiting for the data plane");
+	else if (!td_link_answers(link))
+		td_conn_error(conn, f->id, ENOTCONN, td_link_lacking(link));
 	else
-		td_conn_error(conn, f->id, ENOTCONN, waiting_dataplane);
+		td_conn_error(conn, f->id, ETIMEDOUT, "the data plane did not answer in time");
 }
 
 static void on_answer(void *user, const Tandem__Frame *frame, int error)

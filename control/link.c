@@ -13,7 +13,6 @@
 
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 1000
-#define WATCH_MS 500
 #define HELLO_MS 5000
 #define OUT_MAX (2u * TD_FRAME_MAX)
 
@@ -41,10 +40,13 @@ static void pending_end(struct td_link_pending *pending, const Tandem__Frame *fr
 	ended.answer(ended.user, frame, error);
 }
 
+// Not what is asked meanwhile, by who is told.
 static void pending_fail_all(struct td_link *link, int error)
 {
+	uint64_t newest = link->next_id;
+
 	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
-		if (link->pending[i].id != 0)
+		if (link->pending[i].id != 0 && link->pending[i].id <= newest)
 			pending_end(&link->pending[i], NULL, error);
 }
 
@@ -69,15 +71,44 @@ static void answer_take(struct td_link *link, const Tandem__Frame *frame)
 	}
 }
 
+// Looks are counted and not the time: a loop that was busy itself has not read what is there.
+static bool quiet_look(struct td_link *link)
+{
+	bool owes = false;
+
+	for (int i = 0; i < TD_LINK_PENDING_MAX; i++) {
+		if (link->pending[i].id != 0 && link->pending[i].bulk)
+			return false;
+		owes |= link->pending[i].id != 0;
+	}
+	link->quiet += owes;
+	return owes && link->quiet >= TD_LINK_QUIET_MAX;
+}
+
+static void silent_set(struct td_link *link, bool silent)
+{
+	if (silent != link->silent)
+		td_log(silent ? TD_LOG_ERROR : TD_LOG_INFO,
+			silent ? "dataplane.hangs" : "dataplane.answers", "epoch=%u", link->epoch);
+	link->silent = silent;
+	link->quiet = silent ? link->quiet : 0;
+}
+
 static void on_watch(uv_timer_t *timer)
 {
 	struct td_link *link = timer->data;
 
+	if (quiet_look(link)) {
+		silent_set(link, true);
+		pending_fail_all(link, -ETIMEDOUT);
+	}
 	for (int i = 0; i < TD_LINK_PENDING_MAX; i++)
 		if (link->pending[i].id != 0 && link->pending[i].deadline_ms <= uv_now(link->loop))
 			pending_end(&link->pending[i], NULL, -ETIMEDOUT);
-	if (link->conn && !link->connected && link->hello_ms <= uv_now(link->loop))
+	if (link->conn && !link->connected && link->hello_ms <= uv_now(link->loop)) {
+		silent_set(link, true); // it listens, and says nothing
 		td_conn_close(link->conn);
+	}
 }
 
 static struct td_link_pending *pending_find(struct td_link *link, uint64_t id)
@@ -103,6 +134,7 @@ int td_link_ask_fd(
 		*pending = (struct td_link_pending){ .id = frame->id,
 			.deadline_ms = uv_now(link->loop) +
 				       (fd < 0 ? 1 : 6) * (uint64_t)TD_LINK_PATIENCE_MS,
+			.bulk = fd >= 0,
 			.answer = answer,
 			.user = user };
 	return rc == -EPIPE ? -ENOTCONN : rc;
@@ -174,6 +206,24 @@ void td_link_doubt(struct td_link *link)
 		td_conn_close(link->conn);
 }
 
+bool td_link_answers(const struct td_link *link)
+{
+	return link->connected && !link->silent;
+}
+
+const char *td_link_lacking(const struct td_link *link)
+{
+	if (link->silent)
+		return "tandem-dataplane is there, but does not answer: it hangs or was stopped";
+	if (!link->connected)
+		return "tandem-dataplane is not connected: where it does not run, no call is "
+		       "carried";
+	if (!link->in_sync)
+		return link->refusal[0] ? link->refusal
+					: "the data plane has not taken the policy yet";
+	return NULL;
+}
+
 void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force)
 {
 	link->policy = policy;
@@ -209,6 +259,7 @@ static void on_frame(struct td_conn *conn, const Tandem__Frame *frame)
 {
 	struct td_link *link = conn->data;
 
+	silent_set(link, false);
 	if (frame->body_case == TANDEM__FRAME__BODY_HELLO && !link->connected)
 		hello_take(link, frame->hello);
 	else if (frame->id != 0)
@@ -258,6 +309,8 @@ static void on_connected(uv_connect_t *request, int status)
 {
 	struct td_link *link = request->data;
 
+	if (status == UV_ENOENT || status == UV_ECONNREFUSED)
+		silent_set(link, false); // nobody is there
 	if (status == 0 && td_conn_start(link->conn) == 0)
 		hello_send(link);
 	else if (status != UV_ECANCELED)
@@ -288,7 +341,7 @@ int td_link_start(struct td_link *link, uv_loop_t *loop, const char *path,
 	uv_timer_init(loop, &link->watch);
 	link->retry.data = link;
 	link->watch.data = link;
-	uv_timer_start(&link->watch, on_watch, WATCH_MS, WATCH_MS);
+	uv_timer_start(&link->watch, on_watch, TD_LINK_WATCH_MS, TD_LINK_WATCH_MS);
 	connect_begin(link);
 	return 0;
 }

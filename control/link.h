@@ -14,6 +14,8 @@ struct td_plan_store;
 
 #define TD_LINK_PENDING_MAX 256
 #define TD_LINK_PATIENCE_MS 10000 // between two frames of an answer
+#define TD_LINK_WATCH_MS 500
+#define TD_LINK_QUIET_MAX 6 // looks at a far end that owes an answer and says nothing: it hangs
 
 // One frame of an answer, or frame NULL and error: -ETIMEDOUT, -ECONNRESET. Done, Error, Status and
 // NULL are the last.
@@ -22,6 +24,7 @@ typedef void (*td_link_answer)(void *user, const Tandem__Frame *frame, int error
 struct td_link_pending {
 	uint64_t id; // 0: free
 	uint64_t deadline_ms;
+	bool bulk; // with a descriptor: the far end may work at it for long without a word
 	td_link_answer answer;
 	void *user;
 };
@@ -42,12 +45,14 @@ struct td_link {
 	struct td_conn *conn; // NULL: down
 	bool connected;       // the data plane's Hello came
 	bool in_sync;
+	bool silent;    // it is there, and neither answers nor says who it is
+	unsigned quiet; // looks since its last word
 	uint32_t epoch;
 	uint64_t next_id;
-	struct td_plan_store *plans; // borrowed; told of each Hello; NULL: nobody is
+	struct td_plan_store *plans;         // borrowed; told of each Hello; NULL: nobody is
 	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
-	struct td_events *events; // borrowed; NULL: nobody is told
-	struct td_link_watcher watcher; // set before the start
+	struct td_events *events;            // borrowed; NULL: nobody is told
+	struct td_link_watcher watcher;      // set before the start
 	char refusal[256]; // the data plane's words when it did not take the policy
 	struct td_link_pending pending[TD_LINK_PENDING_MAX];
 };
@@ -70,5 +75,9 @@ int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_l
 	void *user);
 // Whether the data plane took what it was sent is unknown: its next Hello will say so.
 void td_link_doubt(struct td_link *link);
+// Whether it is there, has said who it is, and answers.
+bool td_link_answers(const struct td_link *link);
+// What keeps the data plane from having the policy, in words; NULL: nothing does.
+const char *td_link_lacking(const struct td_link *link);
 // The policy to hold the data plane to from now on; in_force: it has it already.
 void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force);

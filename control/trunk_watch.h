@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What trunks and their peers have come to since the last round of the collector, told as events;
-// and an alarm for each trunk all of whose peers are down.
+// and an alarm for each trunk all of whose peers are down, and for each whose provider does not
+// take its registration.
 //
 // Owner: the loop.
 #pragma once
@@ -20,13 +21,18 @@ struct td_states_seen {
 	uint32_t n, cap, at;
 };
 
+// Trunks with an alarm of one name in this round, as many as there can be alarms.
+struct td_trunks_told {
+	char names[TD_ALARMS_MAX][32];
+	uint32_t n;
+};
+
 struct td_trunk_watch {
 	struct td_events *events;
 	struct td_alarms *alarms;
 	struct td_states_seen trunks, peers;
-	// Of this round, as many as there can be alarms.
-	char down[TD_ALARMS_MAX][32];
-	uint32_t n_down, n_told; // n_told: down[] before it have their alarm
+	struct td_trunks_told down, unregistered;
+	uint32_t n_told; // of down: those before it have their alarm
 };
 
 void td_trunk_watch_fini(struct td_trunk_watch *watch);

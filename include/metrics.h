@@ -86,6 +86,8 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"Alarms that are raised, by severity.") \
 	X(ALARM, "tandem_alarm", GAUGE, \
 		"1 for each alarm that is raised, as tandemctl alarms shows them.") \
+	X(ALARMS_LOST, "tandem_alarms_lost_total", COUNTER, \
+		"Times that an alarm was raised and the list was full.") \
 	X(DRAINING, "tandem_draining", GAUGE, \
 		"1 while new calls get 503 because of a drain.") \
 	X(PORT_UP, "tandem_port_up", GAUGE, \
@@ -98,6 +100,9 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 		"Packets a port lost for want of a buffer or of time.") \
 	X(TRUNK_STATE, "tandem_trunk_state", GAUGE, \
 		"1 for the state a trunk is in, 0 for the others.") \
+	X(TRUNK_REGISTERED, "tandem_trunk_registered", GAUGE, \
+		"1 while the provider of a trunk has its registration, 0 while it has not; of " \
+		"trunks that register.") \
 	X(TRUNK_CALLS, "tandem_trunk_calls", GAUGE, \
 		"Calls on a trunk, both directions.") \
 	X(TRUNK_CALLS_LIMIT, "tandem_trunk_calls_limit", GAUGE, \
@@ -124,7 +129,7 @@ enum td_metric_type { TD_METRIC_COUNTER, TD_METRIC_GAUGE, TD_METRIC_HISTOGRAM };
 	X(PEER_RTT, "tandem_trunk_peer_rtt_seconds", GAUGE, \
 		"Round trip of the last OPTIONS that a peer answered; NaN where it had none.") \
 	X(CONNECTED, "tandem_dataplane_connected", GAUGE, \
-		"1 while control and the data plane are connected.") \
+		"1 while the data plane is connected to control and answers it.") \
 	X(IN_SYNC, "tandem_policy_in_sync", GAUGE, \
 		"1 while the data plane has control's policy in force.") \
 	X(READY, "tandem_ready", GAUGE, \

@@ -14,7 +14,7 @@ from scenario import BASIC_UAC, BASIC_UAS
 RULES = ROOT / "configs" / "prometheus" / "tandem-rules.yml"
 DASHBOARD = ROOT / "configs" / "grafana" / "tandem.json"
 # There only while something is wrong, or after the rules were evaluated over data of their own.
-ABSENT_WHEN_WELL = {"tandem_alarm"}
+ABSENT_WHEN_WELL = {"tandem_alarm", "tandem_trunk_registered"}
 # For a question at times, not for a wall.
 NOT_DRAWN = {"tandem_build_info", "tandem_core_handoff_ratio", "tandem_journal_written_bytes_total"}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A provider that challenges us: Kamailio, with the switch as its registered customer."""
+import json
 import time
 
 import kamailio
@@ -68,6 +69,11 @@ def test_a_wrong_password_is_told_and_not_hammered(fresh):
     provider = kamailio.provider(lab)
     until(lambda: registration(lab) == "failed", what="the failed registration")
     assert "trunk.registration_failed trunk=carrier-b sip_code=401" in lab.dataplane.text()
+    (alarm,) = until(lambda: json.loads(lab.ctl("alarms", "--json")), what="the alarm")
+    assert (alarm["name"], alarm["subject"]) == ("trunk.registration", "carrier-b") and "with 401" in alarm["text"], alarm
+    page = sh(*lab.in_ns("x", "/usr/bin/python3", "-c", "import urllib.request as r; "
+                         "print(r.urlopen('http://127.0.0.1:9464/metrics', timeout=10).read().decode())"))
+    assert 'tandem_trunk_registered{trunk="carrier-b",realm="east"} 0\n' in page
     failures = lab.dataplane.text().count("trunk.registration_failed")
     time.sleep(3)
     assert lab.dataplane.text().count("trunk.registration_failed") <= failures + 1

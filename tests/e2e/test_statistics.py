@@ -120,7 +120,7 @@ def test_metrics(fresh):
     names = {re.sub(r"_(bucket|sum|count)$", "", k.split("{")[0]) for k in found} | {k.split("{")[0] for k in found}
     declared = re.findall(r'^\tX\(\w+, "(\w+)"', (ROOT / "include" / "metrics.h").read_text(), re.M)
     missing = set(declared) - names
-    assert len(declared) > 30 and missing <= {"tandem_alarm"}, missing  # no alarm is raised
+    assert len(declared) > 30 and missing <= {"tandem_alarm", "tandem_trunk_registered"}, missing  # no alarm, no account
 
 
 def test_readiness_follows_the_switch(fresh):
@@ -131,11 +131,41 @@ def test_readiness_follows_the_switch(fresh):
     lab.ctl("drain", "--off")
     until(lambda: http(lab, "/readyz")[0] == 200, what="the end of the drain")
     lab.dataplane.kill(signal.SIGKILL)
-    until(lambda: http(lab, "/readyz") == (503, "tandem-dataplane is not connected\n"), what="the loss")
-    assert http(lab, "/healthz")[0] == 200 and samples(lab)["tandem_dataplane_connected"] == 0
+    gone = (503, "tandem-dataplane is not connected: where it does not run, no call is carried\n")
+    until(lambda: http(lab, "/readyz") == gone, what="the loss")
+    until(lambda: samples(lab)["tandem_dataplane_connected"] == 0, what="the page")
+    assert http(lab, "/healthz")[0] == 200  # a restart is no illness
+    until(lambda: http(lab, "/healthz") == gone, what="the illness")
     lab.start_dataplane()
     lab.wait_ready()
+    until(lambda: http(lab, "/readyz")[0] == 200 and http(lab, "/healthz")[0] == 200, what="readiness")
+
+
+def test_a_data_plane_that_hangs_is_told(fresh):
+    """It is connected, and does not answer: nothing says well for more than some seconds, and no question waits."""
+    lab = fresh()
+
+    def alarms():
+        return [a["name"] for a in json.loads(lab.ctl("alarms", "--json"))]
+
     until(lambda: http(lab, "/readyz")[0] == 200, what="readiness")
+    lab.dataplane.p.send_signal(signal.SIGSTOP)
+    begin = time.monotonic()
+    until(lambda: http(lab, "/healthz")[0] == http(lab, "/readyz")[0] == 503, 8, what="the illness")
+    assert "does not answer" in http(lab, "/healthz")[1]
+    until(lambda: alarms() == ["dataplane.silent"], what="the alarm")
+    until(lambda: samples(lab)["tandem_dataplane_connected"] == 0, 4, what="the page")
+    while time.monotonic() < begin + 14:  # whatever it tries meanwhile, it does not say well
+        assert http(lab, "/healthz")[0] == http(lab, "/readyz")[0] == 503
+        time.sleep(0.5)
+    asked = time.monotonic()
+    assert "does not answer" in lab.ctl("show", "trunks", "--json", code=1)
+    assert lab.ctl("status", code=1).startswith("tandem-dataplane is there, but does not answer")
+    assert time.monotonic() - asked < 6
+    lab.dataplane.p.send_signal(signal.SIGCONT)
+    until(lambda: http(lab, "/readyz")[0] == http(lab, "/healthz")[0] == 200, what="its return")
+    until(lambda: alarms() == [], what="the end of the alarm")
+    lab.run_pair(BASIC_UAC, BASIC_UAS, uac_args=TO_B)
 
 
 def test_scrapers_disturb_nobody(fresh):

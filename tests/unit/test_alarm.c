@@ -67,18 +67,24 @@ static void a_long_subject_is_raised_once_and_cleared(void **state)
 static void a_full_list_counts_what_it_loses(void **state)
 {
 	struct td_alarms alarms = TD_ALARMS_INIT;
-	char subject[16];
-	int err = dup(STDERR_FILENO);
+	char subject[16], line[1024];
+	int err = dup(STDERR_FILENO), told = 0;
+	FILE *log = tmpfile();
 
-	assert_non_null(
-		freopen("/dev/null", "w", stderr)); // a log line of each would hide the result
+	assert_non_null(log);
+	dup2(fileno(log), STDERR_FILENO);
 
 	for (int i = 0; i < TD_ALARMS_MAX + 3; i++) {
 		snprintf(subject, sizeof(subject), "%d", i);
 		td_alarm_raise(&alarms, TD_WARNING, "many", subject, "", "text");
 	}
 	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
-	assert_int_equal(alarms.lost, 3);
+	assert_int_equal(td_alarms_lost(&alarms), 3);
+	fflush(stderr);
+	fseek(log, 0, SEEK_SET);
+	while (fgets(line, sizeof(line), log))
+		told += strstr(line, "alarm.list_full") != NULL;
+	assert_int_equal(told, 1); // the others of this minute are counted only
 	// What is critical does not wait for what only warns.
 	td_alarm_raise(&alarms, TD_CRITICAL, "store.down", "s", "a", "t");
 	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
@@ -88,6 +94,7 @@ static void a_full_list_counts_what_it_loses(void **state)
 	assert_int_equal(td_alarms_copy(&alarms, list), TD_ALARMS_MAX);
 	assert_string_equal(list[TD_ALARMS_MAX - 1].name, "more");
 	dup2(err, STDERR_FILENO);
+	fclose(log);
 }
 
 static const struct td_alarm *raised(struct td_alarms *alarms, const char *name)
@@ -98,6 +105,33 @@ static const struct td_alarm *raised(struct td_alarms *alarms, const char *name)
 		if (strcmp(list[i].name, name) == 0)
 			return &list[i];
 	return NULL;
+}
+
+// One that hangs is told at once, and not as one that is away; one that is away has some time.
+static void a_data_plane_that_hangs_is_told(void **state)
+{
+	static struct td_link link;
+	struct td_alarms alarms = TD_ALARMS_INIT;
+	uint64_t away_ms = 0;
+
+	link.connected = link.in_sync = true;
+	td_condition_link(&alarms, &link, &away_ms, 1000);
+	assert_string_equal(td_condition_sick(&link, away_ms, 1000), "");
+	link.silent = true;
+	td_condition_link(&alarms, &link, &away_ms, 1500);
+	assert_non_null(strstr(td_condition_sick(&link, away_ms, 1500), "does not answer"));
+	assert_non_null(raised(&alarms, "dataplane.silent"));
+	link.connected = false; // tried anew, and it says nothing there either
+	td_condition_link(&alarms, &link, &away_ms, 99000);
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+	link.silent = false; // killed
+	td_condition_link(&alarms, &link, &away_ms, 100000);
+	assert_int_equal(td_alarms_copy(&alarms, list), 0);
+	assert_string_equal(td_condition_sick(&link, away_ms, 100000), "");
+	td_condition_link(&alarms, &link, &away_ms, 100000 + TD_CONDITION_PATIENCE_MS);
+	assert_non_null(raised(&alarms, "dataplane.away"));
+	assert_non_null(strstr(
+		td_condition_sick(&link, away_ms, 100000 + TD_CONDITION_PATIENCE_MS), "connected"));
 }
 
 static void what_the_rounds_see_is_raised_and_cleared(void **state)
@@ -143,6 +177,7 @@ int main(void)
 		cmocka_unit_test(raised_once_and_cleared_once),
 		cmocka_unit_test(subjects_are_told_apart),
 		cmocka_unit_test(a_long_subject_is_raised_once_and_cleared),
+		cmocka_unit_test(a_data_plane_that_hangs_is_told),
 		cmocka_unit_test(what_the_rounds_see_is_raised_and_cleared),
 		cmocka_unit_test(a_full_list_counts_what_it_loses),
 	};

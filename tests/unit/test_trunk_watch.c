@@ -108,6 +108,41 @@ static void an_alarm_lasts_as_long_as_its_cause(void **state)
 	watch_end(&w);
 }
 
+static void registered(struct td_trunk_watch *w, const char *state, unsigned code)
+{
+	Tandem__TrunkState row = TANDEM__TRUNK_STATE__INIT;
+
+	row.name = (char *)"a";
+	row.state = (char *)"up";
+	row.registration = (char *)state;
+	row.registration_code = code;
+	td_trunk_watch_begin(w);
+	td_trunk_watch_trunk(w, &row);
+	td_trunk_watch_end(w);
+}
+
+static void a_provider_that_refuses_us_is_told(void **state)
+{
+	struct td_alarms alarms = TD_ALARMS_INIT;
+	struct td_trunk_watch w = watch_new(&alarms);
+
+	registered(&w, "", 0);
+	registered(&w, "none", 0);
+	assert_int_equal(td_alarms_copy(&alarms, list), 0);
+	registered(&w, "failed", 403);
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+	assert_string_equal(list[0].name, "trunk.registration");
+	assert_string_equal(list[0].subject, "a");
+	assert_non_null(strstr(list[0].text, "with 403"));
+	assert_non_null(strstr(list[0].advice, "password"));
+	registered(&w, "failed", 408);
+	assert_int_equal(td_alarms_copy(&alarms, list), 1);
+	assert_non_null(strstr(list[0].text, "does not answer"));
+	registered(&w, "registered", 200);
+	assert_int_equal(td_alarms_copy(&alarms, list), 0);
+	watch_end(&w);
+}
+
 // A port without carrier takes its trunks down, and has an alarm of its own.
 static void a_trunk_whose_peers_are_well_has_no_alarm(void **state)
 {
@@ -155,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_alarm_lasts_as_long_as_its_cause),
 		cmocka_unit_test(a_trunk_whose_peers_are_well_has_no_alarm),
+		cmocka_unit_test(a_provider_that_refuses_us_is_told),
 		cmocka_unit_test(very_many_are_bounded),
 	};
 
