@@ -135,6 +135,18 @@ static int boot_apply(struct td_journal_reader *reader, const uint8_t *payload)
 	return rc;
 }
 
+static int unknown(struct td_journal_reader *reader)
+{
+	reader->stats.unknown++;
+	return 0;
+}
+
+// What rows are kept under is read as a text that ends; all other texts are read up to their size.
+static bool id_ends(const char id[TD_CDR_ID_LEN])
+{
+	return memchr(id, '\0', TD_CDR_ID_LEN) != NULL;
+}
+
 // An older version's record is shorter.
 static int cdr_apply(struct td_journal_reader *reader, const struct td_journal_record *record,
 	const uint8_t *payload)
@@ -143,6 +155,8 @@ static int cdr_apply(struct td_journal_reader *reader, const struct td_journal_r
 	struct td_cdr cdr = { 0 };
 
 	memcpy(&cdr, payload, record->length);
+	if (!id_ends(cdr.id))
+		return unknown(reader);
 	if (record->type == TD_JOURNAL_END)
 		return ops->end(reader->sink, &cdr);
 	if (record->type == TD_JOURNAL_INTERIM)
@@ -155,6 +169,8 @@ static int attempt_apply(struct td_journal_reader *reader, const uint8_t *payloa
 	struct td_cdr_attempt attempt;
 
 	memcpy(&attempt, payload, sizeof(attempt)); // the payload lies unaligned
+	if (!id_ends(attempt.cdr_id))
+		return unknown(reader);
 	return reader->sink->ops->attempt(reader->sink, &attempt);
 }
 
@@ -187,8 +203,7 @@ static int record_apply(struct td_journal_reader *reader, const struct td_journa
 			return cdr_apply(reader, record, payload);
 		break;
 	}
-	reader->stats.unknown++;
-	return 0;
+	return unknown(reader);
 }
 
 // The sink's transaction begins with the first thing that it is told.
