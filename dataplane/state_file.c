@@ -118,13 +118,21 @@ int td_state_dir_make(const char *path)
 // Seconds since then are below 2^31 until 2094: journal segments carry an epoch in the upper half
 // of a number that stores keep with a sign.
 #define EPOCHS_BEGIN_S 1767225600u // 2026-01-01
-#define EPOCH_OF_CLOCK_MAX INT32_MAX
+#define EPOCH_MAX INT32_MAX
 
 static uint32_t epoch_of_clock(uint64_t wall_s)
 {
 	uint64_t s = wall_s > EPOCHS_BEGIN_S ? wall_s - EPOCHS_BEGIN_S : 0;
 
-	return s < EPOCH_OF_CLOCK_MAX ? (uint32_t)s : 0; // no clock is set like that
+	return s < EPOCH_MAX ? (uint32_t)s : 0; // no clock is set like that
+}
+
+// What no boot wrote counts for nothing.
+static uint32_t epoch_of_text(const char *text)
+{
+	unsigned long n = strtoul(text, NULL, 10);
+
+	return n < EPOCH_MAX ? (uint32_t)n : 0;
 }
 
 int td_state_epoch_next(const char *state_dir, uint64_t wall_s, uint32_t *epoch)
@@ -137,7 +145,7 @@ int td_state_epoch_next(const char *state_dir, uint64_t wall_s, uint32_t *epoch)
 	int rc = td_state_file_read(path, 64, &old, &len);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	uint32_t next = (old ? (uint32_t)strtoul(old, NULL, 10) : 0) + 1;
+	uint32_t next = (old ? epoch_of_text(old) : 0) + 1;
 	if (next < epoch_of_clock(wall_s))
 		next = epoch_of_clock(wall_s);
 	free(old);

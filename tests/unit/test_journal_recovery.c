@@ -278,6 +278,14 @@ static void test_epochs_grow_over_clock_steps_and_a_wiped_folder(void **state)
 	uint32_t at = epoch_at(now + day + 2);
 	assert_int_equal(epoch_at(0), at + 1);
 	assert_int_equal(epoch_at(UINT64_MAX / 2), at + 2);
+	// Nor does a number that no boot wrote: the next ones would begin again at 0.
+	static const char *const none[] = { "4294967295\n", "6666666666\n", "-1\n", "2147483647\n",
+		"", "x" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+		assert_int_equal(td_state_file_write(path, none[i], strlen(none[i])), 0);
+		assert_int_equal(epoch_at(now), first);
+		assert_int_equal(epoch_at(now), first + 1);
+	}
 }
 
 int main(void)
