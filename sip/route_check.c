@@ -115,6 +115,14 @@ static bool names_hold(struct checker *c)
 
 // --- sets ---
 
+// A blocked one's weight is the status of the answer.
+static bool target_holds(const struct checker *c, const struct td_route_to *to)
+{
+	if (to->name == 0 && to->weight != 0 && (to->weight < 400 || to->weight > 699))
+		return false;
+	return to->name < c->image->n_names && to->opts < count(c, TD_ROUTE_OPTS);
+}
+
 // Words of an entry with its targets; 0: it does not hold.
 static uint64_t entry_words(struct checker *c, uint64_t at)
 {
@@ -134,7 +142,7 @@ static uint64_t entry_words(struct checker *c, uint64_t at)
 	for (uint32_t i = 0; i < e.n_targets; i++) {
 		struct td_route_to to;
 		memcpy(&to, c->image->sets + at + head + i * one, sizeof(to));
-		if (to.name >= c->image->n_names || to.opts >= count(c, TD_ROUTE_OPTS))
+		if (!target_holds(c, &to))
 			return 0;
 	}
 	return words;

@@ -269,6 +269,34 @@ static void test_damaged(void **state)
 	free(bytes);
 }
 
+// The status of a block goes out on the wire: an image that has another in its place is refused.
+static void test_a_blocks_status_is_one(void **state)
+{
+	static const struct {
+		uint16_t status;
+		int rc;
+	} cases[] = { { 0, 0 }, { 400, 0 }, { 699, 0 }, { 200, -EINVAL }, { 399, -EINVAL },
+		{ 700, -EINVAL }, { 65535, -EINVAL } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *error = NULL;
+		char match[TD_ROUTE_SYMBOLS_MAX + 2];
+		struct td_route_row row = { .match = TD_SPAN("49"), .status = cases[i].status };
+		struct td_route_image image;
+		size_t len = 0;
+		builder = td_route_builder_new();
+		assert_int_equal(td_route_builder_add(builder, &row, &error), 0);
+		assert_int_equal(td_route_builder_close(builder, &len, match), 0);
+		void *bytes = aligned_alloc(64, len);
+		memset(bytes, 0, len);
+		td_route_builder_write(builder, "test", bytes);
+		td_route_builder_free(builder);
+		builder = NULL;
+		assert_int_equal(td_route_image_open(&image, bytes, len, &error), cases[i].rc);
+		free(bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_equals_search),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_a_blocks_status_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
