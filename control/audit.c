@@ -91,6 +91,11 @@ static const char *subscriber_subject(const Tandem__Frame *frame)
 		       : frame->subscriber_remove->aor;
 }
 
+static const char *subscriber_set_subject(const Tandem__Frame *frame)
+{
+	return frame->subscriber_set->to ? frame->subscriber_set->to->aor : "";
+}
+
 static const char *number_subject(const Tandem__Frame *frame)
 {
 	static char both[96]; // copied at once
@@ -130,6 +135,7 @@ static const struct {
 	{ TANDEM__FRAME__BODY_TRUNK_REMOVE, "trunk del", stored_trunk_subject },
 	{ TANDEM__FRAME__BODY_DNS_REFRESH, "dns refresh", dns_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_ADD, "subscriber add", subscriber_subject },
+	{ TANDEM__FRAME__BODY_SUBSCRIBER_SET, "subscriber set", subscriber_set_subject },
 	{ TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE, "subscriber del", subscriber_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_ADD, "number add", number_subject },
 	{ TANDEM__FRAME__BODY_NUMBER_REMOVE, "number del", number_subject },

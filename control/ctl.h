@@ -197,6 +197,7 @@ extern const struct ctl_view ctl_view_stored_trunks;
 // --- ctl_provision.c, ctl_cdr.c ---
 
 enum ctl_status ctl_subscriber_add(struct ctl *ctl);
+enum ctl_status ctl_subscriber_set(struct ctl *ctl);
 enum ctl_status ctl_subscriber_del(struct ctl *ctl);
 enum ctl_status ctl_number_add(struct ctl *ctl);
 enum ctl_status ctl_number_del(struct ctl *ctl);

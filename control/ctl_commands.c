@@ -16,6 +16,9 @@
 		   "--limit=LIMIT --failover=RULE --name=NAME"
 #define TRUNK_OPTIONS                                                                              \
 	"--realm=REALM --peer=ADDRESS --max-calls=N --max-cps=N --plan=PLAN --set=KEY=VALUE"
+#define SUBSCRIBER_OPTIONS                                                                         \
+	"--password-stdin --number=N --plan=PLAN --display=NAME --max-calls=N --max-cps=N "        \
+	"--cps-burst=N --disabled"
 #define ONE_ARG .args_min = 1, .args_max = 1
 
 // clang-format off
@@ -41,10 +44,11 @@ const struct ctl_command ctl_commands[] = {
 	VIEW("show registrations", ctl_view_registrations, .args = "[AOR]", .args_max = 1,
 		.help = "who is registered, and where"),
 	{ "subscriber add", .args = "AOR", ONE_ARG, .run = ctl_subscriber_add,
-		.options = "--password-stdin --number=N --plan=PLAN --display=NAME "
-			   "--max-calls=N --max-cps=N --cps-burst=N "
-			   "--disabled --replace",
+		.options = SUBSCRIBER_OPTIONS " --replace",
 		.help = "let somebody register and call" },
+	{ "subscriber set", .args = "AOR", ONE_ARG, .run = ctl_subscriber_set,
+		.options = SUBSCRIBER_OPTIONS " --enabled",
+		.help = "change what is named of a subscriber, and nothing else" },
 	VIEW("subscriber list", ctl_view_subscribers, .help = "all subscribers"),
 	VIEW("subscriber show", ctl_view_subscriber, .args = "AOR", ONE_ARG,
 		.help = "one subscriber"),

@@ -75,46 +75,107 @@ static bool password_read(char password[PASSWORD_MAX])
 	return false;
 }
 
+// What the options say of a subscriber; it outlives the request.
+struct asked {
+	Tandem__SubscriberAdd add;
+	char password[PASSWORD_MAX];
+	char *numbers[NUMBERS_MAX];
+};
+
+static char *text_of(const struct ctl *ctl, const char *option)
+{
+	static char none[] = "";
+	const char *value = ctl_value(ctl, option, 0);
+
+	return value ? (char *)(uintptr_t)value : none;
+}
+
+static bool asked_read(struct ctl *ctl, struct asked *asked)
+{
+	Tandem__SubscriberAdd *add = &asked->add;
+	const char *number;
+
+	tandem__subscriber_add__init(add);
+	while ((number = ctl_value(ctl, "--number", (int)add->n_numbers))) {
+		if (add->n_numbers == NUMBERS_MAX) {
+			fprintf(stderr, "tandemctl: a subscriber has at most %d numbers\n",
+				NUMBERS_MAX);
+			return false;
+		}
+		asked->numbers[add->n_numbers++] = (char *)(uintptr_t)number;
+	}
+	add->aor = ctl->args[0];
+	add->numbers = asked->numbers;
+	add->plan = text_of(ctl, "--plan");
+	add->display = text_of(ctl, "--display");
+	add->disabled = ctl_flag(ctl, "--disabled");
+	add->replace = ctl_flag(ctl, "--replace");
+	add->password = asked->password;
+	return limit_read(ctl, "--max-calls", &add->max_calls) &&
+	       limit_read(ctl, "--max-cps", &add->max_cps) &&
+	       limit_read(ctl, "--cps-burst", &add->cps_burst) &&
+	       (!ctl_flag(ctl, "--password-stdin") || password_read(asked->password));
+}
+
+static enum ctl_status asked_act(struct ctl *ctl, struct asked *asked, Tandem__Frame *frame)
+{
+	enum ctl_status status = ctl_act(ctl, frame, "done");
+
+	explicit_bzero(asked->password, sizeof(asked->password));
+	return status;
+}
+
 enum ctl_status ctl_subscriber_add(struct ctl *ctl)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
-	Tandem__SubscriberAdd add = TANDEM__SUBSCRIBER_ADD__INIT;
-	char password[PASSWORD_MAX] = "", none[] = "", *numbers[NUMBERS_MAX];
-	const char *number, *plan = ctl_value(ctl, "--plan", 0),
-			    *display = ctl_value(ctl, "--display", 0);
+	struct asked asked = { 0 };
 
 	frame.body_case = TANDEM__FRAME__BODY_SUBSCRIBER_ADD;
-	frame.subscriber_add = &add;
-	while ((number = ctl_value(ctl, "--number", (int)add.n_numbers))) {
-		if (add.n_numbers == NUMBERS_MAX) {
-			fprintf(stderr, "tandemctl: a subscriber has at most %d numbers\n",
-				NUMBERS_MAX);
-			return CTL_USAGE;
-		}
-		numbers[add.n_numbers++] = (char *)(uintptr_t)number;
-	}
-	add.aor = ctl->args[0];
-	add.numbers = numbers;
-	add.plan = plan ? (char *)(uintptr_t)plan : none;
-	add.display = display ? (char *)(uintptr_t)display : none;
-	add.disabled = ctl_flag(ctl, "--disabled");
-	add.replace = ctl_flag(ctl, "--replace");
-	add.password = password;
-	if (!limit_read(ctl, "--max-calls", &add.max_calls) ||
-		!limit_read(ctl, "--max-cps", &add.max_cps) ||
-		!limit_read(ctl, "--cps-burst", &add.cps_burst))
-		return CTL_USAGE;
-	if (!ctl_flag(ctl, "--password-stdin") && !add.replace) {
+	frame.subscriber_add = &asked.add;
+	if (!ctl_flag(ctl, "--password-stdin") && !ctl_flag(ctl, "--replace")) {
 		fputs("tandemctl: expected --password-stdin: a password does not belong on a "
 		      "command line\n",
 			stderr);
 		return CTL_USAGE;
 	}
-	if (ctl_flag(ctl, "--password-stdin") && !password_read(password))
+	return asked_read(ctl, &asked) ? asked_act(ctl, &asked, &frame) : CTL_USAGE;
+}
+
+// Which field of the message an option of subscriber set is about.
+static const struct {
+	const char *option, *field;
+} settable[] = { { "--password-stdin", "password" }, { "--number", "numbers" },
+	{ "--plan", "plan" }, { "--display", "display" }, { "--max-calls", "max_calls" },
+	{ "--max-cps", "max_cps" }, { "--cps-burst", "cps_burst" }, { "--disabled", "disabled" },
+	{ "--enabled", "disabled" } };
+#define N_SETTABLE (sizeof(settable) / sizeof(settable[0]))
+
+enum ctl_status ctl_subscriber_set(struct ctl *ctl)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__SubscriberSet set = TANDEM__SUBSCRIBER_SET__INIT;
+	struct asked asked = { 0 };
+	char *fields[N_SETTABLE];
+
+	for (size_t i = 0; i < N_SETTABLE; i++)
+		if (ctl_flag(ctl, settable[i].option))
+			fields[set.n_fields++] = (char *)(uintptr_t)settable[i].field;
+	if (set.n_fields == 0 || (ctl_flag(ctl, "--disabled") && ctl_flag(ctl, "--enabled"))) {
+		fputs(set.n_fields == 0 ? "tandemctl: expected an option that says what changes "
+					  "(--help shows them)\n"
+					: "tandemctl: expected --disabled or --enabled\n",
+			stderr);
 		return CTL_USAGE;
-	enum ctl_status status = ctl_act(ctl, &frame, "done");
-	explicit_bzero(password, sizeof(password));
-	return status;
+	}
+	if (!asked_read(ctl, &asked))
+		return CTL_USAGE;
+	if (asked.add.n_numbers == 1 && asked.numbers[0][0] == '\0')
+		asked.add.n_numbers = 0; // none from now on
+	frame.body_case = TANDEM__FRAME__BODY_SUBSCRIBER_SET;
+	frame.subscriber_set = &set;
+	set.to = &asked.add;
+	set.fields = fields;
+	return asked_act(ctl, &asked, &frame);
 }
 
 enum ctl_status ctl_subscriber_del(struct ctl *ctl)

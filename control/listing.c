@@ -2,8 +2,8 @@
 #include "control/listing.h"
 
 #include "control/control.h"
-#include "control/provision.h"
 #include "control/rows.h"
+#include "control/subscriber_edit.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,11 +2,8 @@
 #include "control/provision.h"
 
 #include "control/control.h"
-#include "control/text.h"
-#include "sip/digest.h"
-#include "sip/uri.h"
+#include "control/subscriber_edit.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,72 +12,21 @@
 
 #define NOT_THERE "%s is not there; subscriber list shows who is"
 
-// --- values ---
-
-// What databases and JSON take: UTF-8 without control characters.
-static bool printable(const char *text, size_t cap)
-{
-	char clean[TD_AOR_LEN];
-	size_t len = td_text_clean(text, cap, false, clean, sizeof(clean));
-
-	return len < cap && strcmp(text, clean) == 0;
-}
-
-bool td_aor_read(const char *text, char aor[TD_AOR_LEN])
-{
-	char whole[TD_AOR_LEN + 8], user[TD_AOR_LEN];
-	struct td_uri uri;
-	int len = snprintf(
-		whole, sizeof(whole), "%s%s", strncmp(text, "sip:", 4) == 0 ? "" : "sip:", text);
-
-	if (len < 0 || (size_t)len >= sizeof(whole) ||
-		td_uri_parse(td_span_str(whole), &uri) != 0 || uri.scheme != TD_SCHEME_SIP ||
-		uri.user.len == 0 || uri.has_port || uri.password.len > 0 || uri.params.len > 0 ||
-		uri.headers.len > 0)
-		return false;
-	int n = td_uri_unescape(uri.user, user, sizeof(user));
-	for (int i = 0; i < n; i++)
-		if ((unsigned char)user[i] <= ' ' || user[i] == 0x7f)
-			return false;
-	if (n <= 0 || (size_t)n + 1 + uri.host.len >= TD_AOR_LEN)
-		return false;
-	memcpy(aor, user, (size_t)n);
-	aor[n] = '@';
-	for (size_t i = 0; i < uri.host.len; i++)
-		aor[(size_t)n + 1 + i] = (char)tolower((unsigned char)uri.host.ptr[i]);
-	aor[(size_t)n + 1 + uri.host.len] = '\0';
-	return printable(aor, TD_AOR_LEN);
-}
-
-bool td_number_read(const char *text, char number[TD_NUMBER_LEN])
-{
-	size_t n = 0;
-
-	for (const char *c = text[0] == '+' ? text + 1 : text; *c; c++) {
-		if (strchr(" -.()", *c))
-			continue;
-		if (!isdigit((unsigned char)*c) || n + 1 == TD_NUMBER_LEN)
-			return false;
-		number[n++] = *c;
-	}
-	number[n] = '\0';
-	return n > 0;
-}
-
 // --- a change ---
 
-enum kind { ADD, REMOVE, NUMBER_ADD, NUMBER_REMOVE };
+enum kind { ADD, SET, REMOVE, NUMBER_ADD, NUMBER_REMOVE };
 
 struct change {
 	struct td_store_job job;
 	struct td_server *server;
 	uint64_t serial, id;
 	enum kind kind;
-	bool replace, keep_password;
+	bool replace;
 	bool tried, unheard; // unheard: a try stored it that did not hear of it
-	char note[240]; // what is odd about it, though it is done; empty: nothing
+	char note[240];      // what is odd about it, though it is done; empty: nothing
 	char aor[TD_AOR_LEN], number[TD_NUMBER_LEN];
-	struct td_subscriber subscriber; // ADD: as asked; else as it becomes
+	struct td_subscriber_edit edit;          // ADD, SET
+	struct td_subscriber before, subscriber; // before: SET; as it was, and as it becomes
 	uint64_t generation;
 };
 
@@ -90,24 +36,27 @@ static int say(struct change *change, int rc, const char *format, const char *wh
 	return rc;
 }
 
-static int add_run(struct change *change, struct td_store *store)
+// What is there is read behind td_store_subscribers_begin(), so that two nodes that change
+// different fields at once lose neither.
+static int edit_run(struct change *change, struct td_store *store)
 {
-	struct td_subscriber *s = &change->subscriber, before;
+	struct td_subscriber *s = &change->subscriber, *before = &change->before;
+	bool keeps = change->kind == SET || !td_subscriber_edit_password(&change->edit);
+	int rc = keeps ? td_store_subscribers_begin(store) : 0;
 
-	if (change->keep_password) {
-		int rc = td_store_subscribers_begin(store);
-		if (rc == 0)
-			rc = td_store_subscriber_get(store, s->aor, &before);
-		if (rc == -ENOENT)
-			return say(change, rc, "%s is not there, and a new one needs a password",
-				s->aor);
-		if (rc != 0)
-			return rc;
-		s->has_md5 = before.has_md5;
-		s->has_sha256 = before.has_sha256;
-		memcpy(s->ha1_md5, before.ha1_md5, sizeof(s->ha1_md5));
-		memcpy(s->ha1_sha256, before.ha1_sha256, sizeof(s->ha1_sha256));
-	}
+	memset(before, 0, sizeof(*before));
+	snprintf(before->aor, sizeof(before->aor), "%s", change->aor);
+	if (rc == 0 && keeps)
+		rc = td_store_subscriber_get(store, change->aor, before);
+	if (rc == -ENOENT)
+		return say(change, rc,
+			change->kind == SET ? NOT_THERE
+					    : "%s is not there, and a new one needs a password",
+			change->aor);
+	if (rc != 0)
+		return rc;
+	*s = *before;
+	td_subscriber_edit_apply(&change->edit, s);
 	return td_store_subscriber_put(store, s, change->replace, &change->generation,
 		change->job.reason, sizeof(change->job.reason));
 }
@@ -173,7 +122,8 @@ static int kind_run(struct change *change, struct td_store *store)
 {
 	switch (change->kind) {
 	case ADD:
-		return add_run(change, store);
+	case SET:
+		return edit_run(change, store);
 	case REMOVE:
 		return remove_run(change, store);
 	case NUMBER_ADD:
@@ -229,7 +179,7 @@ static int change_run(struct td_store_job *job, struct td_store *store)
 
 static void change_free(struct change *change)
 {
-	explicit_bzero(&change->subscriber, sizeof(change->subscriber));
+	explicit_bzero(change, sizeof(*change));
 	free(change);
 }
 
@@ -237,10 +187,13 @@ static void on_told(void *user, const char *why_not)
 {
 	struct change *change = user;
 	struct td_conn *conn = td_server_client(change->server, change->serial);
-	char text[sizeof(change->note) + 160];
+	char difference[TD_SUBSCRIBER_DIFFERENCE_LEN] = "";
+	char text[sizeof(change->note) + sizeof(difference) + 160];
 
-	snprintf(text, sizeof(text), "%s%s%s", why_not ? "stored; " : "done",
-		why_not ? why_not : "", change->note);
+	if (change->kind == SET)
+		td_subscriber_difference(&change->before, &change->subscriber, difference);
+	snprintf(text, sizeof(text), "%s%s%s%s%s", why_not ? "stored; " : "done",
+		why_not ? why_not : "", difference[0] ? "; " : "", difference, change->note);
 	if (conn)
 		td_conn_done(conn, change->id, 1, text);
 	change_free(change);
@@ -257,8 +210,7 @@ static void change_done(struct td_store_job *job, int rc)
 		return;
 	}
 	if (rc == 0) {
-		const struct td_subscriber *s =
-			change->kind == REMOVE ? NULL : &change->subscriber;
+		const struct td_subscriber *s = change->kind == REMOVE ? NULL : &change->subscriber;
 		td_sync_changed(sync, change->aor, s, change->generation, on_told, change);
 		return;
 	}
@@ -268,51 +220,6 @@ static void change_done(struct td_store_job *job, int rc)
 }
 
 // --- requests ---
-
-static void password_hash(struct td_subscriber *s, char *password)
-{
-	const char *at = strrchr(s->aor, '@');
-	struct td_span user = td_span(s->aor, (size_t)(at - s->aor)), domain = td_span_str(at + 1);
-	uint8_t ha1[TD_DIGEST_BYTES_MAX];
-
-	td_digest_ha1(TD_DIGEST_MD5, user, domain, td_span_str(password), ha1);
-	memcpy(s->ha1_md5, ha1, sizeof(s->ha1_md5));
-	td_digest_ha1(TD_DIGEST_SHA256, user, domain, td_span_str(password), ha1);
-	memcpy(s->ha1_sha256, ha1, sizeof(s->ha1_sha256));
-	s->has_md5 = s->has_sha256 = true;
-	explicit_bzero(ha1, sizeof(ha1));
-	explicit_bzero(password, strlen(password));
-}
-
-// NULL, or what is wrong.
-static const char *add_read(struct change *change, const Tandem__SubscriberAdd *add)
-{
-	struct td_subscriber *s = &change->subscriber;
-
-	if (!td_aor_read(add->aor, s->aor))
-		return "expected an AoR such as 1001@example.com";
-	if (add->n_numbers > TD_SUBSCRIBER_NUMBERS_MAX)
-		return "a subscriber has at most 8 numbers";
-	if (!printable(add->plan, sizeof(s->plan)) || !printable(add->display, sizeof(s->display)))
-		return "the plan or the display name is too long, or no printable UTF-8";
-	for (size_t i = 0; i < add->n_numbers; i++)
-		if (!td_number_read(add->numbers[i], s->numbers[s->n_numbers++]))
-			return "expected a number of at most 23 digits";
-	if (!add->password[0] && !add->replace)
-		return "expected a password";
-	snprintf(s->plan, sizeof(s->plan), "%s", add->plan[0] ? add->plan : TD_PLAN_DEFAULT);
-	snprintf(s->display, sizeof(s->display), "%s", add->display);
-	s->max_calls = add->max_calls;
-	s->max_cps = add->max_cps;
-	s->cps_burst = add->cps_burst;
-	s->enabled = !add->disabled;
-	change->replace = add->replace;
-	change->keep_password = !add->password[0];
-	if (add->password[0])
-		password_hash(s, add->password);
-	snprintf(change->aor, sizeof(change->aor), "%s", s->aor);
-	return NULL;
-}
 
 // --- notes ---
 
@@ -368,7 +275,7 @@ static void domain_judge(struct change *change, const struct td_config *conf)
 // Nor is a plan that is loaded later, or at other nodes alone.
 static void plan_judge(struct change *change, const struct td_plan_store *plans)
 {
-	struct known known = { .wanted = change->subscriber.plan };
+	struct known known = { .wanted = change->edit.to.plan };
 
 	known_add(&known, TD_PLAN_DEFAULT);
 	for (uint32_t i = 0; i < plans->n; i++)
@@ -388,7 +295,7 @@ static const char *aor_read(struct change *change, const char *aor)
 static const char *number_read(struct change *change, const char *number)
 {
 	return td_number_read(number, change->number) ? NULL
-						       : "expected a number of at most 23 digits";
+						      : "expected a number of at most 23 digits";
 }
 
 static const char *change_read(struct change *change, const Tandem__Frame *frame)
@@ -398,7 +305,16 @@ static const char *change_read(struct change *change, const Tandem__Frame *frame
 	switch (frame->body_case) {
 	case TANDEM__FRAME__BODY_SUBSCRIBER_ADD:
 		change->kind = ADD;
-		return add_read(change, frame->subscriber_add);
+		change->replace = frame->subscriber_add->replace;
+		wrong = td_subscriber_edit_add(&change->edit, frame->subscriber_add);
+		memcpy(change->aor, change->edit.to.aor, sizeof(change->aor));
+		return wrong;
+	case TANDEM__FRAME__BODY_SUBSCRIBER_SET:
+		change->kind = SET;
+		change->replace = true;
+		wrong = td_subscriber_edit_set(&change->edit, frame->subscriber_set);
+		memcpy(change->aor, change->edit.to.aor, sizeof(change->aor));
+		return wrong;
 	case TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE:
 		change->kind = REMOVE;
 		return aor_read(change, frame->subscriber_remove->aor);
@@ -416,6 +332,7 @@ static bool is_change(const Tandem__Frame *frame)
 {
 	switch (frame->body_case) {
 	case TANDEM__FRAME__BODY_SUBSCRIBER_ADD:
+	case TANDEM__FRAME__BODY_SUBSCRIBER_SET:
 	case TANDEM__FRAME__BODY_SUBSCRIBER_REMOVE:
 	case TANDEM__FRAME__BODY_NUMBER_ADD:
 	case TANDEM__FRAME__BODY_NUMBER_REMOVE:
@@ -437,10 +354,10 @@ bool td_provision(struct td_client *client, const Tandem__Frame *frame)
 		change->server = client->server;
 		change->serial = client->serial;
 		change->id = frame->id;
-		if (change->kind == ADD) {
+		if (change->kind == ADD)
 			domain_judge(change, client->server->control->conf);
+		if (td_subscriber_edit_plan(&change->edit))
 			plan_judge(change, &client->server->control->plans);
-		}
 		if (td_store_submit(&client->server->control->store, &change->job) == 0)
 			return true;
 		wrong = "too much is asked of the store";

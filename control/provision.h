@@ -10,8 +10,3 @@
 
 // Answers frame where it is such a change. false: it is something else.
 bool td_provision(struct td_client *client, const Tandem__Frame *frame);
-
-// "1001@Example.com", with or without "sip:": the AoR as it is kept. false: none.
-bool td_aor_read(const char *text, char aor[TD_AOR_LEN]);
-// "+49 30 555-100": digits. false: none.
-bool td_number_read(const char *text, char number[TD_NUMBER_LEN]);

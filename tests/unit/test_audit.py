@@ -52,6 +52,10 @@ def changes(folder):
     yield "trunk_remove", {"name": "east"}, "trunk del", "east", errno.ENOENT
     yield "subscriber_add", {"aor": AOR, "password": SECRET}, "subscriber add", AOR, 0
     yield "subscriber_add", {"aor": AOR, "password": SECRET}, "subscriber add", AOR, errno.EEXIST
+    edit = {"to": pb.SubscriberAdd(aor=AOR, password=SECRET, max_calls=5), "fields": ["password", "max_calls"]}
+    yield "subscriber_set", edit, "subscriber set", AOR, 0
+    yield "subscriber_set", {**edit, "to": pb.SubscriberAdd(aor="x@y", password=SECRET)}, "subscriber set", "x@y", errno.ENOENT
+    yield "subscriber_set", {}, "subscriber set", "", errno.EINVAL
     yield "number_add", {"number": "4930555", "aor": AOR}, "number add", f"4930555 {AOR}", 0
     yield "number_add", {"number": "4930555", "aor": "x@y"}, "number add", "4930555 x@y", errno.ENOENT
     yield "number_remove", {"number": "4930555"}, "number del", "4930555", 0

@@ -216,6 +216,80 @@ def a_subscriber_reaches_the_data_plane():
     assert b"secret" not in (bench.dir / "state/tandem.db").read_bytes()
 
 
+def set_changes_what_is_named():
+    bench = Bench("set")
+    plane = Plane(bench)
+    generation = plane.wait("subscriber_bulk", lambda b: b.last).generation
+    aor = "1001@tandem.example"
+
+    def change(*args, stdin="", code=0):
+        nonlocal generation
+        out = bench.ctl("subscriber", "set", "sip:1001@TANDEM.example", *args, stdin=stdin, code=code, plane=plane)
+        if code:
+            return out, None
+        generation += 1
+        return out, plane.wait("subscriber_put", lambda b: b.generation == generation).subscriber
+    out = bench.ctl("subscriber", "set", aor, "--max-calls", "2", code=1, plane=plane)
+    assert "is not there" in out, out
+    bench.add(aor, "--number", "551", "--number", "552", "--display", "Ann", "--max-calls", "2", "--max-cps", "3", "--cps-burst", "7",
+              plane=plane)
+    generation += 1
+    now = plane.wait("subscriber_put", lambda b: b.generation == generation).subscriber
+
+    def expect(said, *args, stdin="", **fields):
+        out, got = change(*args, stdin=stdin)
+        assert out == f"done; {said}\n", out
+        for name, value in fields.items():
+            if name == "numbers":
+                now.ClearField("numbers")
+                now.numbers.extend(value)
+            else:
+                setattr(now, name, value)
+        assert got == now, (args, got, now)
+    expect("max_calls 2 → 5", "--max-calls", "5", max_calls=5)
+    expect("password changed", "--password-stdin", stdin="other\n", ha1_md5=hashlib.md5(b"1001:tandem.example:other").digest(),
+           ha1_sha256=hashlib.sha256(b"1001:tandem.example:other").digest())
+    expect("numbers 551 552 → 66 553", "--number", "66", "--number", "+55-3", numbers=["66", "553"])
+    expect("disabled no → yes, max_cps 3 → 0, cps_burst 7 → 1", "--disabled", "--max-cps", "0", "--cps-burst", "1", disabled=True,
+           max_cps=0, cps_burst=1)
+    expect("disabled yes → no, display Ann → Bo", "--enabled", "--display", "Bo", disabled=False, display="Bo")
+    expect("numbers 66 553 → none, display Bo → none", "--number", "", "--display", "", numbers=[], display="")
+    out, got = change("--plan", "gold")
+    assert out.startswith("done; plan subscribers → gold; but no dial plan of that name is loaded"), out
+    now.plan = "gold"
+    expect("plan gold → subscribers", "--plan", "", plan="subscribers")
+    assert change("--max-calls", "5") == ("done\n", now), "nothing differs"
+    said = json.loads(bench.ctl("subscriber", "set", aor, "--json", "--max-calls", "6", plane=plane))
+    assert said == {"ok": True, "text": "done; max_calls 5 → 6"}, said
+    bench.add("1002@tandem.example", "--number", "77", plane=plane)
+    generation += 2
+    assert "number 77 belongs to 1002@tandem.example" in change("--number", "77", code=1)[0]
+    assert "expected a number" in change("--number", "x", code=1)[0]
+    assert "expected an option" in change(code=2)[0]
+    assert "--disabled or --enabled" in change("--disabled", "--enabled", code=2)[0]
+    assert "expected a password" in change("--password-stdin", code=2, stdin="\n")[0]
+    change("--replace", code=2)
+    audit = [r for r in json.loads(bench.ctl("audit", "--json")) if r["what"] == "subscriber set" and r["code"] == 0]
+    assert [a["text"] for a in audit][:2] == ["done; max_calls 2 → 5", "done; password changed"], audit
+    bench.stop()
+    assert "other" not in (bench.dir / "log").read_text() + (bench.dir / "state/audit.log").read_text()
+
+
+def two_nodes_set_two_fields_at_once():
+    shared = f'store = "sqlite:{FOLDER}/both.db";\n'
+    one, two = Bench("both1", shared, dataplane=False), Bench("both2", shared, dataplane=False)
+    one.add("1001@tandem.example", "--number", "551")
+    for n in range(1, 11):
+        asked = [one.begin("subscriber", "set", "1001@tandem.example", "--max-calls", str(n)),
+                 two.begin("subscriber", "set", "1001@tandem.example", "--max-cps", str(n)),
+                 two.begin("number", "add", f"66{n % 5}", "1001@tandem.example")]
+        assert [p.wait(20) for p in asked] == [0, 0, 0], [p.stderr.read() for p in asked]
+        (row,) = json.loads(one.ctl("subscriber", "list", "--json"))
+        assert (row["max_calls"], row["max_cps"]) == (n, n) and f"66{n % 5}" in row["numbers"] and "551" in row["numbers"], row
+    one.stop()
+    two.stop()
+
+
 def lists_show_what_is_there():
     bench = Bench("list")
     plane = Plane(bench)
@@ -627,7 +701,8 @@ def a_server_that_does_not_answer_is_told_in_time():
 
 
 def main(tests=None):
-    tests = tests or [a_subscriber_reaches_the_data_plane, lists_show_what_is_there, what_changed_meanwhile_comes_whole,
+    tests = tests or [a_subscriber_reaches_the_data_plane, set_changes_what_is_named, two_nodes_set_two_fields_at_once,
+             lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              what_another_node_changed_comes_one_by_one, wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
              what_a_try_stored_unheard_is_done, one_reason_is_enough, another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
