@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/journal_thread.h"
 
+#include "dataplane/journal_files.h"
 #include "dataplane/state_file.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -12,11 +12,6 @@
 
 #define ROUND_NS 50000000 // two rounds fit into the 100 ms that a power loss may cost
 #define PIECE_BYTES (1u << 20)
-
-static void ring_path(const struct td_journal *journal, uint16_t worker, char *path, size_t cap)
-{
-	snprintf(path, cap, "%s/journal.%u.ring", journal->run_dir, worker);
-}
 
 // Moves what is there now. A producer that never stops cannot hold the round: the head is read
 // once.
@@ -54,35 +49,25 @@ int td_journal_round(struct td_journal *journal)
 	return rc;
 }
 
-static int predecessor_drain(struct td_journal *journal)
+static int predecessor_ring(void *user, const char *path)
 {
-	char pattern[256];
-	glob_t found;
-	int rc = 0;
+	struct td_journal *journal = user;
+	struct td_journal_ring ring;
+	int rc = td_journal_ring_open(&ring, path);
 
-	snprintf(pattern, sizeof(pattern), "%s/journal.*.ring", journal->run_dir);
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+	if (rc == -EBADMSG) { // killed while it was being made: nothing was written to it yet
+		unlink(path);
 		return 0;
-	for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) {
-		struct td_journal_ring ring;
-		rc = td_journal_ring_open(&ring, found.gl_pathv[i]);
-		if (rc ==
-			-EBADMSG) { // killed while it was being made: nothing was written to it yet
-			unlink(found.gl_pathv[i]);
-			rc = 0;
-			continue;
-		}
-		if (rc < 0)
-			break;
-		rc = ring_drain(journal, &ring);
-		int synced = td_journal_store_sync(&journal->store);
-		rc = rc < 0 ? rc : synced;
-		td_journal_tell(&ring, synced == 0, rc);
-		td_journal_ring_close(&ring);
-		if (rc == 0)
-			unlink(found.gl_pathv[i]);
 	}
-	globfree(&found);
+	if (rc < 0)
+		return rc;
+	rc = ring_drain(journal, &ring);
+	int synced = td_journal_store_sync(&journal->store);
+	rc = rc < 0 ? rc : synced;
+	td_journal_tell(&ring, synced == 0, rc);
+	td_journal_ring_close(&ring);
+	if (rc == 0)
+		unlink(path);
 	return rc;
 }
 
@@ -91,7 +76,7 @@ static int rings_create(struct td_journal *journal, uint16_t n, uint64_t ring_by
 	char path[256];
 
 	for (uint16_t i = 0; i < n; i++) {
-		ring_path(journal, i, path, sizeof(path));
+		td_journal_file_path(journal->run_dir, i, path, sizeof(path));
 		int rc = td_journal_ring_create(
 			&journal->rings[i], path, ring_bytes, i, journal->epoch);
 		if (rc < 0)
@@ -116,7 +101,7 @@ int td_journal_open(struct td_journal *journal, const char *run_dir, const char 
 	if (rc < 0)
 		return rc;
 	*what = "the journal of the boot before";
-	rc = predecessor_drain(journal);
+	rc = td_journal_files_each(run_dir, predecessor_ring, journal);
 	if (rc < 0)
 		return rc;
 	*what = "the journal rings in run_dir";
@@ -176,7 +161,7 @@ void td_journal_close(struct td_journal *journal)
 	}
 	int rc = td_journal_round(journal);
 	for (uint16_t i = 0; i < journal->n_rings; i++) {
-		ring_path(journal, i, path, sizeof(path));
+		td_journal_file_path(journal->run_dir, i, path, sizeof(path));
 		td_journal_ring_close(&journal->rings[i]);
 		if (rc == 0)
 			unlink(path);

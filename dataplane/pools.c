@@ -2,6 +2,7 @@
 #include "dataplane/pools.h"
 
 #include "dataplane/eal.h"
+#include "dataplane/journal_files.h"
 #include "dataplane/journal_ring.h"
 #include "dataplane/leg.h"
 #include "dataplane/path.h"
@@ -169,8 +170,7 @@ static void print_line(
 			available, needed > available ? "   TOO SMALL" : "");
 }
 
-// Free room where run_dir is or will be; the rings of this switch that lie there already are taken
-// anew.
+// Free room where run_dir is or will be.
 static uint64_t run_dir_bytes(const struct td_config *conf)
 {
 	struct statvfs fs;
@@ -188,8 +188,9 @@ static uint64_t run_dir_bytes(const struct td_config *conf)
 	return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
-// What the machine can still give without swapping. UINT64_MAX where the kernel does not say.
-static uint64_t ram_available_mb(void)
+// What the machine can still give without swapping, and what is given back before that. UINT64_MAX
+// where the kernel does not say.
+static uint64_t ram_available_mb(uint64_t left)
 {
 	unsigned long kib = 0;
 	char line[128];
@@ -200,7 +201,7 @@ static uint64_t ram_available_mb(void)
 		found = sscanf(line, "MemAvailable: %lu kB", &kib) == 1;
 	if (file)
 		fclose(file);
-	return found ? kib / 1024 : UINT64_MAX;
+	return found ? kib / 1024 + left / MIB : UINT64_MAX;
 }
 
 // Without hugepages EAL's part is ordinary memory too.
@@ -217,9 +218,11 @@ int td_pools_check(const struct td_pool_plan *plan, const struct td_config *conf
 {
 	uint32_t needed_mb = td_pools_eal_mb(plan, conf->huge_mb > 0);
 	uint64_t huge_mb = conf->huge_mb ? conf->huge_mb : needed_mb;
+	// Rings that a kill has left go before new ones are made, and lie in memory as those will.
+	uint64_t left = td_journal_files_bytes(conf->run_dir);
 	uint64_t rings = (conf->n_workers * plan->journal_ring_bytes + MIB - 1) / MIB,
-		 run_mb = run_dir_bytes(conf) / MIB, ram = ram_needed_mb(plan, conf),
-		 ram_mb = ram_available_mb();
+		 run_mb = (run_dir_bytes(conf) + left) / MIB, ram = ram_needed_mb(plan, conf),
+		 ram_mb = ram_available_mb(left);
 
 	for (uint32_t i = 0; i < plan->n_rows && fd >= 0; i++)
 		dprintf(fd, "  %-28s %10lu in %8lu KiB\n", plan->rows[i].name, plan->rows[i].count,

@@ -160,6 +160,14 @@ static void test_killed_while_the_thread_moves(void **state)
 	kill_and_recover(true, 130000);
 }
 
+// Its name is no pattern, whatever stands in it.
+static void test_killed_in_a_folder_of_any_name(void **state)
+{
+	snprintf(run_dir, sizeof(run_dir), "%s/run[1]*", base);
+	assert_int_equal(mkdir(run_dir, 0700), 0);
+	kill_and_recover(false, 1000);
+}
+
 static void test_a_clean_end_leaves_no_ring(void **state)
 {
 	struct td_journal journal;
@@ -298,6 +306,8 @@ int main(void)
 			test_killed_before_anything_was_moved, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(
 			test_killed_while_the_thread_moves, make_dirs, remove_dirs),
+		cmocka_unit_test_setup_teardown(
+			test_killed_in_a_folder_of_any_name, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(
 			test_a_clean_end_leaves_no_ring, make_dirs, remove_dirs),
 		cmocka_unit_test_setup_teardown(

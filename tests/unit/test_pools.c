@@ -3,11 +3,13 @@
 #include "dataplane/pools.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static struct td_config *conf;
@@ -156,6 +158,33 @@ static void test_the_table_is_printed(void **state)
 	assert_non_null(strstr(text, "media legs"));
 }
 
+// After a kill -9 the rings are still there. They are drained and removed before new ones are made,
+// so their room counts as free: else a switch whose run_dir holds less than two sets of rings would
+// not start again.
+static void test_rings_that_a_kill_left_are_room(void **state)
+{
+	const uint64_t mib = 1u << 20, left = 16 * mib;
+	char dir[] = "/dev/shm/td-pools-XXXXXX", other[64], ring[64];
+	struct td_pool_plan plan;
+	struct statvfs fs;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(conf->run_dir, sizeof(conf->run_dir), "%s", dir);
+	snprintf(other, sizeof(other), "%s/journal.0.ring.old", dir);
+	snprintf(ring, sizeof(ring), "%s/journal.0.ring", dir);
+	int fd = open(other, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(posix_fallocate(fd, 0, (off_t)left), 0);
+	close(fd);
+	td_pools_plan(conf, &plan);
+	assert_int_equal(statvfs(dir, &fs), 0);
+	plan.journal_ring_bytes = fs.f_bavail * fs.f_frsize + left / 2;
+	assert_int_equal(td_pools_check(&plan, conf, -1), -ENOSPC);
+	assert_int_equal(rename(other, ring), 0);
+	assert_int_equal(td_pools_check(&plan, conf, -1), 0);
+	unlink(ring);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +197,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_more_than_this_machine_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_table_is_printed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_rings_that_a_kill_left_are_room, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
