@@ -97,7 +97,7 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 
 // --- trunks of the store ---
 
-#define SETTINGS_MAX 64
+#define OWN_OPTIONS 5 // that have a name of their own, beside --set
 
 // "A", "A:P", "[A]:P" and "A" of IPv6: as a peer of tandem.conf(5).
 static void peer_print(FILE *out, const char *text)
@@ -150,14 +150,13 @@ static enum ctl_status trunk_put(struct ctl *ctl, bool create)
 {
 	Tandem__Frame frame = TANDEM__FRAME__INIT;
 	Tandem__TrunkPut put = TANDEM__TRUNK_PUT__INIT;
-	char *settings[SETTINGS_MAX], *own[] = {
+	char *settings[CTL_OPTIONS_MAX + OWN_OPTIONS], *own[OWN_OPTIONS] = {
 		setting_of(ctl, "--realm", "realm", true),
 		peers_setting(ctl),
 		setting_of(ctl, "--max-calls", "max_calls", false),
 		setting_of(ctl, "--max-cps", "max_cps", false),
 		setting_of(ctl, "--plan", "plan", true),
 	};
-	const size_t n_own = sizeof(own) / sizeof(own[0]);
 	const char *more;
 
 	frame.body_case = TANDEM__FRAME__BODY_TRUNK_PUT;
@@ -165,13 +164,13 @@ static enum ctl_status trunk_put(struct ctl *ctl, bool create)
 	put.name = ctl->args[0];
 	put.create = create;
 	put.settings = settings;
-	for (size_t i = 0; i < n_own; i++)
+	for (size_t i = 0; i < OWN_OPTIONS; i++)
 		if (own[i])
 			settings[put.n_settings++] = own[i];
-	for (int i = 0; (more = ctl_value(ctl, "--set", i)) && put.n_settings < SETTINGS_MAX; i++)
+	for (int i = 0; (more = ctl_value(ctl, "--set", i)); i++)
 		settings[put.n_settings++] = (char *)(uintptr_t)more;
 	enum ctl_status status = ctl_act(ctl, &frame, "done");
-	for (size_t i = 0; i < n_own; i++)
+	for (size_t i = 0; i < OWN_OPTIONS; i++)
 		free(own[i]);
 	return status;
 }

@@ -156,6 +156,24 @@ def a_crowded_socket_is_waited_for():
             one.close()
 
 
+def read_frame(conn):
+    length = int.from_bytes(conn.recv(4, socket.MSG_WAITALL), "big")
+    return conn.recv(length, socket.MSG_WAITALL)
+
+
+def no_setting_is_left_out():
+    """Too many are control's to refuse; to store a part of them and say so is nobody's wish."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")
+        listener.listen(1)
+        settings = [word for i in range(100) for word in ("--set", f"key_{i}=1")]
+        asking = subprocess.Popen([TANDEMCTL, "-s", f"{folder}/s", "trunk", "add", "a", *settings], stderr=subprocess.DEVNULL)
+        with listener.accept()[0] as conn:
+            asked = read_frame(conn)
+        assert asking.wait(10) == UNREACHABLE
+        assert asked.count(b"key_") == 100, asked.count(b"key_")
+
+
 def the_terminal_is_left_as_it_was():
     """Ctrl-C at the password prompt gives the shell a terminal that echoes."""
     master, slave = os.openpty()
@@ -187,7 +205,8 @@ def main():
     tests = [the_manual_has_every_command_in_order, the_manual_has_every_alarm_and_file, the_help_has_every_command,
              completion_goes_through_every_command, the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
              who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere, a_full_disk_is_no_success,
-             a_crowded_socket_is_waited_for, the_terminal_is_left_as_it_was, the_configuration_may_include_others]
+             a_crowded_socket_is_waited_for, no_setting_is_left_out, the_terminal_is_left_as_it_was,
+             the_configuration_may_include_others]
     bad = 0
     for n, test in enumerate(tests, 1):
         try:
