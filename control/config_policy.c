@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The last check: the policy is compiled as the data plane will compile it, so that what stays
-// ambiguous there is refused here, before it is pushed.
+// ambiguous there, or does not fit the frame that takes it there, is refused here, before it is
+// pushed.
 #include "control/config.h"
 #include "control/config_schema.h"
+#include "control/policy_pb.h"
 
 #include "sip/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static uint32_t any_slot(void *ctx, enum td_limit_kind kind, const char *name)
 {
@@ -37,6 +42,23 @@ void td_config_policy_env(struct td_config *conf, struct td_policy_env *out)
 		.n_realms = conf->n_realms };
 }
 
+static bool fits(const struct td_policy_conf *policy, char *words, size_t cap)
+{
+	size_t len = 0;
+	uint8_t *bytes = td_policy_pack(policy, &len);
+	bool good = bytes && len <= TD_POLICY_BYTES_MAX;
+
+	if (bytes && !good)
+		snprintf(words, cap,
+			"trunks, groups and routes take %zu MiB, expected at most %u: so many "
+			"routes belong in a dial plan (tandemctl route load)",
+			(len >> 20) + 1, TD_POLICY_BYTES_MAX >> 20);
+	else if (!bytes)
+		snprintf(words, cap, "no memory for the policy");
+	free(bytes);
+	return good;
+}
+
 void cfg_policy_check(struct cfg_reader *reader)
 {
 	struct td_policy_env env;
@@ -46,7 +68,7 @@ void cfg_policy_check(struct cfg_reader *reader)
 	td_config_policy_env(reader->conf, &env);
 	struct td_policy *policy = td_policy_new(&reader->conf->policy, &env, words, sizeof(words));
 
-	if (!policy)
+	if (!policy || !fits(&reader->conf->policy, words, sizeof(words)))
 		cfg_fault_text(reader, trunks ? trunks : config_root_setting(&reader->config), "%s",
 			words);
 	td_policy_free(policy);

@@ -92,9 +92,9 @@ int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
 
 	if (conn->closing)
 		return -EPIPE;
-	// What is too long for a frame is too long for any queue.
-	struct output *out = output_new(
-		conn, len <= TD_FRAME_MAX ? TD_FRAME_HEADER + len : SIZE_MAX / 2);
+	if (len > TD_FRAME_MAX)
+		return -EMSGSIZE;
+	struct output *out = output_new(conn, TD_FRAME_HEADER + len);
 	if (!out)
 		return -ENOBUFS;
 	td_frame_header(out->bytes, (uint32_t)len);

@@ -39,7 +39,7 @@ struct td_conn *td_conn_new(uv_loop_t *loop, const struct td_conn_user *user, vo
 	size_t in_max, size_t out_max);
 int td_conn_start(struct td_conn *conn); // reads from now on; 0 or a libuv error
 // 0; -ENOBUFS: the far end does not read, and the connection is being closed; -EPIPE: it is closing
-// already.
+// already; -EMSGSIZE: longer than a frame, nothing was sent.
 int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame);
 // The same for len bytes of packed frames, which are copied.
 int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len);

@@ -17,6 +17,10 @@ Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf);
 struct td_policy_conf *td_policy_from_pb(const Tandem__Policy *policy, const char **error);
 void td_policy_conf_free(struct td_policy_conf *conf); // NULL is fine
 
+// What a configuration may take of the one frame in which a policy is pushed; the rest is for the
+// addresses that its host names lead to.
+#define TD_POLICY_BYTES_MAX (15u << 20)
+
 // The same as bytes: malloc()ed, the caller's to free; NULL: no memory.
 uint8_t *td_policy_pack(const struct td_policy_conf *conf, size_t *len);
 struct td_policy_conf *td_policy_unpack(const uint8_t *bytes, size_t len, const char **error);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Memory for one unpacked frame: handed out in order, given back whole. A few bytes on the wire may
-// ask for much memory, so that it is bounded. Owner: main.
+// ask for much memory, so that it is bounded: by what the largest policy that fits a frame takes.
+// Owner: main.
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
 #include <stddef.h>
 
-#define TD_ARENA_MAX (64u << 20)
+#define TD_ARENA_MAX (256u << 20)
 
 struct td_arena_chunk;
 

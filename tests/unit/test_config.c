@@ -856,6 +856,38 @@ static void numbers_are_refused(void **state)
 		"two rules are named 'a'");
 }
 
+// Every list within its ceiling, and all of them together longer than the frame that takes them to
+// the data plane.
+static void what_no_frame_holds_is_refused(void **state)
+{
+	const int n_from = 64, n_to = 16, n_routes = 6400;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs(HEAD "trunks = ( ", out);
+	for (int i = 0; i < n_from; i++)
+		fprintf(out,
+			"%s{ name = \"carrier-of-a-very-long-name-%02d\"; realm = \"west\"; "
+			"peers = ( { address = \"10.0.1.%d\"; } ); }",
+			i ? ", " : "", i, i + 1);
+	fputs(" ); routes = ( ", out);
+	for (int r = 0; r < n_routes; r++) {
+		fprintf(out, "%s{ prefix = \"%d\"; from = [ ", r ? ", " : "", r);
+		for (int i = 0; i < n_from; i++)
+			fprintf(out, "%s\"carrier-of-a-very-long-name-%02d\"", i ? "," : "", i);
+		fputs(" ]; to = ( ", out);
+		for (int i = 0; i < n_to; i++)
+			fprintf(out, "%s{ trunk = \"carrier-of-a-very-long-name-%02d\"; }",
+				i ? "," : "", i);
+		fputs(" ); }", out);
+	}
+	fputs(" );", out);
+	fclose(out);
+	refused(text, "expected at most 15");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -890,6 +922,7 @@ int main(void)
 		cmocka_unit_test(many_faults_are_counted_beyond_what_is_kept),
 		cmocka_unit_test(an_account_is_hashed_and_forgotten),
 		cmocka_unit_test(faults_of_an_account_do_not_show_the_password),
+		cmocka_unit_test(what_no_frame_holds_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

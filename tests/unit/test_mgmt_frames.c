@@ -292,7 +292,7 @@ static void test_the_arena_is_bounded(void **state)
 	size_t n = 0;
 
 	td_arena_init(&arena);
-	while (n < 100 && (ptr = arena.allocator.alloc(arena.allocator.allocator_data, 1 << 20)))
+	while (n < 1000 && (ptr = arena.allocator.alloc(arena.allocator.allocator_data, 1 << 20)))
 		n++;
 	assert_null(ptr);
 	assert_int_equal(n, TD_ARENA_MAX >> 20);

@@ -333,6 +333,26 @@ static void a_refused_policy_is_told(void **state)
 	close(fd);
 }
 
+// It was not sent at all: what else goes on the connection is not touched.
+static void what_does_not_fit_a_frame_is_not_sent(void **state)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Error error = TANDEM__ERROR__INIT;
+	char *words = malloc(TD_FRAME_MAX + 1);
+
+	memset(words, 'x', TD_FRAME_MAX);
+	words[TD_FRAME_MAX] = '\0';
+	plane_up(control.conf->policy.generation);
+	frame.version = 1;
+	frame.body_case = TANDEM__FRAME__BODY_ERROR;
+	frame.error = &error;
+	error.text = words;
+	assert_int_equal(td_conn_send(control.link.conn, &frame), -EMSGSIZE);
+	words[TD_FRAME_MAX / 2] = '\0';
+	assert_int_equal(td_conn_send(control.link.conn, &frame), 0);
+	free(words);
+}
+
 static void answers_reach_their_askers(void **state)
 {
 	plane_up(control.conf->policy.generation);
@@ -1036,6 +1056,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(resync_pushes_what_differs, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refused_policy_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_does_not_fit_a_frame_is_not_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_reach_their_askers, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_asker_may_leave_before_the_answer, setup, teardown),
