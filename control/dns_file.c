@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/dns_file.h"
 
+#include "control/state_file.h"
 #include "include/policy_conf.h"
 
 #include <errno.h>
@@ -72,23 +73,22 @@ static void kept_print(FILE *file, const struct td_dns_kept *kept)
 	}
 }
 
+struct kept_list {
+	const struct td_dns_kept *(*next)(void *user, uint32_t k);
+	void *user;
+};
+
+static void list_print(FILE *out, const void *what)
+{
+	const struct kept_list *list = what;
+	const struct td_dns_kept *kept;
+
+	for (uint32_t k = 0; (kept = list->next(list->user, k)); k++)
+		kept_print(out, kept);
+}
+
 int td_dns_file_write(const char *state_dir,
 	const struct td_dns_kept *(*next)(void *user, uint32_t k), void *user)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
-	const struct td_dns_kept *kept;
-
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	snprintf(fresh, sizeof(fresh), "%s/" FILE_NAME ".new", state_dir);
-	FILE *file = fopen(fresh, "we");
-	if (!file)
-		return -errno;
-	for (uint32_t k = 0; (kept = next(user, k)); k++)
-		kept_print(file, kept);
-	int rc = fflush(file) == 0 && fsync(fileno(file)) == 0 ? 0 : -EIO;
-	if (fclose(file) != 0)
-		rc = -EIO;
-	if (rc == 0 && rename(fresh, path) != 0)
-		rc = -errno;
-	return rc;
+	return td_state_print(state_dir, FILE_NAME, list_print, &(struct kept_list){ next, user });
 }

@@ -3,14 +3,13 @@
 
 #include "control/control.h"
 #include "control/log.h"
-#include "control/policy_file.h"
 #include "control/policy_pb.h"
+#include "control/state_file.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FILE_NAME "trunks.state"
 
@@ -32,24 +31,23 @@ static struct td_overlay_entry *entry_find(struct td_overlay *overlay, const cha
 
 // --- the file: "NAME enabled" or "NAME disabled" a line ---
 
+static void overlay_print(FILE *out, const void *what)
+{
+	const struct td_overlay *overlay = what;
+
+	for (uint32_t i = 0; i < overlay->n; i++)
+		fprintf(out, "%s %s\n", overlay->list[i].name,
+			overlay->list[i].enabled ? "enabled" : "disabled");
+}
+
 static bool overlay_save(const struct td_overlay *overlay, const char *state_dir)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
+	int rc = td_state_print(state_dir, FILE_NAME, overlay_print, overlay);
 
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	snprintf(fresh, sizeof(fresh), "%s/" FILE_NAME ".new", state_dir);
-	FILE *file = fopen(fresh, "we");
-	for (uint32_t i = 0; file && i < overlay->n; i++)
-		fprintf(file, "%s %s\n", overlay->list[i].name,
-			overlay->list[i].enabled ? "enabled" : "disabled");
-	bool whole = file && fflush(file) == 0 && fsync(fileno(file)) == 0;
-	if (file && fclose(file) != 0)
-		whole = false;
-	whole = whole && rename(fresh, path) == 0;
-	if (!whole)
-		td_log(TD_LOG_WARNING, "trunks.not_saved", "path=%s error=\"%s\"", path,
-			strerror(errno));
-	return whole;
+	if (rc != 0)
+		td_log(TD_LOG_WARNING, "trunks.not_saved", "path=%s/" FILE_NAME " error=\"%s\"",
+			state_dir, strerror(-rc));
+	return rc == 0;
 }
 
 static void overlay_load(struct td_overlay *overlay, const char *state_dir)

@@ -2,7 +2,7 @@
 #include "control/plan_file.h"
 
 #include "control/log.h"
-#include "control/policy_file.h"
+#include "control/state_file.h"
 #include "sip/route_image.h"
 
 #include <errno.h>
@@ -70,16 +70,6 @@ int plan_info_read(const char *folder, const char *file, struct td_plan_info *ou
 	return 0;
 }
 
-static int folder_sync(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 void plan_version_write(const char *folder, const struct td_plan_info *info)
 {
 	char text[80], name[TD_NAME_LEN + 16];
@@ -99,7 +89,7 @@ int plan_file_commit(const char *folder, const struct td_plan_info *info)
 
 	plan_path(folder, info->name, ASIDE, aside, sizeof(aside));
 	plan_path(folder, info->name, "", path, sizeof(path));
-	int rc = rename(aside, path) < 0 ? -errno : folder_sync(folder);
+	int rc = rename(aside, path) < 0 ? -errno : td_folder_sync(folder);
 	if (rc == 0)
 		plan_version_write(folder, info);
 	return rc;

@@ -7,10 +7,7 @@
 
 #define TD_POLICY_FILE "policy.pb"
 
-// Replaces a file of state_dir in one step, fsynced. 0, or negative errno.
-int td_state_write(
-	const char *state_dir, const char *name, const uint8_t *bytes, size_t len);
-// The same of the policy.
+// 0, or negative errno, and the one before stands.
 int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf);
 // Generation of what is there, 0 where nothing is.
 uint64_t td_policy_file_generation(const char *state_dir);

@@ -3,7 +3,7 @@
 // settings, one a line that begins with a tab.
 #include "control/trunks.h"
 
-#include "control/policy_file.h"
+#include "control/state_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -53,14 +53,10 @@ struct td_stored_trunk *td_trunk_list_find(const struct td_trunk_list *list, con
 
 // --- the file ---
 
-int td_trunk_list_save(const struct td_trunk_list *list, const char *state_dir)
+static void list_print(FILE *out, const void *what)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	const struct td_trunk_list *list = what;
 
-	if (!out)
-		return -ENOMEM;
 	fprintf(out, "generation %" PRIu64 "\n", list->generation);
 	for (uint32_t i = 0; i < list->n; i++) {
 		fprintf(out, "trunk %s\n", list->trunks[i].name);
@@ -70,10 +66,11 @@ int td_trunk_list_save(const struct td_trunk_list *list, const char *state_dir)
 			line += len + (line[len] == '\n');
 		}
 	}
-	int rc = fclose(out) == 0 ? td_state_write(state_dir, FILE_NAME, (uint8_t *)text, size)
-				  : -ENOMEM;
-	free(text);
-	return rc;
+}
+
+int td_trunk_list_save(const struct td_trunk_list *list, const char *state_dir)
+{
+	return td_state_print(state_dir, FILE_NAME, list_print, list);
 }
 
 // The settings of one trunk, from the line behind its name on.
