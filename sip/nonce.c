@@ -9,7 +9,7 @@ enum { WAYS = 4, WINDOW = 64 };
 struct window {
 	uint32_t minted_s; // from 1; 0: free
 	uint32_t sequence;
-	uint32_t highest;  // count used
+	uint32_t highest; // count used
 	// Of the first of a bucket: what was minted until then and is not here was thrown out.
 	uint32_t gone_s;
 	uint64_t used; // bit i: highest − i was used
@@ -52,7 +52,7 @@ void td_nonces_free(struct td_nonces *nonces, const struct td_alloc *alloc)
 		alloc->free(alloc->ctx, nonces);
 }
 
-enum { HEX = TD_NONCE_LEN - TD_TOKEN_LEN, IP_WHOLE = 16, IP_SITE = 8 };
+enum { HEX = TD_NONCE_LEN - TD_BOUND_LEN, IP_WHOLE = 16, IP_SITE = 8 };
 
 // The address, not the port, which a NAT may change; of IPv6 the first so many bytes.
 static uint64_t source_hash(
@@ -80,14 +80,14 @@ size_t td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_
 		.kind = TD_TOKEN_NONCE,
 		.worker = nonces->worker,
 		.slot = second_of(now_ns),
-		.generation = nonces->sequence++,
+		.generation = nonces->sequence++ & TD_BOUND_GENERATION_MAX,
 	};
 	uint64_t bound = source_hash(nonces, flow, any_source ? IP_SITE : IP_WHOLE);
 
 	td_token_write_bound(&nonces->keys, &token, bound, dst);
 	for (unsigned i = 0; any_source && i < HEX; i++)
-		dst[TD_TOKEN_LEN + i] = "0123456789abcdef"[bound >> 4 * (HEX - 1 - i) & 15];
-	return any_source ? TD_NONCE_LEN : TD_TOKEN_LEN;
+		dst[TD_BOUND_LEN + i] = "0123456789abcdef"[bound >> 4 * (HEX - 1 - i) & 15];
+	return any_source ? TD_NONCE_LEN : TD_BOUND_LEN;
 }
 
 // The end of a nonce that anybody may bring. false: it is none.
@@ -97,7 +97,7 @@ static bool given_to_read(struct td_span nonce, uint64_t *out)
 
 	if (nonce.len != TD_NONCE_LEN)
 		return false;
-	for (unsigned i = TD_TOKEN_LEN; i < TD_NONCE_LEN; i++) {
+	for (unsigned i = TD_BOUND_LEN; i < TD_NONCE_LEN; i++) {
 		char c = nonce.ptr[i];
 		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
 			return false;
@@ -118,12 +118,12 @@ enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t no
 		if (!given_to_read(nonce, &out->given_to))
 			return TD_NONCE_STALE;
 		bound = out->given_to;
-		nonce.len = TD_TOKEN_LEN;
+		nonce.len = TD_BOUND_LEN;
 	} else if (flow->remote.family == TD_IPV6) {
 		out->given_to = source_hash(nonces, flow, IP_SITE);
 	}
 	if (td_token_read_bound(&nonces->keys, nonce, bound, &out->token) != 0 ||
-		out->token.kind != TD_TOKEN_NONCE || out->token.worker != nonces->worker)
+		out->token.worker != nonces->worker)
 		return TD_NONCE_STALE;
 	return second_of(now_ns) - out->token.slot <= lifetime_s ? TD_NONCE_GOOD : TD_NONCE_STALE;
 }

@@ -10,7 +10,7 @@
 #include "sip/pool.h"
 #include "sip/token.h"
 
-#define TD_NONCE_LEN (TD_TOKEN_LEN + 16) // at most
+#define TD_NONCE_LEN (TD_BOUND_LEN + 16) // at most
 
 enum td_nonce_verdict {
 	TD_NONCE_GOOD,

@@ -111,10 +111,10 @@ static inline uint64_t fields_mac(
 	return sip_end(&h, (uint64_t)(FIELDS + sizeof(*bound)) << 56);
 }
 
-// Hides the fields under a stream that the MAC selects, so that equal fields look alike only when
+// Hides n fields under a stream that the MAC selects, so that equal fields look alike only when
 // they are equal whole. The stream is SipHash-1-3 of the MAC with 128 bits of output: it keeps
 // numbers from the curious, whom the MAC already keeps from choosing its input.
-static void fields_mask(const struct td_token_keys *keys, struct raw *raw)
+static inline void fields_mask(const struct td_token_keys *keys, struct raw *raw, unsigned n)
 {
 	struct td_hash h;
 
@@ -127,6 +127,8 @@ static void fields_mask(const struct td_token_keys *keys, struct raw *raw)
 	td_hash_round(&h);
 	td_hash_round(&h);
 	raw->fields[0] ^= td_hash_folded(&h);
+	if (n == 1)
+		return;
 	h.v[1] ^= 0xdd;
 	td_hash_round(&h);
 	td_hash_round(&h);
@@ -144,11 +146,8 @@ static void fields_mask(const struct td_token_keys *keys, struct raw *raw)
 typedef int8_t lanes __attribute__((vector_size(16)));
 enum { HALVES = TD_TOKEN_LEN / sizeof(lanes) };
 
-static void text_write(const struct raw *raw, char dst[TD_TOKEN_LEN])
+static void chars_write(const uint64_t sixes[4], char dst[TD_TOKEN_LEN])
 {
-	uint64_t a = raw->mac, b = raw->fields[0], c = raw->fields[1];
-	uint64_t sixes[4] = { a & SIX, b & SIX, c & SIX,
-		(a >> 6 & TWO) | (b >> 6 & TWO) << 2 | (c >> 6 & TWO) << 4 };
 	lanes v[HALVES];
 
 	memcpy(v, sixes, sizeof(v));
@@ -159,10 +158,10 @@ static void text_write(const struct raw *raw, char dst[TD_TOKEN_LEN])
 }
 
 // false: a character is none of the alphabet's.
-static bool text_read(const char text[TD_TOKEN_LEN], struct raw *raw)
+static bool chars_read(const char text[TD_TOKEN_LEN], uint64_t sixes[4])
 {
 	lanes v[HALVES], all = { 0 };
-	uint64_t sixes[4], good[2];
+	uint64_t good[2];
 
 	all = all == 0;
 	memcpy(v, text, sizeof(v));
@@ -174,49 +173,53 @@ static bool text_read(const char text[TD_TOKEN_LEN], struct raw *raw)
 		v[i] += (upper & -'A') + (lower & (26 - 'a')) + (digit & (52 - '0')) +
 			(dash & (62 - '-')) + (line & (63 - '_'));
 	}
-	memcpy(sixes, v, sizeof(sixes));
+	memcpy(sixes, v, sizeof(v));
 	memcpy(good, &all, sizeof(good));
-	raw->mac = sixes[0] | (sixes[3] & TWO) << 6;
-	raw->fields[0] = sixes[1] | (sixes[3] >> 2 & TWO) << 6;
-	raw->fields[1] = sixes[2] | (sixes[3] >> 4 & TWO) << 6;
 	return (good[0] & good[1]) == UINT64_MAX;
 }
 
-static inline void token_write(const struct td_token_keys *keys, const struct td_token *token,
-	const uint64_t *bound, char dst[TD_TOKEN_LEN])
+static void text_write(const struct raw *raw, char dst[TD_TOKEN_LEN])
 {
-	struct raw raw;
+	uint64_t a = raw->mac, b = raw->fields[0], c = raw->fields[1];
+	const uint64_t sixes[4] = { a & SIX, b & SIX, c & SIX,
+		(a >> 6 & TWO) | (b >> 6 & TWO) << 2 | (c >> 6 & TWO) << 4 };
 
-	assert(token->worker < 64 && token->kind >= TD_TOKEN_TRANSACTION &&
-		token->kind <= TD_TOKEN_NONCE);
-	fields_write(keys, token, raw.fields);
-	raw.mac = fields_mac(keys, raw.fields, bound);
-	fields_mask(keys, &raw);
-	text_write(&raw, dst);
+	chars_write(sixes, dst);
+}
+
+static bool text_read(const char text[TD_TOKEN_LEN], struct raw *raw)
+{
+	uint64_t sixes[4];
+	bool good = chars_read(text, sixes);
+
+	raw->mac = sixes[0] | (sixes[3] & TWO) << 6;
+	raw->fields[0] = sixes[1] | (sixes[3] >> 2 & TWO) << 6;
+	raw->fields[1] = sixes[2] | (sixes[3] >> 4 & TWO) << 6;
+	return good;
 }
 
 void td_token_write(
 	const struct td_token_keys *keys, const struct td_token *token, char dst[TD_TOKEN_LEN])
 {
-	token_write(keys, token, NULL, dst);
+	struct raw raw;
+
+	assert(token->worker < 64 && token->kind >= TD_TOKEN_TRANSACTION &&
+		token->kind <= TD_TOKEN_DIALOG);
+	fields_write(keys, token, raw.fields);
+	raw.mac = fields_mac(keys, raw.fields, NULL);
+	fields_mask(keys, &raw, 2);
+	text_write(&raw, dst);
 }
 
-void td_token_write_bound(const struct td_token_keys *keys, const struct td_token *token,
-	uint64_t bound, char dst[TD_TOKEN_LEN])
-{
-	token_write(keys, token, &bound, dst);
-}
-
-static inline int token_read(const struct td_token_keys *keys, struct td_span text,
-	const uint64_t *bound, struct td_token *out)
+int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out)
 {
 	struct raw raw;
 
 	if (text.len != TD_TOKEN_LEN || !text_read(text.ptr, &raw))
 		return -EBADMSG;
-	fields_mask(keys, &raw);
+	fields_mask(keys, &raw, 2);
 	// One XOR over the whole word: the time tells nothing of how many bytes were right.
-	if ((fields_mac(keys, raw.fields, bound) ^ raw.mac) != 0)
+	if ((fields_mac(keys, raw.fields, NULL) ^ raw.mac) != 0)
 		return -EBADMSG;
 	uint64_t first = raw.fields[0], second = raw.fields[1];
 	if ((uint16_t)(first >> 16) != keys->node || (uint32_t)(first >> 32) != keys->epoch)
@@ -231,13 +234,80 @@ static inline int token_read(const struct td_token_keys *keys, struct td_span te
 	return 0;
 }
 
-int td_token_read(const struct td_token_keys *keys, struct td_span text, struct td_token *out)
+// --- bound tokens: the MAC covers the same fields, of which only what the reader cannot know
+// stands in the text.
+
+enum { WORKER_SHIFT = 58 }; // above 26 bits of generation and 32 of slot
+
+// Low six bits of 16 bytes make 16 characters; of the four bits that are left of each of 8 pairs,
+// six make six characters, which take those of the other two along as their fifth and sixth bit.
+static void bound_text_write(const struct raw *raw, char dst[TD_BOUND_LEN])
 {
-	return token_read(keys, text, NULL, out);
+	uint64_t a = raw->mac, b = raw->fields[0];
+	uint64_t rest = (a >> 6 & TWO) | (b >> 6 & TWO) << 2, over = rest >> 48;
+	uint64_t spread =
+		(over & 3) | (over >> 2 & 3) << 8 | (over >> 8 & 3) << 16 | (over >> 10 & 3) << 24;
+	const uint64_t sixes[4] = { a & SIX, b & SIX, (rest & UINT64_MAX >> 16) | spread << 4 };
+	char text[TD_TOKEN_LEN];
+
+	chars_write(sixes, text);
+	memcpy(dst, text, TD_BOUND_LEN);
+}
+
+static bool bound_text_read(const char text[TD_BOUND_LEN], struct raw *raw)
+{
+	char whole[TD_TOKEN_LEN];
+	uint64_t sixes[4];
+
+	memset(whole, 'A', sizeof(whole));
+	memcpy(whole, text, TD_BOUND_LEN);
+	bool good = chars_read(whole, sixes);
+	uint64_t x = sixes[2], spread = x >> 4 & TWO;
+	uint64_t over = (spread & 3) | (spread >> 8 & 3) << 2 | (spread >> 16 & 3) << 8 |
+			(spread >> 24 & 3) << 10;
+	uint64_t rest = (x & 0x0f0f0f0f0f0f) | over << 48;
+	raw->mac = sixes[0] | (rest & TWO) << 6;
+	raw->fields[0] = sixes[1] | (rest >> 2 & TWO) << 6;
+	return good && spread >> 32 == 0; // of the last two characters those bits are none's
+}
+
+static uint64_t bound_mac(
+	const struct td_token_keys *keys, const struct td_token *token, uint64_t bound)
+{
+	uint64_t fields[2];
+
+	fields_write(keys, token, fields);
+	return fields_mac(keys, fields, &bound);
+}
+
+void td_token_write_bound(const struct td_token_keys *keys, const struct td_token *token,
+	uint64_t bound, char dst[TD_BOUND_LEN])
+{
+	struct raw raw = { .mac = bound_mac(keys, token, bound) };
+
+	assert(token->worker < 64 && token->kind == TD_TOKEN_NONCE && token->branch == 0 &&
+		token->generation <= TD_BOUND_GENERATION_MAX);
+	raw.fields[0] = token->slot | (uint64_t)token->generation << 32 |
+			(uint64_t)token->worker << WORKER_SHIFT;
+	fields_mask(keys, &raw, 1);
+	bound_text_write(&raw, dst);
 }
 
 int td_token_read_bound(
 	const struct td_token_keys *keys, struct td_span text, uint64_t bound, struct td_token *out)
 {
-	return token_read(keys, text, &bound, out);
+	struct raw raw;
+
+	if (text.len != TD_BOUND_LEN || !bound_text_read(text.ptr, &raw))
+		return -EBADMSG;
+	fields_mask(keys, &raw, 1);
+	uint64_t fields = raw.fields[0];
+	const struct td_token token = { .kind = TD_TOKEN_NONCE,
+		.worker = (uint8_t)(fields >> WORKER_SHIFT),
+		.slot = (uint32_t)fields,
+		.generation = (uint32_t)(fields >> 32) & TD_BOUND_GENERATION_MAX };
+	if ((bound_mac(keys, &token, bound) ^ raw.mac) != 0)
+		return -EBADMSG;
+	*out = token;
+	return 0;
 }

@@ -12,7 +12,7 @@
 enum td_token_kind { TD_TOKEN_TRANSACTION = 1, TD_TOKEN_DIALOG = 2, TD_TOKEN_NONCE = 3 };
 
 struct td_token_keys {
-	uint64_t mac[2];  // SipHash-2-4
+	uint64_t mac[2]; // SipHash-2-4
 	uint64_t mask[2]; // hides the fields: mac(fields) ‖ fields ⊕ stream(mask, mac) becomes text
 	uint64_t hash[2]; // for seeded hashes of Call-ID and AoR
 	uint16_t node;
@@ -44,10 +44,14 @@ static inline struct td_span td_branch_token(struct td_span branch)
 	return td_span(branch.ptr + 7, TD_TOKEN_LEN);
 }
 
-// The same for a token that holds only together with bound, which does not stand in it: a nonce and
-// whom it was given to.
+// A token of kind TD_TOKEN_NONCE that holds only together with bound, which does not stand in it: a
+// nonce and whom it was given to. It is short, since it is hashed with every request that brings
+// it: node and epoch do not stand in it either, branch is none. generation: TD_BOUND_GENERATION_MAX
+// at most. Reading: 0, or -EBADMSG, also of another node's or epoch's.
+#define TD_BOUND_LEN 22
+#define TD_BOUND_GENERATION_MAX ((1u << 26) - 1)
 void td_token_write_bound(const struct td_token_keys *keys, const struct td_token *token,
-	uint64_t bound, char dst[TD_TOKEN_LEN]);
+	uint64_t bound, char dst[TD_BOUND_LEN]);
 int td_token_read_bound(const struct td_token_keys *keys, struct td_span text, uint64_t bound,
 	struct td_token *out);
 

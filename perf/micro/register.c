@@ -137,7 +137,8 @@ static void challenge_take(struct phone *p)
 
 	if (strncmp(sent, "SIP/2.0 401", 11) != 0 || !nonce)
 		fail("no challenge");
-	snprintf(p->nonce, sizeof(p->nonce), "%.32s", nonce + 7);
+	nonce += 7;
+	snprintf(p->nonce, sizeof(p->nonce), "%.*s", (int)strcspn(nonce, "\""), nonce);
 	p->nc = 0;
 	checked++;
 }

@@ -122,6 +122,72 @@ static void test_another_node_epoch_or_key(void **state)
 		    keys.mask[0] != keys.hash[0]);
 }
 
+static const struct td_token nonces[] = {
+	{ TD_TOKEN_NONCE, 0, 0, 0, 0 },
+	{ TD_TOKEN_NONCE, 63, UINT32_MAX, TD_BOUND_GENERATION_MAX, 0 },
+	{ TD_TOKEN_NONCE, 5, 0x12345678, 0x2abcdef, 0 },
+};
+
+static void test_bound_round_trip(void **state)
+{
+	char text[TD_BOUND_LEN];
+	struct td_token got;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		struct td_token token = nonces[i % 3];
+		token.slot ^= i; // of many, so that every character takes every place
+		td_token_write_bound(&keys, &token, i, text);
+		assert_int_equal(
+			td_token_read_bound(&keys, td_span(text, sizeof(text)), i, &got), 0);
+		assert_int_equal(got.kind, TD_TOKEN_NONCE);
+		assert_int_equal(got.worker, token.worker);
+		assert_int_equal(got.slot, token.slot);
+		assert_int_equal(got.generation, token.generation);
+		assert_int_equal(got.branch, 0);
+		assert_int_equal(
+			td_token_read_bound(&keys, td_span(text, sizeof(text)), i + 1, &got),
+			-EBADMSG);
+	}
+}
+
+static void test_every_changed_bound_character_is_refused(void **state)
+{
+	char text[TD_BOUND_LEN];
+	struct td_token got = { 0 };
+
+	td_token_write_bound(&keys, &nonces[2], 9, text);
+	for (unsigned i = 0; i < sizeof(text); i++) {
+		char was = text[i];
+		for (unsigned c = 1; c < 256; c++) {
+			text[i] = (char)(was ^ c);
+			assert_int_equal(
+				td_token_read_bound(&keys, td_span(text, sizeof(text)), 9, &got),
+				-EBADMSG);
+		}
+		text[i] = was;
+	}
+	for (unsigned n = 0; n < sizeof(text); n++)
+		assert_int_equal(td_token_read_bound(&keys, td_span(text, n), 9, &got), -EBADMSG);
+	assert_int_equal(got.kind, 0); // written only on success
+}
+
+static void test_bound_of_another_node_epoch_or_key(void **state)
+{
+	char text[TD_BOUND_LEN];
+	uint8_t other_secret[32] = { 0 };
+	struct td_token_keys others[3];
+	struct td_token got;
+
+	td_token_write_bound(&keys, &nonces[2], 9, text);
+	td_token_keys_init(&others[0], secret, 7, 43);
+	td_token_keys_init(&others[1], secret, 8, 42);
+	td_token_keys_init(&others[2], other_secret, 7, 42);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(
+			td_token_read_bound(&others[i], td_span(text, sizeof(text)), 9, &got),
+			-EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +196,9 @@ int main(void)
 		cmocka_unit_test(test_neighbours_look_unlike),
 		cmocka_unit_test(test_every_changed_character_is_refused),
 		cmocka_unit_test(test_another_node_epoch_or_key),
+		cmocka_unit_test(test_bound_round_trip),
+		cmocka_unit_test(test_every_changed_bound_character_is_refused),
+		cmocka_unit_test(test_bound_of_another_node_epoch_or_key),
 	};
 
 	td_token_keys_init(&keys, secret, 7, 42);
