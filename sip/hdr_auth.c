@@ -69,7 +69,7 @@ __attribute__((constructor)) static void slots_make(void)
 
 // As it would stand in the table: the rest zero, letters in lower case. A token has no character
 // but a letter that becomes one with that bit.
-static uint64_t head_of(struct td_span name, const char *end)
+static inline __attribute__((always_inline)) uint64_t head_of(struct td_span name, const char *end)
 {
 	const uint64_t lower = 0x2020202020202020;
 	uint32_t n = name.len < 8 ? name.len : 8;
@@ -87,7 +87,8 @@ static uint64_t head_of(struct td_span name, const char *end)
 }
 
 // What nobody asked for is passed over (§25.1 auth-param). end: of the header.
-static struct td_span *place_of(struct td_span name, const char *end, struct td_digest_params *out)
+static inline struct td_span *place_of(
+	struct td_span name, const char *end, struct td_digest_params *out)
 {
 	uint64_t word = head_of(name, end), head;
 	const struct field *f = slot_of(word);
@@ -98,20 +99,106 @@ static struct td_span *place_of(struct td_span name, const char *end, struct td_
 	return (struct td_span *)(void *)((char *)out + f->offset);
 }
 
+// Where the quotes of a header stand, as offsets from its start: found all at once, so that a value
+// needs not be walked through to know where the next parameter begins. None are found of a header
+// that is short or long beyond the usual, or holds what quotes may not: param_scan() reads all of
+// it.
+enum { QUOTES_MAX = 32, BLOCK = 64, BLOCKS_MAX = 8, KNOWN_MAX = 9 };
+
+struct quotes {
+	uint16_t n, next; // next: the first that was not taken
+	uint16_t at[QUOTES_MAX + BLOCK];
+};
+
+#if defined(__SSE2__)
+// Bit i: p[i] is a quote. odd: not zero where a backslash or a control character was met.
+static inline uint64_t block_quotes(const char *p, __m128i *odd)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < BLOCK / 16; i++) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(31)), v);
+		__m128i escape = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+		__m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+		*odd = _mm_or_si128(*odd, _mm_or_si128(control, escape));
+		bits |= (uint64_t)(unsigned)_mm_movemask_epi8(quote) << (16 * i);
+	}
+	return bits;
+}
+#endif
+
+static inline void quotes_find(struct quotes *q, struct td_span value)
+{
+	q->n = q->next = 0;
+#if defined(__SSE2__)
+	if (value.len < BLOCK || value.len > BLOCKS_MAX * BLOCK)
+		return;
+	__m128i odd = _mm_setzero_si128();
+	uint16_t *out = q->at;
+	for (uint32_t from = 0; from < value.len && out < q->at + QUOTES_MAX; from += BLOCK) {
+		uint32_t at = from + BLOCK <= value.len ? from : value.len - BLOCK;
+		uint64_t bits = block_quotes(value.ptr + at, &odd) >> (from - at);
+		for (; bits != 0; bits &= bits - 1)
+			*out++ = (uint16_t)(from + (unsigned)__builtin_ctzll(bits));
+	}
+	if (out < q->at + QUOTES_MAX && _mm_movemask_epi8(odd) == 0)
+		q->n = (uint16_t)(out - q->at);
+#endif
+}
+
+// A known parameter whose quotes were found, p at its name. Position behind it; NULL: it may be
+// anything else.
+static inline const char *quoted_param(struct quotes *q, const char *start, const char *p,
+	const char *end, struct td_digest_params *out)
+{
+	if (q->next + 1 >= q->n)
+		return NULL;
+	const char *open = start + q->at[q->next], *close = start + q->at[q->next + 1];
+	if (open - p < 2 || open - p > KNOWN_MAX + 1 || open[-1] != '=')
+		return NULL;
+	struct td_span *place = place_of(td_span(p, (size_t)(open - 1 - p)), end, out);
+	if (!place || place->ptr)
+		return NULL;
+	*place = td_span(open + 1, (size_t)(close - open - 1));
+	q->next += 2;
+	return close + 1;
+}
+
+// name=word without a space, as the others mostly are: one look at 16 characters shows where both
+// end. Position behind it; NULL: it may be anything else.
+static inline const char *word_param(const char *p, const char *end, struct td_digest_params *out)
+{
+#if defined(__SSE2__)
+	if (p == end)
+		return NULL;
+	unsigned breaks =
+		(end - p >= 16 ? td_word_breaks(p)
+			       : td_word_breaks_of(td_load_short(p, (uint32_t)(end - p)))) |
+		1u << 16;
+	const char *equals = p + __builtin_ctz(breaks);
+	breaks &= breaks - 1;
+	if (breaks == 0 || equals == p || equals == end || *equals != '=')
+		return NULL;
+	const char *q = p + __builtin_ctz(breaks);
+	if (q == p + 16)
+		q = td_skip_token(q, end);
+	if (q == equals + 1 || (q < end && *q != ','))
+		return NULL;
+	struct td_span *place = place_of(td_span(p, (size_t)(equals - p)), end, out);
+	if (place && place->ptr)
+		return NULL;
+	if (place)
+		*place = td_span(equals + 1, (size_t)(q - equals - 1));
+	return q;
+#else
+	return NULL;
+#endif
+}
+
 // First '"', '\\' or control character.
 static const char *quoted_skip(const char *p, const char *end)
 {
-#if defined(__SSE2__)
-	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-			_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-		stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(31)), v));
-		unsigned at = (unsigned)_mm_movemask_epi8(stop);
-		if (at)
-			return p + __builtin_ctz(at);
-	}
-#endif
 	while (p < end && *p != '"' && *p != '\\' && (uint8_t)*p >= ' ')
 		p++;
 	return p;
@@ -132,33 +219,25 @@ static const char *value_scan(const char *p, const char *end, struct td_span *va
 	return q + 1;
 }
 
-// Mostly there is one space or none.
+// Mostly there is one.
 static inline const char *space_skip(const char *p, const char *end)
 {
-	if (p < end && (uint8_t)*p > ' ')
-		return p;
-	p += p < end && *p == ' ';
-	return p < end && (uint8_t)*p <= ' ' ? td_skip_space(p, end) : p;
+	if (end - p >= 2 && *p == ' ' && (uint8_t)p[1] > ' ')
+		return p + 1;
+	return td_skip_space(p, end);
 }
 
 // The '=' behind a name, which begins at p and ends at *name_end; NULL where there is none.
 static const char *name_scan(const char *p, const char *end, const char **name_end)
 {
-#if defined(__SSE2__)
-	if (end - p >= 16) { // a word with it right behind, as nearly all are
-		const char *q = p + __builtin_ctz(td_word_breaks(p) | 1u << 15);
-		if (*q == '=' && q > p) {
-			*name_end = q;
-			return q;
-		}
-	}
-#endif
 	*name_end = td_skip_token(p, end);
 	const char *equals = td_skip_space(*name_end, end);
 	return *name_end > p && equals < end && *equals == '=' ? equals : NULL;
 }
 
-static const char *param_scan(const char *p, const char *end, struct td_digest_params *out)
+// Any parameter.
+static const char *param_scan(struct quotes *quotes, const char *start, const char *p,
+	const char *end, struct td_digest_params *out)
 {
 	struct td_span value;
 	const char *name = p, *name_end;
@@ -173,22 +252,33 @@ static const char *param_scan(const char *p, const char *end, struct td_digest_p
 		return NULL;
 	if (place)
 		*place = value;
-	return p < end && *p != ',' ? td_skip_space(p, end) : p;
+	while (quotes->next < quotes->n && start + quotes->at[quotes->next] < p)
+		quotes->next++;
+	return p;
 }
 
 int td_digest_params_decode(struct td_span value, struct td_digest_params *out)
 {
 	const char *p = value.ptr, *end = value.ptr + value.len;
+	struct quotes quotes;
 
 	memset(out, 0, sizeof(*out));
 	if (value.len < 7 || !td_span_ieq(td_span(p, 6), TD_SPAN("Digest")) ||
 		!td_char_is(p[6], TD_CH_SPACE))
 		return -ENOTSUP;
+	quotes_find(&quotes, value);
 	for (p = td_skip_space(p + 6, end);; p = space_skip(p + 1, end)) {
-		p = param_scan(p, end, out);
+		const char *q = quoted_param(&quotes, value.ptr, p, end, out);
+		if (!q)
+			q = word_param(p, end, out);
+		p = q ? q : param_scan(&quotes, value.ptr, p, end, out);
+		if (!p)
+			return -EBADMSG;
+		if (p < end && *p != ',')
+			p = td_skip_space(p, end);
 		if (p == end)
 			return 0;
-		if (!p || *p != ',')
+		if (*p != ',')
 			return -EBADMSG;
 	}
 }

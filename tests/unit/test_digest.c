@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -209,6 +210,67 @@ static void broken_credentials_are_refused(void **state)
 	assert_int_equal(td_digest_params_decode((struct td_span){ 0 }, &p), -ENOTSUP);
 }
 
+#define PHONE                                                                                      \
+	"Digest username=\"bob\", "                                                                \
+	"realm=\"biloxi.com\",%snonce=\"ea9c8e88df84f1cec4341ae6cbe5a359\","                       \
+	" uri=\"sip:a,b=c@biloxi.com\", extra=\"x=\", algorithm=SHA-256, cnonce=\"\", qop=auth, "  \
+	"response=\"66293b6d84c3f1d5b8c2a4e6f80a1c2e66293b6d84c3f1d5b8c2a4e6f80a1c2e\", "          \
+	"%snc=00000001"
+
+static void phone_check(const char *gap, const char *more)
+{
+	struct td_digest_params p;
+	char text[1200];
+	int len = snprintf(text, sizeof(text), PHONE, gap, more);
+	char *exact = malloc((size_t)len); // a sanitizer sees what is read beside it
+
+	memcpy(exact, text, (size_t)len);
+	assert_int_equal(td_digest_params_decode(td_span(exact, (size_t)len), &p), 0);
+	assert_true(td_span_eq(p.username, TD_SPAN("bob")));
+	assert_true(td_span_eq(p.realm, TD_SPAN("biloxi.com")));
+	assert_true(td_span_eq(p.nonce, TD_SPAN("ea9c8e88df84f1cec4341ae6cbe5a359")));
+	assert_true(td_span_eq(p.uri, TD_SPAN("sip:a,b=c@biloxi.com")));
+	assert_true(td_span_eq(p.algorithm, TD_SPAN("SHA-256")));
+	assert_true(p.cnonce.ptr && p.cnonce.len == 0);
+	assert_true(td_span_eq(p.qop, TD_SPAN("auth")));
+	assert_int_equal(p.response.len, 64);
+	assert_true(td_span_eq(p.nc, TD_SPAN("00000001")));
+	free(exact);
+}
+
+// Where all quotes are found at once, and where they are not: for a fold, or too many, or length.
+static void phones_are_read_alike(void **state)
+{
+	char more[600];
+	size_t n = 0;
+
+	phone_check(" ", "");
+	phone_check("", "");
+	phone_check("\r\n ", "");
+	phone_check(" ", "stale = \"no\" , ");
+	for (unsigned i = 0; i < 30; i++)
+		n += (size_t)snprintf(more + n, sizeof(more) - n, "x%u=\"\",", i);
+	phone_check(" ", more);
+	snprintf(more, sizeof(more), "opaque=\"%0500d\", ", 0);
+	phone_check(" ", more);
+}
+
+static void broken_phones_are_refused(void **state)
+{
+	static const char *const bad[] = { "opaque=\"a\"b\"c\", ", "opaque=\"a\\\"\", ",
+		"opaque=\"a, ", "nonce=\"twice\", ", "qop=auth, ", "opaque=a\"b\", ", "=\"x\", ",
+		"opaque=\"a\" \"b\", ", "\"\"=\"x\", ", "opaque=, ", "a b=\"c\", ", ", " };
+	struct td_digest_params p;
+	char text[1200];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), PHONE, " ", bad[i]);
+		assert_int_equal(td_digest_params_decode(td_span_str(text), &p), -EBADMSG);
+		snprintf(text, sizeof(text), PHONE, "\t", bad[i]);
+		assert_int_equal(td_digest_params_decode(td_span_str(text), &p), -EBADMSG);
+	}
+}
+
 static void nonce_counts_are_eight_digits(void **state)
 {
 	uint32_t nc;
@@ -240,6 +302,8 @@ int main(void)
 		cmocka_unit_test(credentials_are_read),
 		cmocka_unit_test(names_are_told_apart),
 		cmocka_unit_test(broken_credentials_are_refused),
+		cmocka_unit_test(phones_are_read_alike),
+		cmocka_unit_test(broken_phones_are_refused),
 		cmocka_unit_test(nonce_counts_are_eight_digits),
 	};
 
