@@ -11,6 +11,8 @@
 #include "sip/location.h"
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
+#include "tests/unit/heap.h"
+#include "tests/unit/registrar_conf.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,16 +83,6 @@ static void random_bytes(void *host, void *dst, uint32_t len)
 	memset(dst, 7, len);
 }
 
-static void *heap(void *ctx, size_t bytes)
-{
-	return calloc(1, bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
 static struct td_engine *engine_make(void)
 {
 	static const struct td_host_ops ops = { .buf_get = buf_get,
@@ -98,20 +90,9 @@ static struct td_engine *engine_make(void)
 		.send = message_out,
 		.bindings_write = bindings_write,
 		.random = random_bytes };
-	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 	static td_count counters[TD_C__COUNT];
-	static struct td_engine_realm realm = { .name = "access",
-		.n_addresses = 1,
-		.registrar = { .n_domains = 1,
-			.domains = { "tandem.example" },
-			.n_algorithms = 2,
-			.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
-			.max_contacts = 5,
-			.min_expires_s = 60,
-			.max_expires_s = 3600,
-			.default_expires_s = 3600,
-			.nonce_lifetime_s = 3600 } };
+	static struct td_engine_realm realm = { .name = "access", .n_addresses = 1 };
 	struct td_subscriber subscriber = {
 		.aor = "alice@tandem.example", .has_md5 = true, .enabled = true
 	};
@@ -133,7 +114,8 @@ static struct td_engine *engine_make(void)
 		TD_DIGEST_MD5, TD_SPAN("alice"), TD_SPAN("tandem.example"), TD_SPAN("secret"), ha1);
 	memcpy(subscriber.ha1_md5, ha1, sizeof(subscriber.ha1_md5));
 	td_ip_parse(TD_SPAN("10.0.1.254"), &realm.addresses[0].ip);
-	conf.subscribers = td_subscribers_new(&alloc, &grace, 16);
+	realm.registrar = registrar_conf();
+	conf.subscribers = td_subscribers_new(&heap, &grace, 16);
 	td_subscribers_mark(conf.subscribers);
 	need(td_subscribers_put(conf.subscribers, &subscriber) == 0);
 	while (td_subscribers_sweep(conf.subscribers, 1024))
@@ -217,12 +199,11 @@ static void restored(const uint8_t *data, size_t len)
 // A table of them takes it or is as it was, and forgets it again.
 static void subscriber_take(const struct td_subscriber *s)
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 	static struct td_subscribers *table;
 
 	if (!table)
-		need((table = td_subscribers_new(&alloc, &grace, 4)) != NULL);
+		need((table = td_subscribers_new(&heap, &grace, 4)) != NULL);
 	int rc = td_subscribers_put(table, s);
 	const struct td_subscriber_entry *e = td_subscribers_find(table, td_span_str(s->aor));
 	need((rc == 0) == (e != NULL) && (!e || td_subscriber_enabled(e) == s->enabled));

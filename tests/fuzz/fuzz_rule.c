@@ -4,6 +4,7 @@
 // accept, format). A rule that is taken makes of a number what pcre2_substitute makes of it, a
 // number again, or leaves it as it was.
 #include "sip/rule_priv.h"
+#include "tests/unit/heap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,16 +16,6 @@ static void need(bool truth)
 {
 	if (!truth)
 		abort();
-}
-
-static void *heap(void *ctx, size_t bytes)
-{
-	return calloc(1, bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
 }
 
 static struct td_span line_take(struct td_span *rest)
@@ -102,14 +93,13 @@ static void compare(const struct td_rule *rule, const struct td_number *before,
 
 static void rule_try(const struct td_rule_conf *conf, const struct td_number *number)
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static struct td_rule_matcher *matcher;
 	struct td_rule *rule = NULL;
 	struct td_number after = *number;
 	char why[160] = "";
 
 	if (!matcher)
-		need((matcher = td_rule_matcher_new(&alloc)) != NULL);
+		need((matcher = td_rule_matcher_new(&heap)) != NULL);
 	int rc = td_rule_compile(conf, &rule, why, sizeof(why));
 	need((rc == 0) == (rule != NULL) && (rc != -EINVAL || why[0] != '\0'));
 	if (!rule)

@@ -6,6 +6,7 @@
 #include "sip/location.h"
 #include "sip/peek.h"
 #include "sip/subscribers.h"
+#include "tests/unit/heap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -370,16 +371,6 @@ static void realm_make(struct td_engine_realm *realm)
 	};
 }
 
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
 // The last of them is the attackers' own.
 static void subscribers_fill(struct world *w)
 {
@@ -441,13 +432,12 @@ static int owner_up(struct world *w, uint32_t index)
 
 static int boot(struct world *w, uint32_t owners)
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 
 	w->boot++;
 	w->n_owners = owners;
 	td_token_keys_init(&w->keys, token_key, 1, w->boot);
-	w->subscribers = td_subscribers_new(&alloc, &grace, w->opt.phones + 1);
+	w->subscribers = td_subscribers_new(&heap, &grace, w->opt.phones + 1);
 	if (!w->subscribers)
 		return -1;
 	for (uint32_t i = 0; i < owners; i++)

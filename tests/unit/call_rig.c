@@ -3,6 +3,8 @@
 #include "sip/digest.h"
 #include "sip/engine_priv.h"
 #include "sip/subscribers.h"
+#include "tests/unit/heap.h"
+#include "tests/unit/registrar_conf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,33 +142,12 @@ struct td_peer_view rig_peer(struct rig *rig, uint32_t trunk, uint32_t peer)
 		rig->host.now_ns / 1000000);
 }
 
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
 void rig_registrar(struct rig *rig)
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 
-	rig->host.realms[FAKE_WEST].registrar = (struct td_registrar_conf){
-		.n_domains = 1,
-		.domains = { "tandem.example" },
-		.n_algorithms = 2,
-		.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
-		.nonce_lifetime_s = 300,
-		.max_contacts = 5,
-		.min_expires_s = 60,
-		.max_expires_s = 3600,
-		.default_expires_s = 3600,
-	};
-	rig->subscribers = td_subscribers_new(&alloc, &grace, 100);
+	rig->host.realms[FAKE_WEST].registrar = registrar_conf();
+	rig->subscribers = td_subscribers_new(&heap, &grace, 100);
 	while (td_subscribers_sweep(
 		rig->subscribers, 1024)) // there are none so far, but that is known
 		;

@@ -204,6 +204,18 @@ void path_stop(void)
 	path.n_rtp = path.n_sip = 0;
 }
 
+int path_up(void **state)
+{
+	path_start(1, TD_CHECKSUM_AUTO);
+	return 0;
+}
+
+int path_down(void **state)
+{
+	path_stop();
+	return 0;
+}
+
 void path_put_mbuf(int port, struct rte_mbuf *m)
 {
 	must(rte_ring_sp_enqueue(path.rx[port], m) == 0, "the ring of a port is full");

@@ -41,6 +41,9 @@ void path_eal(void);
 void path_start(uint16_t n_workers, uint8_t rx_checksum);
 // Sends nothing more, frees all, and asserts that every buffer came back.
 void path_stop(void);
+// Both as cmocka takes them: one worker, checksums as the port wants them.
+int path_up(void **state);
+int path_down(void **state);
 
 // A frame arrives on a port; path_run() has the workers and main handle it.
 void path_put(int port, const void *frame, size_t len);

@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/unit/register_rig.h"
 
+#include "tests/unit/heap.h"
+#include "tests/unit/registrar_conf.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
 
 static void subscriber_add(struct register_rig *rig, const char *user, bool sha256, bool enabled)
 {
@@ -36,23 +29,15 @@ static void subscriber_add(struct register_rig *rig, const char *user, bool sha2
 int register_rig_up(struct register_rig *rig,
 	void (*change)(struct register_rig *rig, struct td_engine_conf *conf))
 {
-	static const struct td_alloc alloc = { heap, heap_free, NULL };
 	static const struct td_subscribers_grace grace = { 0 };
 	struct td_engine_conf conf;
 
 	fake_host_init(&rig->host, 1);
-	rig->host.realms[FAKE_WEST].registrar = (struct td_registrar_conf){
-		.n_domains = 1,
-		.domains = { "tandem.example" },
-		.n_algorithms = 2,
-		.algorithms = { TD_DIGEST_SHA256, TD_DIGEST_MD5 },
-		.nonce_lifetime_s = 300,
-		.max_contacts = 3,
-		.min_expires_s = 60,
-		.max_expires_s = 3600,
-		.default_expires_s = 1800,
-	};
-	rig->subscribers = td_subscribers_new(&alloc, &grace, 100);
+	struct td_registrar_conf *registrar = &rig->host.realms[FAKE_WEST].registrar;
+	*registrar = registrar_conf();
+	registrar->max_contacts = 3;
+	registrar->default_expires_s = 1800;
+	rig->subscribers = td_subscribers_new(&heap, &grace, 100);
 	td_subscribers_mark(rig->subscribers);
 	subscriber_add(rig, "alice", true, true);
 	subscriber_add(rig, "bob", true, true);

@@ -14,18 +14,6 @@ static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 static struct frame_buf f;
 static uint8_t out[2048];
 
-static int setup(void **state)
-{
-	path_start(1, TD_CHECKSUM_AUTO);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 static void arp(uint16_t vlan, uint8_t opcode, const char *sender, const char *target)
 {
 	uint8_t head[8] = { 0, 1, 8, 0, 6, 4, 0, opcode };
@@ -177,17 +165,18 @@ static void announcement(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(request_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(request_is_answered, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			request_on_a_vlan_is_answered_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(probe_is_answered, setup, teardown),
+			request_on_a_vlan_is_answered_there, path_up, path_down),
+		cmocka_unit_test_setup_teardown(probe_is_answered, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			request_for_others_is_not_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(nonsense_is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(unasked_replies_make_no_entries, setup, teardown),
+			request_for_others_is_not_answered, path_up, path_down),
+		cmocka_unit_test_setup_teardown(nonsense_is_dropped, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			strangers_fill_half_the_table_at_most, setup, teardown),
-		cmocka_unit_test_setup_teardown(announcement, setup, teardown),
+			unasked_replies_make_no_entries, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			strangers_fill_half_the_table_at_most, path_up, path_down),
+		cmocka_unit_test_setup_teardown(announcement, path_up, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

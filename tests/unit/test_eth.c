@@ -8,18 +8,6 @@
 
 static struct frame_buf f;
 
-static int setup(void **state)
-{
-	path_start(1, TD_CHECKSUM_AUTO);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 static void rtp_frame(uint16_t vlan)
 {
 	frame_udp(&f, PORT_A, vlan, "10.0.1.7", "10.0.1.254", 4000, 16384, 172);
@@ -169,18 +157,21 @@ static void scattered_frame_too_large_is_dropped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(plain_frame_is_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(tag_in_the_frame_names_the_realm, setup, teardown),
-		cmocka_unit_test_setup_teardown(tag_in_the_mbuf_names_the_realm, setup, teardown),
-		cmocka_unit_test_setup_teardown(unknown_vlan_is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(two_tags_are_not_taken_for_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(priority_tag_is_no_vlan, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_frames_are_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_length_has_a_verdict, setup, teardown),
-		cmocka_unit_test_setup_teardown(unknown_types_are_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(scattered_frame_is_put_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(plain_frame_is_taken, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			scattered_frame_too_large_is_dropped, setup, teardown),
+			tag_in_the_frame_names_the_realm, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			tag_in_the_mbuf_names_the_realm, path_up, path_down),
+		cmocka_unit_test_setup_teardown(unknown_vlan_is_dropped, path_up, path_down),
+		cmocka_unit_test_setup_teardown(two_tags_are_not_taken_for_one, path_up, path_down),
+		cmocka_unit_test_setup_teardown(priority_tag_is_no_vlan, path_up, path_down),
+		cmocka_unit_test_setup_teardown(others_frames_are_dropped, path_up, path_down),
+		cmocka_unit_test_setup_teardown(every_length_has_a_verdict, path_up, path_down),
+		cmocka_unit_test_setup_teardown(unknown_types_are_dropped, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			scattered_frame_is_put_together, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			scattered_frame_too_large_is_dropped, path_up, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

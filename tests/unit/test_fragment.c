@@ -21,12 +21,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 static void send_large(uint16_t realm, bool v4, uint16_t n)
 {
 	struct td_worker *w = path.dp->workers[0];
@@ -156,11 +150,11 @@ static void mtu_too_small_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(pieces_make_the_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(whole_ones_differ_in_their_id, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_byte_decides, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_buffer_is_named, setup, teardown),
-		cmocka_unit_test_setup_teardown(mtu_too_small_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(pieces_make_the_whole, setup, path_down),
+		cmocka_unit_test_setup_teardown(whole_ones_differ_in_their_id, setup, path_down),
+		cmocka_unit_test_setup_teardown(one_byte_decides, setup, path_down),
+		cmocka_unit_test_setup_teardown(no_buffer_is_named, setup, path_down),
+		cmocka_unit_test_setup_teardown(mtu_too_small_is_named, setup, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

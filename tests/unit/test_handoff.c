@@ -17,12 +17,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 static struct rte_mbuf *packet(void)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(path.frames);
@@ -135,13 +129,13 @@ static void single_queue_ports_spread_over_workers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(rtp_arrives_at_its_owner, setup, teardown),
-		cmocka_unit_test_setup_teardown(rtp_ring_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(sip_is_taken_in_turn, setup, teardown),
-		cmocka_unit_test_setup_teardown(sip_ring_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(main_ring_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(rtp_arrives_at_its_owner, setup, path_down),
+		cmocka_unit_test_setup_teardown(rtp_ring_full, setup, path_down),
+		cmocka_unit_test_setup_teardown(sip_is_taken_in_turn, setup, path_down),
+		cmocka_unit_test_setup_teardown(sip_ring_full, setup, path_down),
+		cmocka_unit_test_setup_teardown(main_ring_full, setup, path_down),
 		cmocka_unit_test_setup_teardown(
-			single_queue_ports_spread_over_workers, setup, teardown),
+			single_queue_ports_spread_over_workers, setup, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,21 +14,9 @@
 
 static struct frame_buf f;
 
-static int setup(void **state)
-{
-	path_start(1, TD_CHECKSUM_AUTO);
-	return 0;
-}
-
 static int setup_trust(void **state)
 {
 	path_start(1, TD_CHECKSUM_TRUST);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
 	return 0;
 }
 
@@ -398,25 +386,26 @@ static void every_own_address_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(media_goes_to_rtp_and_sip_to_sip, setup, teardown),
-		cmocka_unit_test_setup_teardown(ports_at_the_range_s_ends, setup, teardown),
-		cmocka_unit_test_setup_teardown(padding_is_cut_off, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_headers_and_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			ip_checksum_is_always_verified, setup_trust, teardown),
-		cmocka_unit_test_setup_teardown(udp_lengths, setup, teardown),
-		cmocka_unit_test_setup_teardown(udp_checksums_verified, setup, teardown),
-		cmocka_unit_test_setup_teardown(udp_checksums_of_all_lengths, setup, teardown),
+			media_goes_to_rtp_and_sip_to_sip, path_up, path_down),
+		cmocka_unit_test_setup_teardown(ports_at_the_range_s_ends, path_up, path_down),
+		cmocka_unit_test_setup_teardown(padding_is_cut_off, path_up, path_down),
+		cmocka_unit_test_setup_teardown(bad_headers_and_lengths, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			trusted_port_takes_unfinished_checksums, setup_trust, teardown),
-		cmocka_unit_test_setup_teardown(martians, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_destinations, setup, teardown),
-		cmocka_unit_test_setup_teardown(options_are_skipped, setup, teardown),
+			ip_checksum_is_always_verified, setup_trust, path_down),
+		cmocka_unit_test_setup_teardown(udp_lengths, path_up, path_down),
+		cmocka_unit_test_setup_teardown(udp_checksums_verified, path_up, path_down),
+		cmocka_unit_test_setup_teardown(udp_checksums_of_all_lengths, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			extension_headers_are_dropped_by_name, setup, teardown),
-		cmocka_unit_test_setup_teardown(echo_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_icmp_is_not_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(echo_flood_is_limited, setup, teardown),
+			trusted_port_takes_unfinished_checksums, setup_trust, path_down),
+		cmocka_unit_test_setup_teardown(martians, path_up, path_down),
+		cmocka_unit_test_setup_teardown(others_destinations, path_up, path_down),
+		cmocka_unit_test_setup_teardown(options_are_skipped, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			extension_headers_are_dropped_by_name, path_up, path_down),
+		cmocka_unit_test_setup_teardown(echo_is_answered, path_up, path_down),
+		cmocka_unit_test_setup_teardown(bad_icmp_is_not_answered, path_up, path_down),
+		cmocka_unit_test_setup_teardown(echo_flood_is_limited, path_up, path_down),
 		cmocka_unit_test(every_own_address_is_found),
 	};
 

@@ -16,18 +16,6 @@ static const struct rte_ether_addr peer = PEER_MAC;
 static struct frame_buf f;
 static uint8_t out[2048];
 
-static int setup(void **state)
-{
-	path_start(1, TD_CHECKSUM_AUTO);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 // option: 1 source, 2 target, 0 none.
 static void nd(uint8_t type, const char *src, const char *dst, const char *target, uint8_t option)
 {
@@ -200,16 +188,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			solicitation_to_the_group_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(solicitation_to_us_is_answered, setup, teardown),
+			solicitation_to_the_group_is_answered, path_up, path_down),
+		cmocka_unit_test_setup_teardown(solicitation_to_us_is_answered, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			duplicate_detection_is_answered_to_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(hop_limit_must_be_255, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_must_not_be_believed, setup, teardown),
-		cmocka_unit_test_setup_teardown(truncated_messages, setup, teardown),
-		cmocka_unit_test_setup_teardown(advertisements, setup, teardown),
+			duplicate_detection_is_answered_to_all, path_up, path_down),
+		cmocka_unit_test_setup_teardown(hop_limit_must_be_255, path_up, path_down),
+		cmocka_unit_test_setup_teardown(what_must_not_be_believed, path_up, path_down),
+		cmocka_unit_test_setup_teardown(truncated_messages, path_up, path_down),
+		cmocka_unit_test_setup_teardown(advertisements, path_up, path_down),
 		cmocka_unit_test_setup_teardown(
-			other_messages_to_groups_are_ignored, setup, teardown),
+			other_messages_to_groups_are_ignored, path_up, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 // Nonces: whose they are, how long, and which counts were used; penalties of those who guess.
 #include "sip/nonce.h"
 #include "sip/penalty.h"
+#include "tests/unit/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,18 +11,6 @@
 #include <cmocka.h>
 
 #define SECOND 1000000000ull
-
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
-static const struct td_alloc alloc = { heap, heap_free, NULL };
 
 static struct td_token_keys keys_of(uint32_t epoch)
 {
@@ -52,7 +41,7 @@ static struct bed bed_new(uint32_t entries)
 {
 	struct td_token_keys keys = keys_of(1);
 
-	return (struct bed){ .nonces = td_nonces_new(&alloc, entries, &keys, 3) };
+	return (struct bed){ .nonces = td_nonces_new(&heap, entries, &keys, 3) };
 }
 
 static enum td_nonce_verdict check(struct bed *b, uint64_t now_s, struct td_flow flow)
@@ -77,7 +66,7 @@ static void holds_for_whom_it_was_given_to(void **state)
 	assert_int_equal(check(&b, 71, alice), TD_NONCE_STALE);
 	b.text[5] ^= 1;
 	assert_int_equal(check(&b, 10, alice), TD_NONCE_STALE);
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(b.nonces, &heap);
 }
 
 static void may_hold_for_any_source(void **state)
@@ -91,7 +80,7 @@ static void may_hold_for_any_source(void **state)
 		TD_NONCE_GOOD);
 	assert_int_equal(
 		check(&b, 1, alice), TD_NONCE_STALE); // where it is to be bound, it does not hold
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(b.nonces, &heap);
 }
 
 static void others_of_it_are_stale(void **state)
@@ -99,16 +88,16 @@ static void others_of_it_are_stale(void **state)
 	struct bed b = bed_new(64);
 	struct td_token_keys keys = keys_of(1), next_boot = keys_of(2);
 	struct td_flow alice = flow_from("fd00::7", 5060);
-	struct td_nonces *other_worker = td_nonces_new(&alloc, 64, &keys, 4);
-	struct td_nonces *other_boot = td_nonces_new(&alloc, 64, &next_boot, 3);
+	struct td_nonces *other_worker = td_nonces_new(&heap, 64, &keys, 4);
+	struct td_nonces *other_boot = td_nonces_new(&heap, 64, &next_boot, 3);
 
 	b.len = td_nonce_mint(other_worker, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE);
 	b.len = td_nonce_mint(other_boot, SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 1, alice), TD_NONCE_STALE);
-	td_nonces_free(other_worker, &alloc);
-	td_nonces_free(other_boot, &alloc);
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(other_worker, &heap);
+	td_nonces_free(other_boot, &heap);
+	td_nonces_free(b.nonces, &heap);
 }
 
 static void counts_are_used_once(void **state)
@@ -132,7 +121,7 @@ static void counts_are_used_once(void **state)
 		td_nonce_use(b.nonces, &b.token, 3, 16), TD_NONCE_REPLAYED); // behind the window
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 937, 17), TD_NONCE_GOOD);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 936, 18), TD_NONCE_REPLAYED);
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(b.nonces, &heap);
 }
 
 // What was thrown out for lack of room may not begin anew: its counts are forgotten.
@@ -155,7 +144,7 @@ static void forgotten_ones_stay_forgotten(void **state)
 	assert_int_equal(good, 500);
 	assert_int_equal(td_nonce_use(b.nonces, &first, 1, 2), TD_NONCE_STALE);
 	assert_int_equal(td_nonce_use(b.nonces, &first, 2, 2), TD_NONCE_STALE);
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(b.nonces, &heap);
 }
 
 // More nonces of one second than there is room for: what was called stale stays so, since its
@@ -180,7 +169,7 @@ static void what_was_stale_stays_stale(void **state)
 	b.len = td_nonce_mint(b.nonces, 2 * SECOND, &alice, false, b.text);
 	assert_int_equal(check(&b, 2, alice), TD_NONCE_GOOD);
 	assert_int_equal(td_nonce_use(b.nonces, &b.token, 1, 1), TD_NONCE_GOOD);
-	td_nonces_free(b.nonces, &alloc);
+	td_nonces_free(b.nonces, &heap);
 }
 
 // --- penalties ---
@@ -188,7 +177,7 @@ static void what_was_stale_stays_stale(void **state)
 static void penalties_grow(void **state)
 {
 	static const uint64_t key[2] = { 1, 2 };
-	struct td_penalties *p = td_penalties_new(&alloc, 64, key);
+	struct td_penalties *p = td_penalties_new(&heap, 64, key);
 	enum { EVE = 66, ALICE = 7 };
 	struct td_span name = TD_SPAN("alice@tandem.example");
 	static const uint32_t expected[] = { 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512 };
@@ -211,7 +200,7 @@ static void penalties_grow(void **state)
 		td_penalty_failed(p, now, EVE, name);
 		assert_int_equal(td_penalty_left(p, now, EVE, name), 0);
 	}
-	td_penalties_free(p, &alloc);
+	td_penalties_free(p, &heap);
 }
 
 int main(void)

@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/pool.h"
+#include "tests/unit/checked_heap.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-static void *plain_alloc(void *ctx, size_t bytes)
-{
-	return ctx ? NULL : test_malloc(bytes);
-}
-
-static void plain_free(void *ctx, void *ptr)
-{
-	test_free(ptr);
-}
-
-static const struct td_alloc alloc = { plain_alloc, plain_free, NULL };
 
 static void slots_come_without_division(void **state)
 {
@@ -70,7 +59,6 @@ static void generations_refuse_stale_handles(void **state)
 
 static void init_reports_no_memory(void **state)
 {
-	struct td_alloc none = { plain_alloc, plain_free, &none };
 	struct td_pool pool;
 
 	assert_int_equal(td_pool_init(&pool, &none, 24, 3, 3), -ENOMEM);

@@ -12,18 +12,6 @@
 
 static struct frame_buf whole, f;
 
-static int setup(void **state)
-{
-	path_start(1, TD_CHECKSUM_AUTO);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	path_stop();
-	return 0;
-}
-
 static void whole_make(bool v4, uint16_t vlan, uint16_t n)
 {
 	if (v4)
@@ -258,21 +246,22 @@ static void no_buffer_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(in_every_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(largest_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(beyond_the_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(beyond_the_end_of_ip, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_overlap_condemns, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_repetition_does_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(two_ends_condemn, setup, teardown),
-		cmocka_unit_test_setup_teardown(data_beyond_the_end_condemns, setup, teardown),
-		cmocka_unit_test_setup_teardown(odd_and_empty_pieces_condemn, setup, teardown),
-		cmocka_unit_test_setup_teardown(realms_do_not_mix, setup, teardown),
-		cmocka_unit_test_setup_teardown(checksum_of_the_whole_is_verified, setup, teardown),
-		cmocka_unit_test_setup_teardown(old_ones_time_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_flood_pushes_the_oldest_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_buffer_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(in_order, path_up, path_down),
+		cmocka_unit_test_setup_teardown(in_every_order, path_up, path_down),
+		cmocka_unit_test_setup_teardown(largest_message, path_up, path_down),
+		cmocka_unit_test_setup_teardown(beyond_the_limit, path_up, path_down),
+		cmocka_unit_test_setup_teardown(beyond_the_end_of_ip, path_up, path_down),
+		cmocka_unit_test_setup_teardown(an_overlap_condemns, path_up, path_down),
+		cmocka_unit_test_setup_teardown(a_repetition_does_not, path_up, path_down),
+		cmocka_unit_test_setup_teardown(two_ends_condemn, path_up, path_down),
+		cmocka_unit_test_setup_teardown(data_beyond_the_end_condemns, path_up, path_down),
+		cmocka_unit_test_setup_teardown(odd_and_empty_pieces_condemn, path_up, path_down),
+		cmocka_unit_test_setup_teardown(realms_do_not_mix, path_up, path_down),
+		cmocka_unit_test_setup_teardown(
+			checksum_of_the_whole_is_verified, path_up, path_down),
+		cmocka_unit_test_setup_teardown(old_ones_time_out, path_up, path_down),
+		cmocka_unit_test_setup_teardown(a_flood_pushes_the_oldest_out, path_up, path_down),
+		cmocka_unit_test_setup_teardown(no_buffer_is_named, path_up, path_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

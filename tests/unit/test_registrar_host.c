@@ -6,6 +6,7 @@
 #include "include/binding.h"
 #include "sip/engine_priv.h"
 #include "sip/subscribers.h"
+#include "tests/unit/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,19 +23,8 @@ struct bed {
 	char path[64];
 };
 
-static void *heap(void *ctx, size_t bytes)
-{
-	return malloc(bytes);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-	free(ptr);
-}
-
 static int up(void **state)
 {
-	static const struct td_alloc alloc = { .alloc = heap, .free = heap_free };
 	static const struct td_subscribers_grace grace = { 0 };
 	struct bed *b = calloc(1, sizeof(*b));
 
@@ -48,7 +38,7 @@ static int up(void **state)
 	b->dp->workers[0] = b->w;
 	b->dp->conf.n_realms = 1;
 	b->dp->conf.realms[0].registrar.n_domains = 1;
-	b->dp->subscribers = td_subscribers_new(&alloc, &grace, 4);
+	b->dp->subscribers = td_subscribers_new(&heap, &grace, 4);
 	b->w->dp = b->dp;
 	b->w->journal = &b->ring;
 	b->w->engine = calloc(1, sizeof(struct td_engine)); // one without bindings

@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/slab.h"
+#include "tests/unit/checked_heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <cmocka.h>
-
-static void *plain_alloc(void *ctx, size_t bytes)
-{
-	return ctx ? NULL : test_malloc(bytes);
-}
-
-static void plain_free(void *ctx, void *ptr)
-{
-	test_free(ptr);
-}
-
-static const struct td_alloc alloc = { plain_alloc, plain_free, NULL };
 
 static void every_length_fits_its_block(void **state)
 {
@@ -117,7 +106,6 @@ static void dup_copies(void **state)
 	td_slab_put(slab, all);
 	td_slab_free_all(slab, &alloc);
 
-	struct td_alloc none = { plain_alloc, plain_free, &none };
 	assert_null(td_slab_new(&none, 65536, 65536));
 }
 

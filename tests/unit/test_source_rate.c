@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sip/source_rate.h"
+#include "tests/unit/checked_heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,17 +11,6 @@
 
 #define SECOND 1000000000ull
 
-static void *plain_alloc(void *ctx, size_t bytes)
-{
-	return ctx ? NULL : test_malloc(bytes);
-}
-
-static void plain_free(void *ctx, void *ptr)
-{
-	test_free(ptr);
-}
-
-static const struct td_alloc alloc = { plain_alloc, plain_free, NULL };
 static const uint64_t key[2] = { 1, 2 };
 
 static struct td_sockaddr address(unsigned n)
@@ -89,7 +79,6 @@ static void the_older_bucket_gives_way(void **state)
 	for (unsigned n = 0; n < 1000; n++)
 		assert_int_equal(burst(rate, SECOND + n * SECOND * 2, 0, n, 3), 3);
 	td_source_rate_free(rate, &alloc);
-	struct td_alloc none = { plain_alloc, plain_free, &none };
 	assert_null(td_source_rate_new(&none, 16, key));
 	td_source_rate_free(NULL, &alloc);
 }
