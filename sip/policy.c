@@ -195,13 +195,16 @@ static int trunks_index(struct td_policy *policy, struct policy_error *error)
 
 	policy->slots = calloc(n + 1, sizeof(*policy->slots));
 	policy->registering = calloc(n + 1, sizeof(*policy->registering));
-	if (!policy->slots || !policy->registering)
+	policy->probed = calloc(n + 1, sizeof(*policy->probed));
+	if (!policy->slots || !policy->registering || !policy->probed)
 		return policy_no_memory(error);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct td_trunk *t = &policy->trunks[i];
 		policy->slots[i] = (struct trunk_slot){ t->slot, i };
 		if (t->conf.enabled && t->conf.registration.expires_s > 0)
 			policy->registering[policy->n_registering++] = i;
+		if (t->conf.enabled && t->conf.health.probe != TD_PROBE_NONE)
+			policy->probed[policy->n_probed++] = i;
 	}
 	qsort(policy->slots, n, sizeof(*policy->slots), by_slot);
 	return 0;
@@ -306,6 +309,7 @@ void td_policy_free(struct td_policy *policy)
 	free(policy->trunks);
 	free(policy->slots);
 	free(policy->registering);
+	free(policy->probed);
 	free(policy);
 }
 
@@ -357,6 +361,12 @@ uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **
 {
 	*indices = policy->registering;
 	return policy->n_registering;
+}
+
+uint32_t td_policy_probed(const struct td_policy *policy, const uint32_t **indices)
+{
+	*indices = policy->probed;
+	return policy->n_probed;
 }
 
 const struct td_policy_conf *td_policy_limits(const struct td_policy *policy)

@@ -63,6 +63,8 @@ const struct td_trunk *td_policy_trunk(const struct td_policy *policy, uint32_t 
 int td_policy_by_slot(const struct td_policy *policy, uint32_t slot);
 // Trunks that are enabled and register themselves. Returns how many.
 uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **indices);
+// Trunks that are enabled and whose peers are asked by OPTIONS, in the same manner.
+uint32_t td_policy_probed(const struct td_policy *policy, const uint32_t **indices);
 // The policy's number rules, in the order of the file; NULL beyond the last one.
 uint32_t td_policy_n_rules(const struct td_policy *policy);
 const struct td_rule *td_policy_rule(const struct td_policy *policy, uint32_t index);

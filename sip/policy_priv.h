@@ -108,6 +108,8 @@ struct td_policy {
 	struct trunk_slot *slots;  // of those that have names, by slot
 	uint32_t *registering;     // those that register themselves
 	uint32_t n_registering;
+	uint32_t *probed; // those whose peers are asked by OPTIONS
+	uint32_t n_probed;
 	struct ingress ingress;
 	struct routes routes;
 	struct numbers numbers;

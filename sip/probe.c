@@ -295,15 +295,17 @@ static void follow_peer(
 	begin(p, &trunk->conf.health);
 }
 
-// A worker has packets to serve: it looks through ten thousand trunks a piece at a time.
+// A worker has packets to serve: it looks through ten thousand trunks a piece at a time, and not at
+// all at those that nobody asks.
 static void piece_due(void *arg, struct td_timer *timer)
 {
 	struct td_engine *e = arg;
 	struct td_probes *all = e->probes;
-	uint32_t n = e->policy ? td_policy_n_trunks(e->policy) : 0;
+	const uint32_t *probed = NULL;
+	uint32_t n = e->policy ? td_policy_probed(e->policy, &probed) : 0;
 
 	for (uint32_t i = 0; i < TRUNKS_PER_MS && all->cursor < n; i++) {
-		const struct td_trunk *trunk = td_policy_trunk(e->policy, all->cursor++);
+		const struct td_trunk *trunk = td_policy_trunk(e->policy, probed[all->cursor++]);
 		for (uint32_t k = 0; k < trunk->conf.n_peers && is_ours(e, trunk); k++)
 			follow_peer(all, trunk, &trunk->conf.peers[k].address);
 	}

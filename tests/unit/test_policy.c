@@ -884,7 +884,7 @@ static void test_loaded_plan(void **state)
 	free(d);
 }
 
-static void test_by_slot_and_registering(void **state)
+static void test_by_slot_registering_probed(void **state)
 {
 	struct draft d = { 0 };
 	const uint32_t *indices;
@@ -892,6 +892,7 @@ static void test_by_slot_and_registering(void **state)
 	trunk(&d, "c", "west", "10.0.0.3")->registration.expires_s = 60;
 	trunk(&d, "a", "west", "10.0.0.1");
 	trunk(&d, "b", "east", "10.0.0.2")->registration.expires_s = 60;
+	d.trunks[1].health.probe = d.trunks[2].health.probe = TD_PROBE_OPTIONS;
 	d.trunks[2].enabled = false;
 	struct td_policy *p = compiled(&d);
 	assert_int_equal(td_policy_by_slot(p, 100 + 'a'), 1);
@@ -902,6 +903,8 @@ static void test_by_slot_and_registering(void **state)
 	assert_int_equal(td_policy_by_slot(p, UINT32_MAX), -1);
 	assert_int_equal(td_policy_registering(p, &indices), 1);
 	assert_int_equal(indices[0], 0);
+	assert_int_equal(td_policy_probed(p, &indices), 1);
+	assert_int_equal(indices[0], 1);
 	td_policy_free(p);
 }
 
@@ -927,7 +930,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ingress_by_source),
 		cmocka_unit_test(test_ingress_by_match),
-		cmocka_unit_test(test_by_slot_and_registering),
+		cmocka_unit_test(test_by_slot_registering_probed),
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
