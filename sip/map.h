@@ -6,11 +6,16 @@
 // plane). A node that was unlinked keeps its link: a reader that stands on it finds the rest of its
 // chain. It is the writer's to reuse only when the grace period that began after is over. The heads
 // are allocated at creation, nothing later.
+//
+// A map that is asked for many keys which it does not hold has a filter: a byte for each head, with
+// a bit for each node behind it. It is an eighth of the heads, and for most such keys the one line
+// that is read.
 #pragma once
 
 #include "sip/pool.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct td_map_node {
 	_Atomic(struct td_map_node *) next; // writer: wo, readers: ro
@@ -20,12 +25,20 @@ struct td_map_node {
 struct td_map {
 	_Atomic(struct td_map_node *) *heads;
 	uint64_t mask;
+	_Atomic uint8_t *filter; // by head; NULL: there is none
 	void *memory;
 };
 
 // heads: rounded up to a power of two. 0 or -ENOMEM.
 int td_map_init(struct td_map *map, const struct td_alloc *alloc, uint64_t heads);
+int td_map_init_filtered(struct td_map *map, const struct td_alloc *alloc, uint64_t heads);
 void td_map_fini(struct td_map *map, const struct td_alloc *alloc);
+
+// The head's place takes the low bits of a hash.
+static inline uint8_t td_map_bit(uint64_t hash)
+{
+	return (uint8_t)(1u << (hash >> 61));
+}
 
 // --- writer ---
 
@@ -34,9 +47,26 @@ static inline void td_map_insert(struct td_map *map, struct td_map_node *node)
 {
 	_Atomic(struct td_map_node *) *head = &map->heads[node->hash & map->mask];
 
+	if (map->filter) {
+		_Atomic uint8_t *filter = &map->filter[node->hash & map->mask];
+		uint8_t bits = atomic_load_explicit(filter, memory_order_relaxed);
+		atomic_store_explicit(
+			filter, bits | td_map_bit(node->hash), memory_order_relaxed);
+	}
 	atomic_store_explicit(&node->next, atomic_load_explicit(head, memory_order_relaxed),
 		memory_order_relaxed);
 	atomic_store_explicit(head, node, memory_order_release);
+}
+
+// Of a chain from which a node has gone.
+static inline void td_map_refilter(struct td_map *map, uint64_t head)
+{
+	struct td_map_node *at = atomic_load_explicit(&map->heads[head], memory_order_relaxed);
+	uint8_t bits = 0;
+
+	for (; at; at = atomic_load_explicit(&at->next, memory_order_relaxed))
+		bits |= td_map_bit(at->hash);
+	atomic_store_explicit(&map->filter[head], bits, memory_order_relaxed);
 }
 
 // node is in the map.
@@ -49,6 +79,8 @@ static inline void td_map_remove(struct td_map *map, struct td_map_node *node)
 		link = &at->next;
 	atomic_store_explicit(link, atomic_load_explicit(&node->next, memory_order_relaxed),
 		memory_order_release);
+	if (map->filter)
+		td_map_refilter(map, node->hash & map->mask);
 }
 
 // --- readers ---
@@ -68,6 +100,14 @@ static inline void td_map_prefetch_node(const struct td_map *map, uint64_t hash,
 
 	for (; node && line < node + bytes; line += 64)
 		__builtin_prefetch(line);
+}
+
+// false: nothing of that hash is in a map that has a filter.
+static inline bool td_map_may_have(const struct td_map *map, uint64_t hash)
+{
+	uint8_t bits = atomic_load_explicit(&map->filter[hash & map->mask], memory_order_relaxed);
+
+	return (bits & td_map_bit(hash)) != 0;
 }
 
 // Nodes of that hash: first, then next until NULL. Which of them has the key is the caller's to

@@ -255,8 +255,8 @@ struct td_subscribers *td_subscribers_new(
 	t->capacity = capacity;
 	t->retired_end = &t->retired;
 	t->rested = alloc->alloc(alloc->ctx, 2ull * capacity * sizeof(*t->rested));
-	if (t->rested && td_map_init(&t->by_aor, alloc, heads) == 0 &&
-		td_map_init(&t->by_number, alloc, heads) == 0)
+	if (t->rested && td_map_init_filtered(&t->by_aor, alloc, heads) == 0 &&
+		td_map_init_filtered(&t->by_number, alloc, heads) == 0)
 		return t;
 	td_subscribers_free(t);
 	errno = ENOMEM;
@@ -415,7 +415,9 @@ void td_subscribers_prefetch_entry(const struct td_subscribers *t, uint64_t hash
 const struct td_subscriber_entry *td_subscribers_find(
 	const struct td_subscribers *t, struct td_span aor)
 {
-	return td_subscribers_find_hashed(t, td_subscribers_hash(aor), aor);
+	uint64_t hash = td_subscribers_hash(aor);
+
+	return td_map_may_have(&t->by_aor, hash) ? td_subscribers_find_hashed(t, hash, aor) : NULL;
 }
 
 const struct td_subscriber_entry *td_subscribers_find_hashed(
@@ -434,6 +436,8 @@ const struct td_subscriber_entry *td_subscribers_by_number(
 {
 	uint64_t hash = number_hash(number);
 
+	if (!td_map_may_have(&t->by_number, hash))
+		return NULL;
 	for (const struct td_map_node *n = td_map_first(&t->by_number, hash); n;
 		n = td_map_next(n)) {
 		const struct td_subscriber_entry *e = entry_of_number(n);

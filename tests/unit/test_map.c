@@ -56,6 +56,38 @@ static void finds_by_hash(void **state)
 	td_map_fini(&map, &alloc);
 }
 
+static uint64_t spread(uint32_t i)
+{
+	return (i + 1) * 0x9e3779b97f4a7c15u;
+}
+
+// Nobody who is there is ever taken for a stranger; of strangers most are known as such.
+static void filter_tells_strangers(void **state)
+{
+	struct item items[64];
+	struct td_map map;
+	uint32_t taken = 0;
+
+	assert_int_equal(td_map_init_filtered(&map, &alloc, 64), 0);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_false(td_map_may_have(&map, spread(i)));
+	for (uint32_t i = 0; i < 64; i++) {
+		items[i] = (struct item){ .node.hash = spread(i) };
+		td_map_insert(&map, &items[i].node);
+	}
+	for (uint32_t i = 64; i < 1064; i++)
+		taken += td_map_may_have(&map, spread(i));
+	assert_in_range(taken, 0, 250);
+	for (uint32_t gone = 0; gone < 64; gone++) {
+		for (uint32_t i = gone; i < 64; i++)
+			assert_true(td_map_may_have(&map, spread(i)));
+		td_map_remove(&map, &items[gone].node);
+	}
+	for (uint32_t i = 0; i < 64; i++)
+		assert_false(td_map_may_have(&map, spread(i)));
+	td_map_fini(&map, &alloc);
+}
+
 // --- a reader beside the writer ---
 
 #define ROUNDS 300000
@@ -111,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_by_hash),
+		cmocka_unit_test(filter_tells_strangers),
 		cmocka_unit_test(readers_never_miss),
 	};
 
