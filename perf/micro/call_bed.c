@@ -196,9 +196,8 @@ static struct td_policy *large_compile(struct bed *bed, uint32_t n)
 		t->sources[t->n_sources++] = (struct td_prefix){
 			.ip = { 10, 9, (uint8_t)(i >> 8), (uint8_t)i }, .family = TD_IPV4, .len = 32
 		};
-		// Numbers of ten calls in turn have one prefix; neighbours in it are far apart in
-		// memory.
-		snprintf(r->prefix, sizeof(r->prefix), "49%07u", (i * 4999u) % (n - 1));
+		// Calls in turn go out over trunks that are far apart in memory.
+		snprintf(r->prefix, sizeof(r->prefix), "49%04u", (i * 4999u) % BED_SPREAD);
 		route_fill(bed, r, i);
 	}
 	struct td_policy *policy = policy_compile(bed, &conf);
@@ -207,9 +206,9 @@ static struct td_policy *large_compile(struct bed *bed, uint32_t n)
 	return policy;
 }
 
-void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers)
+void bed_grow(struct bed *bed, uint32_t n_subscribers)
 {
-	bed->large = large_compile(bed, n_trunks);
+	bed->large = large_compile(bed, BED_SPREAD + 1);
 	if (td_subscribers_make(bed->s.dp) < 0)
 		bed_fail("no memory for the subscribers");
 	bed->many = bed->s.dp->subscribers;

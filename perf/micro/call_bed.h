@@ -10,6 +10,7 @@ enum { WEST, EAST, BED_SIDES };
 
 #define BED_RING 1024
 #define BED_MESSAGE 2048
+#define BED_SPREAD 9999u // trunks that calls in turn go out over
 
 struct bed_call {
 	char *invite;     // as it came to the callee
@@ -37,9 +38,9 @@ struct bed {
 extern const char *const bed_peer_ip[BED_SIDES];
 
 void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls);
-// A second policy of n_trunks, among them the first one's two: calls go out over one trunk after
-// the other, by the number. A second table of subscribers goes with it; none of them is called.
-void bed_grow(struct bed *bed, uint32_t n_trunks, uint32_t n_subscribers);
+// A second policy of BED_SPREAD trunks beside the caller's: a number of "49" and four digits goes
+// out over one of its own. A second table of subscribers goes with it; none of them is called.
+void bed_grow(struct bed *bed, uint32_t n_subscribers);
 void bed_policy(struct bed *bed, const struct td_policy *policy); // in force from the next turn on
 void bed_stop(struct bed *bed);
 void bed_fail(const char *what) __attribute__((noreturn));
