@@ -28,7 +28,7 @@ START_UP = {"malloc", "aligned_alloc", "calloc", "free", "realloc", "snprintf", 
             "__isoc23_strtoul", "memmem", "qsort_r", "vsnprintf",
             "__vsnprintf_chk", "rte_zmalloc_socket", "rte_calloc_socket", "rte_free"}
 START_UP_FILES = {"engine.c", "pool.c", "slab.c", "policy.c", "policy_ingress.c", "policy_plan.c", "policy_limit.c", "policy_numbers.c",
-                  "rule_compile.c", "health.c", "route_check.c", "route_intern.c", "route_build.c",
+                  "rule_compile.c", "health.c", "route_check.c", "route_intern.c", "route_build.c", "route_join.c", "route_write.c",
                   "handoff.c"}
 # Text of addresses and identifiers: bounded formatting without allocation.
 FORMATTING = {"snprintf", "__snprintf_chk"}
