@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Open addressing with linear probing. Where an entry was taken out of the middle of a run, a stone
-// keeps the run together.
+// Open addressing with linear probing; no more than half of the slots are taken. Where an entry
+// leaves, those behind it that it kept from their own place move up: a mark in its stead would make
+// runs longer and longer while neighbours come and go, until each look-up in vain passed all slots.
+// A worker may miss one that moves just then: its packet goes to main, who finds it.
 #include "dataplane/neigh_table.h"
 
 #include "dataplane/realm_table.h"
@@ -10,8 +12,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define STONE UINT32_MAX
 
 static uint32_t slot_of(const struct td_neigh *n, uint16_t realm, const struct td_sockaddr *ip)
 {
@@ -38,15 +38,9 @@ uint32_t td_neigh_table_find(
 	const struct td_dataplane *dp, uint16_t realm, const struct td_sockaddr *hop)
 {
 	const struct td_neigh *n = dp->neigh;
-	uint32_t slot = slot_of(n, realm, hop);
+	uint32_t at;
 
-	// At most half of the slots hold an entry; stones may have taken all the others.
-	for (uint32_t probe = 0; probe <= n->mask; probe++, slot++) {
-		uint32_t at = slot_load(n, slot);
-		if (at == 0)
-			break;
-		if (at == STONE)
-			continue;
+	for (uint32_t slot = slot_of(n, realm, hop); (at = slot_load(n, slot)) != 0; slot++) {
 		const struct td_adjacency *a = &dp->adjacencies[at - 1];
 		if (a->realm == realm && td_ip_eq(&a->next_hop, hop))
 			return at - 1;
@@ -54,14 +48,20 @@ uint32_t td_neigh_table_find(
 	return TD_ADJACENCY_NONE;
 }
 
+static uint32_t home_of(const struct td_dataplane *dp, uint32_t index)
+{
+	const struct td_adjacency *a = &dp->adjacencies[index];
+
+	return slot_of(dp->neigh, a->realm, &a->next_hop);
+}
+
 void td_neigh_table_show(struct td_dataplane *dp, uint32_t index)
 {
 	struct td_neigh *n = dp->neigh;
-	const struct td_adjacency *a = &dp->adjacencies[index];
-	uint32_t slot = slot_of(n, a->realm, &a->next_hop), at;
+	uint32_t slot = home_of(dp, index);
 
-	for (; (at = slot_load(n, slot)) != 0 && at != STONE; slot++)
-		;
+	while (slot_load(n, slot) != 0)
+		slot++;
 	slot_store(n, slot, index + 1);
 	n->neighbours[index].leaving = false;
 }
@@ -69,18 +69,19 @@ void td_neigh_table_show(struct td_dataplane *dp, uint32_t index)
 void td_neigh_table_hide(struct td_dataplane *dp, uint32_t index)
 {
 	struct td_neigh *n = dp->neigh;
-	const struct td_adjacency *a = &dp->adjacencies[index];
-	uint32_t slot = slot_of(n, a->realm, &a->next_hop);
+	uint32_t hole = home_of(dp, index), at;
 
-	while (slot_load(n, slot) != index + 1)
-		slot++;
+	while (slot_load(n, hole) != index + 1)
+		hole++;
 	n->neighbours[index].leaving = true;
-	slot_store(n, slot, STONE);
-	if (slot_load(n, slot + 1) != 0)
-		return;
-	// A run ends here: the stones at its end hold nothing together.
-	for (; slot_load(n, slot) == STONE; slot--)
-		slot_store(n, slot, 0);
+	for (uint32_t slot = hole + 1; (at = slot_load(n, slot)) != 0; slot++) {
+		// It may not stand in front of its own place.
+		if (((slot - home_of(dp, at - 1)) & n->mask) < ((slot - hole) & n->mask))
+			continue;
+		slot_store(n, hole, at);
+		hole = slot;
+	}
+	slot_store(n, hole, 0);
 }
 
 // One that is about to leave, but not gone.

@@ -240,6 +240,36 @@ static void a_trunk_s_peer_stays(void **state)
 	td_policy_free(policy);
 }
 
+// However many have come and gone, a look-up in vain ends behind the run that it began in.
+static void nothing_is_left_of_those_who_went(void **state)
+{
+	enum { LIVE = CAPACITY * 3 / 4, CHANGES = 20000 };
+	struct td_sockaddr live[LIVE];
+	const struct td_neigh *n = path.dp->neigh;
+	uint32_t gateways = td_neigh_table_count(path.dp), index, taken = 0, random = 1;
+
+	for (uint32_t i = 0; i < CHANGES; i++) {
+		struct td_sockaddr *a = &live[i < LIVE - gateways ? i : random % (LIVE - gateways)];
+		random = random * 1664525 + 1013904223;
+		if (i >= LIVE - gateways) {
+			index = td_neigh_table_find(path.dp, WEST, a);
+			assert_int_not_equal(index, TD_ADJACENCY_NONE);
+			td_neigh_table_hide(path.dp, index);
+			assert_int_equal(td_neigh_table_find(path.dp, WEST, a), TD_ADJACENCY_NONE);
+			td_neigh_table_free(path.dp, index);
+		}
+		*a = (struct td_sockaddr){ .family = TD_IPV4 };
+		memcpy(a->ip, &i, sizeof(i));
+		assert_int_not_equal(td_neigh_table_get(path.dp, WEST, a), TD_ADJACENCY_NONE);
+	}
+	for (uint32_t i = 0; i < LIVE - gateways; i++)
+		assert_int_not_equal(
+			td_neigh_table_find(path.dp, WEST, &live[i]), TD_ADJACENCY_NONE);
+	for (uint32_t slot = 0; slot <= n->mask; slot++)
+		taken += n->slots[slot] != 0;
+	assert_int_equal(taken, LIVE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +284,8 @@ int main(void)
 			a_leg_holds_its_neighbour, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(spoofed_sources, neigh_setup, neigh_teardown),
 		cmocka_unit_test_setup_teardown(a_trunk_s_peer_stays, neigh_setup, neigh_teardown),
+		cmocka_unit_test_setup_teardown(
+			nothing_is_left_of_those_who_went, neigh_setup, neigh_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
