@@ -5,7 +5,9 @@
 // A match is a set of requests: each field that is set narrows it. Of two trunks behind one prefix
 // whose sets meet, one must lie inside the other, or nobody could say whose request it is: that is
 // refused while compiling. A nested set has more fields, or as many and a longer tech_prefix, so
-// that sorting by those two puts the inner one first.
+// that sorting by those two puts the inner one first. Customers who share an address and differ in
+// their tech_prefix may be thousands: of those of one length the right one is searched for by
+// halves.
 #include "sip/policy_priv.h"
 
 #include <errno.h>
@@ -141,7 +143,7 @@ static int entry_init(const struct td_policy *policy, uint32_t trunk, struct ing
 	const struct td_trunk *t = &policy->trunks[trunk];
 	const struct td_match_conf *m = &t->conf.match;
 
-	*e = (struct ingress_entry){ .realm = t->realm, .trunk = trunk, .next = UINT32_MAX };
+	*e = (struct ingress_entry){ .realm = t->realm, .trunk = trunk };
 	if (listener_parse(m->listener, &e->listener) < 0)
 		return policy_fail(error, "trunk '%s': match.listener '%s' is no address",
 			t->conf.name, m->listener);
@@ -213,6 +215,9 @@ static int by_prefix(const void *a, const void *b, void *arg)
 	       m = strlen(match_of(policy, y)->tech_prefix);
 	if (n != m)
 		return n > m ? -1 : 1;
+	order = strcmp(match_of(policy, x)->tech_prefix, match_of(policy, y)->tech_prefix);
+	if (order != 0)
+		return order;
 	if (x->trunk != y->trunk)
 		return x->trunk > y->trunk ? 1 : -1;
 	return x->resolved - y->resolved; // what is written stands for both
@@ -264,9 +269,11 @@ static struct ingress_entry *entry_loser(
 static void entries_settle(struct td_policy *policy, const struct td_policy_env *env)
 {
 	struct ingress *in = &policy->ingress;
-	uint32_t n = 0;
+	uint32_t n = 0, n_resolved = 0;
 
-	for (uint32_t i = 0; i < in->n_entries; i++) {
+	for (uint32_t i = 0; i < in->n_entries; i++)
+		n_resolved += in->entries[i].resolved;
+	for (uint32_t i = 0; n_resolved > 0 && i < in->n_entries; i++) {
 		struct ingress_entry e = in->entries[i], *loser = NULL;
 		uint32_t j = n;
 		while (j > 0 && entry_same_prefix(&in->entries[j - 1], &e) && loser != &e) {
@@ -285,10 +292,39 @@ static void entries_settle(struct td_policy *policy, const struct td_policy_env 
 		if (loser != &e)
 			in->entries[n++] = e;
 	}
-	in->n_entries = n;
+	in->n_entries = n_resolved > 0 ? n : in->n_entries;
 }
 
-static int entries_link(struct td_policy *policy, struct policy_error *error)
+static bool tech_prefix_same(const struct td_policy *policy, const struct ingress_entry *a,
+	const struct ingress_entry *b)
+{
+	return strcmp(match_of(policy, a)->tech_prefix, match_of(policy, b)->tech_prefix) == 0;
+}
+
+static bool run_same(const struct td_policy *policy, const struct ingress_entry *a,
+	const struct ingress_entry *b)
+{
+	return entry_same_prefix(a, b) && a->fields == b->fields &&
+	       strlen(match_of(policy, a)->tech_prefix) == strlen(match_of(policy, b)->tech_prefix);
+}
+
+static void runs_mark(struct td_policy *policy)
+{
+	struct ingress *in = &policy->ingress;
+
+	for (uint32_t i = 0, end; i < in->n_entries; i = end) {
+		for (end = i + 1; end < in->n_entries &&
+				  run_same(policy, &in->entries[i], &in->entries[end]);)
+			end++;
+		for (uint32_t k = i; k < end; k++)
+			in->entries[k].run_end = end;
+		bool more = end < in->n_entries &&
+			    entry_same_prefix(&in->entries[i], &in->entries[end]);
+		in->entries[i].next_run = more ? end : UINT32_MAX;
+	}
+}
+
+static int entries_check(struct td_policy *policy, struct policy_error *error)
 {
 	struct ingress *in = &policy->ingress;
 
@@ -296,6 +332,11 @@ static int entries_link(struct td_policy *policy, struct policy_error *error)
 		struct ingress_entry *a = &in->entries[i];
 		for (uint32_t j = i + 1; j < in->n_entries && entry_same_prefix(a, &in->entries[j]);
 			j++) {
+			// Behind it in its own run stand only others.
+			if (j < a->run_end && !tech_prefix_same(policy, a, &in->entries[j])) {
+				j = a->run_end - 1;
+				continue;
+			}
 			enum relation r = match_relation(policy, a, &in->entries[j]);
 			if (r == SAME || r == CROSSED)
 				return policy_fail(error,
@@ -306,8 +347,6 @@ static int entries_link(struct td_policy *policy, struct policy_error *error)
 					policy->trunks[in->entries[j].trunk].conf.name,
 					policy->trunks[a->trunk].conf.realm);
 		}
-		if (i + 1 < in->n_entries && entry_same_prefix(a, &in->entries[i + 1]))
-			a->next = i + 1;
 	}
 	return 0;
 }
@@ -360,8 +399,8 @@ static int table_build(struct ingress *in, struct policy_error *error)
 	return 0;
 }
 
-int ingress_compile(struct td_policy *policy, const struct td_policy_env *env,
-	struct policy_error *error)
+int ingress_compile(
+	struct td_policy *policy, const struct td_policy_env *env, struct policy_error *error)
 {
 	struct ingress *in = &policy->ingress;
 	int rc = entries_fill(policy, error);
@@ -371,7 +410,8 @@ int ingress_compile(struct td_policy *policy, const struct td_policy_env *env,
 	qsort_r(in->entries, in->n_entries, sizeof(*in->entries), by_prefix, policy);
 	entries_unique(in);
 	entries_settle(policy, env);
-	rc = entries_link(policy, error);
+	runs_mark(policy);
+	rc = entries_check(policy, error);
 	return rc < 0 ? rc : table_build(in, error);
 }
 
@@ -423,6 +463,50 @@ static bool entry_fits(const struct td_policy *policy, const struct ingress_entr
 	return m->domain[0] == '\0' || td_span_ieq(td_span_str(m->domain), core->from.uri.host);
 }
 
+static int tech_prefix_compare(const struct td_policy *policy, const struct ingress_entry *e,
+	struct td_span user, size_t len)
+{
+	return len > 0 ? memcmp(match_of(policy, e)->tech_prefix, user.ptr, len) : 0;
+}
+
+// The first of a run whose tech_prefix begins user, and that fits. NULL: none.
+static const struct ingress_entry *run_find(const struct td_policy *policy,
+	const struct ingress_entry *run, struct td_span user, const struct td_flow *flow,
+	const struct td_core *core)
+{
+	const struct ingress_entry *entries = policy->ingress.entries;
+	uint32_t lo = (uint32_t)(run - entries), hi = run->run_end;
+	size_t len = strlen(match_of(policy, run)->tech_prefix);
+
+	if (user.len < len)
+		return NULL;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (tech_prefix_compare(policy, &entries[mid], user, len) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < run->run_end && tech_prefix_compare(policy, &entries[lo], user, len) == 0; lo++)
+		if (entry_fits(policy, &entries[lo], flow, core))
+			return &entries[lo];
+	return NULL;
+}
+
+// A '+' of the user part counts only where the tech_prefix has one, too.
+static const struct ingress_entry *run_search(const struct td_policy *policy,
+	const struct ingress_entry *run, const struct td_flow *flow, const struct td_core *core)
+{
+	struct td_span user = core->uri.user;
+
+	if (run->fields == 0)
+		return run;
+	const struct ingress_entry *e = run_find(policy, run, user, flow, core);
+	if (!e && user.len > 0 && user.ptr[0] == '+')
+		e = run_find(policy, run, td_span(user.ptr + 1, user.len - 1), flow, core);
+	return e;
+}
+
 int td_policy_ingress(
 	const struct td_policy *policy, const struct td_flow *flow, const struct td_core *core)
 {
@@ -436,10 +520,13 @@ int td_policy_ingress(
 	for (uint32_t i = 0; i < lengths->n[f]; i++) {
 		struct td_prefix p =
 			prefix_cut(flow->remote.ip, flow->remote.family, lengths->len[f][i]);
-		uint32_t e = table_find(in, &p, flow->realm);
-		for (; e != UINT32_MAX; e = in->entries[e].next)
-			if (entry_fits(policy, &in->entries[e], flow, core))
-				return (int)in->entries[e].trunk;
+		uint32_t run = table_find(in, &p, flow->realm);
+		for (; run != UINT32_MAX; run = in->entries[run].next_run) {
+			const struct ingress_entry *e =
+				run_search(policy, &in->entries[run], flow, core);
+			if (e)
+				return (int)e->trunk;
+		}
 	}
 	return -1;
 }

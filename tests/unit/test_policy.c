@@ -203,6 +203,70 @@ static void test_ingress_by_match(void **state)
 	free(d);
 }
 
+static uint32_t draw(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 8;
+}
+
+// Looks at one after the other: who fits and says most.
+static int expected_of(
+	const struct td_trunk_conf *trunks, int n, const char *user, const char *domain)
+{
+	int found = -1, most = -1;
+
+	for (int i = 0; i < n; i++) {
+		const struct td_match_conf *m = &trunks[i].match;
+		int length = (int)strlen(m->tech_prefix);
+		int fields = (length > 0) + (m->domain[0] != 0);
+		if (strncmp(user + (user[0] == '+'), m->tech_prefix, (size_t)length) != 0 ||
+			(m->domain[0] && strcmp(m->domain, domain) != 0) ||
+			fields * 100 + length <= most)
+			continue;
+		most = fields * 100 + length;
+		found = i;
+	}
+	return found;
+}
+
+// Thousands of customers behind one address whose tech_prefix tells them apart, one inside another
+// now and then, and one who takes what is nobody's.
+static void test_many_behind_one_address(void **state)
+{
+	enum { N = 4000, REQUESTS = 5000 };
+	struct td_trunk_conf *trunks = calloc(N, sizeof(*trunks));
+	struct td_policy_env env = { slot_of, realm_of, NULL };
+	struct td_policy_conf conf = { .n_trunks = N, .trunks = trunks };
+	char error[160] = "", user[16];
+	uint32_t random = 7;
+
+	for (uint32_t i = 0; i < N; i++) {
+		struct td_trunk_conf *t = &trunks[i];
+		snprintf(t->name, sizeof(t->name), "t%u", i);
+		set(t->realm, "west");
+		t->n_peers = 1;
+		t->peers[0].address = address("10.0.1.1", 5060);
+		if (i == N - 1)
+			continue;
+		snprintf(t->match.tech_prefix, sizeof(t->match.tech_prefix), "%0*u",
+			i < 900 ? 3 : 5, i < 900 ? i : i * 7919 % 100000);
+		if (i >= 900 && i % 10 == 0)
+			set(t->match.domain, "x.example");
+	}
+	struct td_policy *p = td_policy_new(&conf, &env, error, sizeof(error));
+	if (!p)
+		fail_msg("%s", error);
+	for (int k = 0; k < REQUESTS; k++) {
+		const char *domain = draw(&random) % 2 ? "x.example" : "y.example";
+		snprintf(user, sizeof(user), "%s%07u", draw(&random) % 2 ? "+" : "",
+			draw(&random) % 10000000);
+		assert_int_equal(ingress(p, 0, "10.0.1.1", user, domain, 5060, "10.0.1.254"),
+			expected_of(trunks, N, user, domain));
+	}
+	td_policy_free(p);
+	free(trunks);
+}
+
 static void test_ambiguous(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
@@ -931,6 +995,7 @@ int main(void)
 		cmocka_unit_test(test_ingress_by_source),
 		cmocka_unit_test(test_ingress_by_match),
 		cmocka_unit_test(test_by_slot_registering_probed),
+		cmocka_unit_test(test_many_behind_one_address),
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
