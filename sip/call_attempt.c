@@ -623,12 +623,19 @@ static const struct td_trunk *ctx_trunk(struct td_engine *engine, struct td_ctx 
 	return trunk_ref_challenged(engine, &attempt->b.trunk);
 }
 
+static uint32_t ctx_next_cseq(struct td_engine *engine, struct td_ctx *ctx)
+{
+	struct td_attempt *attempt = td_ctx_data(ctx);
+
+	return ++attempt->b.dialog.local_cseq;
+}
+
 static void ctx_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
 {
 	struct td_attempt *attempt = td_ctx_data(fresh);
 
 	attempt->ctx = fresh;
-	attempt->ack.cseq = attempt->b.dialog.local_cseq = td_ctx_cseq(fresh);
+	attempt->ack.cseq = td_ctx_cseq(fresh);
 }
 
 const struct td_ctx_user attempt_user = {
@@ -636,5 +643,6 @@ const struct td_ctx_user attempt_user = {
 	.timeout = ctx_timeout,
 	.ended = ctx_ended,
 	.trunk = ctx_trunk,
+	.next_cseq = ctx_next_cseq,
 	.moved = ctx_moved,
 };

@@ -638,7 +638,7 @@ void relay_settle(struct td_relay *relay); // frees it when both transactions ha
 void relay_respond(struct td_relay *relay, const struct td_response *response);
 // What the client transaction of a relay asks when it is challenged (struct td_ctx_user).
 const struct td_trunk *relay_trunk(struct td_engine *engine, struct td_ctx *ctx);
-void relay_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh);
+uint32_t relay_next_cseq(struct td_engine *engine, struct td_ctx *ctx);
 void relay_abort(struct td_call *call); // the call ends: what is open is answered
 void info_relay(struct td_attempt *attempt, const struct td_fork *fork, enum call_side_id from,
 	const struct td_flow *flow, const struct td_msg *msg,

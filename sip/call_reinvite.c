@@ -178,7 +178,7 @@ static void reinvite_moved(struct td_engine *engine, struct td_ctx *ctx, struct 
 {
 	struct td_relay *relay = td_ctx_data(fresh);
 
-	relay_moved(engine, ctx, fresh);
+	relay->ctx = fresh;
 	relay->ack.cseq = td_ctx_cseq(fresh);
 }
 
@@ -187,6 +187,7 @@ static const struct td_ctx_user reinvite_ctx_user = {
 	.timeout = reinvite_timeout,
 	.ended = reinvite_ctx_ended,
 	.trunk = relay_trunk,
+	.next_cseq = relay_next_cseq,
 	.moved = reinvite_moved,
 };
 

@@ -105,11 +105,13 @@ void relay_abort(struct td_call *call)
 	}
 }
 
-// The dialog that the request goes out in; NULL before the answer: early dialogs count for
-// themselves.
+// The side that the request goes out to; NULL where none has answered, or another one than it was
+// sent to before that.
 static struct td_side *relay_far(struct td_relay *relay)
 {
-	return relay->call->state == CALL_ANSWERED
+	const struct td_call *call = relay->call;
+
+	return call->state == CALL_ANSWERED && (!relay->attempt || relay->attempt == call->answered)
 		       ? call_side(relay->call, side_other(relay->from))
 		       : NULL;
 }
@@ -121,12 +123,16 @@ const struct td_trunk *relay_trunk(struct td_engine *engine, struct td_ctx *ctx)
 	return far ? trunk_ref_challenged(engine, &far->trunk) : NULL;
 }
 
-void relay_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
+uint32_t relay_next_cseq(struct td_engine *engine, struct td_ctx *ctx)
+{
+	return ++relay_far(td_ctx_data(ctx))->dialog.local_cseq;
+}
+
+static void info_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
 {
 	struct td_relay *relay = td_ctx_data(fresh);
 
 	relay->ctx = fresh;
-	relay_far(relay)->dialog.local_cseq = td_ctx_cseq(fresh);
 }
 
 // --- INFO ---
@@ -196,7 +202,8 @@ static const struct td_ctx_user info_ctx_user = {
 	.timeout = info_timeout,
 	.ended = info_ctx_ended,
 	.trunk = relay_trunk,
-	.moved = relay_moved,
+	.next_cseq = relay_next_cseq,
+	.moved = info_moved,
 };
 
 static int info_send(struct td_relay *relay, struct td_side *to, const struct td_msg *msg,

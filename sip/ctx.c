@@ -98,7 +98,8 @@ struct td_ctx *ctx_new(struct td_engine *e, const struct td_request *request,
 			.worker = e->conf.worker,
 			.slot = td_pool_slot(pool, ctx),
 			.generation = td_pool_generation(pool, ctx) };
-		rc = again ? request_write_again(e, again, request->trunk, &token, &buf, &marks)
+		rc = again ? request_write_again(
+				     e, again, request->cseq, request->trunk, &token, &buf, &marks)
 			   : request_write(e, request, &token, &buf, &marks);
 	}
 	if (rc == 0) {

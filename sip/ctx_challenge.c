@@ -41,9 +41,10 @@ bool ctx_challenged(struct td_engine *e, struct td_ctx *ctx, const struct td_msg
 	const struct td_trunk *trunk = trunk_of(e, ctx);
 	if (!trunk || !may_answer(e, ctx, trunk, msg))
 		return false;
-	const struct td_request request = {
-		.method = ctx->method, .cseq = ctx->cseq + 1, .flow = ctx->flow, .trunk = trunk
-	};
+	const struct td_request request = { .method = ctx->method,
+		.cseq = user->next_cseq ? user->next_cseq(e, ctx) : ctx->cseq + 1,
+		.flow = ctx->flow,
+		.trunk = trunk };
 	struct td_ctx *fresh = ctx_new(e, &request, ctx, user, ctx->user_data);
 	if (!fresh)
 		return false;

@@ -123,7 +123,7 @@ int request_write(struct td_engine *e, const struct td_request *r, const struct 
 	return message_finish(e, &w, out);
 }
 
-int request_write_again(struct td_engine *e, const struct td_ctx *before,
+int request_write_again(struct td_engine *e, const struct td_ctx *before, uint32_t cseq,
 	const struct td_trunk *trunk, const struct td_token *token, struct td_buf *out,
 	struct request_marks *marks)
 {
@@ -144,7 +144,7 @@ int request_write_again(struct td_engine *e, const struct td_ctx *before,
 	marks->routes = (uint16_t)(td_writer_len(&w) + (uint32_t)(text + m->routes - via_end - 1));
 	td_put(&w, via_end + 1, (size_t)(text + m->cseq - via_end - 1));
 	marks->cseq = (uint16_t)td_writer_len(&w);
-	put_cseq(&w, before->cseq + 1, method);
+	put_cseq(&w, cseq, method);
 	marks->core_len = (uint16_t)td_writer_len(&w);
 	put_credentials(e, &w, trunk, method, uri, marks);
 	td_put(&w, text + rest, before->text_len - rest);

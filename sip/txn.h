@@ -33,8 +33,11 @@ struct td_ctx_user {
 	// The trunk whose credentials answer a 401 or 407 to this request (§22.2, §22.3). NULL here
 	// or returned: none, and it is a final answer like any other.
 	const struct td_trunk *(*trunk)(struct td_engine *engine, struct td_ctx *ctx);
-	// Such an answer came and was answered: the request goes on as `fresh`, which has a CSeq
-	// one higher and this user. ctx only lingers; neither may be touched but for reading.
+	// The CSeq with which it goes again: higher than all that went out in its dialog meanwhile
+	// (§12.2.1.1). NULL: one higher than its own.
+	uint32_t (*next_cseq)(struct td_engine *engine, struct td_ctx *ctx);
+	// Such an answer came and was answered: the request goes on as `fresh`, with that CSeq and
+	// this user. ctx only lingers; neither may be touched but for reading.
 	void (*moved)(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh);
 };
 

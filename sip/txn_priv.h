@@ -215,8 +215,8 @@ void response_derive_tag(struct td_engine *e, struct td_span seed, char tag[DERI
 // token: the branch. 0, -ENOBUFS, -EMSGSIZE.
 int request_write(struct td_engine *e, const struct td_request *request,
 	const struct td_token *token, struct td_buf *out, struct request_marks *marks);
-// The same request as that transaction's once more, with the next CSeq and the trunk's credentials.
-int request_write_again(struct td_engine *e, const struct td_ctx *before,
+// The same request as that transaction's once more, with another CSeq and the trunk's credentials.
+int request_write_again(struct td_engine *e, const struct td_ctx *before, uint32_t cseq,
 	const struct td_trunk *trunk, const struct td_token *token, struct td_buf *out,
 	struct request_marks *marks);
 int request_write_cancel(struct td_engine *e, const struct td_ctx *invite,

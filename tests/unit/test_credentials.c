@@ -245,6 +245,101 @@ static void a_nonce_that_comes_again_is_counted_on(void **state)
 	rig_free(rig);
 }
 
+// Requests that go again are counted behind all that went out in their dialog meanwhile
+// (§12.2.1.1).
+static void what_goes_again_is_counted_anew(void **state)
+{
+	struct rig *rig = rig_with_account();
+	const struct fake_sent *info[3];
+	struct rig_call call;
+
+	rig_call(rig, &call);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_send(rig, &call.a, "INFO", "", "");
+		info[i] = rig_expect(rig, "INFO ");
+	}
+	assert_string_equal(fake_header(info[2], "CSeq"), "4 INFO");
+	for (unsigned i = 0; i < 3; i++) {
+		char cseq[16];
+		snprintf(cseq, sizeof(cseq), "%u INFO", 5 + i);
+		challenge(rig, info[i], "401 Unauthorized", "nonce=\"n1\"");
+		const struct fake_sent *again = rig_expect(rig, "INFO ");
+		assert_string_equal(fake_header(again, "CSeq"), cseq);
+		rig_reply(rig, again, "200 OK", "", "", "");
+		rig_expect(rig, "SIP/2.0 200 ");
+	}
+	rig_send(rig, &call.a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	const struct fake_sent *bye = rig_expect(rig, "BYE ");
+	assert_string_equal(fake_header(bye, "CSeq"), "8 BYE");
+	rig_reply(rig, bye, "200 OK", "", "", "");
+	rig_free(rig);
+}
+
+// An INFO of the ringing that is challenged behind the answer, and one that follows it.
+static void an_early_request_goes_again_in_the_call(void **state)
+{
+	struct rig *rig = rig_with_account();
+	struct rig_dialog a;
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "183 Session Progress", "btag", "Contact: <sip:bob@10.0.2.1>\r\n",
+		RIG_SDP_B);
+	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 183 "), &a);
+	rig_send(rig, &a, "INFO", "", "");
+	const struct fake_sent *early = rig_expect(rig, "INFO ");
+	assert_string_equal(fake_header(early, "CSeq"), "2 INFO");
+	rig_reply(rig, invite, "200 OK", "btag", "Contact: <sip:bob@10.0.2.1>\r\n", RIG_SDP_B);
+	rig_expect(rig, "ACK ");
+	rig_expect(rig, "SIP/2.0 200 ");
+	struct rig_dialog ack = a;
+	ack.cseq = 1;
+	rig_send(rig, &ack, "ACK", "", "");
+	for (unsigned i = 0; i < 2; i++) {
+		rig_send(rig, &a, "INFO", "", "");
+		rig_reply(rig, rig_expect(rig, "INFO "), "200 OK", "", "", "");
+		rig_expect(rig, "SIP/2.0 200 ");
+	}
+	challenge(rig, early, "401 Unauthorized", "nonce=\"n1\"");
+	const struct fake_sent *again = rig_expect(rig, "INFO ");
+	assert_string_equal(fake_header(again, "CSeq"), "5 INFO");
+	rig_reply(rig, again, "200 OK", "", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	rig_send(rig, &a, "BYE", "", "");
+	rig_expect(rig, "SIP/2.0 200 ");
+	const struct fake_sent *bye = rig_expect(rig, "BYE ");
+	assert_string_equal(fake_header(bye, "CSeq"), "6 BYE");
+	rig_reply(rig, bye, "200 OK", "", "", "");
+	rig_free(rig);
+}
+
+// An INVITE that is challenged after it has rung goes again behind what was said meanwhile.
+static void an_invite_goes_again_behind_its_early_requests(void **state)
+{
+	struct rig *rig = rig_with_account();
+	struct rig_dialog a;
+
+	rig_invite(rig, "", RIG_SDP_A);
+	const struct fake_sent *invite = rig_expect(rig, "INVITE ");
+	rig_reply(rig, invite, "183 Session Progress", "btag", "Contact: <sip:bob@10.0.2.1>\r\n",
+		RIG_SDP_B);
+	rig_dialog_a(rig, rig_expect(rig, "SIP/2.0 183 "), &a);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_send(rig, &a, "INFO", "", "");
+		rig_reply(rig, rig_expect(rig, "INFO "), "200 OK", "", "", "");
+		rig_expect(rig, "SIP/2.0 200 ");
+	}
+	challenge(rig, invite, "401 Unauthorized", "nonce=\"n1\"");
+	expect_ack(rig);
+	invite = rig_expect(rig, "INVITE ");
+	assert_string_equal(fake_header(invite, "CSeq"), "4 INVITE");
+	rig_reply(rig, invite, "486 Busy Here", "btag2", "", "");
+	assert_string_equal(fake_header(rig_expect(rig, "ACK "), "CSeq"), "4 ACK");
+	rig_expect(rig, "SIP/2.0 486 ");
+	rig_free(rig);
+}
+
 // Nobody but the configured realm gets an answer out of us, and nobody without a trunk's account.
 static void foreign_challenges_are_failures(void **state)
 {
@@ -292,6 +387,9 @@ int main(void)
 		cmocka_unit_test(refused_credentials_fail_the_attempt),
 		cmocka_unit_test(a_stale_nonce_is_no_refusal),
 		cmocka_unit_test(a_nonce_that_comes_again_is_counted_on),
+		cmocka_unit_test(what_goes_again_is_counted_anew),
+		cmocka_unit_test(an_early_request_goes_again_in_the_call),
+		cmocka_unit_test(an_invite_goes_again_behind_its_early_requests),
 		cmocka_unit_test(foreign_challenges_are_failures),
 		cmocka_unit_test(a_cancelled_invite_stays_cancelled),
 	};
