@@ -8,8 +8,8 @@
 // name), so that a forged source address locks nobody out, not even where a nonce may come back
 // from any address. Of IPv6 a /64 is one source, since whoever has one address there has them all.
 // What does not hold is called stale before any digest is looked at, so that it tells nothing of
-// the password. Of a subscriber that is not there nothing shows either: it is challenged, hashed
-// and refused like a wrong password.
+// the password. Of a subscriber that is not there, or has no hash of that algorithm, nothing shows
+// either: it is challenged, hashed and refused like a wrong password.
 #include "sip/digest.h"
 #include "sip/engine_priv.h"
 #include "sip/hash.h"
@@ -35,6 +35,7 @@ struct claim {
 	const struct td_flow *flow;
 	struct td_digest_params params;
 	enum td_digest_algorithm algorithm;
+	unsigned place;     // of that among the realm's
 	struct td_span aor; // in aor_text
 	char aor_text[TD_AOR_LEN];
 	struct td_nonce nonce;
@@ -89,9 +90,10 @@ static struct td_span realm_to_name(
 	return td_span_str(conf->domains[i >= 0 ? i : 0]);
 }
 
-// only: the one algorithm that is offered; TD_DIGEST__COUNT: all of the realm.
+// first: of the realm's algorithms; those before it are not offered. why: what came is stale unless
+// nothing did.
 static void challenge(struct td_engine *e, const struct claim *c, const struct td_core *core,
-	bool stale, enum td_digest_algorithm only, struct td_auth_answer *out)
+	enum td_counter why, unsigned first, struct td_auth_answer *out)
 {
 	struct td_writer w = { out->headers, out->headers, out->headers + sizeof(out->headers),
 		false };
@@ -100,25 +102,22 @@ static void challenge(struct td_engine *e, const struct claim *c, const struct t
 
 	size_t len = td_nonce_mint(
 		e->auth->nonces, e->now_ns, c->flow, c->conf->nonce_any_source, nonce);
-	for (uint8_t i = 0; i < c->conf->n_algorithms; i++) {
-		enum td_digest_algorithm a = c->conf->algorithms[i];
-		if (only != TD_DIGEST__COUNT && a != only)
-			continue;
+	for (unsigned i = first; i < c->conf->n_algorithms; i++) {
 		td_put_lit(&w, "WWW-Authenticate: Digest realm=\"");
 		td_put_span(&w, realm);
 		td_put_lit(&w, "\", nonce=\"");
 		td_put(&w, nonce, len);
 		td_put_lit(&w, "\", algorithm=");
-		td_put_span(&w, td_digest_name(a));
+		td_put_span(&w, td_digest_name(c->conf->algorithms[i]));
 		td_put_lit(&w, ", qop=\"auth\"");
-		if (stale)
+		if (why != TD_C_AUTH_CHALLENGED)
 			td_put_lit(&w, ", stale=true");
 		td_put_lit(&w, "\r\n");
 	}
 	out->verdict = TD_AUTH_CHALLENGE;
 	out->status = 401;
 	out->headers_len = td_writer_len(&w);
-	td_engine_count(e, stale ? TD_C_AUTH_STALE : TD_C_AUTH_CHALLENGED);
+	td_engine_count(e, why);
 }
 
 static void refuse(struct td_engine *e, enum td_auth_verdict verdict, uint16_t status,
@@ -144,12 +143,15 @@ static void busy(struct td_engine *e, uint32_t seconds, enum td_counter counter,
 
 // --- what was brought ---
 
-static bool algorithm_offered(const struct td_registrar_conf *conf, enum td_digest_algorithm a)
+// Its place among those of the realm; their number: it is not offered.
+static unsigned algorithm_place(
+	const struct td_registrar_conf *conf, enum td_digest_algorithm algorithm)
 {
-	for (uint8_t i = 0; i < conf->n_algorithms; i++)
-		if (conf->algorithms[i] == a)
-			return true;
-	return false;
+	unsigned i = 0;
+
+	while (i < conf->n_algorithms && conf->algorithms[i] != algorithm)
+		i++;
+	return i;
 }
 
 // "user@domain" of the credentials.
@@ -173,7 +175,8 @@ static bool claim_fits(struct claim *c)
 	int domain = domain_find(c->conf, p->realm);
 
 	c->algorithm = td_digest_id(p->algorithm);
-	return domain >= 0 && algorithm_offered(c->conf, c->algorithm) && p->username.len > 0 &&
+	c->place = algorithm_place(c->conf, c->algorithm);
+	return domain >= 0 && c->place < c->conf->n_algorithms && p->username.len > 0 &&
 	       td_span_ieq(p->qop, TD_SPAN("auth")) && td_nc_decode(p->nc, &c->nc) &&
 	       p->cnonce.len > 0 && aor_make(c, td_span_str(c->conf->domains[domain]));
 }
@@ -237,17 +240,18 @@ static bool digest_holds(struct td_auth *auth, const struct claim *c,
 	return td_digest_equal(hex, c->params.response, len) && known && td_subscriber_enabled(s);
 }
 
-// A subscriber that was provisioned for other algorithms is asked by one of those.
-static enum td_digest_algorithm other_algorithm(
-	const struct claim *c, const struct td_subscriber_entry *s)
+// A subscriber may have been provisioned for one algorithm alone, and a phone takes the first that
+// it knows (RFC 8760 §2.4). So whoever was wrong by one is asked by those that come after it,
+// whether the password was wrong, the hash was not there or the subscriber was not: all look alike,
+// and each try counts. By the last of them it is refused.
+static void wrong(struct td_engine *e, const struct claim *c, const struct td_core *core,
+	struct td_auth_answer *out)
 {
-	uint8_t has = s ? s->flags & (TD_SUBSCRIBER_MD5 | TD_SUBSCRIBER_SHA256) : 0;
-	enum td_digest_algorithm other =
-		c->algorithm == TD_DIGEST_MD5 ? TD_DIGEST_SHA256 : TD_DIGEST_MD5;
-
-	if (has == 0 || (has & flag_of(c->algorithm)) || !algorithm_offered(c->conf, other))
-		return TD_DIGEST__COUNT;
-	return other;
+	td_penalty_failed(e->auth->penalties, e->now_ns, c->nonce.given_to, c->aor);
+	if (c->place + 1 < c->conf->n_algorithms)
+		challenge(e, c, core, TD_C_AUTH_FORBIDDEN, c->place + 1, out);
+	else
+		refuse(e, TD_AUTH_FORBIDDEN, 403, TD_C_AUTH_FORBIDDEN, out);
 }
 
 // One request as against another with the same count: all that a REGISTER does, since its digest
@@ -294,10 +298,10 @@ static void nonce_use(struct td_engine *e, const struct claim *c, const struct t
 		break;
 	case TD_NONCE_REPLAYED:
 		td_engine_count(e, TD_C_AUTH_REPLAYED);
-		challenge(e, c, core, true, TD_DIGEST__COUNT, out);
+		challenge(e, c, core, TD_C_AUTH_STALE, 0, out);
 		return;
 	case TD_NONCE_STALE:
-		challenge(e, c, core, true, TD_DIGEST__COUNT, out);
+		challenge(e, c, core, TD_C_AUTH_STALE, 0, out);
 		return;
 	}
 	out->verdict = TD_AUTH_PASSED;
@@ -331,12 +335,12 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		if (c.unreadable)
 			refuse(e, TD_AUTH_BAD, 400, TD_C_AUTH_BAD, out);
 		else
-			challenge(e, &c, core, false, TD_DIGEST__COUNT, out);
+			challenge(e, &c, core, TD_C_AUTH_CHALLENGED, 0, out);
 		return;
 	}
 	if (td_nonce_check(e->auth->nonces, e->now_ns, flow, c.conf->nonce_any_source,
 		    c.conf->nonce_lifetime_s, c.params.nonce, &c.nonce) != TD_NONCE_GOOD) {
-		challenge(e, &c, core, true, TD_DIGEST__COUNT, out);
+		challenge(e, &c, core, TD_C_AUTH_STALE, 0, out);
 		return;
 	}
 	td_nonce_prefetch(e->auth->nonces, &c.nonce);
@@ -347,14 +351,9 @@ void td_auth_check(struct td_engine *e, const struct td_flow *flow, const struct
 		return;
 	}
 	const struct td_subscriber_entry *s = subscriber_find(e, &c, hint);
-	enum td_digest_algorithm other = other_algorithm(&c, s);
-	if (other != TD_DIGEST__COUNT) {
-		challenge(e, &c, core, true, other, out);
-		return;
-	}
-	if (!uri_fits(&c, core) || !digest_holds(e->auth, &c, s, msg)) {
-		td_penalty_failed(e->auth->penalties, e->now_ns, source, c.aor);
-		refuse(e, TD_AUTH_FORBIDDEN, 403, TD_C_AUTH_FORBIDDEN, out);
+	bool fits = uri_fits(&c, core);
+	if (!digest_holds(e->auth, &c, s, msg) || !fits) {
+		wrong(e, &c, core, out);
 		return;
 	}
 	td_penalty_passed(e->auth->penalties, source, c.aor);

@@ -179,6 +179,7 @@ static void wrong_credentials_cost(void **state)
 	static const char *const users[] = { "alice", "nobody", "barred" };
 	struct bed *b = *state;
 
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	for (unsigned i = 0; i < 3; i++) {
 		b->rig.phone.user = users[i];
 		b->rig.phone.password = i == 2 ? "secret" : "wrong";
@@ -236,6 +237,7 @@ static void no_lock_out_by_a_nonce_for_all(void **state)
 	assert_int_equal(judged_from(b, "10.0.1.66", ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
 	snprintf(mine, sizeof(mine), "%s", b->rig.phone.nonce);
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	b->rig.phone.password = "wrong";
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(
@@ -262,6 +264,7 @@ static void addresses_of_a_site_are_one_source(void **state)
 	struct bed *b = *state;
 	char ip[32];
 
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	b->rig.phone.password = "wrong";
 	for (unsigned i = 0; i < 4; i++) {
 		b->cseq++;
@@ -303,18 +306,51 @@ static void nobody_is_judged_before_all_are_known(void **state)
 	free(b);
 }
 
+// A phone takes the first algorithm that it knows; by that one its subscriber may have no hash.
 static void subscriber_of_one_algorithm_is_asked_by_it(void **state)
 {
 	struct bed *b = *state;
 
 	b->rig.phone.user = "md5only";
-	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
-	assert_true(challenged(b));
-	assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
-	assert_false(answer_has(b, "SHA-256"));
-	b->rig.phone.algorithm = TD_DIGEST_MD5;
-	assert_true(challenged(b));
-	assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+	for (unsigned i = 0; i < 10; i++) { // what is wrong by the first does not add up
+		b->rig.phone.algorithm = TD_DIGEST_SHA256;
+		assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+		assert_true(challenged(b));
+		assert_int_equal(judged(b, credentials(b)), TD_AUTH_CHALLENGE);
+		assert_true(answer_has(b, "stale=true"));
+		assert_false(answer_has(b, "SHA-256"));
+		b->rig.phone.algorithm = TD_DIGEST_MD5;
+		assert_true(challenged(b));
+		assert_int_equal(judged(b, credentials(b)), TD_AUTH_PASSED);
+	}
+}
+
+// Of which hashes there are nothing shows: not there, of one algorithm, barred and wrong are
+// answered alike, step by step.
+static void hashes_do_not_show(void **state)
+{
+	static const char *const users[] = { "alice", "nobody", "barred", "md5only" };
+	static const enum td_digest_algorithm algorithms[] = { TD_DIGEST_SHA256, TD_DIGEST_MD5,
+		TD_DIGEST_SHA256, TD_DIGEST_MD5 };
+	static const uint16_t statuses[] = { 401, 403, 401, 503 };
+	struct bed *b = *state;
+
+	for (unsigned i = 0; i < 4; i++) {
+		b->rig.phone.user = users[i];
+		b->rig.phone.password = "wrong";
+		b->rig.phone.algorithm = TD_DIGEST_SHA256;
+		assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
+		assert_true(challenged(b));
+		for (unsigned k = 0; k < 4; k++) {
+			b->rig.phone.algorithm = algorithms[k];
+			judged(b, credentials(b));
+			assert_int_equal(b->answer.status, statuses[k]);
+			assert_false(answer_has(b, "SHA-256"));
+			assert_int_equal(answer_has(b, "MD5"), statuses[k] == 401);
+		}
+	}
+	assert_int_equal(b->rig.host.counters[TD_C_AUTH_STALE], 0);
+	assert_int_equal(b->rig.host.counters[TD_C_AUTH_FORBIDDEN], 4 * 3);
 }
 
 static void sha256_alone(struct register_rig *rig, struct td_engine_conf *conf)
@@ -390,6 +426,7 @@ static void credentials_for_another_uri_are_wrong(void **state)
 	struct bed *b = *state;
 	char line[1024];
 
+	b->rig.phone.algorithm = TD_DIGEST_MD5;
 	assert_int_equal(judged(b, ""), TD_AUTH_CHALLENGE);
 	assert_true(challenged(b));
 	digest_client_line(&b->rig.phone, "REGISTER", "sip:elsewhere.example", line, sizeof(line));
@@ -439,6 +476,7 @@ int main(void)
 		T(addresses_of_a_site_are_one_source),
 		cmocka_unit_test(nobody_is_judged_before_all_are_known),
 		T(subscriber_of_one_algorithm_is_asked_by_it),
+		T(hashes_do_not_show),
 		cmocka_unit_test(absent_hash_opens_nothing),
 		cmocka_unit_test(what_was_not_asked_for_is_asked_again),
 		T(credentials_for_another_uri_are_wrong),
