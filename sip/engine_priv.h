@@ -55,8 +55,9 @@ struct td_engine {
 	struct td_rule_matcher *matcher;
 	struct td_alloc alloc;
 	const struct td_peek *peek; // of the message being handled; NULL: nobody looked
-	const char *call_hash_of; // Call-ID of that message, where its hash is known
-	uint64_t call_hash;
+	const char *call_hash_of;   // Call-ID of that message; NULL: none is being handled
+	uint64_t call_hash;         // of it, where it is known
+	bool call_hash_known;
 	struct td_msg msg;          // scratch of the message being handled
 	struct td_core core;
 	struct td_traffic traffic;
@@ -100,7 +101,7 @@ struct td_span td_engine_sent_by(struct td_engine *e, const struct td_flow *flow
 struct td_sockaddr td_engine_local(const struct td_engine *e, uint16_t realm, uint8_t family);
 // The token that is this text of the message being handled; as td_token_read().
 int td_engine_token(const struct td_engine *e, struct td_span text, struct td_token *out);
-// Hash of the Call-ID of the message being handled, worked out once. It may be shown.
+// Hash of a Call-ID; that of the message being handled is worked out once. It may be shown.
 uint64_t td_engine_call_hash(struct td_engine *e, struct td_span call_id);
 // Answers the OPTIONS in msg (sip/options.c).
 void td_options_answer(struct td_engine *e, const struct td_flow *flow);

@@ -383,10 +383,11 @@ static void pong_send(struct td_engine *e, const struct td_flow *flow)
 
 uint64_t td_engine_call_hash(struct td_engine *e, struct td_span call_id)
 {
-	if (call_id.ptr && call_id.ptr == e->call_hash_of)
-		return e->call_hash;
-	e->call_hash_of = call_id.ptr;
-	e->call_hash = td_siphash(e->keys.hash, call_id.ptr, call_id.len);
+	if (!call_id.ptr || call_id.ptr != e->call_hash_of)
+		return td_siphash(e->keys.hash, call_id.ptr, call_id.len);
+	if (!e->call_hash_known)
+		e->call_hash = td_siphash(e->keys.hash, call_id.ptr, call_id.len);
+	e->call_hash_known = true;
 	return e->call_hash;
 }
 
@@ -414,12 +415,13 @@ void td_engine_rx_peeked(struct td_engine *e, uint64_t now_ns, const struct td_f
 	if (td_stun_rx(e, flow, data, len))
 		return;
 	e->peek = peek;
-	e->call_hash_of = NULL;
 	td_msg_parse(&e->msg, data, len);
 	td_core_decode_to(&e->msg, &e->core);
 	if (is_register(e, flow))
 		td_register_expect(e);
 	td_core_decode_rest(&e->msg, &e->core);
+	e->call_hash_of = e->core.call_id.ptr;
+	e->call_hash_known = false;
 	if (e->msg.request)
 		request_rx(e, flow, len);
 	else

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an engine answers to messages that belong to nobody yet, and its life.
+#include "sip/engine_priv.h"
 #include "sip/source_rate.h"
 #include "tests/unit/fake_host.h"
 
@@ -448,6 +449,21 @@ static void one_limit_for_all_engines(void **state)
 	td_policy_free(policy);
 }
 
+// Two Call-IDs that lie in one place, one after the other, are two, whoever asks and when.
+static void a_call_ids_hash_is_its_own(void **state)
+{
+	struct env *env = *state;
+	char text[] = "call-1";
+	uint64_t hash = td_engine_call_hash(env->engine, td_span(text, 6));
+
+	text[5] = '2';
+	assert_int_not_equal(td_engine_call_hash(env->engine, td_span(text, 6)), hash);
+	fake_rx(&env->host, env->engine, &env->west, request("OPTIONS", TO_US, "", ""));
+	assert_int_equal(fake_pending(&env->host), 1);
+	text[5] = '1';
+	assert_int_equal(td_engine_call_hash(env->engine, td_span(text, 6)), hash);
+}
+
 static void a_flood_touches_nobody_else(void **state)
 {
 	struct env *env = *state;
@@ -573,6 +589,7 @@ int main(void)
 		WITH_ENGINE(too_big_is_513),
 		WITH_ENGINE(without_policy_503),
 		WITH_ENGINE(a_flood_touches_nobody_else),
+		WITH_ENGINE(a_call_ids_hash_is_its_own),
 		WITH_ENGINE(only_emergency_calls_pass_the_rate),
 		WITH_ENGINE(one_limit_for_all_engines),
 		WITH_ENGINE(no_buffer_is_counted),
