@@ -50,6 +50,16 @@ static inline bool td_ip_eq(const struct td_sockaddr *a, const struct td_sockadd
 	return a->family == b->family && memcmp(a->ip, b->ip, 16) == 0;
 }
 
+// Whom an address stands for where nobody vouches for it: of IPv6 its /64, since whoever has one
+// address there has them all.
+static inline struct td_sockaddr td_ip_site(const struct td_sockaddr *a)
+{
+	struct td_sockaddr site = { .family = a->family };
+
+	memcpy(site.ip, a->ip, a->family == TD_IPV6 ? 8 : sizeof(site.ip));
+	return site;
+}
+
 static inline bool td_sockaddr_eq(const struct td_sockaddr *a, const struct td_sockaddr *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

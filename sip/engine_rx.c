@@ -90,12 +90,13 @@ static bool is_stranger(
 	return true;
 }
 
-static bool is_over_rate(struct td_engine *e, const struct td_flow *flow)
+// A trunk's peers may stand side by side in one /64; of others that is one source.
+static bool is_over_rate(struct td_engine *e, const struct td_flow *flow, bool of_trunk)
 {
 	uint32_t per_second = e->policy ? td_policy_limits(e->policy)->source_cps : 0;
+	struct td_sockaddr source = of_trunk ? flow->remote : td_ip_site(&flow->remote);
 
-	if (td_source_rate_pass(
-		    e->conf.source_rate, e->now_ns, flow->realm, &flow->remote, per_second))
+	if (td_source_rate_pass(e->conf.source_rate, e->now_ns, flow->realm, &source, per_second))
 		return false;
 	td_engine_count(e, TD_C_SIP_SOURCE_RATE);
 	return true;
@@ -106,9 +107,9 @@ static bool calls_emergency(const struct td_engine *e)
 	return e->msg.method == TD_M_INVITE && td_policy_emergency(e->policy, &e->core.uri);
 }
 
-static bool is_too_fast(struct td_engine *e, const struct td_flow *flow)
+static bool is_too_fast(struct td_engine *e, const struct td_flow *flow, bool of_trunk)
 {
-	return !calls_emergency(e) && is_over_rate(e, flow);
+	return !calls_emergency(e) && is_over_rate(e, flow, of_trunk);
 }
 
 static bool is_too_big(
@@ -220,7 +221,7 @@ static bool is_unproven(struct td_engine *e, const struct td_flow *flow,
 	if (proof->verdict == TD_AUTH_PASSED)
 		return false;
 	// An emergency call that is proven passed the rate; what only looks like one has none.
-	if (calls_emergency(e) && is_over_rate(e, flow))
+	if (calls_emergency(e) && is_over_rate(e, flow, false))
 		return true;
 	answer(e, flow, proof->status, td_auth_headers(proof));
 	return true;
@@ -311,7 +312,7 @@ static bool is_register(const struct td_engine *e, const struct td_flow *came)
 static void register_rx(struct td_engine *e, const struct td_flow *came, const struct td_flow *flow,
 	uint32_t len)
 {
-	if (is_too_fast(e, flow) || is_too_big(e, flow, 0, len) || is_faulty(e, flow, 0))
+	if (is_too_fast(e, flow, false) || is_too_big(e, flow, 0, len) || is_faulty(e, flow, 0))
 		return;
 	td_register(e, came, flow);
 }
@@ -347,7 +348,8 @@ static void request_rx(struct td_engine *e, const struct td_flow *came, uint32_t
 		ack_leave(e, good);
 		return;
 	}
-	if (is_stranger(e, came, flow, &trunk) || is_too_fast(e, flow) ||
+	if (is_stranger(e, came, flow, &trunk) ||
+		is_too_fast(e, flow, !td_policy_is_subscribers(e->policy, (uint32_t)trunk)) ||
 		is_too_big(e, flow, (uint32_t)trunk, len) || is_faulty(e, flow, (uint32_t)trunk) ||
 		is_out_of_any_dialog(e, flow))
 		return;

@@ -52,19 +52,26 @@ void td_nonces_free(struct td_nonces *nonces, const struct td_alloc *alloc)
 		alloc->free(alloc->ctx, nonces);
 }
 
-enum { HEX = TD_NONCE_LEN - TD_BOUND_LEN, IP_WHOLE = 16, IP_SITE = 8 };
+enum { HEX = TD_NONCE_LEN - TD_BOUND_LEN };
 
-// The address, not the port, which a NAT may change; of IPv6 the first so many bytes.
+// The address, not the port, which a NAT may change.
 static uint64_t source_hash(
-	const struct td_nonces *nonces, const struct td_flow *flow, unsigned ip6_bytes)
+	const struct td_nonces *nonces, uint16_t realm, const struct td_sockaddr *source)
 {
-	uint8_t text[IP_WHOLE + 3] = { 0 };
+	uint8_t text[sizeof(source->ip) + 3];
 
-	memcpy(text, flow->remote.ip, flow->remote.family == TD_IPV6 ? ip6_bytes : IP_WHOLE);
-	text[IP_WHOLE] = flow->remote.family;
-	text[IP_WHOLE + 1] = (uint8_t)flow->realm;
-	text[IP_WHOLE + 2] = (uint8_t)(flow->realm >> 8);
+	memcpy(text, source->ip, sizeof(source->ip));
+	text[sizeof(source->ip)] = source->family;
+	text[sizeof(source->ip) + 1] = (uint8_t)realm;
+	text[sizeof(source->ip) + 2] = (uint8_t)(realm >> 8);
 	return td_siphash(nonces->keys.hash, text, sizeof(text));
+}
+
+static uint64_t site_hash(const struct td_nonces *nonces, const struct td_flow *flow)
+{
+	const struct td_sockaddr site = td_ip_site(&flow->remote);
+
+	return source_hash(nonces, flow->realm, &site);
 }
 
 static uint32_t second_of(uint64_t now_ns)
@@ -82,7 +89,8 @@ size_t td_nonce_mint(struct td_nonces *nonces, uint64_t now_ns, const struct td_
 		.slot = second_of(now_ns),
 		.generation = nonces->sequence++ & TD_BOUND_GENERATION_MAX,
 	};
-	uint64_t bound = source_hash(nonces, flow, any_source ? IP_SITE : IP_WHOLE);
+	uint64_t bound = any_source ? site_hash(nonces, flow)
+				    : source_hash(nonces, flow->realm, &flow->remote);
 
 	td_token_write_bound(&nonces->keys, &token, bound, dst);
 	for (unsigned i = 0; any_source && i < HEX; i++)
@@ -111,7 +119,7 @@ enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t no
 	const struct td_flow *flow, bool any_source, uint32_t lifetime_s, struct td_span nonce,
 	struct td_nonce *out)
 {
-	uint64_t bound = source_hash(nonces, flow, IP_WHOLE);
+	uint64_t bound = source_hash(nonces, flow->realm, &flow->remote);
 
 	out->source = out->given_to = bound;
 	if (any_source) {
@@ -120,7 +128,7 @@ enum td_nonce_verdict td_nonce_check(const struct td_nonces *nonces, uint64_t no
 		bound = out->given_to;
 		nonce.len = TD_BOUND_LEN;
 	} else if (flow->remote.family == TD_IPV6) {
-		out->given_to = source_hash(nonces, flow, IP_SITE);
+		out->given_to = site_hash(nonces, flow);
 	}
 	if (td_token_read_bound(&nonces->keys, nonce, bound, &out->token) != 0 ||
 		out->token.worker != nonces->worker)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A token bucket per source address in front of new requests (not in-dialog ones), so that one
-// peer's flood does not touch another's calls. Fixed table, keyed (realm, address); two choices,
+// A token bucket per source in front of new requests (not in-dialog ones), so that one
+// peer's flood does not touch another's calls. What one source is the caller says: a whole address,
+// or its site (td_ip_site()). Fixed table, keyed (realm, address); two choices,
 // the older is replaced. One table for all workers: any thread may ask, nobody locks.
 #pragma once
 

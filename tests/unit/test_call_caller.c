@@ -441,30 +441,70 @@ static void emergency_is_no_way_to_flood(void **state)
 	rated_down(rig);
 }
 
+static void unproven(struct rig *rig, const struct td_flow *flow, const char *method)
+{
+	char text[1024];
+
+	rig->branch++;
+	snprintf(text, sizeof(text),
+		"%s sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.1.50:5070;rport;branch=z9hG4bKr%u\r\n"
+		"From: <sip:1001@tandem.example>;tag=1\r\nTo: "
+		"<sip:1001@tandem.example>\r\nCall-ID: r\r\n"
+		"CSeq: %u %s\r\nContact: <sip:1001@10.0.1.50:5070>\r\n\r\n",
+		method, rig->branch, rig->branch, method);
+	rig_rx(rig, flow, text);
+}
+
+static void expect_answers(struct rig *rig, const char *prefix, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		rig_expect(rig, prefix);
+	rig_silence(rig);
+}
+
 // REGISTERs without proof: three a second are answered, from each source.
 static void registers_have_their_sources_rate(void **state)
 {
 	struct phone phone;
 	struct rig *rig = rated_up(&phone);
 	struct td_flow other = fake_flow(&rig->host, FAKE_WEST, "10.0.1.51", 5070);
-	char text[1024];
+
+	for (unsigned i = 0; i < 50; i++)
+		unproven(rig, &phone.flow, "REGISTER");
+	expect_answers(rig, "SIP/2.0 401 ", 3);
+	assert_int_equal(rig->host.counters[TD_C_SIP_SOURCE_RATE], 47);
+	unproven(rig, &other, "REGISTER");
+	expect_answers(rig, "SIP/2.0 401 ", 1);
+	rated_down(rig);
+}
+
+// Whoever has one address of a /64 has them all; but a carrier's machines are each for itself.
+static void a_site_is_one_source_unless_it_is_a_carriers(void **state)
+{
+	struct phone phone;
+	struct rig *rig = rated_up(&phone);
+	struct td_flow flow = fake_flow(&rig->host, FAKE_WEST, "fd00:1:0:1::7", 5060);
 
 	for (unsigned i = 0; i < 50; i++) {
-		snprintf(text, sizeof(text),
-			"REGISTER sip:tandem.example SIP/2.0\r\nVia: SIP/2.0/UDP "
-			"10.0.1.50:5070;rport;branch=z9hG4bKr%u\r\n"
-			"From: <sip:1001@tandem.example>;tag=1\r\nTo: "
-			"<sip:1001@tandem.example>\r\nCall-ID: r\r\n"
-			"CSeq: %u REGISTER\r\nContact: <sip:1001@10.0.1.50:5070>\r\n\r\n",
-			i, i + 1);
-		rig_rx(rig, &phone.flow, text);
+		flow.remote.ip[15] = (uint8_t)i;
+		unproven(rig, &flow, "REGISTER");
 	}
-	for (unsigned i = 0; i < 3; i++)
-		rig_expect(rig, "SIP/2.0 401 ");
-	rig_silence(rig);
-	assert_int_equal(rig->host.counters[TD_C_SIP_SOURCE_RATE], 47);
-	rig_rx(rig, &other, text);
-	rig_expect(rig, "SIP/2.0 401 ");
+	expect_answers(rig, "SIP/2.0 401 ", 3);
+	flow.remote.ip[7]++;
+	unproven(rig, &flow, "REGISTER");
+	expect_answers(rig, "SIP/2.0 401 ", 1);
+	for (unsigned i = 0; i < 2; i++) {
+		flow.remote.ip[15] = (uint8_t)(0xa0 + i);
+		rig->trunks[0].peers[i].address = flow.remote;
+	}
+	rig->trunks[0].n_peers = 2;
+	rig_policy(rig);
+	for (unsigned i = 0; i < 8; i++) {
+		flow.remote.ip[15] = (uint8_t)(0xa0 + i % 2);
+		unproven(rig, &flow, "OPTIONS");
+	}
+	expect_answers(rig, "SIP/2.0 200 ", 6);
 	rated_down(rig);
 }
 
@@ -508,6 +548,7 @@ int main(void)
 		cmocka_unit_test(a_phone_moves_in_mid_call),
 		cmocka_unit_test(emergency_is_no_way_to_flood),
 		cmocka_unit_test(registers_have_their_sources_rate),
+		cmocka_unit_test(a_site_is_one_source_unless_it_is_a_carriers),
 		cmocka_unit_test(limits_of_a_subscriber),
 	};
 
