@@ -309,6 +309,7 @@ static int attempt_start(struct td_call *call, const struct td_call_target *targ
 	trunk_ref_seized(call->engine, &attempt->b.trunk, false);
 	attempt->b.trunk.fresh = false;
 	call_limits_used(call);
+	call->callee_fresh = false;
 	attempt_timer_start(attempt, target_patience_ms(call, target, attempt));
 	return 0;
 }

@@ -196,7 +196,9 @@ static void contacts_insert(struct td_call *call, const struct td_locate_answer 
 
 void callee_release(struct td_call *call)
 {
-	if (call->callee_held)
+	if (call->callee_held && call->callee_fresh)
+		td_subscriber_cancel(call->engine->conf.subscribers, call->callee_slot);
+	else if (call->callee_held)
 		td_subscriber_release(call->engine->conf.subscribers, call->callee_slot);
 	call->callee_held = false;
 }
@@ -212,6 +214,7 @@ static uint16_t callee_acquire(struct td_call *call, const struct td_subscriber_
 		return rc == -EDQUOT ? 486 : 503;
 	call->callee_slot = callee->slot;
 	call->callee_held = true;
+	call->callee_fresh = !call->emergency && callee->limit.max_cps > 0;
 	return 0;
 }
 

@@ -321,7 +321,9 @@ struct td_call {
 	bool counted : 1; // against the limits of the whole switch
 	bool emergency : 1, offered : 1, early_single : 1;
 	bool nobody : 1;      // the registrar knows nobody of that name
-	bool callee_held : 1; // counted against the limits of the called subscriber
+	// Counted against the limits of the called subscriber; fresh: none of its contacts was
+	// tried.
+	bool callee_held : 1, callee_fresh : 1;
 	char codec[24];       // of the last answer
 };
 

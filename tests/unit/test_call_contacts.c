@@ -447,6 +447,35 @@ static void limit_of_the_callee(void **state)
 	bed_down(&bed);
 }
 
+// A call that rang nowhere takes nothing of what its callee may get in a second; one that rang
+// does.
+static void a_callees_rate_is_of_calls_that_rang(void **state)
+{
+	static const struct td_limit one = { .max_cps = 1 };
+	enum { ABSENT, NO_PORT, RINGS, CASES };
+
+	for (unsigned i = 0; i < CASES; i++) {
+		struct td_subscriber_entry rated;
+		struct bed bed;
+		bed_up(&bed, i == ABSENT ? "" : "5", 0);
+		rated = *bed.rig->host.located.subscriber;
+		rated.limit = one;
+		bed.rig->host.located.subscriber = &rated;
+		bed.rig->host.route.n = 1;
+		bed.rig->host.no_port = i == NO_PORT;
+		rig_invite(bed.rig, "", RIG_SDP_A);
+		if (i == RINGS) {
+			ring(&bed, 0, 1);
+			refuse(&bed, 0, "480 Temporarily Unavailable");
+		}
+		rig_expect(bed.rig, i == NO_PORT ? "SIP/2.0 503 " : "SIP/2.0 480 ");
+		int rc = td_subscriber_acquire(
+			bed.rig->subscribers, rated.slot, &one, bed.rig->host.now_ns);
+		assert_int_equal(rc, i == RINGS ? -EAGAIN : 0);
+		bed_down(&bed);
+	}
+}
+
 // A call that goes on to somebody else is none of the callee's any more.
 static void a_call_that_moved_on_leaves_its_callee_free(void **state)
 {
@@ -666,6 +695,7 @@ int main(void)
 		cmocka_unit_test(what_may_be_found_out_later),
 		cmocka_unit_test(nobody_finds_out_where),
 		cmocka_unit_test(limit_of_the_callee),
+		cmocka_unit_test(a_callees_rate_is_of_calls_that_rang),
 		cmocka_unit_test(a_call_that_moved_on_leaves_its_callee_free),
 		cmocka_unit_test(the_called_phone_moves),
 		cmocka_unit_test(ports_run_out),
