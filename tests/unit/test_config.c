@@ -503,6 +503,39 @@ static void ports_must_hold_the_calls(void **state)
 	refused(text, "expected 6 as limits.calls");
 }
 
+// Phones and trunks of a group take ports as a trunk that a route names does.
+static void ports_must_hold_phones_and_groups(void **state)
+{
+#define PHONES                                                                                     \
+	REALM(ADDRESSES SIP                                                                        \
+		"media = { ports = [ 20000, 20009 ]; }; registrar = { domains = [ \"d.example\" "  \
+		"]; };")                                                                           \
+	"limits = { calls = %d; registrations = 10; };\n"
+	char text[1024];
+
+	snprintf(text, sizeof(text), PHONES, 6);
+	refused(text, "expected 6 as limits.calls and the trunks' max_calls (and phones");
+	snprintf(text, sizeof(text), PHONES, 5);
+	struct outcome o = load(text, NULL, 0);
+	assert_int_equal(o.rc, 0);
+	release(&o);
+	// A phone that calls a trunk of its own side takes two; another side's does not.
+	snprintf(text, sizeof(text),
+		PHONES TRUNK
+		"routes = ( { from = [ \"subscribers\" ]; to = ( { trunk = \"g\"; } "
+		"); } );\ngroups = ( { name = \"g\"; to = ( { trunk = \"a\"; } ); } );",
+		3);
+	refused(text, "expected 6 as limits.calls");
+	snprintf(text, sizeof(text),
+		PHONES TRUNK "routes = ( { from = [ \"a\" ]; to = ( { registrar = true; } ); } );",
+		3);
+	refused(text, "expected 6 as limits.calls");
+	snprintf(text, sizeof(text), PHONES TRUNK, 5);
+	o = load(text, NULL, 0);
+	assert_int_equal(o.rc, 0);
+	release(&o);
+}
+
 static void trunks_must_be_told_apart(void **state)
 {
 	struct outcome o;
@@ -914,6 +947,7 @@ int main(void)
 		cmocka_unit_test(names_that_exist_once_are_held_to_it),
 		cmocka_unit_test(cpus_must_be_there),
 		cmocka_unit_test(ports_must_hold_the_calls),
+		cmocka_unit_test(ports_must_hold_phones_and_groups),
 		cmocka_unit_test(trunks_must_be_told_apart),
 		cmocka_unit_test(domains_of_a_registrar_are_hosts),
 		cmocka_unit_test(overrides_come_before_checks),
