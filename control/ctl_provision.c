@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // tandemctl subscriber, number, show registrations: who may register and call, and where he is.
 #include "control/ctl.h"
+#include "include/ceilings.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -20,9 +21,9 @@ static bool limit_read(const struct ctl *ctl, const char *name, uint32_t *out)
 	char *end;
 	unsigned long n = text ? strtoul(text, &end, 10) : 0;
 
-	if (text && (*text < '0' || *text > '9' || *end != '\0' || n > 10000000)) {
-		fprintf(stderr, "tandemctl: found %s %s, expected a number from 0 to 10000000\n",
-			name, text);
+	if (text && (*text < '0' || *text > '9' || *end != '\0' || n > TD_SUBSCRIBER_LIMIT_MAX)) {
+		fprintf(stderr, "tandemctl: found %s %s, expected a number from 0 to %d\n", name,
+			text, TD_SUBSCRIBER_LIMIT_MAX);
 		return false;
 	}
 	*out = (uint32_t)n;

@@ -147,6 +147,9 @@ static const char *values_read(struct td_subscriber *s, const Tandem__Subscriber
 	for (size_t i = 0; i < add->n_numbers; i++)
 		if (!td_number_read(add->numbers[i], s->numbers[s->n_numbers++]))
 			return "expected a number of at most 23 digits";
+	if (add->max_calls > TD_SUBSCRIBER_LIMIT_MAX || add->max_cps > TD_SUBSCRIBER_LIMIT_MAX ||
+		add->cps_burst > TD_SUBSCRIBER_LIMIT_MAX)
+		return "expected limits of at most 10000000; 0 is none";
 	snprintf(s->plan, sizeof(s->plan), "%s", add->plan[0] ? add->plan : TD_PLAN_DEFAULT);
 	snprintf(s->display, sizeof(s->display), "%s", add->display);
 	s->max_calls = add->max_calls;

@@ -39,5 +39,6 @@
 #define TD_STREAMS_MAX 4          // relayed m= lines of one call; more are answered with port 0
 #define TD_ATTEMPTS_MAX 16        // B attempts of one call in its life
 #define TD_CONTACTS_MAX 16         // bindings of one AoR
+#define TD_SUBSCRIBER_LIMIT_MAX 10000000 // calls, and calls/s, of one; stores keep 31 bits
 #define TD_REGISTRAR_DOMAINS_MAX 16 // of one realm
 #define TD_SIP_MESSAGE_MAX 65535  // the largest value limits.sip_message_bytes may take

@@ -700,13 +700,31 @@ def a_server_that_does_not_answer_is_told_in_time():
         bench.stop()
 
 
+def limits_that_a_store_cannot_keep_are_refused():
+    """tandemctl refuses them itself; others speak the protocol too, and PostgreSQL's INTEGER has 31 bits."""
+    bench = Bench("limits", dataplane=False)
+    for field in ("max_calls", "max_cps", "cps_burst"):
+        asked = pb.Frame(version=1, id=7)
+        asked.subscriber_add.aor, asked.subscriber_add.password = "1001@tandem.example", "secret"
+        setattr(asked.subscriber_add, field, 1 << 31)
+        raw = asked.SerializeToString()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(bench.dir / "control.sock"))
+            s.sendall(struct.pack(">I", len(raw)) + raw)
+            s.settimeout(10)
+            answer = pb.Frame.FromString(s.recv(4096)[4:])
+        assert "at most 10000000" in answer.error.text, answer
+    assert json.loads(bench.ctl("subscriber", "list", "--json")) == []
+    bench.stop()
+
+
 def main(tests=None):
     tests = tests or [a_subscriber_reaches_the_data_plane, set_changes_what_is_named, two_nodes_set_two_fields_at_once,
              lists_show_what_is_there, what_changed_meanwhile_comes_whole,
              what_another_node_changed_comes_one_by_one, wait_waits_for_subscribers_and_bindings, trunks_of_the_store_join_those_of_the_file,
              what_a_try_stored_unheard_is_done, one_reason_is_enough, another_node_takes_the_trunks_of_the_store,
              a_refused_change_is_told_and_sent_again, bindings_outlive_both_daemons, a_wrong_store_stops_nothing_and_says_so,
-             a_server_that_does_not_answer_is_told_in_time]
+             a_server_that_does_not_answer_is_told_in_time, limits_that_a_store_cannot_keep_are_refused]
     print(f"1..{len(tests)}")
     bad = 0
     for n, test in enumerate(tests, 1):
