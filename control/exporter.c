@@ -204,8 +204,7 @@ struct td_exporter *td_exporter_start(const struct td_sockaddr *address, const c
 	exporter->daemon = MHD_start_daemon(flags, address->port, NULL, NULL, on_request, exporter,
 		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&to, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)TD_EXPORTER_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)TD_EXPORTER_TIMEOUT_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-		MHD_OPTION_END);
+		(unsigned int)TD_EXPORTER_TIMEOUT_S, MHD_OPTION_END);
 	if (exporter->daemon)
 		return exporter;
 	*error = errno ? strerror(errno) : "the HTTP library refused";

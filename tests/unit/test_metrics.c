@@ -4,10 +4,15 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct td_metrics_page page;
@@ -114,9 +119,34 @@ static void the_ratio_looks_back_five_minutes(void **state)
 	assert_true(fabs(td_asr_add(&asr, 5, 2, ms += 1000) - 0.5) < 1e-9);
 }
 
+// A second switch must not take half of the scrapes of the first.
+static void an_address_is_served_by_one(void **state)
+{
+	struct sockaddr_in free_one = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct td_sockaddr address = { .family = TD_IPV4, .ip = { 127, 0, 0, 1 } };
+	socklen_t len = sizeof(free_one);
+	const char *error = NULL;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&free_one, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&free_one, &len), 0);
+	close(fd);
+	address.port = ntohs(free_one.sin_port);
+	struct td_exporter *first = td_exporter_start(&address, &error);
+	assert_non_null(first);
+	assert_null(td_exporter_start(&address, &error));
+	assert_string_equal(error, strerror(EADDRINUSE));
+	td_exporter_stop(first);
+	first = td_exporter_start(&address, &error); // at once: a restart waits for nothing
+	assert_non_null(first);
+	td_exporter_stop(first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_is_served_by_one),
 		cmocka_unit_test_teardown(samples_of_one_metric_stand_together, teardown),
 		cmocka_unit_test_teardown(labels_are_escaped, teardown),
 		cmocka_unit_test_teardown(histograms_count_up, teardown),
