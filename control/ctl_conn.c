@@ -82,12 +82,18 @@ static void unreachable(const struct ctl *ctl, bool quiet)
 
 	if (quiet)
 		return;
-	snprintf(text, sizeof(text), "cannot reach tandem-control at %s: %s%s", ctl->socket,
-		strerror(error),
-		error == EACCES || error == EPERM ? "; it takes its own user and root"
-						  : "; is it running (systemctl status "
-						    "tandem-control), and with that run_dir? "
-						    "-c FILE or -s SOCKET name another");
+	if (error == ETIMEDOUT)
+		snprintf(text, sizeof(text),
+			"tandem-control at %s is there, but does not answer: it hangs or was "
+			"stopped (systemctl status tandem-control)",
+			ctl->socket);
+	else
+		snprintf(text, sizeof(text), "cannot reach tandem-control at %s: %s%s", ctl->socket,
+			strerror(error),
+			error == EACCES || error == EPERM
+				? "; it takes its own user and root"
+				: "; is it running (systemctl status tandem-control), and with "
+				  "that run_dir? -c FILE or -s SOCKET name another");
 	ctl_end(ctl, CTL_UNREACHABLE, text);
 }
 

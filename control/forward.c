@@ -59,7 +59,8 @@ static void error_send(const struct forward *f, struct td_conn *conn, int error)
 	else if (!td_link_answers(link))
 		td_conn_error(conn, f->id, ENOTCONN, td_link_lacking(link));
 	else
-		td_conn_error(conn, f->id, ETIMEDOUT, "the data plane did not answer in time");
+		td_conn_error(conn, f->id, ETIMEDOUT,
+			"the data plane did not answer in time; it may still do what it was asked");
 }
 
 static void on_answer(void *user, const Tandem__Frame *frame, int error)
@@ -111,7 +112,8 @@ void td_forward(struct td_client *client, const Tandem__Frame *frame)
 		     frame->show->table == TANDEM__TABLE__VERSION;
 	if (f->version)
 		version_send(client->conn, frame->id);
-	int rc = td_link_ask(&control->link, &out, on_answer, f);
+	// What hangs would do it whenever it goes on, when nobody expects it any more.
+	int rc = control->link.silent ? -ENOTCONN : td_link_ask(&control->link, &out, on_answer, f);
 	if (rc == 0)
 		return;
 	if (f->version && rc == -ENOTCONN)

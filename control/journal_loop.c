@@ -62,8 +62,12 @@ static struct td_sink *jsonl_open(const void *user, char *error, size_t cap)
 
 static void destinations_add(struct td_control *control)
 {
-	static const char advice[] =
-		"see to the database; calls go on, and the journal keeps what is not stored yet";
+	static const char sqlite_advice[] =
+		"is there room (df -h), and may the user of tandem-control write the file and its "
+		"folder? Calls go on, and the journal keeps what is not stored yet";
+	static const char postgresql_advice[] =
+		"does the server run, has it room, and does psql with this URL get in as the user "
+		"of tandem-control? Calls go on, and the journal keeps what is not stored yet";
 	static const char file_advice[] =
 		"see to the disk and the folder's permissions; the journal keeps what is not "
 		"written yet";
@@ -73,8 +77,9 @@ static void destinations_add(struct td_control *control)
 	snprintf(dir, sizeof(dir), "%s/journal", conf->state_dir);
 	td_destinations_init(&control->destinations, dir, &control->alarms);
 	td_store_url_clean(conf->store, shown, sizeof(shown));
-	td_destinations_add(
-		&control->destinations, "store", shown, advice, store_open, control->conf);
+	td_destinations_add(&control->destinations, "store", shown,
+		strncmp(shown, "sqlite:", 7) == 0 ? sqlite_advice : postgresql_advice, store_open,
+		control->conf);
 	if (conf->cdr_csv.path[0])
 		td_destinations_add(&control->destinations, "csv", conf->cdr_csv.path, file_advice,
 			csv_open, control->conf);

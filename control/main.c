@@ -120,9 +120,9 @@ static bool run_dir_lock(struct td_control *control)
 	control->run_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (control->run_lock >= 0 && flock(control->run_lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
-	td_log(TD_LOG_ERROR, "start.locked",
-		"path=%s error=\"%s\" advice=\"is another tandem-control running?\"", path,
-		strerror(errno));
+	td_log(TD_LOG_ERROR, "start.locked", "path=%s error=\"%s\"", path,
+		errno == EWOULDBLOCK ? "another tandem-control runs in this run_dir"
+				     : strerror(errno));
 	return false;
 }
 
