@@ -50,9 +50,22 @@ def the_manual_has_every_alarm_and_file():
     files, alarms = manual.split(".SH FILES\n")[1].split(".SH ")[0], manual.split(".SH ALARMS\n")[1].split(".SH ")[0]
     for path in sorted((ROOT / "control").glob("*.c")):
         source = path.read_text()
-        raised = re.findall(r'td_alarm_raise\([^;]*?"([a-z]+\.[a-z]+)"', source) + re.findall(r'#define ALARM "(.*)"', source)
+        raised = re.findall(r'td_alarm_raise\([^;]*?"([a-z]+\.[a-z]+)"', source) + [
+            name for macro, name in re.findall(r'#define (\w+) "([a-z]+\.[a-z]+)"', source)
+            if re.search(rf'td_alarm_raise\([^;]*?\b{macro}\b', source)]
         assert [a for a in raised if a not in alarms] == [], path.name
         assert [f for f in re.findall(r'#define FILE_NAME "(.*)"', source) if f"/{f}" not in files] == [], path.name
+
+
+def the_manuals_have_every_option_and_key():
+    """And no option that there is not."""
+    for daemon in ("control", "dataplane"):
+        manual = (ROOT / f"control/man/tandem-{daemon}.8").read_text().replace("\\-", "-")
+        options = set(re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', (ROOT / daemon / "main.c").read_text()))
+        assert len(options) > 3 and options == set(re.findall(r"--([a-z-]+)", manual)), (daemon, options)
+    manual = (ROOT / "control/man/tandem.conf.5").read_text().replace("\\-", "-")
+    keys = set(re.findall(r'\b(?!LATER)[A-Z][A-Z_]+\("([a-z_0-9]+)"', (ROOT / "control/config_keys.c").read_text()))
+    assert len(keys) > 100 and [k for k in sorted(keys) if not re.search(rf"\b{k}\b", manual)] == []
 
 
 def the_help_has_every_command():
@@ -202,7 +215,8 @@ def the_configuration_may_include_others():
 
 
 def main():
-    tests = [the_manual_has_every_command_in_order, the_manual_has_every_alarm_and_file, the_help_has_every_command,
+    tests = [the_manual_has_every_command_in_order, the_manual_has_every_alarm_and_file,
+             the_manuals_have_every_option_and_key, the_help_has_every_command,
              completion_goes_through_every_command, the_shell_completes, wrong_usage_is_told, help_is_a_word_too,
              who_cannot_reach_control_is_told_what_to_do, options_stand_anywhere, a_full_disk_is_no_success,
              a_crowded_socket_is_waited_for, no_setting_is_left_out, the_terminal_is_left_as_it_was,
