@@ -86,9 +86,10 @@ static int output_send(struct td_conn *conn, struct output *out, size_t len)
 	return -EPIPE;
 }
 
-int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
+int td_conn_send_packed(
+	struct td_conn *conn, const Tandem__Frame *head, const uint8_t *rest, size_t rest_len)
 {
-	size_t len = tandem__frame__get_packed_size(frame);
+	size_t head_len = tandem__frame__get_packed_size(head), len = head_len + rest_len;
 
 	if (conn->closing)
 		return -EPIPE;
@@ -98,11 +99,18 @@ int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
 	if (!out)
 		return -ENOBUFS;
 	td_frame_header(out->bytes, (uint32_t)len);
-	tandem__frame__pack(frame, out->bytes + TD_FRAME_HEADER);
+	tandem__frame__pack(head, out->bytes + TD_FRAME_HEADER);
+	if (rest_len > 0)
+		memcpy(out->bytes + TD_FRAME_HEADER + head_len, rest, rest_len);
 	int rc = output_send(conn, out, TD_FRAME_HEADER + len);
 	if (rc == 0 && conn->user->sent)
-		conn->user->sent(conn, frame);
+		conn->user->sent(conn, head);
 	return rc;
+}
+
+int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame)
+{
+	return td_conn_send_packed(conn, frame, NULL, 0);
 }
 
 int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len)

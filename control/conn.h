@@ -41,6 +41,10 @@ int td_conn_start(struct td_conn *conn); // reads from now on; 0 or a libuv erro
 // 0; -ENOBUFS: the far end does not read, and the connection is being closed; -EPIPE: it is closing
 // already; -EMSGSIZE: longer than a frame, nothing was sent.
 int td_conn_send(struct td_conn *conn, const Tandem__Frame *frame);
+// The same of a frame in two pieces: rest is a packed Frame of len bytes whose fields join head's
+// (Protobuf: two messages one behind the other are one). It is copied.
+int td_conn_send_packed(
+	struct td_conn *conn, const Tandem__Frame *head, const uint8_t *rest, size_t len);
 // The same for len bytes of packed frames, which are copied.
 int td_conn_write(struct td_conn *conn, const uint8_t *bytes, size_t len);
 // The same with a descriptor beside the frame (SCM_RIGHTS), which stays the caller's. -EAGAIN:

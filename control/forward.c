@@ -37,7 +37,7 @@ static void status_send(
 	if (!missing)
 		missing = td_sync_missing(&f->control->sync);
 	status.in_sync = !missing;
-	status.policy_generation = link->policy->generation;
+	status.policy_generation = link->policy->conf.generation;
 	if (missing)
 		status.text = (char *)(uintptr_t)missing; // only read by the packer
 	else if (!dataplane)

@@ -3,7 +3,6 @@
 
 #include "control/log.h"
 #include "control/plan_store.h"
-#include "control/policy_pb.h"
 #include "include/frame.h"
 
 #include <errno.h>
@@ -119,25 +118,44 @@ static struct td_link_pending *pending_find(struct td_link *link, uint64_t id)
 	return NULL;
 }
 
-int td_link_ask_fd(
-	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user)
+// What is asked: a frame, a descriptor beside it (-1: none), and the rest of it where that is
+// packed already.
+struct question {
+	Tandem__Frame *frame;
+	int fd;
+	const uint8_t *rest;
+	size_t rest_len;
+	uint64_t patience_ms;
+};
+
+static int ask(
+	struct td_link *link, const struct question *q, td_link_answer answer, void *user)
 {
 	if (!link->connected || link->conn->closing)
 		return -ENOTCONN;
 	struct td_link_pending *pending = pending_find(link, 0);
 	if (!pending)
 		return -ENOBUFS;
-	frame->version = 1;
-	frame->id = ++link->next_id;
-	int rc = fd < 0 ? td_conn_send(link->conn, frame) : td_conn_send_fd(link->conn, frame, fd);
+	q->frame->version = 1;
+	q->frame->id = ++link->next_id;
+	int rc = q->fd < 0 ? td_conn_send_packed(link->conn, q->frame, q->rest, q->rest_len)
+			   : td_conn_send_fd(link->conn, q->frame, q->fd);
 	if (rc == 0)
-		*pending = (struct td_link_pending){ .id = frame->id,
-			.deadline_ms = uv_now(link->loop) +
-				       (fd < 0 ? 1 : 6) * (uint64_t)TD_LINK_PATIENCE_MS,
-			.bulk = fd >= 0,
+		*pending = (struct td_link_pending){ .id = q->frame->id,
+			.deadline_ms = uv_now(link->loop) + q->patience_ms,
+			.bulk = q->fd >= 0,
 			.answer = answer,
 			.user = user };
 	return rc == -EPIPE ? -ENOTCONN : rc;
+}
+
+int td_link_ask_fd(
+	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user)
+{
+	struct question q = { frame, fd, NULL, 0,
+		(fd < 0 ? 1 : 6) * (uint64_t)TD_LINK_PATIENCE_MS };
+
+	return ask(link, &q, answer, user);
 }
 
 int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answer, void *user)
@@ -147,18 +165,13 @@ int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answe
 
 // --- policy ---
 
-int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
-	void *user)
+int td_link_push(struct td_link *link, const struct td_resolved_policy *policy,
+	td_link_answer answer, void *user)
 {
-	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__Frame head = TANDEM__FRAME__INIT;
+	struct question q = { &head, -1, policy->frame, policy->frame_len, TD_LINK_PATIENCE_MS };
 
-	frame.body_case = TANDEM__FRAME__BODY_POLICY;
-	frame.policy = td_policy_to_pb(policy);
-	if (!frame.policy)
-		return -ENOMEM;
-	int rc = td_link_ask(link, &frame, answer, user);
-	tandem__policy__free_unpacked(frame.policy, NULL);
-	return rc;
+	return ask(link, &q, answer, user);
 }
 
 static void on_pushed(void *user, const Tandem__Frame *frame, int error)
@@ -169,7 +182,7 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 		link->in_sync = true;
 		link->refusal[0] = '\0';
 		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64,
-			link->policy->generation);
+			link->policy->conf.generation);
 		tell(link, TD_EVENT_POLICY, "dataplane", "in_sync",
 			"the data plane has the policy in force");
 		return;
@@ -177,7 +190,7 @@ static void on_pushed(void *user, const Tandem__Frame *frame, int error)
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_ERROR) {
 		snprintf(link->refusal, sizeof(link->refusal), "%s", frame->error->text);
 		td_log(TD_LOG_ERROR, "dataplane.refused_policy",
-			"generation=%016" PRIx64 " reason=\"%s\"", link->policy->generation,
+			"generation=%016" PRIx64 " reason=\"%s\"", link->policy->conf.generation,
 			link->refusal);
 		tell(link, TD_EVENT_POLICY, "dataplane", "refused", link->refusal);
 		return;
@@ -197,7 +210,7 @@ static void policy_send(struct td_link *link)
 	snprintf(link->refusal, sizeof(link->refusal), "the policy could not be sent: %s",
 		strerror(-rc));
 	td_log(TD_LOG_ERROR, "dataplane.refused_policy", "generation=%016" PRIx64 " reason=\"%s\"",
-		link->policy->generation, link->refusal);
+		link->policy->conf.generation, link->refusal);
 }
 
 void td_link_doubt(struct td_link *link)
@@ -224,7 +237,8 @@ const char *td_link_lacking(const struct td_link *link)
 	return NULL;
 }
 
-void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force)
+void td_link_set_policy(
+	struct td_link *link, const struct td_resolved_policy *policy, bool in_force)
 {
 	link->policy = policy;
 	link->in_sync = in_force;
@@ -243,7 +257,7 @@ static void hello_take(struct td_link *link, const Tandem__Hello *hello)
 	link->backoff_ms = BACKOFF_MIN_MS;
 	if (link->plans)
 		td_plan_store_hello(link->plans, hello);
-	link->in_sync = hello->policy_generation == link->policy->generation;
+	link->in_sync = hello->policy_generation == link->policy->conf.generation;
 	if (link->in_sync)
 		td_log(TD_LOG_INFO, "dataplane.in_sync", "generation=%016" PRIx64 " pushed=no",
 			hello->policy_generation);
@@ -301,7 +315,7 @@ static void hello_send(struct td_link *link)
 	frame.hello = &hello;
 	hello.role = role;
 	hello.software = software;
-	hello.policy_generation = link->policy->generation;
+	hello.policy_generation = link->policy->conf.generation;
 	td_conn_send(link->conn, &frame);
 }
 
@@ -330,7 +344,7 @@ static void connect_begin(struct td_link *link)
 }
 
 int td_link_start(struct td_link *link, uv_loop_t *loop, const char *path,
-	const struct td_policy_conf *policy)
+	const struct td_resolved_policy *policy)
 {
 	link->loop = loop;
 	link->policy = policy;

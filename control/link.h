@@ -8,7 +8,7 @@
 
 #include "control/conn.h"
 #include "control/events.h"
-#include "include/policy_conf.h"
+#include "control/policy_resolve.h"
 
 struct td_plan_store;
 
@@ -50,7 +50,7 @@ struct td_link {
 	uint32_t epoch;
 	uint64_t next_id;
 	struct td_plan_store *plans;         // borrowed; told of each Hello; NULL: nobody is
-	const struct td_policy_conf *policy; // borrowed; what the data plane shall have
+	const struct td_resolved_policy *policy; // borrowed, sealed; what the data plane shall have
 	struct td_events *events;            // borrowed; NULL: nobody is told
 	struct td_link_watcher watcher;      // set before the start
 	char refusal[256]; // the data plane's words when it did not take the policy
@@ -59,7 +59,7 @@ struct td_link {
 
 // Begins to connect to path. policy: as td_link_set_policy().
 int td_link_start(struct td_link *link, uv_loop_t *loop, const char *path,
-	const struct td_policy_conf *policy);
+	const struct td_resolved_policy *policy);
 void td_link_stop(struct td_link
 		*link); // ends timers and connection; answers what is pending with -ECONNRESET
 
@@ -71,8 +71,8 @@ int td_link_ask(struct td_link *link, Tandem__Frame *frame, td_link_answer answe
 int td_link_ask_fd(
 	struct td_link *link, Tandem__Frame *frame, int fd, td_link_answer answer, void *user);
 // Sends a policy that is not ours yet (reload); the caller makes it ours when Done came.
-int td_link_push(struct td_link *link, const struct td_policy_conf *policy, td_link_answer answer,
-	void *user);
+int td_link_push(struct td_link *link, const struct td_resolved_policy *policy,
+	td_link_answer answer, void *user);
 // Whether the data plane took what it was sent is unknown: its next Hello will say so.
 void td_link_doubt(struct td_link *link);
 // Whether it is there, has said who it is, and answers.
@@ -80,4 +80,5 @@ bool td_link_answers(const struct td_link *link);
 // What keeps the data plane from having the policy, in words; NULL: nothing does.
 const char *td_link_lacking(const struct td_link *link);
 // The policy to hold the data plane to from now on; in_force: it has it already.
-void td_link_set_policy(struct td_link *link, const struct td_policy_conf *policy, bool in_force);
+void td_link_set_policy(
+	struct td_link *link, const struct td_resolved_policy *policy, bool in_force);

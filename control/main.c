@@ -280,8 +280,7 @@ static bool services_start(struct td_control *control)
 	}
 	td_sync_start(&control->sync, control);
 	td_trunks_start(&control->trunks, control);
-	return td_link_start(&control->link, &control->loop, path, &control->pushed.policy.conf) ==
-	       0;
+	return td_link_start(&control->link, &control->loop, path, &control->pushed.policy) == 0;
 }
 
 static int control_run(struct td_control *control)

@@ -125,6 +125,7 @@ struct trunk_set {
 	struct td_control *control;
 	char name[TD_NAME_LEN];
 	bool enabled, before;
+	bool begun; // the policy of the configuration has it
 	td_trunk_set_done done;
 	void *user;
 };
@@ -135,6 +136,14 @@ static void enabled_set(struct td_control *control, const char *name, bool enabl
 
 	trunk_find(policy, name)->enabled = enabled; // no reload is possible meanwhile
 	policy->generation = td_policy_generation_of(policy);
+}
+
+static void on_begin(void *user)
+{
+	struct trunk_set *set = user;
+
+	enabled_set(set->control, set->name, set->enabled);
+	set->begun = true;
 }
 
 static void set_end(struct trunk_set *set, int code, const char *text)
@@ -195,7 +204,8 @@ static void on_pushed(void *user, int code, const char *text)
 		set_commit(set);
 		return;
 	}
-	enabled_set(set->control, set->name, set->before);
+	if (set->begun)
+		enabled_set(set->control, set->name, set->before);
 	set_end(set, code, text);
 }
 
@@ -225,6 +235,6 @@ void td_trunk_set(struct td_control *control, const char *name, bool enabled,
 		.user = user };
 	snprintf(set->name, sizeof(set->name), "%s", name);
 	control->reloading = true;
-	enabled_set(control, set->name, enabled);
-	td_pushed_push(&control->pushed, &control->conf->policy, on_pushed, set);
+	td_pushed_push(&control->pushed,
+		&(struct td_pushed_wish){ &control->conf->policy, on_begin, on_pushed, set });
 }

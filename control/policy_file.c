@@ -10,16 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf)
-{
-	size_t len;
-	uint8_t *bytes = td_policy_pack(conf, &len);
-	int rc = bytes ? td_state_write(state_dir, TD_POLICY_FILE, bytes, len) : -ENOMEM;
-
-	free(bytes);
-	return rc;
-}
-
 uint64_t td_policy_file_generation(const char *state_dir)
 {
 	char path[PATH_MAX];

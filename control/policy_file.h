@@ -7,7 +7,5 @@
 
 #define TD_POLICY_FILE "policy.pb"
 
-// 0, or negative errno, and the one before stands.
-int td_policy_file_write(const char *state_dir, const struct td_policy_conf *conf);
 // Generation of what is there, 0 where nothing is.
 uint64_t td_policy_file_generation(const char *state_dir);

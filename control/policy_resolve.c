@@ -129,6 +129,32 @@ int td_policy_resolve(const struct td_policy_conf *conf, const struct td_config 
 		out->conf.trunks = out->trunks;
 	}
 	*left_out = r.left_out;
-	out->conf.generation = td_policy_generation_of(&out->conf);
 	return 0;
+}
+
+// --- as bytes ---
+
+int td_policy_seal(struct td_resolved_policy *policy)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+
+	policy->conf.generation = td_policy_generation_of(&policy->conf);
+	frame.body_case = TANDEM__FRAME__BODY_POLICY;
+	frame.policy = td_policy_to_pb(&policy->conf);
+	if (!frame.policy)
+		return -ENOMEM;
+	policy->policy_len = tandem__policy__get_packed_size(frame.policy);
+	policy->frame_len = tandem__frame__get_packed_size(&frame);
+	policy->frame = malloc(policy->frame_len);
+	if (policy->frame)
+		tandem__frame__pack(&frame, policy->frame);
+	tandem__policy__free_unpacked(frame.policy, NULL);
+	return policy->frame ? 0 : -ENOMEM;
+}
+
+void td_resolved_policy_fini(struct td_resolved_policy *policy)
+{
+	free(policy->trunks);
+	free(policy->frame);
+	*policy = (struct td_resolved_policy){ .trunks = NULL };
 }

@@ -2,8 +2,10 @@
 #include "control/pushed.h"
 
 #include "control/control.h"
+#include "control/dns_answers.h"
 #include "control/log.h"
 #include "control/policy_file.h"
+#include "control/state_file.h"
 #include "sip/policy.h"
 
 #include <errno.h>
@@ -15,136 +17,184 @@
 #define AGAIN_MS 5000 // after one that was refused
 #define BUSY_MS 200   // while another change is under way
 
-struct push {
+struct td_push {
+	uv_work_t work;
 	struct td_pushed *pushed;
-	uint64_t serial;
-	struct td_resolved_policy policy;
-	td_pushed_done done; // NULL: for names alone
-	void *user;
+	struct td_pushed_wish wish;
+	struct td_dns_answers *answers; // as they were when it began
+	struct td_policy_env env;
+	struct td_resolved_policy policy; // then, when it is in force, the one before
+	uint32_t left_out; // addresses that found no room
+	uint32_t n_lost;   // with the names as they are now
+	struct td_pushed_lost lost[TD_PUSHED_LOST_MAX];
+	int rc; // of what a thread did
 };
 
 static void on_timer(uv_timer_t *timer);
 
-static const struct td_dns_answer *answer_find(void *ctx, const struct td_host_conf *host)
-{
-	const struct td_dns_name *name = td_dns_names_find(ctx, host->name, host->port);
-
-	return name ? &name->answer : NULL;
-}
-
-static int resolve(
-	struct td_pushed *pushed, const struct td_policy_conf *conf, struct td_resolved_policy *out)
-{
-	uint32_t left_out = 0;
-	int rc = td_policy_resolve(
-		conf, pushed->control->conf, answer_find, &pushed->control->names, out, &left_out);
-
-	if (left_out > 0)
-		td_log(TD_LOG_WARNING, "dns.left_out",
-			"addresses=%u reason=\"a trunk has at most %d peers\"", left_out,
-			TD_PEERS_MAX);
-	return rc;
-}
-
 // --- sources that two trunks have ---
-
-struct losing {
-	struct td_pushed *pushed;
-	uint32_t n;
-	char names[TD_PUSHED_LOST_MAX][TD_NAME_LEN];
-};
 
 static void on_source_lost(void *ctx, const struct td_trunk *trunk, const struct td_trunk *keeper,
 	const struct td_sockaddr *address)
 {
-	struct losing *losing = ctx;
-	char ip[TD_ADDR_STRLEN];
+	struct td_push *push = ctx;
 
-	for (uint32_t i = 0; i < losing->n; i++)
-		if (strcmp(losing->names[i], trunk->conf.name) == 0)
+	for (uint32_t i = 0; i < push->n_lost; i++)
+		if (strcmp(push->lost[i].trunk, trunk->conf.name) == 0)
 			return;
-	if (losing->n == TD_PUSHED_LOST_MAX)
+	if (push->n_lost == TD_PUSHED_LOST_MAX)
 		return;
-	memcpy(losing->names[losing->n++], trunk->conf.name, TD_NAME_LEN);
-	td_ip_format(address, false, ip, sizeof(ip));
-	td_alarm_raise(&losing->pushed->control->alarms, TD_WARNING, "dns.ambiguous",
-		trunk->conf.name, "give one of them sources, or a match that tells them apart",
-		"dns: %s, which a host of trunk %s has, is a source of trunk %s too: what comes "
-		"from it is %s's",
-		ip, trunk->conf.name, keeper->conf.name, keeper->conf.name);
+	struct td_pushed_lost *lost = &push->lost[push->n_lost++];
+	memcpy(lost->trunk, trunk->conf.name, TD_NAME_LEN);
+	memcpy(lost->keeper, keeper->conf.name, TD_NAME_LEN);
+	td_ip_format(address, false, lost->ip, sizeof(lost->ip));
 }
 
-static void sources_check(struct td_pushed *pushed)
+// Any thread. The file's own addresses were looked at when it was read.
+static void sources_find(struct td_push *push)
 {
-	struct losing losing = { .pushed = pushed };
-	struct td_policy_conf conf = { .n_trunks = pushed->policy.conf.n_trunks,
-		.trunks = pushed->policy.conf.trunks };
-	struct td_policy_env env;
+	struct td_policy_conf conf = { .n_trunks = push->policy.conf.n_trunks,
+		.trunks = push->policy.conf.trunks };
 	char error[160];
 
-	if (!pushed->policy.trunks && pushed->n_lost == 0)
-		return;
-	td_config_policy_env(pushed->control->conf, &env);
-	env.source_lost = on_source_lost;
-	env.source_ctx = &losing;
-	td_policy_free(td_policy_new(&conf, &env, error, sizeof(error)));
-	for (uint32_t i = 0; i < pushed->n_lost; i++) {
-		bool still = false;
-		for (uint32_t k = 0; k < losing.n; k++)
-			still |= strcmp(losing.names[k], pushed->lost[i]) == 0;
-		if (!still)
-			td_alarm_clear(&pushed->control->alarms, "dns.ambiguous", pushed->lost[i]);
+	push->env.source_lost = on_source_lost;
+	push->env.source_ctx = push;
+	if (push->policy.trunks)
+		td_policy_free(td_policy_new(&conf, &push->env, error, sizeof(error)));
+}
+
+static bool is_lost(const struct td_push *push, const char *trunk)
+{
+	for (uint32_t i = 0; i < push->n_lost; i++)
+		if (strcmp(push->lost[i].trunk, trunk) == 0)
+			return true;
+	return false;
+}
+
+static void sources_tell(struct td_pushed *pushed, const struct td_push *push)
+{
+	struct td_alarms *alarms = &pushed->control->alarms;
+
+	for (uint32_t i = 0; i < push->n_lost; i++) {
+		const struct td_pushed_lost *lost = &push->lost[i];
+		td_alarm_raise(alarms, TD_WARNING, "dns.ambiguous", lost->trunk,
+			"give one of them sources, or a match that tells them apart",
+			"dns: %s, which a host of trunk %s has, is a source of trunk %s too: what "
+			"comes from it is %s's",
+			lost->ip, lost->trunk, lost->keeper, lost->keeper);
 	}
-	memcpy(pushed->lost, losing.names, sizeof(losing.names));
-	pushed->n_lost = losing.n;
+	for (uint32_t i = 0; i < pushed->n_lost; i++)
+		if (!is_lost(push, pushed->lost[i].trunk))
+			td_alarm_clear(alarms, "dns.ambiguous", pushed->lost[i].trunk);
+	memcpy(pushed->lost, push->lost, sizeof(push->lost));
+	pushed->n_lost = push->n_lost;
 }
 
-// --- into force ---
+// --- on a thread of the pool ---
 
-static void file_write(const struct td_pushed *pushed)
+static void work_seal(uv_work_t *work)
 {
-	const char *state_dir = pushed->control->conf->state_dir;
-	int rc = td_policy_file_write(state_dir, &pushed->policy.conf);
+	struct td_push *push = work->data;
 
+	push->rc = td_policy_resolve(push->wish.conf, push->pushed->control->conf,
+		td_dns_answers_find, push->answers, &push->policy, &push->left_out);
+	if (push->rc == 0)
+		push->rc = td_policy_seal(&push->policy);
+	if (push->rc == 0)
+		sources_find(push);
+}
+
+static void left_out_tell(const struct td_push *push)
+{
+	if (push->left_out > 0)
+		td_log(TD_LOG_WARNING, "dns.left_out",
+			"addresses=%u reason=\"a trunk has at most %d peers\"", push->left_out,
+			TD_PEERS_MAX);
+}
+
+// The policy in force stays as it is until this push has ended.
+static int file_write(const struct td_pushed *pushed)
+{
+	const struct td_resolved_policy *policy = &pushed->policy;
+
+	return td_state_write(pushed->control->conf->state_dir, TD_POLICY_FILE,
+		policy->frame + policy->frame_len - policy->policy_len, policy->policy_len);
+}
+
+static void work_write(uv_work_t *work)
+{
+	struct td_push *push = work->data;
+
+	push->rc = file_write(push->pushed);
+	td_resolved_policy_fini(&push->policy);
+}
+
+static void file_written(const struct td_pushed *pushed, int rc)
+{
 	if (rc != 0)
-		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"", state_dir,
-			strerror(-rc));
+		td_log(TD_LOG_WARNING, "policy.not_saved", "state_dir=%s error=\"%s\"",
+			pushed->control->conf->state_dir, strerror(-rc));
 }
 
-static void policy_take(struct td_pushed *pushed, struct td_resolved_policy *policy)
+// --- one push ---
+
+static void wish_begin(struct td_pushed *pushed, const struct td_pushed_wish *wish);
+
+static void wish_done(const struct td_pushed_wish *wish, int code, const char *text)
 {
-	free(pushed->policy.trunks);
-	pushed->policy = *policy;
-	*policy = (struct td_resolved_policy){ .trunks = NULL };
-	file_write(pushed);
-	sources_check(pushed);
+	if (wish->done)
+		wish->done(wish->user, code, text);
 }
 
-static void push_end(struct push *push, int code, const char *text)
+static void push_free(struct td_push *push)
 {
-	if (push->done)
-		push->done(push->user, code, text);
-	free(push->policy.trunks);
+	td_dns_answers_free(push->answers);
+	td_resolved_policy_fini(&push->policy);
 	free(push);
 }
 
-static void push_commit(struct push *push, bool in_force)
+// The next one may begin.
+static void flight_end(struct td_push *push)
 {
 	struct td_pushed *pushed = push->pushed;
+	struct td_pushed_wish next = pushed->waiting;
 
-	// Its arrays may be gone with the configuration that came after it.
-	if (push->serial < pushed->committed) {
-		push_end(push, -ESTALE, "another change came in between");
-		return;
-	}
-	pushed->committed = push->serial;
-	policy_take(pushed, &push->policy);
-	td_link_set_policy(&pushed->control->link, &pushed->policy.conf, in_force);
-	td_dns_names_want(&pushed->control->names, &pushed->policy.conf);
-	if (!push->done)
+	push_free(push);
+	pushed->flight = NULL;
+	pushed->waiting.conf = NULL;
+	if (pushed->stopping)
+		td_resolved_policy_fini(&pushed->policy);
+	else if (next.conf)
+		wish_begin(pushed, &next);
+}
+
+static void after_write(uv_work_t *work, int status)
+{
+	struct td_push *push = work->data;
+
+	file_written(push->pushed, push->rc);
+	flight_end(push);
+}
+
+static void push_commit(struct td_push *push, bool in_force)
+{
+	struct td_pushed *pushed = push->pushed;
+	struct td_control *control = pushed->control;
+	struct td_resolved_policy before = pushed->policy;
+
+	pushed->policy = push->policy;
+	push->policy = before;
+	sources_tell(pushed, push);
+	td_link_set_policy(&control->link, &pushed->policy, in_force);
+	td_dns_names_want(&control->names, &pushed->policy.conf);
+	if (!push->wish.done)
 		td_log(TD_LOG_INFO, "policy.resolved", "generation=%016" PRIx64,
 			pushed->policy.conf.generation);
-	push_end(push, 0, "");
+	wish_done(&push->wish, 0, "");
+	if (uv_queue_work(&control->loop, &push->work, work_write, after_write) == 0)
+		return;
+	file_written(pushed, -ENOMEM);
+	flight_end(push);
 }
 
 static void later(struct td_pushed *pushed, uint64_t ms)
@@ -152,19 +202,19 @@ static void later(struct td_pushed *pushed, uint64_t ms)
 	uv_timer_start(&pushed->timer, on_timer, ms, 0);
 }
 
-static void push_refused(struct push *push, int code, const char *text)
+static void push_refused(struct td_push *push, int code, const char *text)
 {
 	struct td_pushed *pushed = push->pushed;
 
-	if (!push->done) {
+	if (!push->wish.done && !pushed->stopping) {
 		td_log(TD_LOG_WARNING, "dns.not_pushed", "reason=\"%s\"", text);
-		if (!uv_is_closing((uv_handle_t *)&pushed->timer))
-			later(pushed, AGAIN_MS);
+		later(pushed, AGAIN_MS);
 	}
-	push_end(push, code, text);
+	wish_done(&push->wish, code, text);
+	flight_end(push);
 }
 
-static void push_lost(struct push *push, int error)
+static void push_lost(struct td_push *push, int error)
 {
 	td_link_doubt(&push->pushed->control->link);
 	push_refused(push, error,
@@ -174,7 +224,7 @@ static void push_lost(struct push *push, int error)
 
 static void on_answer(void *user, const Tandem__Frame *frame, int error)
 {
-	struct push *push = user;
+	struct td_push *push = user;
 
 	if (frame && frame->body_case == TANDEM__FRAME__BODY_DONE)
 		push_commit(push, true);
@@ -184,41 +234,75 @@ static void on_answer(void *user, const Tandem__Frame *frame, int error)
 		push_lost(push, error ? error : -EPROTO);
 }
 
-static void push_send(struct push *push)
+static void push_send(struct td_push *push)
 {
-	int rc = td_link_push(&push->pushed->control->link, &push->policy.conf, on_answer, push);
+	struct td_pushed *pushed = push->pushed;
 
+	if (!push->wish.done)
+		pushed->pushed_ms = uv_now(pushed->timer.loop);
+	int rc = td_link_push(&pushed->control->link, &push->policy, on_answer, push);
 	if (rc == -ENOTCONN)
 		push_commit(push, false);
 	else if (rc != 0)
 		push_refused(push, rc, "the policy could not be sent to the data plane");
 }
 
-static struct push *push_new(struct td_pushed *pushed, const struct td_policy_conf *conf,
-	td_pushed_done done, void *user)
+static void after_seal(uv_work_t *work, int status)
 {
-	struct push *push = calloc(1, sizeof(*push));
+	struct td_push *push = work->data;
+	const struct td_pushed *pushed = push->pushed;
+
+	left_out_tell(push);
+	if (pushed->stopping)
+		push_refused(push, -ECANCELED, "tandem-control ends");
+	else if (push->rc != 0)
+		push_refused(push, push->rc, "no memory");
+	else if (!push->wish.done &&
+		 push->policy.conf.generation == pushed->policy.conf.generation)
+		flight_end(push);
+	else
+		push_send(push);
+}
+
+static struct td_push *push_new(struct td_pushed *pushed, const struct td_pushed_wish *wish)
+{
+	struct td_push *push = calloc(1, sizeof(*push));
 
 	if (!push)
 		return NULL;
-	*push = (struct push){
-		.pushed = pushed, .serial = ++pushed->serial, .done = done, .user = user
-	};
-	if (resolve(pushed, conf, &push->policy) == 0)
+	*push = (struct td_push){ .pushed = pushed, .wish = *wish };
+	push->work.data = push;
+	push->answers = td_dns_answers_take(&pushed->control->names);
+	td_config_policy_env(pushed->control->conf, &push->env);
+	if (push->answers)
 		return push;
 	free(push);
 	return NULL;
 }
 
-void td_pushed_push(struct td_pushed *pushed, const struct td_policy_conf *conf,
-	td_pushed_done done, void *user)
+static void wish_begin(struct td_pushed *pushed, const struct td_pushed_wish *wish)
 {
-	struct push *push = push_new(pushed, conf, done, user);
+	struct td_push *push = push_new(pushed, wish);
 
-	if (push)
-		push_send(push);
+	pushed->flight = push;
+	if (push && wish->begin)
+		wish->begin(wish->user);
+	if (!push && !wish->done)
+		later(pushed, AGAIN_MS);
+	else if (!push)
+		wish_done(wish, -ENOMEM, "no memory");
+	else if (uv_queue_work(&pushed->control->loop, &push->work, work_seal, after_seal) != 0)
+		push_refused(push, -ENOMEM, "no thread for it");
+}
+
+void td_pushed_push(struct td_pushed *pushed, const struct td_pushed_wish *wish)
+{
+	if (!pushed->flight)
+		wish_begin(pushed, wish);
+	else if (!pushed->waiting.conf)
+		pushed->waiting = *wish;
 	else
-		done(user, -ENOMEM, "no memory");
+		wish_done(wish, -EBUSY, "another change is under way");
 }
 
 // --- names ---
@@ -226,22 +310,12 @@ void td_pushed_push(struct td_pushed *pushed, const struct td_policy_conf *conf,
 static void on_timer(uv_timer_t *timer)
 {
 	struct td_pushed *pushed = timer->data;
+	struct td_pushed_wish wish = { .conf = &pushed->control->conf->policy };
 
-	if (pushed->control->reloading) {
+	if (pushed->control->reloading || pushed->flight)
 		later(pushed, BUSY_MS);
-		return;
-	}
-	struct push *push = push_new(pushed, &pushed->control->conf->policy, NULL, NULL);
-	if (!push) {
-		later(pushed, AGAIN_MS);
-		return;
-	}
-	if (push->policy.conf.generation == pushed->policy.conf.generation) {
-		push_end(push, 0, "");
-		return;
-	}
-	pushed->pushed_ms = uv_now(timer->loop);
-	push_send(push);
+	else
+		wish_begin(pushed, &wish);
 }
 
 // Some name leads elsewhere now.
@@ -258,12 +332,34 @@ static void on_names_changed(void *user)
 
 // --- life ---
 
+static int policy_begin(struct td_pushed *pushed)
+{
+	const struct td_policy_conf *conf = &pushed->control->conf->policy;
+	struct td_pushed_wish wish = { .conf = conf };
+	uint64_t before = td_policy_file_generation(pushed->control->conf->state_dir);
+	struct td_push *push = push_new(pushed, &wish);
+
+	if (push)
+		work_seal(&push->work);
+	if (!push || push->rc != 0) {
+		free(push);
+		return -ENOMEM;
+	}
+	left_out_tell(push);
+	pushed->policy = push->policy;
+	push->policy = (struct td_resolved_policy){ .trunks = NULL };
+	td_log(TD_LOG_INFO, "policy.read",
+		"generation=%016" PRIx64 " before=%016" PRIx64 " trunks=%u routes=%u",
+		pushed->policy.conf.generation, before, conf->n_trunks, conf->n_routes);
+	sources_tell(pushed, push);
+	push_free(push);
+	if (before != pushed->policy.conf.generation)
+		file_written(pushed, file_write(pushed));
+	return 0;
+}
+
 int td_pushed_begin(struct td_pushed *pushed, struct td_control *control, const char **error)
 {
-	struct td_policy_conf *conf = &control->conf->policy;
-	uint64_t before = td_policy_file_generation(control->conf->state_dir);
-	struct td_resolved_policy policy;
-
 	*error = "no memory";
 	pushed->control = control;
 	uv_timer_init(&control->loop, &pushed->timer);
@@ -274,23 +370,20 @@ int td_pushed_begin(struct td_pushed *pushed, struct td_control *control, const 
 		control->conf->state_dir, &control->alarms, error);
 	if (rc != 0)
 		return rc;
-	td_dns_names_want(&control->names, conf);
-	if (resolve(pushed, conf, &policy) != 0)
-		return -ENOMEM;
-	td_log(TD_LOG_INFO, "policy.read",
-		"generation=%016" PRIx64 " before=%016" PRIx64 " trunks=%u routes=%u",
-		policy.conf.generation, before, conf->n_trunks, conf->n_routes);
-	pushed->policy = policy;
-	if (before != policy.conf.generation)
-		file_write(pushed);
-	sources_check(pushed);
-	return 0;
+	td_dns_names_want(&control->names, &control->conf->policy);
+	return policy_begin(pushed);
 }
 
 void td_pushed_stop(struct td_pushed *pushed)
 {
+	struct td_pushed_wish waiting = pushed->waiting;
+
+	pushed->stopping = true;
+	pushed->waiting.conf = NULL;
 	uv_close((uv_handle_t *)&pushed->timer, NULL);
 	td_dns_names_stop(&pushed->control->names);
-	free(pushed->policy.trunks);
-	pushed->policy.trunks = NULL;
+	if (waiting.conf)
+		wish_done(&waiting, -ECANCELED, "tandem-control ends");
+	if (!pushed->flight)
+		td_resolved_policy_fini(&pushed->policy);
 }

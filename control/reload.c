@@ -158,5 +158,6 @@ void td_reload(struct td_control *control, bool dry_run, td_reload_done done, vo
 		reload_end(r, 0, r->report);
 		return;
 	}
-	td_pushed_push(&control->pushed, &r->next->policy, on_pushed, r);
+	td_pushed_push(&control->pushed,
+		&(struct td_pushed_wish){ &r->next->policy, NULL, on_pushed, r });
 }

@@ -124,7 +124,7 @@ static void set_up(void)
 	const char *error;
 	must(td_pushed_begin(&control.pushed, &control, &error) == 0, "no policy");
 	stores_start();
-	must(td_link_start(&control.link, &control.loop, plane_path, &control.pushed.policy.conf) ==
+	must(td_link_start(&control.link, &control.loop, plane_path, &control.pushed.policy) ==
 			0,
 		"no link");
 }

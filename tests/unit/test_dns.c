@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Answers of name servers, the way from a host name to addresses, and the policy they make.
 #include "control/dns_file.h"
+#include "control/policy_pb.h"
 #include "control/policy_resolve.h"
 #include "guard_page.h"
 #include "include/policy_conf.h"
@@ -667,13 +668,28 @@ static void hosts_give_way_to_addresses(void **state)
 
 	// The addresses are in the generation; an answer that came again is not.
 	assert_int_equal(td_policy_resolve(&conf, &config, find, &l.answer, &again, &left_out), 0);
+	assert_int_equal(td_policy_seal(&out), 0);
+	assert_int_equal(td_policy_seal(&again), 0);
 	assert_int_equal(again.conf.generation, out.conf.generation);
-	free(again.trunks);
+	td_resolved_policy_fini(&again);
 	l.answer.records[0].address.ip[2] = 9;
 	assert_int_equal(td_policy_resolve(&conf, &config, find, &l.answer, &again, &left_out), 0);
+	assert_int_equal(td_policy_seal(&again), 0);
 	assert_int_not_equal(again.conf.generation, out.conf.generation);
-	free(again.trunks);
-	free(out.trunks);
+	td_resolved_policy_fini(&again);
+
+	// What is sent is a frame, and what is kept its last bytes.
+	Tandem__Frame *frame = tandem__frame__unpack(NULL, out.frame_len, out.frame);
+	const char *error;
+	struct td_policy_conf *unpacked = td_policy_unpack(
+		out.frame + out.frame_len - out.policy_len, out.policy_len, &error);
+	assert_int_equal(frame->body_case, TANDEM__FRAME__BODY_POLICY);
+	assert_int_equal(frame->policy->generation, out.conf.generation);
+	assert_int_equal(unpacked->generation, out.conf.generation);
+	assert_int_equal(unpacked->trunks[0].n_peers, 5);
+	tandem__frame__free_unpacked(frame, NULL);
+	td_policy_conf_free(unpacked);
+	td_resolved_policy_fini(&out);
 
 	// Without hosts nothing is copied.
 	trunks[0].n_hosts = trunks[1].n_hosts = 0;

@@ -76,6 +76,8 @@ static int connect_to(const char *name)
 	return fd;
 }
 
+static bool pushed_stopped;
+
 static int setup(void **state)
 {
 	struct td_faults faults = { 0 };
@@ -102,7 +104,7 @@ static int setup(void **state)
 	const char *error;
 	assert_int_equal(td_pushed_begin(&control.pushed, &control, &error), 0);
 	assert_int_equal(td_link_start(&control.link, &control.loop, address.sun_path,
-				 &control.pushed.policy.conf),
+				 &control.pushed.policy),
 		0);
 	turn();
 	plane = -1;
@@ -116,7 +118,9 @@ static int teardown(void **state)
 	td_server_stop(&control.server);
 	td_events_stop(&control.events);
 	td_link_stop(&control.link);
-	td_pushed_stop(&control.pushed);
+	if (!pushed_stopped)
+		td_pushed_stop(&control.pushed);
+	pushed_stopped = false;
 	uv_run(&control.loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&control.loop), 0); // every handle was closed
 	td_config_free(control.conf);
@@ -141,12 +145,23 @@ static void put(int fd, Tandem__Frame *frame)
 	turn();
 }
 
+// The loop goes on meanwhile: what threads have done comes by it.
+static bool wait_readable(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	for (int ms = 0; ms < 2000; ms++) {
+		uv_run(&control.loop, UV_RUN_NOWAIT);
+		if (poll(&pfd, 1, 1) > 0)
+			return true;
+	}
+	return false;
+}
+
 static bool read_exactly(int fd, uint8_t *dst, size_t n)
 {
 	for (size_t at = 0; at < n;) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		uv_run(&control.loop, UV_RUN_NOWAIT);
-		if (poll(&pfd, 1, 2000) <= 0)
+		if (!wait_readable(fd))
 			return false;
 		ssize_t got = read(fd, dst + at, n - at);
 		if (got <= 0)
@@ -958,6 +973,58 @@ static void a_trunk_is_disabled_while_the_data_plane_is_away(void **state)
 	close(fd);
 }
 
+struct wish {
+	int begun, done, code;
+};
+
+static void on_wish_begin(void *user)
+{
+	((struct wish *)user)->begun++;
+}
+
+static void on_wish_done(void *user, int code, const char *text)
+{
+	struct wish *wish = user;
+
+	wish->done++;
+	wish->code = code;
+}
+
+// One push is under way; one waits for it, and begins when its policy is free to change; a third is
+// sent away.
+static void pushes_go_one_after_the_other(void **state)
+{
+	const struct td_policy_conf *conf = &control.conf->policy;
+	struct wish wishes[3] = { { 0 } };
+
+	plane_up(conf->generation);
+	for (int i = 0; i < 3; i++)
+		td_pushed_push(&control.pushed, &(struct td_pushed_wish){ conf, on_wish_begin,
+							on_wish_done, &wishes[i] });
+	assert_int_equal(wishes[2].done, 1);
+	assert_int_equal(wishes[2].code, -EBUSY);
+	uint64_t first = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	turn();
+	assert_true(wishes[0].begun == 1 && wishes[0].done == 0 && wishes[1].begun == 0);
+	assert_int_equal(poll(&(struct pollfd){ .fd = plane, .events = POLLIN }, 1, 0), 0);
+	answer_done(plane, first);
+	uint64_t second = expect(plane, TANDEM__FRAME__BODY_POLICY);
+	assert_true(wishes[0].done == 1 && wishes[0].code == 0 && wishes[1].begun == 1);
+	answer_done(plane, second);
+	assert_true(wishes[1].done == 1 && wishes[1].code == 0);
+	// What waits when control ends is told so; what was sent is answered by the link's end.
+	struct wish last[2] = { { 0 } };
+	for (int i = 0; i < 2; i++)
+		td_pushed_push(&control.pushed, &(struct td_pushed_wish){ conf, on_wish_begin,
+							on_wish_done, &last[i] });
+	td_pushed_stop(&control.pushed);
+	assert_true(last[1].done == 1 && last[1].code == -ECANCELED && last[1].begun == 0);
+	for (int ms = 0; ms < 2000 && last[0].done == 0; ms++)
+		turn();
+	assert_true(last[0].done == 1 && last[0].code == -ECANCELED);
+	pushed_stopped = true;
+}
+
 #define ROUTE(prefix) "{ from = [ \"a\" ]; prefix = \"" prefix "\"; to = ( { trunk = \"a\"; } ); }"
 
 static void a_reload_says_what_it_changes(void **state)
@@ -1089,6 +1156,7 @@ int main(void)
 			a_trunk_that_the_data_plane_refuses_stays_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_trunk_is_disabled_while_the_data_plane_is_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(pushes_go_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reload_says_what_it_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_answer_that_never_came_is_asked_for_again, setup, teardown),
