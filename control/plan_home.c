@@ -17,6 +17,7 @@
 #define PAUSE_MS 30000
 #define SOON_MS 5000
 #define SEEN_MAX 4096
+#define PLAN_NAMES "plan.names" // alarm: the store has more names than that
 
 // --- looking ---
 
@@ -64,7 +65,7 @@ static int look_run(struct td_store_job *job, struct td_store *store)
 	look->read = rc == 0 && !look->failed;
 	if (look->read)
 		look->generation = generation;
-	return rc == 0 && look->failed ? -ENOMEM : rc;
+	return rc == 0 && look->failed ? look->cap == SEEN_MAX ? -ENOSPC : -ENOMEM : rc;
 }
 
 static struct td_plan_seen *seen_find(const struct td_plan_home *home, const char *name)
@@ -100,6 +101,14 @@ static void look_done(struct td_store_job *job, int rc)
 
 	home->asking = false;
 	home->fresh = rc == 0;
+	if (rc == 0)
+		td_alarm_clear(home->alarms, PLAN_NAMES, "store");
+	else if (rc == -ENOSPC)
+		td_alarm_raise(home->alarms, TD_CRITICAL, PLAN_NAMES, "store",
+			"when every node is up and in sync: DELETE FROM dial_plan WHERE parts = 0",
+			"the store has more than %d names of dial plans, removed ones with them: "
+			"this node sees no change of a plan any more",
+			SEEN_MAX);
 	if (rc == 0 && look->read && look->changes == home->changes)
 		look_put(home, look);
 	free(look->seen);
@@ -303,6 +312,13 @@ void plan_home_failed(const struct plan_job *job, const char *why)
 	// Who asked is told, and what cannot be pushed has an alarm of its own.
 	if (job->serial != 0 || job->kind == PLAN_PUSH)
 		return;
+	if (job->kind == PLAN_IMPORT)
+		td_alarm_raise(home->alarms, TD_WARNING, PLAN_UNSTORED, job->info.name,
+			"other nodes and a new disk do not have it: see that the store takes it "
+			"(tried again in up to 5 min), or load it again (tandemctl route load)",
+			"dial plan %s is in force here, but could not be put into the store: "
+			"%.150s",
+			job->info.name, why);
 	if (plan_job_step(job) == PLAN_STEP_STORE && job->rc != -EINVAL) {
 		store_failed(job, seen, why);
 		return;

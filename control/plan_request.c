@@ -72,7 +72,10 @@ static struct plan_job *load_job(struct td_plan_store *store, const Tandem__Rout
 		return NULL;
 	snprintf(job->path, sizeof(job->path), "%s", load->path);
 	job->commit = load->commit;
-	job->before = now ? now->version : info ? info->version : 0;
+	if (now)
+		job->before = now->version;
+	else if (info && store->home.generation == 0) // nobody has looked there yet
+		job->before = info->version;
 	job->names = td_route_names_new(&store->control->conf->policy);
 	if (job->names)
 		return job;

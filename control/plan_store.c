@@ -152,6 +152,7 @@ static void committed(struct plan_job *job)
 	}
 	plan_info_set(store, &job->info);
 	td_alarm_clear(&store->control->alarms, PLAN_BEHIND, job->info.name);
+	td_alarm_clear(&store->control->alarms, PLAN_UNSTORED, job->info.name);
 	rc = push_end(job, text, sizeof(text));
 	job_end(job, rc, text);
 }
@@ -164,6 +165,7 @@ static void versioned(struct plan_job *job)
 	info->checksum = job->stored.checksum;
 	plan_version_write(job->store->folder, info);
 	td_alarm_clear(&job->store->control->alarms, PLAN_BEHIND, job->info.name);
+	td_alarm_clear(&job->store->control->alarms, PLAN_UNSTORED, job->info.name);
 	job_end(job, 0, "");
 }
 

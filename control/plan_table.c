@@ -91,6 +91,7 @@ void plan_info_forget(struct td_plan_store *store, const char *name)
 	plan_file_remove(store->folder, name);
 	plan_refusal_forget(store, name);
 	td_alarm_clear(&store->control->alarms, PLAN_BEHIND, name);
+	td_alarm_clear(&store->control->alarms, PLAN_UNSTORED, name);
 	if (info)
 		*info = store->table[--store->n];
 }

@@ -5,7 +5,9 @@
 
 #include "control/plan_store.h"
 
-#define PLAN_BEHIND "plan.behind" // alarm: the store's plan is not in force here
+// Alarms: the store's plan is not in force here; what is here could not be put into the store.
+#define PLAN_BEHIND "plan.behind"
+#define PLAN_UNSTORED "plan.unstored"
 
 struct td_plan_info *plan_info_find(struct td_plan_store *store, const char *name); // or NULL
 bool plan_is_here(struct td_plan_store *store, const char *name);

@@ -153,6 +153,41 @@ def test_one_route_is_changed_without_a_file(nodes):
     costs(two, ["49301"], 0.1)
 
 
+def ask(lab, *statements):
+    """As somebody else changes a plan: the generation is counted up with it."""
+    with contextlib.closing(sqlite3.connect(lab.state_dir / "tandem.db", timeout=10)) as db, db:
+        for sql in (*statements, "UPDATE dial_plan_generation SET generation = generation + 1"):
+            db.execute(sql)
+
+
+def test_what_the_store_does_not_take_is_told(alone):
+    load(alone, ["49"], 0.1)
+    costs(alone, ["49301"], 0.1)
+    ask(alone, "CREATE TRIGGER no_plan BEFORE INSERT ON dial_plan BEGIN SELECT RAISE(ABORT, 'no plan today'); END")
+    try:
+        assert "nothing has changed" in load(alone, ["49"], 0.2, code=1)["text"], "who asks is told"
+        ask(alone, "DELETE FROM dial_plan", "DELETE FROM dial_plan_part")
+        until(lambda: "plan.unstored" in alarm_names(alone), 20, what="the alarm")
+        costs(alone, ["49301"], 0.1)
+    finally:
+        ask(alone, "DROP TRIGGER no_plan")
+    load(alone, ["49"], 0.3)
+    costs(alone, ["49301"], 0.3)
+    assert "plan.unstored" not in alarm_names(alone)
+
+
+def test_more_names_than_are_read_are_told(alone):
+    load(alone, ["49"], 0.1)
+    ask(alone, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4200) "
+        "INSERT INTO dial_plan (name, version, checksum, lines, bytes, parts) SELECT 'gone' || i, 1, 0, 0, 0, 0 FROM n")
+    until(lambda: "plan.names" in alarm_names(alone), 20, what="the alarm")
+    costs(alone, ["49301"], 0.1)
+    ask(alone, "DELETE FROM dial_plan WHERE parts = 0")
+    until(lambda: "plan.names" not in alarm_names(alone), 20, what="its end")
+    load(alone, ["49"], 0.2)
+    costs(alone, ["49301"], 0.2)
+
+
 def version_of(lab, request, store):
     sql = "SELECT version FROM dial_plan WHERE name = 'deck'"
     if store == "postgresql":
