@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 
 #define TICK_MS 250
+#define PUSH_WAIT_MIN_MS 1000
+#define PUSH_WAIT_MAX_MS 60000
 
 // --- answers ---
 
@@ -111,6 +113,20 @@ static void job_fail(struct plan_job *job, int rc, const char *why)
 	job_end(job, rc, why);
 }
 
+// What nobody knows the outcome of is sent again, with growing pauses.
+static void push_pause(struct td_plan_store *store, bool unknown)
+{
+	uint64_t longer = 2 * store->push_wait_ms;
+
+	if (!unknown)
+		store->push_wait_ms = 0;
+	else if (longer < PUSH_WAIT_MIN_MS)
+		store->push_wait_ms = PUSH_WAIT_MIN_MS;
+	else
+		store->push_wait_ms = longer < PUSH_WAIT_MAX_MS ? longer : PUSH_WAIT_MAX_MS;
+	store->push_ms = uv_now(&store->control->loop) + store->push_wait_ms;
+}
+
 // How the data plane took what is committed, in words; 0, or what the asker is told.
 static int push_end(struct plan_job *job, char *text, size_t cap)
 {
@@ -119,6 +135,7 @@ static int push_end(struct plan_job *job, char *text, size_t cap)
 
 	info->pushed = job->push == PLAN_PUSH_TAKEN;
 	info->refused = false;
+	push_pause(store, job->push == PLAN_PUSH_UNKNOWN);
 	if (job->push == PLAN_PUSH_TAKEN)
 		plan_refusal_forget(store, job->info.name);
 	if (job->push == PLAN_PUSH_REFUSED)
@@ -408,7 +425,7 @@ static void job_next(struct td_plan_store *store)
 
 	if (store->job || store->stopping)
 		return;
-	if (store->control->link.connected)
+	if (store->control->link.connected && uv_now(&store->control->loop) >= store->push_ms)
 		job = push_next(store);
 	if (!job)
 		job = plan_home_next(store);
@@ -456,6 +473,7 @@ bool td_plan_store_stop(struct td_plan_store *store)
 void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello)
 {
 	store->n_strangers = 0;
+	store->push_ms = 0;
 	for (uint32_t i = 0; i < store->n; i++)
 		store->table[i].pushed = store->table[i].refused = false;
 	for (size_t i = 0; i < hello->n_plans; i++) {
