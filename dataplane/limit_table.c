@@ -137,6 +137,13 @@ int td_limit_acquire(struct td_limit_table *table, enum td_limit_kind kind, uint
 	return rc;
 }
 
+void td_limit_expect(
+	const struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot)
+{
+	if (slot < n_slots[kind])
+		__builtin_prefetch(&table->kinds[kind].counts[slot], 1);
+}
+
 void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot)
 {
 	if (slot < n_slots[kind])

@@ -43,6 +43,8 @@ const struct td_limit_count *td_limit_count_of(
 // refused.
 int td_limit_acquire(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, uint64_t now_ns);
+void td_limit_expect(
+	const struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
 void td_limit_release(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
 void td_limit_cancel(struct td_limit_table *table, enum td_limit_kind kind, uint32_t slot);
 // td_host_ops.trunk_seized.

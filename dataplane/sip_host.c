@@ -84,6 +84,13 @@ static int host_limit_acquire(void *host, enum td_limit_kind kind, uint32_t slot
 	return td_limit_acquire(w->dp->limits, kind, slot, limit, now_ns);
 }
 
+static void host_limit_expect(void *host, enum td_limit_kind kind, uint32_t slot)
+{
+	const struct td_worker *w = host;
+
+	td_limit_expect(w->dp->limits, kind, slot);
+}
+
 static void host_limit_release(void *host, enum td_limit_kind kind, uint32_t slot)
 {
 	const struct td_worker *w = host;
@@ -205,6 +212,7 @@ const struct td_host_ops td_sip_host_ops = {
 	.send = host_send,
 	.route = host_route,
 	.limit_acquire = host_limit_acquire,
+	.limit_expect = host_limit_expect,
 	.limit_release = host_limit_release,
 	.limit_cancel = host_limit_cancel,
 	.leg_open = host_leg_open,

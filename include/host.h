@@ -135,6 +135,9 @@ struct td_host_ops {
 	// In its place, where max_cps was asked and the call that asked came to nothing because of
 	// another limit: what it took of the rate is given back, too. NULL: limit_release.
 	void (*limit_cancel)(void *host, enum td_limit_kind kind, uint32_t slot);
+	// One of them will be asked of that slot soon: its memory may come meanwhile. NULL: it is
+	// near.
+	void (*limit_expect)(void *host, enum td_limit_kind kind, uint32_t slot);
 
 	// 0 and *out + *local, or -ENOSPC: no port left. The port rests limits.quarantine_ms after
 	// leg_close.

@@ -171,21 +171,15 @@ struct td_numbers_conf {
 	struct td_caller_id_conf caller_in, caller_out;
 };
 
+// What every call asks of a trunk stands first, on lines that lie side by side (sip/policy.h).
 struct td_trunk_conf {
 	char name[TD_NAME_LEN];
-	char realm[TD_NAME_LEN];
-	char plan[TD_NAME_LEN]; // dial plan of its calls beside the file's routes; empty: none
 	bool enabled;
 	bool early_single; // early = "single": one early dialog to the A side only
 	bool use_rn;       // RFC 4694 rn is the routing number
 	uint8_t trust;     // enum td_trust
 	uint8_t n_peers, n_sources, n_media_sources, n_failover_codes;
 	uint8_t n_hosts;
-	struct td_peer_conf peers[TD_PEERS_MAX];
-	struct td_prefix sources[TD_SOURCES_MAX];       // none: the peers' addresses, any port
-	struct td_prefix media_sources[TD_SOURCES_MAX]; // beside the SDP's address
-	struct td_match_conf match;
-	uint16_t failover_codes[16]; // beside time-out, 503 and 5xx
 	uint32_t max_calls;          // 0: no limit; both directions
 	uint32_t max_cps;            // 0: no limit
 	uint32_t cps_burst;          // 0: one second's worth
@@ -193,10 +187,17 @@ struct td_trunk_conf {
 	uint32_t ring_timeout_ms;    // from the 100, and anew from the first one above
 	uint32_t max_duration_s;     // 0: no limit
 	uint32_t media_timeout_s;    // 0: off
+	struct td_health_conf health;
+	struct td_peer_conf peers[TD_PEERS_MAX];
+	char realm[TD_NAME_LEN];
+	char plan[TD_NAME_LEN]; // dial plan of its calls beside the file's routes; empty: none
+	struct td_prefix sources[TD_SOURCES_MAX];       // none: the peers' addresses, any port
+	struct td_prefix media_sources[TD_SOURCES_MAX]; // beside the SDP's address
+	struct td_match_conf match;
+	uint16_t failover_codes[16]; // beside time-out, 503 and 5xx
 	struct td_credentials credentials; // towards its peers
 	struct td_register_conf registration;
 	struct td_host_conf hosts[TD_TRUNK_HOSTS_MAX];
-	struct td_health_conf health;
 	struct td_numbers_conf numbers;
 };
 

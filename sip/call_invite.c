@@ -198,6 +198,7 @@ static void target_keep(struct td_call *call, const struct td_route_target *targ
 		return;
 	kept->kind = TARGET_PEER;
 	trunk_ref_set(&kept->trunk, trunk, target->trunk);
+	limit_expect(call->engine, TD_LIMIT_TRUNK, trunk->slot);
 	kept->peer = trunk->conf.peers[target->peer].address;
 	call->n_targets++;
 }
@@ -312,12 +313,16 @@ static uint16_t call_hold(struct td_call *call, const struct td_trunk *trunk,
 	if (call_keep_notes(call, trunk, msg, core) != 0 || call_keep_invite(call, msg) != 0 ||
 		(caller && caller_keep(call, caller, msg, core) != 0))
 		return 503;
+	struct td_route_ahead *ahead = &call->engine->calls->ahead;
+	td_policy_ahead(
+		call->engine->policy, call->a.trunk.index, note_get(call, NOTE_TO), ahead);
 	int rc = numbers_begin(call, trunk, msg, core);
 	if (rc != 0)
 		return rc == -EPERM ? 403 : 503;
 	rc = side_a_init(call, flow, msg, core);
 	if (rc != 0)
 		return rc == -EBADMSG ? 400 : 503;
+	td_policy_ahead_step(ahead);
 	rc = limits_hold(call, trunk, caller);
 	if (rc != 0) {
 		call->limit_cause = limit_cause(rc);
@@ -339,7 +344,9 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 		td_engine_count(engine, TD_C_CALL_EMERGENCY);
 	call->early_single = trunk->conf.early_single;
 	call->a.media_timeout_s = trunk->conf.media_timeout_s;
+	engine->calls->ahead.step = TD_AHEAD_OVER;
 	uint16_t status = call_hold(call, trunk, flow, msg, core, caller);
+	td_policy_ahead_step(&engine->calls->ahead);
 	call->stx = td_stx_new(engine, flow, msg, core, &call_invite_user, call);
 	if (!call->stx) {
 		struct td_response busy = { .status = 503,
@@ -351,6 +358,7 @@ static void call_start(struct td_call *call, const struct td_flow *flow, const s
 			call->limit_cause ? call->limit_cause : td_cause_of_status(status),
 			status == 503 ? TD_SPAN(TD_RETRY_AFTER_LINE) : (struct td_span){ 0 });
 	} else {
+		td_policy_ahead_step(&engine->calls->ahead);
 		call_route(call, trunk, msg, core);
 	}
 }

@@ -31,6 +31,12 @@ int limit_acquire(struct td_engine *engine, enum td_limit_kind kind, uint32_t sl
 	return rc;
 }
 
+void limit_expect(const struct td_engine *engine, enum td_limit_kind kind, uint32_t slot)
+{
+	if (engine->conf.ops->limit_expect)
+		engine->conf.ops->limit_expect(engine->conf.host, kind, slot);
+}
+
 void limit_release(
 	struct td_engine *engine, enum td_limit_kind kind, uint32_t slot, bool fresh)
 {

@@ -220,7 +220,7 @@ bool numbers_show(struct td_call *call, const struct td_trunk *trunk, const stru
 	shown->unnamed = call->caller && !call->emergency && td_headers_unnamed(core);
 	shown->hidden = shown->unnamed &&
 			((trunk->conf.trust & TD_TRUST_OUT) != 0 ||
-				trunk->conf.numbers.caller_out.privacy == TD_PRIVACY_HONOUR);
+				trunk->privacy == TD_PRIVACY_HONOUR);
 	if (!call->numbers && !trunk->numbers)
 		return true;
 	numbers_of(call, msg, core, &came);

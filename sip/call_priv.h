@@ -344,6 +344,7 @@ struct td_calls {
 	struct td_msg invite_msg;     // A's INVITE read again
 	struct td_core invite_core;
 	struct td_sdp sdp; // the SDP being looked at
+	struct td_route_ahead ahead;
 	struct call_shown shown;
 };
 
@@ -443,6 +444,8 @@ bool trunk_ref_down(struct td_engine *engine, struct td_trunk_ref *ref,
 // new_call: against max_cps too. 0, -EDQUOT, -EAGAIN.
 int limit_acquire(struct td_engine *engine, enum td_limit_kind kind, uint32_t slot,
 	const struct td_limit *limit, bool limits, bool new_call);
+// Its memory may come meanwhile.
+void limit_expect(const struct td_engine *engine, enum td_limit_kind kind, uint32_t slot);
 // fresh: with what it took of the rate.
 void limit_release(
 	struct td_engine *engine, enum td_limit_kind kind, uint32_t slot, bool fresh);

@@ -10,9 +10,9 @@ void trunk_ref_set(struct td_trunk_ref *ref, const struct td_trunk *trunk, uint3
 	ref->realm = trunk->realm;
 	ref->slot = trunk->slot;
 	ref->trust = trunk->conf.trust;
-	ref->privacy = trunk->conf.numbers.caller_out.privacy & 3u;
+	ref->privacy = trunk->privacy & 3u;
 	ref->held = false;
-	ref->credentials = trunk->conf.credentials.realm[0] != '\0';
+	ref->credentials = trunk->credentials;
 }
 
 // Trunks of subscribers have one name in all realms.

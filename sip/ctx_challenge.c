@@ -12,7 +12,7 @@ static const struct td_trunk *trunk_of(struct td_engine *e, struct td_ctx *ctx)
 	const struct td_trunk *trunk =
 		ctx->user && ctx->user->trunk ? ctx->user->trunk(e, ctx) : NULL;
 
-	return trunk && trunk->conf.credentials.realm[0] != '\0' ? trunk : NULL;
+	return trunk && trunk->credentials ? trunk : NULL;
 }
 
 // Its realm and algorithm are ours, and they have not been refused before.

@@ -131,6 +131,13 @@ static void peers_sort(struct td_trunk_conf *c)
 	}
 }
 
+// What calls ask of the far end of a trunk, where they look first.
+static void trunk_brief(struct td_trunk *t)
+{
+	t->privacy = t->conf.numbers.caller_out.privacy & 3u;
+	t->credentials = t->conf.credentials.realm[0] != '\0';
+}
+
 // Behind the trunks that have names: their own is the same in every realm.
 static void subscribers_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env)
@@ -146,6 +153,7 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 			.media_timeout_s = conf->subscribers_media_timeout_s,
 			.max_duration_s = conf->subscribers_max_duration_s,
 			.numbers = conf->subscribers };
+		trunk_brief(t);
 		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
 		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));
 		t->realm = realm;
@@ -157,15 +165,19 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 static int trunks_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env, struct policy_error *error)
 {
-	policy->trunks = calloc(conf->n_trunks + env->n_realms + 1u, sizeof(*policy->trunks));
+	size_t bytes = (conf->n_trunks + env->n_realms + 1u) * sizeof(*policy->trunks);
+
+	policy->trunks = aligned_alloc(TD_TRUNK_HOT, bytes);
 	if (!policy->trunks)
 		return policy_no_memory(error);
+	memset(policy->trunks, 0, bytes);
 	for (uint32_t i = 0; i < conf->n_trunks; i++) {
 		struct td_trunk *t = &policy->trunks[i];
 		int rc = trunk_check(&conf->trunks[i], error);
 		if (rc < 0)
 			return rc;
 		t->conf = conf->trunks[i];
+		trunk_brief(t);
 		peers_known(&t->conf);
 		peers_sort(&t->conf);
 		int realm = env->realm_of(env->ctx, t->conf.realm);

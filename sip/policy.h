@@ -7,19 +7,27 @@
 #include "include/host.h"
 #include "include/policy_conf.h"
 #include "sip/core.h"
+#include "sip/route_image.h"
+
+#define TD_TRUNK_HOT 128 // bytes of a trunk that every call to it reads: two lines of the cache
 
 struct td_policy;
-struct td_route_image;
+struct route_plan;
 struct td_numbers; // sip/numbers.h
 struct td_rule;    // sip/rule.h
 
 // A trunk as workers read it. slot is stable over reloads by name: limits and counts hang on it.
 struct td_trunk {
-	struct td_trunk_conf conf;
-	uint16_t realm; // index
+	uint16_t realm;   // index
+	uint8_t privacy;  // enum td_privacy of conf.numbers.caller_out
+	bool credentials; // conf has some
 	uint32_t slot;
 	const struct td_numbers *numbers; // NULL: numbers stay as they are
-};
+	struct td_trunk_conf conf;
+} __attribute__((aligned(TD_TRUNK_HOT)));
+
+static_assert(offsetof(struct td_trunk, conf.peers[0].priority) <= TD_TRUNK_HOT,
+	"what a call asks of a trunk with one peer");
 
 // A limit of a group, or one that routes share. slot as of a trunk.
 struct td_policy_limit {
@@ -102,6 +110,29 @@ bool td_policy_media_has(
 // that blocks the call.
 enum td_answer td_policy_route(const struct td_policy *policy, const struct td_route_query *query,
 	struct td_route_answer *out);
+
+// What such a decision will read, asked of memory while the caller does other work: it costs a step
+// each where the plan is large, and nothing where the cache keeps it. A number that rules change
+// until then makes it vain, not wrong.
+#define TD_AHEAD_TARGETS 2
+
+enum td_ahead_step { TD_AHEAD_OVER, TD_AHEAD_KEY, TD_AHEAD_SET, TD_AHEAD_NAMES };
+
+// Valid inside one event.
+struct td_route_ahead {
+	const struct td_policy *policy;
+	const struct route_plan *plan;
+	const uint32_t *set;
+	enum td_ahead_step step; // what has been asked for
+	uint32_t n_names;
+	uint16_t names[TD_AHEAD_TARGETS];
+	struct td_route_cursor cursor;
+};
+
+void td_policy_ahead(const struct td_policy *policy, uint32_t trunk_in, struct td_span number,
+	struct td_route_ahead *out);
+// What was asked for is read, and tells what is next.
+void td_policy_ahead_step(struct td_route_ahead *ahead);
 
 // One step of that decision, for people. Texts live until the return.
 struct td_route_step {

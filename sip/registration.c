@@ -143,7 +143,7 @@ static struct td_ctx *send_register(
 	struct td_writer out = { text, text, text + sizeof(text), false };
 	struct td_writer headers = { lines, lines, lines + sizeof(lines), false };
 	struct td_request request = { .method = TD_M_REGISTER, .max_forwards = 70,
-		.trunk = trunk->conf.credentials.realm[0] != '\0' ? trunk : NULL };
+		.trunk = trunk->credentials ? trunk : NULL };
 
 	if (trunk->conf.n_peers == 0 || !flow_to_peer(r, trunk, &request.flow))
 		return NULL;
