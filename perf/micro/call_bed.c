@@ -146,6 +146,9 @@ static void policy_make(struct bed *bed)
 
 	for (int i = 0; i < BED_SIDES; i++)
 		trunk_fill(&trunks[i], (uint32_t)i, i);
+	// What led to a trunk is noted for each call: so it is with few trunks, too.
+	if (bed->registrar)
+		snprintf(route.prefix, sizeof(route.prefix), "49");
 	route_fill(bed, &route, 1);
 	bed->policy = policy_compile(bed, &conf);
 	bed_policy(bed, bed->policy);
