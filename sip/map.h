@@ -7,9 +7,9 @@
 // chain. It is the writer's to reuse only when the grace period that began after is over. The heads
 // are allocated at creation, nothing later.
 //
-// A map that is asked for many keys which it does not hold has a filter: a byte for each head, with
-// a bit for each node behind it. It is an eighth of the heads, and for most such keys the one line
-// that is read.
+// A map that is asked for many keys which it does not hold has a filter: two bytes for each head,
+// with a bit for each node behind it. It is a quarter of the heads, and for most such keys the one
+// line that is read.
 #pragma once
 
 #include "sip/pool.h"
@@ -25,7 +25,7 @@ struct td_map_node {
 struct td_map {
 	_Atomic(struct td_map_node *) *heads;
 	uint64_t mask;
-	_Atomic uint8_t *filter; // by head; NULL: there is none
+	_Atomic uint16_t *filter; // by head; NULL: there is none
 	void *memory;
 };
 
@@ -35,9 +35,9 @@ int td_map_init_filtered(struct td_map *map, const struct td_alloc *alloc, uint6
 void td_map_fini(struct td_map *map, const struct td_alloc *alloc);
 
 // The head's place takes the low bits of a hash.
-static inline uint8_t td_map_bit(uint64_t hash)
+static inline uint16_t td_map_bit(uint64_t hash)
 {
-	return (uint8_t)(1u << (hash >> 61));
+	return (uint16_t)(1u << (hash >> 60));
 }
 
 // --- writer ---
@@ -48,8 +48,8 @@ static inline void td_map_insert(struct td_map *map, struct td_map_node *node)
 	_Atomic(struct td_map_node *) *head = &map->heads[node->hash & map->mask];
 
 	if (map->filter) {
-		_Atomic uint8_t *filter = &map->filter[node->hash & map->mask];
-		uint8_t bits = atomic_load_explicit(filter, memory_order_relaxed);
+		_Atomic uint16_t *filter = &map->filter[node->hash & map->mask];
+		uint16_t bits = atomic_load_explicit(filter, memory_order_relaxed);
 		atomic_store_explicit(
 			filter, bits | td_map_bit(node->hash), memory_order_relaxed);
 	}
@@ -62,7 +62,7 @@ static inline void td_map_insert(struct td_map *map, struct td_map_node *node)
 static inline void td_map_refilter(struct td_map *map, uint64_t head)
 {
 	struct td_map_node *at = atomic_load_explicit(&map->heads[head], memory_order_relaxed);
-	uint8_t bits = 0;
+	uint16_t bits = 0;
 
 	for (; at; at = atomic_load_explicit(&at->next, memory_order_relaxed))
 		bits |= td_map_bit(at->hash);
@@ -105,7 +105,7 @@ static inline void td_map_prefetch_node(const struct td_map *map, uint64_t hash,
 // false: nothing of that hash is in a map that has a filter.
 static inline bool td_map_may_have(const struct td_map *map, uint64_t hash)
 {
-	uint8_t bits = atomic_load_explicit(&map->filter[hash & map->mask], memory_order_relaxed);
+	uint16_t bits = atomic_load_explicit(&map->filter[hash & map->mask], memory_order_relaxed);
 
 	return (bits & td_map_bit(hash)) != 0;
 }

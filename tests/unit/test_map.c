@@ -77,7 +77,7 @@ static void filter_tells_strangers(void **state)
 	}
 	for (uint32_t i = 64; i < 1064; i++)
 		taken += td_map_may_have(&map, spread(i));
-	assert_in_range(taken, 0, 250);
+	assert_in_range(taken, 0, 125);
 	for (uint32_t gone = 0; gone < 64; gone++) {
 		for (uint32_t i = gone; i < 64; i++)
 			assert_true(td_map_may_have(&map, spread(i)));
