@@ -7,6 +7,7 @@ enum {
 	SPARE_BYTES = 4 << 20,
 	BINDING_BYTES = 320, // as most are
 	COLLECT_BURST = 64,
+	HEADS_PER_BINDING = 2, // few chains have a second node then, which nobody asked for in time
 };
 
 struct td_location {
@@ -25,7 +26,7 @@ static size_t slab_bytes(uint32_t capacity)
 
 size_t td_location_bytes(uint32_t capacity)
 {
-	return slab_bytes(capacity) + (size_t)capacity * 2 * sizeof(void *);
+	return slab_bytes(capacity) + (size_t)capacity * 2 * HEADS_PER_BINDING * sizeof(void *);
 }
 
 struct td_location *td_location_new(const struct td_location_conf *conf)
@@ -40,7 +41,8 @@ struct td_location *td_location_new(const struct td_location_conf *conf)
 	l->retired_end = &l->retired;
 	l->slab = td_slab_new(
 		&l->alloc, slab_bytes(conf->capacity), slab_bytes(conf->capacity));
-	if (l->slab && td_map_init(&l->map, &l->alloc, conf->capacity) == 0)
+	const uint64_t heads = (uint64_t)conf->capacity * HEADS_PER_BINDING;
+	if (l->slab && td_map_init(&l->map, &l->alloc, heads) == 0)
 		return l;
 	td_location_free(l);
 	return NULL;

@@ -243,7 +243,7 @@ struct td_subscribers *td_subscribers_new(
 	}
 	size_t bytes = sizeof(struct td_subscribers) +
 		       n_chunks(capacity) * sizeof(struct td_shared_count *);
-	uint32_t heads = capacity < HEADS_MAX ? capacity : HEADS_MAX;
+	uint32_t heads = capacity < HEADS_MAX / 2 ? 2 * capacity : HEADS_MAX;
 	struct td_subscribers *t = alloc->alloc(alloc->ctx, bytes);
 	if (!t) {
 		errno = ENOMEM;
