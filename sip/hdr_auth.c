@@ -111,17 +111,16 @@ struct quotes {
 };
 
 #if defined(__SSE2__)
-// Bit i: p[i] is a quote. odd: not zero where a backslash or a control character was met.
-static inline uint64_t block_quotes(const char *p, __m128i *odd)
+// Bit i: p[i] is a quote. lowest: of the characters; escaped: not zero where a backslash was met.
+static inline uint64_t block_quotes(const char *p, __m128i *lowest, __m128i *escaped)
 {
 	uint64_t bits = 0;
 
 	for (unsigned i = 0; i < BLOCK / 16; i++) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(31)), v);
-		__m128i escape = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
 		__m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
-		*odd = _mm_or_si128(*odd, _mm_or_si128(control, escape));
+		*lowest = _mm_min_epu8(*lowest, v);
+		*escaped = _mm_or_si128(*escaped, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
 		bits |= (uint64_t)(unsigned)_mm_movemask_epi8(quote) << (16 * i);
 	}
 	return bits;
@@ -134,15 +133,16 @@ static inline void quotes_find(struct quotes *q, struct td_span value)
 #if defined(__SSE2__)
 	if (value.len < BLOCK || value.len > BLOCKS_MAX * BLOCK)
 		return;
-	__m128i odd = _mm_setzero_si128();
+	__m128i lowest = _mm_set1_epi8(' '), escaped = _mm_setzero_si128();
 	uint16_t *out = q->at;
 	for (uint32_t from = 0; from < value.len && out < q->at + QUOTES_MAX; from += BLOCK) {
 		uint32_t at = from + BLOCK <= value.len ? from : value.len - BLOCK;
-		uint64_t bits = block_quotes(value.ptr + at, &odd) >> (from - at);
+		uint64_t bits = block_quotes(value.ptr + at, &lowest, &escaped) >> (from - at);
 		for (; bits != 0; bits &= bits - 1)
 			*out++ = (uint16_t)(from + (unsigned)__builtin_ctzll(bits));
 	}
-	if (out < q->at + QUOTES_MAX && _mm_movemask_epi8(odd) == 0)
+	__m128i usual = _mm_andnot_si128(escaped, _mm_cmpeq_epi8(lowest, _mm_set1_epi8(' ')));
+	if (out < q->at + QUOTES_MAX && _mm_movemask_epi8(usual) == 0xffff)
 		q->n = (uint16_t)(out - q->at);
 #endif
 }

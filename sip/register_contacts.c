@@ -217,10 +217,11 @@ static bool came_by_proxy(const struct td_msg *msg)
 static bool is_flow_kept(struct register_ask *ask)
 {
 	struct td_span rest = td_span(ask->path, ask->path_len), entry, value;
-	struct td_name_addr first_hop = { 0 };
+	struct td_name_addr first_hop;
 
 	if (!register_asks_for_flow(ask) || !came_by_proxy(&ask->e->msg))
 		return true;
+	memset(&first_hop, 0, sizeof(first_hop));
 	while (td_list_next(&rest, &entry))
 		td_name_addr_decode(entry, &first_hop); // each puts itself before the others
 	if (td_param_get(first_hop.uri.params, TD_SPAN("ob"), &value))
