@@ -7,6 +7,7 @@
 // Every 401 is answered from its own text, every 200 must list that phone's contact and no other's.
 #include "bench.h"
 
+#include "dataplane/engine_memory.h"
 #include "dataplane/journal_ring.h"
 #include "include/binding.h"
 #include "sip/engine.h"
@@ -234,7 +235,12 @@ static void bed_make(const char *path)
 			.max_expires_s = 3600,
 			.default_expires_s = 3600,
 			.nonce_lifetime_s = 3600 } };
+	static struct td_engine_memory memory;
 	struct td_engine_conf conf = { .ops = &ops,
+		.alloc = td_engine_memory_alloc,
+		.free = td_engine_memory_free,
+		.reserve = td_engine_memory_reserve,
+		.alloc_ctx = &memory,
 		.counters = counters,
 		.node = 1,
 		.epoch = 1,
