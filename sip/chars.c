@@ -94,10 +94,7 @@ static inline const char *plain_param(
 #if defined(__SSE2__)
 	if (p == end)
 		return NULL;
-	unsigned breaks =
-		(end - p >= 16 ? td_word_breaks(p)
-			       : td_word_breaks_of(td_load_short(p, (uint32_t)(end - p)))) |
-		1u << 16;
+	unsigned breaks = td_word_breaks_until(p, end);
 	const char *name_end = p + __builtin_ctz(breaks), *q = name_end;
 	breaks &= breaks - 1;
 	if (name_end == p || (breaks == 0 && q < end))

@@ -90,6 +90,15 @@ static inline __m128i td_load_short(const char *p, uint32_t len)
 	}
 	return _mm_set_epi64x((int64_t)high, (int64_t)low);
 }
+
+// td_word_breaks() of what is there of [p, end), which is not empty; bit 16 is always set.
+static inline unsigned td_word_breaks_until(const char *p, const char *end)
+{
+	unsigned breaks = end - p >= 16 ? td_word_breaks(p)
+					: td_word_breaks_of(td_load_short(p, (uint32_t)(end - p)));
+
+	return breaks | 1u << 16;
+}
 #endif
 
 // Skips a word, 16 characters at a time while 16 are there. May stop early: td_skip goes on from

@@ -172,10 +172,7 @@ static inline const char *word_param(const char *p, const char *end, struct td_d
 #if defined(__SSE2__)
 	if (p == end)
 		return NULL;
-	unsigned breaks =
-		(end - p >= 16 ? td_word_breaks(p)
-			       : td_word_breaks_of(td_load_short(p, (uint32_t)(end - p)))) |
-		1u << 16;
+	unsigned breaks = td_word_breaks_until(p, end);
 	const char *equals = p + __builtin_ctz(breaks);
 	breaks &= breaks - 1;
 	if (breaks == 0 || equals == p || equals == end || *equals != '=')
