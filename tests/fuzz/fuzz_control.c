@@ -233,6 +233,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stores_wait();
 	for (int i = 0; i < 200 && (control.server.clients[0].conn || control.link.connected); i++)
 		turns(1);
+	// Threads pack, compile and write what is pushed.
+	for (int i = 0; i < 10000 && control.pushed.flight; i++) {
+		usleep(200);
+		turns(1);
+	}
+	must(!control.pushed.flight, "a push never ended");
 	must(!control.server.clients[0].conn, "a connection that ended is kept");
 	must(!control.reloading, "a change never ended");
 	must(control.events.wanted == 0, "somebody who left is subscribed");
