@@ -28,6 +28,7 @@ static const char *const breach_texts[REG__COUNT] = {
 	[REG_STATE] = "no call state before authentication",
 	[REG_LOCKED_OUT] = "nobody is locked out by others",
 	[REG_STUCK] = "every phone gets its answers",
+	[REG_FORKS] = "of a call's forks the first answer wins, the best code is returned, all end",
 	[REG_LEFT] = "no binding, call, buffer, port or count left",
 };
 
@@ -101,6 +102,7 @@ static void world_free(struct world *w)
 {
 	reg_switch_down(w);
 	reg_store_free(w);
+	reg_legs_free(w);
 	for (struct message *m = w->messages, *next; m; m = next) {
 		next = m->next;
 		free(m);
@@ -143,12 +145,13 @@ void registrar_run(const char *part, const struct reg_options *opt)
 	while (next_event(&w->sim))
 		;
 	check_left(w);
+	reg_legs_check(w);
 	for (uint32_t b = 0; b < REG__COUNT; b++)
 		report(w->breaches[b] == 0, part, breach_texts[b],
 			w->breaches[b] == 0 ? w->n_registered : w->breaches[b], w->stories[b]);
 	// A life in which nothing happened proves nothing.
 	report(w->n_registered > w->opt.phones && w->n_removed > 0 && w->n_forks > 0 &&
-			(opt->attackers == 0 || w->n_attacks > 0) &&
+			w->n_answered > 0 && (opt->attackers == 0 || w->n_attacks > 0) &&
 			(opt->refuse == 0 || w->n_refused > 0) &&
 			(opt->restarts == 0 || w->n_restored > 0),
 		part, "and all of it happened", w->n_registered, "a kind of event never came");

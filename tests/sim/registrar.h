@@ -13,6 +13,10 @@
 
 #define REG_DOMAIN "tandem.example"
 #define REG_PASSWORD "secret"
+// Of whoever calls or answers: nobody listens.
+#define REG_SDP                                                                                    \
+	"v=0\r\no=- 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n"                  \
+	"m=audio 4000 RTP/AVP 0\r\n"
 #define REG_OWNERS_MAX 7
 #define REG_FAMILY 3 // phones of one subscriber, behind one address
 #define REG_ATTACKERS 4
@@ -38,6 +42,7 @@ enum reg_breach {
 	REG_STATE,
 	REG_LOCKED_OUT,
 	REG_STUCK,
+	REG_FORKS,
 	REG_LEFT,
 	REG__COUNT
 };
@@ -54,6 +59,18 @@ enum message_kind {
 
 struct phone;
 
+// An INVITE of the switch to one contact.
+struct reg_leg {
+	struct reg_leg *next;
+	char call_id[TD_CDR_CALL_ID_LEN], cdr_id[TD_CDR_ID_LEN];
+	uint32_t boot;
+	bool called, rang, acked, cancelled, byed, recorded;
+	bool heard_late;      // its final answer came behind the end of its attempt
+	uint16_t heard, code; // that the switch got first, and has recorded
+	uint32_t heard_at;
+	struct message *final; // of the phone
+};
+
 // One message as it left its maker; the network may bring it several times, from several addresses.
 struct message {
 	struct message *next; // of all, freed at the end
@@ -66,6 +83,8 @@ struct message {
 	uint32_t boot;                // of the switch that wrote for it; 0: none did
 	uint64_t changed_us;          // of the record that was written for it
 	bool refused;                 // its last copy, by the journal
+	struct reg_leg *leg;          // whose answer it is
+	uint16_t status;
 	uint32_t routed;              // how often a route was asked for it
 	uint32_t len;
 	char data[2048];
@@ -78,7 +97,7 @@ struct phone {
 	char user[16];
 	struct td_sockaddr address;
 	char call_id[64], branch[64];
-	uint32_t cseq, boots, serial, calls;
+	uint32_t cseq, boots, serial, calls, talks;
 	struct digest_client digest;
 	struct message *asked;                   // without its final answer; NULL: none
 	uint32_t challenges;                     // to what it wants
@@ -144,6 +163,8 @@ struct world {
 	uint64_t rng, sequence;
 	struct phone *phones;
 	struct message *messages;
+	struct reg_leg *legs;
+	uint32_t n_heard, n_answered;
 	struct entry *entries[REG_BUCKETS];
 	struct written *flushing, **flushing_end;
 	// What the switch has in hand, and where it came from.
@@ -197,6 +218,21 @@ struct message *message_new(struct world *w, struct phone *p, uint8_t kind);
 // Sends it from there; the network does with the copies what it likes.
 void message_launch(
 	struct world *w, struct message *m, const struct td_sockaddr *src, uint64_t *rng);
+
+// An answer with a Contact, and a body where it has one.
+struct message *phone_answer(struct phone *p, const struct sip *m, int status, const char *body);
+
+// registrar_call.c
+void reg_leg_sent(struct world *w, const struct sip *m);
+void reg_leg_heard(struct world *w, const struct message *m);
+void reg_attempt_record(struct world *w, const struct td_cdr_attempt *a);
+void reg_cdr_check(struct world *w, const struct td_cdr *cdr);
+void reg_legs_check(struct world *w);
+void reg_legs_free(struct world *w);
+void reg_called(struct phone *p, const struct sip *m);
+void reg_cancelled(struct phone *p, const struct sip *m);
+void reg_acked(struct phone *p, const struct sip *m);
+void reg_hang_up_later(struct phone *p, struct message *bye, uint64_t ms);
 
 // registrar_attack.c
 void attackers_start(struct world *w);

@@ -191,7 +191,8 @@ static struct message *invite_make(struct phone *p)
 	put(m, "Contact: <sip:%s@10.1.%u.%u:%u>\r\n", p->user, p->aor >> 8, p->aor & 255,
 		p->address.port);
 	put_credentials(m, p, "INVITE", uri);
-	put(m, "Content-Length: 0\r\n\r\n");
+	put(m, "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s", strlen(REG_SDP),
+		REG_SDP);
 	return m;
 }
 
@@ -293,19 +294,31 @@ static bool challenge_take(struct phone *p, const struct sip *m)
 	return false;
 }
 
-static void acknowledge(struct phone *p, const struct sip *m)
+static struct message *dialog_make(
+	struct phone *p, const struct sip *m, const char *method, uint32_t cseq)
 {
-	struct message *ack = message_new(p->w, p, MSG_ACK);
+	struct message *out = message_new(p->w, p, MSG_ACK);
 	struct td_span to = sip_header(m, "To", 0), from = sip_header(m, "From", 0),
 		       via = sip_header(m, "Via", 0), id = sip_header(m, "Call-ID", 0);
-	struct td_span uri = sip_uri(to);
+	struct td_span uri = sip_uri(m->status < 300 ? sip_header(m, "Contact", 0) : to);
 
-	put(ack, "ACK %.*s SIP/2.0\r\nVia: %.*s\r\nMax-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\n",
-		(int)uri.len, uri.ptr, (int)via.len, via.ptr, (int)from.len, from.ptr, (int)to.len,
-		to.ptr);
-	put(ack, "Call-ID: %.*s\r\nCSeq: %u ACK\r\nContent-Length: 0\r\n\r\n", (int)id.len, id.ptr,
-		m->cseq);
+	put(out, "%s %.*s SIP/2.0\r\nVia: %.*s%s\r\nMax-Forwards: 70\r\n", method, (int)uri.len,
+		uri.ptr, (int)via.len, via.ptr, m->status < 300 ? method : "");
+	put(out, "From: %.*s\r\nTo: %.*s\r\n", (int)from.len, from.ptr, (int)to.len, to.ptr);
+	put(out, "Call-ID: %.*s\r\nCSeq: %u %s\r\nContent-Length: 0\r\n\r\n", (int)id.len, id.ptr,
+		cseq, method);
+	return out;
+}
+
+static void acknowledge(struct phone *p, const struct sip *m)
+{
+	struct message *ack = dialog_make(p, m, "ACK", m->cseq);
+
 	message_launch(p->w, ack, &ack->src, &p->rng);
+	if (m->status >= 300 || p->talks == m->cseq)
+		return;
+	p->talks = m->cseq; // its CSeq names the call: it counts on through all of them
+	reg_hang_up_later(p, dialog_make(p, m, "BYE", m->cseq + 1), rng_below(&p->rng, 30000));
 }
 
 static void answered(struct phone *p, int status)
@@ -330,7 +343,7 @@ static void response_rx(struct phone *p, const struct sip *m)
 {
 	bool invite = strcmp(m->method, "INVITE") == 0;
 
-	if (invite && m->status >= 300)
+	if (invite && m->status >= 200)
 		acknowledge(p, m);
 	if (!p->asked || m->cseq != p->asked->cseq || m->status < 200 ||
 		!td_span_eq(sip_param(sip_header(m, "Via", 0), "branch"), td_span_str(p->branch)))
@@ -352,7 +365,7 @@ static void response_rx(struct phone *p, const struct sip *m)
 
 // --- requests of the switch ---
 
-static void respond(struct phone *p, const struct sip *m, int status)
+struct message *phone_answer(struct phone *p, const struct sip *m, int status, const char *body)
 {
 	struct message *a = message_new(p->w, p, MSG_ANSWER);
 	struct td_span from = sip_header(m, "From", 0), to = sip_header(m, "To", 0),
@@ -361,26 +374,23 @@ static void respond(struct phone *p, const struct sip *m, int status)
 	put(a, "SIP/2.0 %d Answer\r\n", status);
 	for (uint32_t i = 0; (via = sip_header(m, "Via", i)).len > 0; i++)
 		put(a, "Via: %.*s\r\n", (int)via.len, via.ptr);
-	put(a,
-		"From: %.*s\r\nTo: %.*s;tag=p%u\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContent-Length: "
-		"0\r\n\r\n",
-		(int)from.len, from.ptr, (int)to.len, to.ptr, p->index, (int)id.len, id.ptr,
-		(int)cseq.len, cseq.ptr);
-	message_launch(p->w, a, &p->address, &p->rng);
+	put(a, "From: %.*s\r\nTo: %.*s", (int)from.len, from.ptr, (int)to.len, to.ptr);
+	if (sip_param(to, "tag").len == 0)
+		put(a, ";tag=p%u", p->index);
+	put(a, "\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContact: <sip:%s@10.1.%u.%u:%u>\r\n",
+		(int)id.len, id.ptr, (int)cseq.len, cseq.ptr, p->user, p->aor >> 8, p->aor & 255,
+		p->address.port);
+	if (*body)
+		put(a, "Content-Type: application/sdp\r\n");
+	put(a, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	return a;
 }
 
-// Rings or not, is busy or not, or says nothing: by the Call-ID, so that it says the same again.
-static void invite_rx(struct phone *p, const struct sip *m)
+static void respond(struct phone *p, const struct sip *m, int status)
 {
-	static const int finals[] = { 486, 480, 603, 404, 0, 0 };
-	struct td_span id = sip_header(m, "Call-ID", 0);
-	uint64_t dice = rng_seed(p->w->opt.seed, id.len > 8 ? (uint64_t)id.ptr[id.len - 3] << 8 : 0,
-		id.len > 8 ? (uint64_t)id.ptr[id.len - 5] : 0);
+	struct message *a = phone_answer(p, m, status, "");
 
-	if (dice & 1)
-		respond(p, m, 180);
-	if (finals[(dice >> 8) % 6] > 0)
-		respond(p, m, finals[(dice >> 8) % 6]);
+	message_launch(p->w, a, &p->address, &p->rng);
 }
 
 void phone_rx(struct phone *p, const char *data, uint32_t len, const struct td_sockaddr *from)
@@ -392,8 +402,12 @@ void phone_rx(struct phone *p, const char *data, uint32_t len, const struct td_s
 	if (!m.request)
 		response_rx(p, &m);
 	else if (strcmp(m.method, "INVITE") == 0)
-		invite_rx(p, &m);
-	else if (strcmp(m.method, "ACK") != 0)
+		reg_called(p, &m);
+	else if (strcmp(m.method, "CANCEL") == 0)
+		reg_cancelled(p, &m);
+	else if (strcmp(m.method, "ACK") == 0)
+		reg_acked(p, &m);
+	else
 		respond(p, &m, 200);
 }
 

@@ -87,6 +87,8 @@ static int host_send(void *host, const struct td_flow *flow, struct td_buf *buf)
 	if (sip_read(&m, buf->data, buf->len)) {
 		if (m.request && strcmp(m.method, "INVITE") == 0)
 			check_fork(w, flow);
+		if (m.request)
+			reg_leg_sent(w, &m);
 		if (!m.request && w->hand)
 			reg_check_answer(w, w->hand, m.status);
 	} else if (buf->len > 4) {
@@ -245,11 +247,15 @@ static void host_cdr_start(void *host, const struct td_cdr *cdr)
 
 static void host_cdr_attempt(void *host, const struct td_cdr_attempt *attempt)
 {
+	reg_attempt_record(((struct reg_owner *)host)->w, attempt);
 }
 
 static void host_cdr_end(void *host, const struct td_cdr *cdr)
 {
-	((struct reg_owner *)host)->reserved--;
+	struct reg_owner *o = host;
+
+	o->reserved--;
+	reg_cdr_check(o->w, cdr);
 }
 
 static void host_log(void *host, const char *text, uint32_t len)
@@ -564,6 +570,7 @@ void reg_switch_rx(struct world *w, struct message *m, const struct td_sockaddr 
 	m->arrived++;
 	m->refused = false;
 	reg_owner_turn(o); // what is due is no doing of this message
+	reg_leg_heard(w, m);
 	w->hand = m;
 	w->hand_src = *src;
 	uint32_t busy = td_engine_busy(o->engine), calls = td_engine_calls(o->engine);
