@@ -201,5 +201,6 @@ void td_config_free(struct td_config *conf)
 	free(conf->policy.failovers);
 	free(conf->policy.limits);
 	free(conf->policy.rules);
+	free(conf->policy.plans);
 	free(conf);
 }

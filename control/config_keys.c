@@ -255,6 +255,12 @@ static const struct cfg_field trunk_rules[] = {
 	END,
 };
 
+static const struct cfg_field plan[] = {
+	NAME("name", td_plan_conf, name, REQUIRED),
+	INSIDE("rules", rule_lists, td_plan_conf, rules),
+	END,
+};
+
 static const struct cfg_field caller_in[] = {
 	READ("allowed", cfg_read_callers),
 	READ("default", cfg_read_caller_default),
@@ -484,6 +490,7 @@ POLICY_LIST(failovers, failover, TD_FAILOVERS_MAX, td_failover_conf, failovers, 
 POLICY_LIST(route_limits, route_limit, TD_LIMITS_MAX, td_limit_conf, limits, n_limits);
 
 POLICY_LIST(rules, rule, TD_RULES_MAX, td_rule_conf, rules, n_rules);
+POLICY_LIST(plans, plan, TD_PLANS_MAX, td_plan_conf, plans, n_plans);
 
 const struct cfg_field cfg_top[] = {
 	NAME("node", td_config, node, .text = "tandem-1"),
@@ -500,6 +507,7 @@ const struct cfg_field cfg_top[] = {
 	LIST("realms", realms, REQUIRED),
 	LIST("rules", rules),
 	LIST("trunks", trunks),
+	LIST("plans", plans),
 	GROUP("subscribers", subscribers),
 	LIST("groups", groups),
 	LIST("windows", windows),

@@ -15,8 +15,8 @@ static void list_read(
 	int n = setting ? config_setting_length(setting) : 0;
 
 	if (setting && (!config_setting_is_array(setting) || n > TD_RULE_LIST_MAX)) {
-		cfg_fault(reader, setting, "an array of at most %d names of rules",
-			TD_RULE_LIST_MAX);
+		cfg_fault(
+			reader, setting, "an array of at most %d names of rules", TD_RULE_LIST_MAX);
 		return;
 	}
 	for (int i = 0; i < n; i++) {
@@ -25,8 +25,7 @@ static void list_read(
 			cfg_fault(reader, config_setting_get_elem(setting, (unsigned int)i),
 				"the name of one of the rules");
 		else
-			td_span_cstr(
-				td_span_str(name), list->names[list->n++], TD_NAME_LEN);
+			td_span_cstr(td_span_str(name), list->names[list->n++], TD_NAME_LEN);
 	}
 }
 
@@ -140,8 +139,22 @@ static void numbers_check(
 			form->bare_digits || form->format == TD_FORMAT_NATIONAL))
 		cfg_fault_text(reader, at, "found no country, expected its code, such as \"49\"");
 	if (at && form->format == TD_FORMAT_INTERNATIONAL && form->international[0] == '\0')
-		cfg_fault_text(reader, at,
-			"found no international_prefix, expected one for that format");
+		cfg_fault_text(
+			reader, at, "found no international_prefix, expected one for that format");
+}
+
+static void plan_check(struct cfg_reader *reader, uint32_t index)
+{
+	const struct td_plan_conf *plans = reader->conf->policy.plans;
+	char base[32];
+
+	snprintf(base, sizeof(base), "plans.[%u]", index);
+	list_check(reader, base, "caller", &plans[index].rules.caller);
+	list_check(reader, base, "callee", &plans[index].rules.callee);
+	for (uint32_t i = 0; i < index; i++)
+		if (strcmp(plans[i].name, plans[index].name) == 0)
+			cfg_fault_text(reader, config_lookup(&reader->config, base),
+				"found plan %s again, expected each once", plans[i].name);
 }
 
 void cfg_numbers_check(struct cfg_reader *reader)
@@ -154,6 +167,8 @@ void cfg_numbers_check(struct cfg_reader *reader)
 		numbers_check(reader, base, &policy->trunks[i].numbers);
 	}
 	numbers_check(reader, "subscribers", &policy->subscribers);
+	for (uint32_t i = 0; i < policy->n_plans; i++)
+		plan_check(reader, i);
 }
 
 // --- rules ---

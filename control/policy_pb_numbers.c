@@ -80,10 +80,22 @@ Tandem__Rule *rule_to_pb(struct builder *b, const struct td_rule_conf *conf)
 	return rule;
 }
 
-static void rule_list_from_pb(
-	struct checker *c, char **pb, size_t n, struct td_rule_list_conf *out)
+Tandem__Plan *plan_to_pb(struct builder *b, const struct td_plan_conf *conf)
 {
-	out->n = (uint8_t)bounded(c, n, TD_RULE_LIST_MAX, "a trunk has too many rules");
+	Tandem__Plan *plan = make(b, 1, sizeof(*plan));
+
+	if (!plan)
+		return NULL;
+	tandem__plan__init(plan);
+	plan->name = text_to_pb(b, conf->name);
+	plan->caller = rule_list_to_pb(b, &conf->rules.caller, &plan->n_caller);
+	plan->callee = rule_list_to_pb(b, &conf->rules.callee, &plan->n_callee);
+	return plan;
+}
+
+static void rule_list_from_pb(struct checker *c, char **pb, size_t n, struct td_rule_list_conf *out)
+{
+	out->n = (uint8_t)bounded(c, n, TD_RULE_LIST_MAX, "a list has too many rules");
 	for (uint8_t i = 0; i < out->n; i++)
 		text_from_pb(c, pb[i], out->names[i], sizeof(out->names[i]));
 }
@@ -97,8 +109,8 @@ static void form_from_pb(
 	text_from_pb(c, pb->national, out->national, sizeof(out->national));
 	out->bare_digits =
 		(uint8_t)bounded(c, pb->bare_digits, 15, "a number has more than 15 digits");
-	out->accept = (uint8_t)bounded(
-		c, pb->accept, TD_NUMBER_DIGITS, "a form of numbers is unknown");
+	out->accept =
+		(uint8_t)bounded(c, pb->accept, TD_NUMBER_DIGITS, "a form of numbers is unknown");
 	out->format = (uint8_t)bounded(
 		c, pb->format, TD_FORMAT_INTERNATIONAL, "a form of numbers is unknown");
 }
@@ -119,8 +131,7 @@ static void caller_from_pb(
 	out->keep_name = pb->keep_name;
 }
 
-void numbers_from_pb(
-	struct checker *c, const Tandem__Numbers *pb, struct td_numbers_conf *out)
+void numbers_from_pb(struct checker *c, const Tandem__Numbers *pb, struct td_numbers_conf *out)
 {
 	if (!pb)
 		return;
@@ -140,4 +151,11 @@ void rule_from_pb(struct checker *c, const Tandem__Rule *pb, struct td_rule_conf
 	text_from_pb(c, pb->match, out->match, sizeof(out->match));
 	text_from_pb(c, pb->replace, out->replace, sizeof(out->replace));
 	out->last = pb->last;
+}
+
+void plan_from_pb(struct checker *c, const Tandem__Plan *pb, struct td_plan_conf *out)
+{
+	text_from_pb(c, pb->name, out->name, sizeof(out->name));
+	rule_list_from_pb(c, pb->caller, pb->n_caller, &out->rules.caller);
+	rule_list_from_pb(c, pb->callee, pb->n_callee, &out->rules.callee);
 }

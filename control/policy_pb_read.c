@@ -244,13 +244,16 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 		bounded(c, pb->n_failovers, TD_FAILOVERS_MAX, "there are too many failover rules");
 	size_t limits = bounded(c, pb->n_route_limits, TD_LIMITS_MAX, "there are too many limits");
 	size_t rules = bounded(c, pb->n_rules, TD_RULES_MAX, "there are too many number rules");
+	size_t plans = bounded(c, pb->n_plans, TD_PLANS_MAX, "too many plans have rules");
 
 	out->groups = calloc(groups + 1, sizeof(*out->groups));
 	out->windows = calloc(windows + 1, sizeof(*out->windows));
 	out->failovers = calloc(failovers + 1, sizeof(*out->failovers));
 	out->limits = calloc(limits + 1, sizeof(*out->limits));
 	out->rules = calloc(rules + 1, sizeof(*out->rules));
-	if (!out->groups || !out->windows || !out->failovers || !out->limits || !out->rules)
+	out->plans = calloc(plans + 1, sizeof(*out->plans));
+	if (!out->groups || !out->windows || !out->failovers || !out->limits || !out->rules ||
+		!out->plans)
 		return false;
 	for (; out->n_groups < groups; out->n_groups++)
 		group_from_pb(c, pb->groups[out->n_groups], &out->groups[out->n_groups]);
@@ -263,6 +266,8 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 		limit_from_pb(c, pb->route_limits[out->n_limits], &out->limits[out->n_limits]);
 	for (; out->n_rules < rules; out->n_rules++)
 		rule_from_pb(c, pb->rules[out->n_rules], &out->rules[out->n_rules]);
+	for (; out->n_plans < plans; out->n_plans++)
+		plan_from_pb(c, pb->plans[out->n_plans], &out->plans[out->n_plans]);
 	numbers_from_pb(c, pb->subscribers, &out->subscribers);
 	out->subscribers_media_timeout_s = pb->subscribers_media_timeout_s;
 	out->subscribers_max_duration_s = pb->subscribers_max_duration_s;
@@ -319,6 +324,7 @@ void td_policy_conf_free(struct td_policy_conf *conf)
 	free(conf->failovers);
 	free(conf->limits);
 	free(conf->rules);
+	free(conf->plans);
 	free(conf);
 }
 

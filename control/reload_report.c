@@ -305,6 +305,7 @@ NAMED(td_window_conf);
 NAMED(td_failover_conf);
 NAMED(td_limit_conf);
 NAMED(td_rule_conf);
+NAMED(td_plan_conf);
 
 #define LIST(from, field, count)                                                                   \
 	((struct list){ (from)->field, (from)->count, sizeof(*(from)->field), NULL })
@@ -318,6 +319,7 @@ static void report_routing(
 	report_list(out, "failovers", BOTH(failovers, n_failovers), NULL);
 	report_list(out, "route_limits", BOTH(limits, n_limits), NULL);
 	report_list(out, "rules", BOTH(rules, n_rules), NULL);
+	report_list(out, "plans", BOTH(plans, n_plans), NULL);
 	if (memcmp(&now->subscribers, &next->subscribers, sizeof(now->subscribers)) != 0)
 		fprintf(out, "subscribers: changed\n");
 	report_list(out, "emergency.numbers", BOTH(emergency, n_emergency), NULL);

@@ -67,28 +67,47 @@ static void numbers_out(struct test *t, const struct td_trunk *trunk, struct num
 	if (!trunk->numbers)
 		return;
 	if (!t->emergency)
-		td_numbers_screen(
-			&trunk->numbers->caller_out, &run, &n->caller, &n->asserted);
+		td_numbers_screen(&trunk->numbers->caller_out, &run, &n->caller, &n->asserted);
 	if (n->callee.len > 0 && !t->emergency)
 		td_numbers_out(trunk->numbers, &run, TD_CALLEE, &n->callee);
 	if (n->caller.len > 0)
 		td_numbers_out(trunk->numbers, &run, TD_CALLER, &n->caller);
 }
 
-// As they come in. false: that caller is refused.
-static bool numbers_in(struct test *t, const struct td_trunk *trunk, struct numbers *n)
+static void rules_in(struct test *t, const struct td_numbers *numbers, struct td_numbers_run *run,
+	struct numbers *n)
+{
+	if (n->callee.len > 0 && !t->emergency)
+		td_numbers_in(numbers, run, TD_CALLEE, &n->callee);
+	if (n->caller.len > 0)
+		td_numbers_in(numbers, run, TD_CALLER, &n->caller);
+}
+
+// As they come in from the trunk. false: that caller is refused.
+static bool trunk_in(
+	struct test *t, const struct td_trunk *trunk, struct td_numbers_run *run, struct numbers *n)
+{
+	if (!trunk->numbers)
+		return true;
+	rules_in(t, trunk->numbers, run, n);
+	return t->emergency || td_numbers_screen(&trunk->numbers->caller_in, run, &n->caller,
+				       &n->asserted) != TD_CALLER_REFUSED;
+}
+
+// And in the dial plan behind it.
+static bool numbers_in(struct test *t, const struct td_policy *policy,
+	const struct td_route_query *query, struct numbers *n)
 {
 	const struct td_numbers_trace trace = { on_number, t };
 	struct td_numbers_run run = { .matcher = t->matcher, .trace = &trace };
+	const struct td_trunk *trunk = td_policy_trunk(policy, query->trunk_in);
+	const struct td_numbers *plan = td_policy_plan_numbers(policy, trunk, query->plan);
 
-	if (!trunk->numbers)
-		return true;
-	if (n->callee.len > 0 && !t->emergency)
-		td_numbers_in(trunk->numbers, &run, TD_CALLEE, &n->callee);
-	if (n->caller.len > 0)
-		td_numbers_in(trunk->numbers, &run, TD_CALLER, &n->caller);
-	return t->emergency || td_numbers_screen(&trunk->numbers->caller_in, &run, &n->caller,
-				       &n->asserted) != TD_CALLER_REFUSED;
+	if (!trunk_in(t, trunk, &run, n))
+		return false;
+	if (plan)
+		rules_in(t, plan, &run, n);
+	return true;
 }
 
 static void target_send(struct test *t, const struct td_policy *policy,
@@ -152,9 +171,9 @@ static bool caller_find(const struct td_admin *admin, const Tandem__RouteTest *r
 	if (!strchr(request->from, '@'))
 		return trunk_find(policy, request->from, &query->trunk_in);
 	const struct td_subscriber_entry *e =
-		admin->dp->subscribers ?
-			td_subscribers_find(admin->dp->subscribers, td_span_str(request->from)) :
-			NULL;
+		admin->dp->subscribers
+			? td_subscribers_find(admin->dp->subscribers, td_span_str(request->from))
+			: NULL;
 	if (!e || !trunk_find(policy, "subscribers", &query->trunk_in))
 		return false;
 	td_span_cstr(td_subscriber_plan(e), plan, TD_NAME_LEN);
@@ -206,13 +225,13 @@ static enum td_answer decide(struct test *t, const struct td_policy *policy,
 	return td_policy_route_traced(policy, query, answer, &trace);
 }
 
-static void test_run(struct test *t, const struct td_policy *policy,
-	struct td_route_query *query, struct numbers *n)
+static void test_run(struct test *t, const struct td_policy *policy, struct td_route_query *query,
+	struct numbers *n)
 {
 	struct td_route_answer answer = { 0 };
 	enum td_answer said = TD_REFUSED;
 
-	if (numbers_in(t, td_policy_trunk(policy, query->trunk_in), n))
+	if (numbers_in(t, policy, query, n))
 		said = decide(t, policy, query, n, &answer);
 	else
 		answer.sip_code = 403;

@@ -6,8 +6,7 @@
 
 #include <errno.h>
 
-void td_number_step_send(
-	struct td_mgmt_conn *conn, uint64_t id, const struct td_numbers_step *step)
+void td_number_step_send(struct td_mgmt_conn *conn, uint64_t id, const struct td_numbers_step *step)
 {
 	Tandem__Item item = TANDEM__ITEM__INIT;
 	Tandem__RouteStep row = TANDEM__ROUTE_STEP__INIT;
@@ -20,6 +19,8 @@ void td_number_step_send(
 	item.route_step = &row;
 	row.what = (char *)(uintptr_t)step->what;
 	row.name = (char *)(uintptr_t)step->name;
+	if (step->plan)
+		row.plan = (char *)(uintptr_t)step->plan;
 	if (step->why)
 		row.why = (char *)(uintptr_t)step->why;
 	row.who = step->who == TD_CALLER ? caller : callee;

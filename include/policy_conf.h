@@ -120,6 +120,12 @@ struct td_rule_lists_conf {
 	struct td_rule_list_conf caller, callee;
 };
 
+// What becomes of the numbers of calls that ask a dial plan, behind their trunk's own.
+struct td_plan_conf {
+	char name[TD_NAME_LEN];
+	struct td_rule_lists_conf rules;
+};
+
 enum td_number_accept {
 	TD_NUMBER_DIALLED, // with the prefixes of the country
 	TD_NUMBER_DIGITS,  // E.164 without its '+'
@@ -269,7 +275,8 @@ struct td_limit_conf {
 struct td_policy_conf {
 	// Hash of the content: equal policies have equal generations; 0: none yet.
 	uint64_t generation;
-	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits, n_rules;
+	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits, n_rules,
+		n_plans;
 	struct td_trunk_conf *trunks; // owned, as all that follow
 	struct td_route_conf *routes;
 	struct td_group_conf *groups;
@@ -277,6 +284,7 @@ struct td_policy_conf {
 	struct td_failover_conf *failovers;
 	struct td_limit_conf *limits;
 	struct td_rule_conf *rules;
+	struct td_plan_conf *plans;
 	struct td_numbers_conf subscribers; // of subscribers' calls
 	uint32_t subscribers_media_timeout_s, subscribers_max_duration_s; // 0: off
 	// Called numbers that are emergency calls, beside urn:service:sos.

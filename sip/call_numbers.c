@@ -118,15 +118,23 @@ static int caller_screen(struct td_call *call, const struct td_caller_id_conf *c
 int numbers_begin(struct td_call *call, const struct td_trunk *trunk, const struct td_msg *msg,
 	const struct td_core *core)
 {
-	if (!trunk->numbers)
+	const struct td_numbers *plan = td_policy_plan_numbers(call->engine->policy, trunk,
+		call->caller ? call->caller->plan : (struct td_span){ 0 });
+	int rc = 0;
+
+	if (!trunk->numbers && !plan)
 		return 0;
 	char *block = td_slab_get(call->engine->slab, sizeof(*call->numbers));
 	if (!block)
 		return -ENOBUFS;
 	call->numbers = (struct td_call_numbers *)(void *)block;
 	numbers_of(call, msg, core, call->numbers);
-	numbers_pass(call->engine, trunk->numbers, td_numbers_in, call->numbers);
-	int rc = caller_screen(call, &trunk->numbers->caller_in, call->numbers);
+	if (trunk->numbers) {
+		numbers_pass(call->engine, trunk->numbers, td_numbers_in, call->numbers);
+		rc = caller_screen(call, &trunk->numbers->caller_in, call->numbers);
+	}
+	if (rc == 0 && plan)
+		numbers_pass(call->engine, plan, td_numbers_in, call->numbers);
 	int kept = note_set(call, NOTE_RULES, td_number_span(&call->numbers->rules));
 	return rc != 0 ? rc : kept;
 }

@@ -5,7 +5,7 @@ static void tell(struct td_numbers_run *run, enum td_numbers_who who, const char
 	const char *name, const char *why, const struct td_number *before,
 	const struct td_number *after)
 {
-	const struct td_numbers_step step = { what, name, why, who, *before, *after };
+	const struct td_numbers_step step = { what, name, why, run->plan, who, *before, *after };
 
 	if (run->trace)
 		run->trace->step(run->trace->ctx, &step);
@@ -56,6 +56,7 @@ static void rules_run(const struct td_rule_list *list, struct td_numbers_run *ru
 void td_numbers_in(const struct td_numbers *numbers, struct td_numbers_run *run,
 	enum td_numbers_who who, struct td_number *number)
 {
+	run->plan = numbers->plan;
 	rules_run(&numbers->in[who], run, who, number);
 	struct td_number before = *number;
 	if (td_number_accept(&numbers->form, number))
@@ -67,6 +68,7 @@ void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run
 {
 	struct td_number before = *number;
 
+	run->plan = numbers->plan;
 	if (td_number_format(&numbers->form, number))
 		tell(run, who, "number", "", NULL, &before, number);
 	rules_run(&numbers->out[who], run, who, number);
@@ -98,8 +100,8 @@ static void vouch(const struct td_caller_id_conf *conf, struct td_number *assert
 		td_number_append(asserted, td_span_str(conf->fallback));
 }
 
-static enum td_caller_verdict caller_judge(const struct td_caller_id_conf *conf,
-	struct td_number *caller, struct td_number *asserted)
+static enum td_caller_verdict caller_judge(
+	const struct td_caller_id_conf *conf, struct td_number *caller, struct td_number *asserted)
 {
 	if (caller->len > 0 && caller_allowed(conf, caller)) {
 		if (asserted->len == 0 && conf->n_allowed > 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a trunk does with the numbers of calls: its lists of rules and the form of its numbers
-// (struct td_numbers_conf), compiled. Read by any thread; what one run needs is its thread's.
+// What a trunk, or a dial plan, does with the numbers of calls: its lists of rules and the form of
+// its numbers (struct td_numbers_conf), compiled. Read by any thread; what one run needs is its
+// thread's.
 #pragma once
 
 #include "sip/rule.h"
@@ -14,6 +15,7 @@ struct td_rule_list {
 };
 
 struct td_numbers {
+	char plan[TD_NAME_LEN];            // whose they are; empty: a trunk's
 	struct td_rule_list in[2], out[2]; // by enum td_numbers_who
 	struct td_number_form_conf form;
 	struct td_caller_id_conf caller_in, caller_out;
@@ -32,6 +34,7 @@ struct td_numbers_step {
 	const char *what; // "rule", "number", "caller"
 	const char *name; // of the rule
 	const char *why;  // it was not applied; NULL: it was
+	const char *plan; // whose rule it is; NULL or empty: a trunk's
 	enum td_numbers_who who;
 	struct td_number before, after;
 };
@@ -46,6 +49,7 @@ struct td_numbers_trace {
 struct td_numbers_run {
 	struct td_rule_matcher *matcher;
 	const struct td_numbers_trace *trace; // NULL: nobody asks
+	const char *plan;                     // set by those that run
 	struct td_number names;
 	uint32_t applied, failed; // rules
 };

@@ -76,6 +76,10 @@ uint32_t td_policy_probed(const struct td_policy *policy, const uint32_t **indic
 // The policy's number rules, in the order of the file; NULL beyond the last one.
 uint32_t td_policy_n_rules(const struct td_policy *policy);
 const struct td_rule *td_policy_rule(const struct td_policy *policy, uint32_t index);
+// What the dial plan does with the numbers of a call that comes in from that trunk, behind the
+// trunk's own; plan: of the subscriber who calls, or empty. NULL: nothing.
+const struct td_numbers *td_policy_plan_numbers(
+	const struct td_policy *policy, const struct td_trunk *trunk, struct td_span plan);
 const struct td_policy_conf *td_policy_limits(
 	const struct td_policy *policy); // n_trunks, n_routes 0: limits only
 

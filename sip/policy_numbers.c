@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Number rules compiled, and bound to the trunks that name them. A trunk that says nothing of
-// numbers has none, and costs its calls nothing.
+// Number rules compiled, and bound to the trunks and dial plans that name them. A trunk that says
+// nothing of numbers has none, and costs its calls nothing.
 #include "sip/policy_priv.h"
 
 #include <errno.h>
@@ -71,18 +71,19 @@ static int rules_compile(struct binder *b, const struct td_policy_conf *conf)
 	return 0;
 }
 
-static int list_bind(const struct binder *b, const char *trunk,
+// whose: "trunk" or "plan", for what is said of it; name: its own.
+static int list_bind(const struct binder *b, const char *whose, const char *name,
 	const struct td_rule_list_conf *conf, struct td_rule_list *out)
 {
 	if (conf->n > TD_RULE_LIST_MAX)
-		return policy_fail(b->error, "trunk '%s': too many rules", trunk);
+		return policy_fail(b->error, "%s '%s': too many rules", whose, name);
 	for (out->n = 0; out->n < conf->n; out->n++) {
-		const char *name = conf->names[out->n];
+		const char *wanted = conf->names[out->n];
 		const struct td_rule *rule =
-			memchr(name, '\0', TD_NAME_LEN) ? rule_by_name(b, name) : NULL;
+			memchr(wanted, '\0', TD_NAME_LEN) ? rule_by_name(b, wanted) : NULL;
 		if (!rule)
-			return policy_fail(b->error, "trunk '%s': there is no rule '%.31s'", trunk,
-				name);
+			return policy_fail(
+				b->error, "%s '%s': there is no rule '%.31s'", whose, name, wanted);
 		out->rules[out->n] = rule;
 	}
 	return 0;
@@ -106,8 +107,8 @@ static int form_check(
 		!digits_end(form->international, sizeof(form->international)) ||
 		!digits_end(form->national, sizeof(form->national)))
 		return policy_fail(b->error, "trunk '%s': a prefix is not of digits", trunk);
-	if (form->country[0] == '\0' && (form->area[0] || form->national[0] ||
-					 form->format == TD_FORMAT_NATIONAL))
+	if (form->country[0] == '\0' &&
+		(form->area[0] || form->national[0] || form->format == TD_FORMAT_NATIONAL))
 		return policy_fail(b->error, "trunk '%s': national numbers need a country", trunk);
 	return 0;
 }
@@ -142,13 +143,13 @@ static int numbers_bind(const struct binder *b, const char *trunk,
 	if (rc == 0)
 		rc = caller_bind(b, trunk, &conf->caller_out, &out->caller_out);
 	if (rc == 0)
-		rc = list_bind(b, trunk, &conf->in.caller, &out->in[TD_CALLER]);
+		rc = list_bind(b, "trunk", trunk, &conf->in.caller, &out->in[TD_CALLER]);
 	if (rc == 0)
-		rc = list_bind(b, trunk, &conf->in.callee, &out->in[TD_CALLEE]);
+		rc = list_bind(b, "trunk", trunk, &conf->in.callee, &out->in[TD_CALLEE]);
 	if (rc == 0)
-		rc = list_bind(b, trunk, &conf->out.caller, &out->out[TD_CALLER]);
+		rc = list_bind(b, "trunk", trunk, &conf->out.caller, &out->out[TD_CALLER]);
 	if (rc == 0)
-		rc = list_bind(b, trunk, &conf->out.callee, &out->out[TD_CALLEE]);
+		rc = list_bind(b, "trunk", trunk, &conf->out.callee, &out->out[TD_CALLEE]);
 	return rc;
 }
 
@@ -177,10 +178,63 @@ static int trunks_bind(struct binder *b)
 		if (!says_something(&trunk->conf.numbers))
 			continue;
 		trunk->numbers = &policy->numbers.list[n];
-		rc = numbers_bind(b, trunk->conf.name, &trunk->conf.numbers,
-			&policy->numbers.list[n++]);
+		rc = numbers_bind(
+			b, trunk->conf.name, &trunk->conf.numbers, &policy->numbers.list[n++]);
 	}
 	return rc;
+}
+
+static int plan_compare(const void *name, const void *plan)
+{
+	return strcmp(name, ((const struct td_numbers *)plan)->plan);
+}
+
+static int plan_order(const void *a, const void *b)
+{
+	return plan_compare(((const struct td_numbers *)a)->plan, b);
+}
+
+static int plan_bind(
+	const struct binder *b, const struct td_plan_conf *conf, struct td_numbers *out)
+{
+	td_span_cstr(td_span(conf->name, strnlen(conf->name, sizeof(conf->name))), out->plan,
+		sizeof(out->plan));
+	int rc = list_bind(b, "plan", out->plan, &conf->rules.caller, &out->in[TD_CALLER]);
+	return rc ? rc : list_bind(b, "plan", out->plan, &conf->rules.callee, &out->in[TD_CALLEE]);
+}
+
+static int plans_bind(const struct binder *b, const struct td_policy_conf *conf)
+{
+	struct numbers *all = &b->policy->numbers;
+	int rc = 0;
+
+	if (conf->n_plans > TD_PLANS_MAX)
+		return policy_fail(b->error, "more than %d plans have rules", TD_PLANS_MAX);
+	all->plans = calloc(conf->n_plans + 1, sizeof(*all->plans));
+	if (!all->plans)
+		return policy_no_memory(b->error);
+	for (uint32_t i = 0; rc == 0 && i < conf->n_plans; i++)
+		rc = plan_bind(b, &conf->plans[i], &all->plans[all->n_plans++]);
+	if (rc != 0)
+		return rc;
+	qsort(all->plans, all->n_plans, sizeof(*all->plans), plan_order);
+	for (uint32_t i = 1; i < all->n_plans; i++)
+		if (plan_order(&all->plans[i - 1], &all->plans[i]) == 0)
+			return policy_fail(
+				b->error, "two plans are named '%s'", all->plans[i].plan);
+	return 0;
+}
+
+const struct td_numbers *td_policy_plan_numbers(
+	const struct td_policy *policy, const struct td_trunk *trunk, struct td_span plan)
+{
+	const struct numbers *all = &policy->numbers;
+	char name[TD_NAME_LEN];
+
+	if (all->n_plans == 0)
+		return NULL;
+	td_span_cstr(plan.len > 0 ? plan : td_span_str(trunk->conf.plan), name, sizeof(name));
+	return bsearch(name, all->plans, all->n_plans, sizeof(*all->plans), plan_compare);
 }
 
 int numbers_compile(
@@ -191,6 +245,8 @@ int numbers_compile(
 
 	if (rc == 0)
 		rc = trunks_bind(&b);
+	if (rc == 0)
+		rc = plans_bind(&b, conf);
 	free(b.order);
 	return rc;
 }
@@ -201,6 +257,7 @@ void numbers_free(struct numbers *numbers)
 		td_rule_free(numbers->rules[i]);
 	free(numbers->rules);
 	free(numbers->list);
+	free(numbers->plans);
 }
 
 uint32_t td_policy_n_rules(const struct td_policy *policy)

@@ -91,7 +91,8 @@ struct routes {
 struct numbers {
 	struct td_rule **rules;
 	struct td_numbers *list; // of the trunks that have some
-	uint32_t n_rules;
+	struct td_numbers *plans; // by name
+	uint32_t n_rules, n_plans;
 };
 
 // Where a compile step says what is wrong.

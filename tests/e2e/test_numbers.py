@@ -65,6 +65,30 @@ def test_short_codes_and_foreign_numbers(lab):
     assert user_of(seen, "From") == "001212555"
 
 
+def test_rules_of_the_dial_plan(lab):
+    """Behind the trunk's own, and from one call to the next."""
+    text = lab.conf.read_text()
+    planned = text.replace('name = "carrier-a";', 'name = "carrier-a"; plan = "office";') + """
+rules = ( { name = "tech"; match = "^77#"; replace = ""; }, { name = "short"; match = "^115$"; replace = "+4930115"; },
+          { name = "prefix"; match = "^"; replace = "99"; }, { name = "desk"; match = "^\\\\+49305(..)$"; replace = "+4940777\\\\1"; } );
+plans = ( { name = "office"; rules = { callee = [ "desk" ]; }; } );
+"""
+    lab.conf.write_text(planned.replace(RULES, ""))
+    said = lab.ctl("reload")
+    assert "plans: 1 added" in said and "rules: 1 added" in said, said
+    seen, cdr = call(lab, "77%23030555", "040999")
+    assert seen.startswith("INVITE sip:9904077755@") and cdr["rules"] == "tech,desk,prefix", (seen, cdr["rules"])
+    assert cdr["to_number"] == "77#030555"
+    said = json.loads(lab.ctl("--json", "route", "test", "77#030555", "--from", "carrier-a"))
+    steps = [(s["name"], s["plan"], s["after"]) for s in said["steps"] if s["what"] == "rule" and s["why"] is None]
+    assert steps == [("tech", "", "030555"), ("desk", "office", "+494077755"), ("prefix", "", "9904077755")], steps
+    assert "callee rule desk of plan office: +4930555 → +494077755" in lab.ctl("route", "test", "030555", "--from", "carrier-a")
+    lab.conf.write_text(text)
+    assert "plans: 0 added, 1 removed" in lab.ctl("reload")
+    seen, cdr = call(lab, "030555", "040999")
+    assert seen.startswith("INVITE sip:99030555@") and cdr["rules"] == "prefix"
+
+
 def test_changed_while_it_runs(lab):
     text = lab.conf.read_text()
     lab.conf.write_text(text.replace('match = "^"; replace = "99"', 'match = "^"; replace = "88"'))

@@ -71,12 +71,15 @@ void rig_policy(struct rig *rig)
 		.groups = rig->groups,
 		.limits = rig->limits,
 		.rules = rig->rules,
+		.plans = rig->plans,
 		.subscribers = rig->subscriber_numbers,
 		.subscribers_media_timeout_s = rig->subscriber_media_timeout_s,
 		.n_emergency = 1,
 		.emergency = { "112" } };
 	while (conf.n_rules < 8 && rig->rules[conf.n_rules].name[0] != '\0')
 		conf.n_rules++;
+	while (conf.n_plans < 2 && rig->plans[conf.n_plans].name[0] != '\0')
+		conf.n_plans++;
 	struct td_policy_env env = { .slot_of = slot_of,
 		.realm_of = realm_of,
 		.ctx = rig,

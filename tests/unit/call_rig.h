@@ -41,6 +41,7 @@ struct rig {
 		groups[RIG_LIMITS]; // of the policy, as far as they have names: index 1 and 2
 	struct td_limit_conf limits[RIG_LIMITS];
 	struct td_rule_conf rules[8]; // of numbers, to the first without a name
+	struct td_plan_conf plans[2]; // of numbers, as far as they have names
 	struct td_numbers_conf subscriber_numbers;
 	uint32_t subscriber_media_timeout_s;
 	struct td_subscribers *subscribers; // NULL: nobody registers

@@ -295,6 +295,10 @@ static void subscribers_number(void **state)
 	rig->trunks[1].numbers.form = germany;
 	rig->trunks[1].numbers.form.format = TD_FORMAT_INTERNATIONAL;
 	rig->trunks[1].trust = TD_TRUST_OUT;
+	// The plan is the subscriber's, not one of a trunk.
+	rule(rig, "desk", "^\\+4940999$", "+4940998");
+	snprintf(rig->plans[0].name, TD_NAME_LEN, "%s", TD_PLAN_DEFAULT);
+	list(&rig->plans[0].rules.callee, "desk");
 	rig_policy(rig);
 	rig_route(rig, "0");
 	flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070);
@@ -317,14 +321,70 @@ static void subscribers_number(void **state)
 		digest_client_line(
 			&digest, "INVITE", "sip:040999@tandem.example", line, sizeof(line));
 	}
-	assert_string_equal(rig->host.last_number, "4940999");
-	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:004940999@10.0.2.1:5060 ");
+	assert_string_equal(rig->host.last_number, "4940998");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:004940998@10.0.2.1:5060 ");
 	RIG_HAS(sent, "From: \"Alice\" <sip:004930555100@10.0.2.254:5060>;tag=");
 	RIG_HAS(sent, "P-Asserted-Identity: \"Alice\" <sip:004930555100@10.0.2.254:5060>\r\n");
 	refuse(rig, sent);
 	assert_string_equal(rig_cdr(rig)->auth_user, "1001@tandem.example");
 	assert_string_equal(rig_cdr(rig)->asserted, "4930555100");
+	assert_string_equal(rig_cdr(rig)->rules, "desk");
 	rig_down(rig);
+}
+
+// What the plan makes of both numbers comes behind the trunk's own rules and screening, and before
+// the routes; another plan's rules are nobody's.
+static void rules_of_the_dial_plan(void **state)
+{
+	struct rig *rig = rig_new();
+
+	rule(rig, "cut", "^9", "");
+	rule(rig, "desk", "^\\+4940999$", "+4930555");
+	rule(rig, "pilot", "^.*$", "+4930000");
+	rule(rig, "never", "^", "1");
+	snprintf(rig->trunks[0].plan, TD_NAME_LEN, "gold");
+	rig->trunks[0].numbers.form = germany;
+	list(&rig->trunks[0].numbers.in.callee, "cut");
+	snprintf(rig->trunks[0].numbers.caller_in.allowed[0], 20, "+49301234");
+	rig->trunks[0].numbers.caller_in.n_allowed = 1;
+	rig->trunks[0].numbers.caller_in.on_refused = TD_CALLER_REJECT;
+	rig->plans[0] = (struct td_plan_conf){ .name = "silver" };
+	list(&rig->plans[0].rules.callee, "never");
+	rig->plans[1] = (struct td_plan_conf){ .name = "gold" };
+	list(&rig->plans[1].rules.callee, "desk");
+	list(&rig->plans[1].rules.caller, "pilot");
+	rig_policy(rig);
+	rig_route(rig, "0");
+	to_user = "9040999";
+	invite(rig);
+	assert_string_equal(rig->host.last_number, "4930555");
+	const struct fake_sent *sent = rig_expect(rig, "INVITE sip:+4930555@10.0.2.1:5060 ");
+	RIG_HAS(sent, "From: \"Alice\" <sip:+4930000@10.0.2.254:5060>;tag=");
+	refuse(rig, sent);
+	assert_string_equal(rig_cdr(rig)->to_number, "9040999");
+	assert_string_equal(rig_cdr(rig)->rules, "cut,desk,pilot");
+	rig_down(rig);
+}
+
+// A trunk that says nothing of numbers has those of its plan all the same, and an emergency number
+// is nobody's to change.
+static void rules_of_a_plan_alone(void **state)
+{
+	for (int emergency = 0; emergency < 2; emergency++) {
+		struct rig *rig = rig_new();
+		rule(rig, "any", "^", "1");
+		snprintf(rig->trunks[0].plan, TD_NAME_LEN, "gold");
+		rig->plans[0] = (struct td_plan_conf){ .name = "gold" };
+		list(&rig->plans[0].rules.callee, "any");
+		rig_policy(rig);
+		rig_route(rig, "0");
+		to_user = emergency ? "112" : "555";
+		invite(rig);
+		refuse(rig, rig_expect(rig, emergency ? "INVITE sip:112@10.0.2.1:5060 "
+						      : "INVITE sip:1555@10.0.2.1:5060 "));
+		assert_string_equal(rig_cdr(rig)->rules, emergency ? "" : "any");
+		rig_down(rig);
+	}
 }
 
 // --- callers that a trunk may show
@@ -520,6 +580,8 @@ int main(void)
 		cmocka_unit_test(pending_route),
 		cmocka_unit_test(registered_callee),
 		cmocka_unit_test(subscribers_number),
+		cmocka_unit_test(rules_of_the_dial_plan),
+		cmocka_unit_test(rules_of_a_plan_alone),
 		cmocka_unit_test(callers_of_a_trunk),
 		cmocka_unit_test(names_of_replaced_callers),
 		cmocka_unit_test(callers_towards_a_trunk),

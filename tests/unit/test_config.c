@@ -817,7 +817,10 @@ static void numbers_are_read(void **state)
 			"}; out = { callee = [ \"cut\" ]; }; };") "subscribers = { media_timeout = "
 								  "60; number = { country = \"1\"; "
 								  "}; rules = { out = { caller = [ "
-								  "\"cut\" ]; }; }; };\n",
+								  "\"cut\" ]; }; }; };\n"
+								  "plans = ( { name = \"gold\"; "
+								  "rules = { callee = [ \"cut\", "
+								  "\"e164\" ]; }; } );\n",
 		NULL, 0);
 
 	if (o.rc != 0)
@@ -853,6 +856,10 @@ static void numbers_are_read(void **state)
 	assert_string_equal(p->subscribers.form.country, "1");
 	assert_string_equal(p->subscribers.out.caller.names[0], "cut");
 	assert_int_equal(p->subscribers_media_timeout_s, 60);
+	assert_int_equal(p->n_plans, 1);
+	assert_string_equal(p->plans[0].name, "gold");
+	assert_int_equal(p->plans[0].rules.caller.n, 0);
+	assert_string_equal(p->plans[0].rules.callee.names[1], "e164");
 	release(&o);
 }
 
@@ -884,6 +891,13 @@ static void numbers_are_refused(void **state)
 		"international_prefix");
 	refused(HEAD "subscribers = { rules = { out = { callee = [ \"gone\" ]; }; }; };",
 		"subscribers.rules.out.callee[0]");
+	refused(HEAD RULES
+		"plans = ( { name = \"gold\"; rules = { caller = [ \"cut\",\n\"gone\" ]; "
+		"}; } );",
+		"x.conf:6: plans[0].rules.caller[1]: found \"gone\"");
+	refused(HEAD "plans = ( { name = \"gold\"; }, { name = \"gold\"; } );",
+		"found plan gold again");
+	refused(HEAD "plans = ( { name = \"gold\"; rules = { in = { }; }; } );", "unknown key");
 	refused(HEAD TRUNK "rules = ( { name = \"a\"; match = \"1\"; replace = \"\"; }, { name = "
 			   "\"a\"; match = \"1\"; replace = \"\"; } );",
 		"two rules are named 'a'");

@@ -17,6 +17,9 @@ static struct td_group_conf group = { .name = "g",
 	.members = { { .trunk = "b", .priority = 1, .weight = 2 } } };
 static struct td_limit_conf limit = { .name = "l", .limit = { 11, 21, 31 } };
 
+static struct td_plan_conf plan = { .name = "gold",
+	.rules = { .caller = { 1, { "r" } }, .callee = { 2, { "r", "s" } } } };
+
 static struct td_policy_conf sample(void)
 {
 	memset(trunks, 0, sizeof(trunks));
@@ -89,6 +92,8 @@ static struct td_policy_conf sample(void)
 		.routes = routes,
 		.n_rules = 1,
 		.rules = rules,
+		.n_plans = 1,
+		.plans = &plan,
 		.subscribers = { .form = { .country = "1" } },
 		.subscribers_media_timeout_s = 301,
 		.subscribers_max_duration_s = 7201,
@@ -128,6 +133,8 @@ static void there_and_back_is_the_same(void **state)
 	assert_memory_equal(&back->limits[0], &limit, sizeof(limit));
 	assert_int_equal(back->n_rules, 1);
 	assert_memory_equal(&back->rules[0], &rules[0], sizeof(rules[0]));
+	assert_int_equal(back->n_plans, 1);
+	assert_memory_equal(&back->plans[0], &plan, sizeof(plan));
 	assert_memory_equal(&back->subscribers, &conf.subscribers, sizeof(conf.subscribers));
 	assert_int_equal(back->subscribers_media_timeout_s, 301);
 	assert_int_equal(back->subscribers_max_duration_s, 7201);

@@ -33,6 +33,7 @@ static const char base[] =
 	"} ); } );\n"
 	"rules = ( { name = \"r\"; match = \"^0(.*)\"; replace = \"\\\\1\"; },\n"
 	"          { name = \"s\"; match = \"^1(.*)\"; replace = \"\\\\1\"; } );\n"
+	"plans = ( { name = \"gold\"; rules = { caller = [ \"s\" ]; }; } );\n"
 	"subscribers = { " NUMBERS " };\n"
 	"trunks = ( { name = \"a\"; realm = \"west\"; " NUMBERS
 	" peers = ( { address = \"10.0.1.1\"; } ); },\n"
@@ -82,6 +83,8 @@ static const struct {
 	{ "trunks.0.register", "{ user = \"u\"; domain = \"one.example\"; }",
 		"{ user = \"u\"; domain = \"two.example\"; }",
 		"trunks.0.auth={ username = \"u\"; realm = \"r\"; password = \"one\"; }" },
+	{ "plans.0.rules.caller", "[ \"r\" ]", "[ \"s\" ]" },
+	{ "plans.0.rules.callee", "[ \"r\" ]", "[ \"s\" ]" },
 	{ "*.rules.in.caller", "[ \"r\" ]", "[ \"s\" ]" },
 	{ "*.rules.in.callee", "[ \"r\" ]", "[ \"s\" ]" },
 	{ "*.rules.out.caller", "[ \"r\" ]", "[ \"s\" ]" },
