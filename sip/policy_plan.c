@@ -9,32 +9,71 @@
 
 #define SUBSCRIBERS "subscribers"
 
+// What routes name beside trunks. A plan may have 65,535 names, and each is looked for among all.
+enum named { GROUP, WINDOW, FAILOVER, LIMIT, N_NAMED };
+
+struct named_ref {
+	const char *name;
+	uint32_t index;
+};
+
+struct named_list {
+	struct named_ref *refs; // sorted
+	uint32_t n;
+};
+
 struct compiler {
 	struct td_policy *policy;
 	const struct td_policy_conf *conf;
 	const struct td_policy_env *env;
 	const struct trunk_names *names;
 	struct policy_error *error;
+	struct named_list named[N_NAMED];
 };
 
 // --- groups, windows, failover rules, limits
 
-static int64_t group_by_name(const struct routes *routes, const char *name)
+static int ref_compare(const void *a, const void *b)
 {
-	for (uint32_t i = 0; i < routes->n_groups; i++)
-		if (strcmp(routes->group_confs[i].name, name) == 0)
-			return i;
-	return -1;
+	const struct named_ref *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-#define BY_NAME(list, n, wanted)                                                                   \
-	({                                                                                         \
-		uint16_t found = 0;                                                                \
-		for (uint32_t k = 0; k < (n) && found == 0; k++)                                   \
-			if (strcmp((list)[k].name, (wanted)) == 0)                                 \
-				found = (uint16_t)(k + 1);                                         \
-		found;                                                                             \
-	})
+// The names stand first in n records of so many bytes.
+static int named_sort(
+	struct compiler *c, enum named kind, const void *records, size_t bytes, uint32_t n)
+{
+	struct named_list *list = &c->named[kind];
+
+	list->refs = calloc(n + 1, sizeof(*list->refs));
+	if (!list->refs)
+		return policy_no_memory(c->error);
+	list->n = n;
+	for (uint32_t i = 0; i < n; i++)
+		list->refs[i] = (struct named_ref){ (const char *)records + i * bytes, i };
+	if (n > 1)
+		qsort(list->refs, n, sizeof(*list->refs), ref_compare);
+	return 0;
+}
+
+// Its index + 1, of several the first one's; 0: none has that name.
+static uint16_t by_name(const struct compiler *c, enum named kind, const char *name)
+{
+	const struct named_list *list = &c->named[kind];
+	uint32_t lo = 0, hi = list->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (strcmp(list->refs[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	bool there = lo < list->n && strcmp(list->refs[lo].name, name) == 0;
+	return there ? (uint16_t)(list->refs[lo].index + 1) : 0;
+}
 
 // A copy of the array, each name ended; *n is set with it.
 #define COPY_LIST(c, field, ceiling, count_of)                                                     \
@@ -79,7 +118,12 @@ static int lists_copy(struct compiler *c)
 			r->windows[i].n_steps > TD_ZONE_STEPS_MAX)
 			return policy_fail(
 				c->error, "window '%s': too many periods", r->windows[i].name);
-	return 0;
+	int rc = named_sort(c, GROUP, r->group_confs, sizeof(*r->group_confs), r->n_groups);
+	if (rc == 0)
+		rc = named_sort(c, WINDOW, r->windows, sizeof(*r->windows), r->n_windows);
+	if (rc == 0)
+		rc = named_sort(c, FAILOVER, r->failovers, sizeof(*r->failovers), r->n_failovers);
+	return rc == 0 ? named_sort(c, LIMIT, r->limits, sizeof(*r->limits), r->n_limits) : rc;
 }
 
 static void members_sort(struct route_member *members, uint32_t n)
@@ -102,7 +146,7 @@ static int group_compile(struct compiler *c, uint32_t index, uint32_t *n_members
 		return policy_fail(
 			c->error, "group '%s': 1 to %d members", g->name, TD_ROUTE_TARGETS_MAX);
 	if (trunk_by_name(c->names, g->name) >= 0 || strcmp(g->name, TD_ROUTE_REGISTRAR) == 0 ||
-		group_by_name(r, g->name) != index)
+		by_name(c, GROUP, g->name) != index + 1)
 		return policy_fail(c->error, "group '%s': the name is taken", g->name);
 	r->groups[index] = (struct route_group){ *n_members, g->n_members };
 	for (uint32_t i = 0; i < g->n_members; i++) {
@@ -145,13 +189,12 @@ static uint32_t target_of(const struct compiler *c, const char *name)
 		return (uint32_t)trunk;
 	if (strcmp(name, TD_ROUTE_REGISTRAR) == 0)
 		return ROUTE_REGISTRAR;
-	int64_t group = group_by_name(&c->policy->routes, name);
-	return group >= 0 ? ROUTE_GROUP + (uint32_t)group : ROUTE_NONE;
+	uint16_t group = by_name(c, GROUP, name);
+	return group != 0 ? ROUTE_GROUP + group - 1u : ROUTE_NONE;
 }
 
 static int plan_bind(struct compiler *c, struct route_plan *plan)
 {
-	struct routes *r = &c->policy->routes;
 	uint32_t n = plan->image.n_names;
 
 	plan->names = calloc(n + 1, sizeof(*plan->names));
@@ -161,9 +204,9 @@ static int plan_bind(struct compiler *c, struct route_plan *plan)
 		const char *name = plan->image.names[i];
 		plan->names[i] = (struct route_name){
 			.to = target_of(c, name),
-			.window = BY_NAME(r->windows, r->n_windows, name),
-			.failover = BY_NAME(r->failovers, r->n_failovers, name),
-			.limit = BY_NAME(r->limits, r->n_limits, name),
+			.window = by_name(c, WINDOW, name),
+			.failover = by_name(c, FAILOVER, name),
+			.limit = by_name(c, LIMIT, name),
 		};
 	}
 	return 0;
@@ -198,14 +241,12 @@ static int fields_check(const struct td_route_conf *r, uint32_t number, struct p
 
 static int names_check(const struct compiler *c, const struct td_route_conf *r, uint32_t number)
 {
-	const struct routes *all = &c->policy->routes;
-
-	if (r->window[0] && BY_NAME(all->windows, all->n_windows, r->window) == 0)
+	if (r->window[0] && by_name(c, WINDOW, r->window) == 0)
 		return policy_fail(
 			c->error, "route %u: there is no window '%s'", number, r->window);
-	if (r->limit[0] && BY_NAME(all->limits, all->n_limits, r->limit) == 0)
+	if (r->limit[0] && by_name(c, LIMIT, r->limit) == 0)
 		return policy_fail(c->error, "route %u: there is no limit '%s'", number, r->limit);
-	if (r->failover[0] && BY_NAME(all->failovers, all->n_failovers, r->failover) == 0)
+	if (r->failover[0] && by_name(c, FAILOVER, r->failover) == 0)
 		return policy_fail(
 			c->error, "route %u: there is no failover '%s'", number, r->failover);
 	for (uint32_t i = 0; i < r->n_to; i++) {
@@ -400,35 +441,45 @@ static int trunks_bind(struct compiler *c)
 	return 0;
 }
 
-int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
-	const struct td_policy_env *env, const struct trunk_names *names,
-	struct policy_error *error)
+static int compile(struct compiler *c)
 {
-	struct compiler c = { policy, conf, env, names, error };
+	const struct td_policy_conf *conf = c->conf;
 	uint32_t n_from = 0, n = 0;
-	int rc = lists_copy(&c);
+	int rc = lists_copy(c);
 
 	if (rc == 0)
-		rc = groups_compile(&c);
+		rc = groups_compile(c);
 	for (uint32_t i = 0; rc == 0 && i < conf->n_routes; i++) {
-		rc = fields_check(&conf->routes[i], i + 1, error);
+		rc = fields_check(&conf->routes[i], i + 1, c->error);
 		if (rc == 0)
-			rc = names_check(&c, &conf->routes[i], i + 1);
+			rc = names_check(c, &conf->routes[i], i + 1);
 		n_from += conf->routes[i].n_from;
 	}
 	if (rc < 0)
 		return rc;
 	struct from *from = calloc(n_from + 1, sizeof(*from));
 	if (!from)
-		return policy_no_memory(error);
+		return policy_no_memory(c->error);
 	for (uint32_t i = 0; i < conf->n_routes; i++)
 		for (uint32_t k = 0; k < conf->routes[i].n_from; k++)
 			from[n++] = (struct from){ conf->routes[i].from[k], i };
-	rc = file_compile(&c, from, n);
+	rc = file_compile(c, from, n);
 	free(from);
 	if (rc == 0)
-		rc = loaded_bind(&c);
-	return rc == 0 ? trunks_bind(&c) : rc;
+		rc = loaded_bind(c);
+	return rc == 0 ? trunks_bind(c) : rc;
+}
+
+int routes_compile(struct td_policy *policy, const struct td_policy_conf *conf,
+	const struct td_policy_env *env, const struct trunk_names *names,
+	struct policy_error *error)
+{
+	struct compiler c = { policy, conf, env, names, error, .named = { { .n = 0 } } };
+	int rc = compile(&c);
+
+	for (int kind = 0; kind < N_NAMED; kind++)
+		free(c.named[kind].refs);
+	return rc;
 }
 
 void routes_free(struct routes *routes)

@@ -792,6 +792,42 @@ static void test_groups_and_costs(void **state)
 	free(d);
 }
 
+// In whatever order they stand, each name is found, and one beside them is not.
+static void test_names_among_many(void **state)
+{
+	enum { N = 1000 };
+	struct draft *d = calloc(1, sizeof(*d));
+	struct td_limit_conf *limits = calloc(N, sizeof(*limits));
+	struct td_route_query q = { .trunk_in = 0 };
+	struct td_route_answer a;
+	char number[8];
+
+	for (unsigned i = 0; i < N; i++)
+		snprintf(limits[i].name, sizeof(limits[i].name), "l%u", i * 7919 % N);
+	for (unsigned i = 0; i + 10 <= N; i += 110) {
+		draft_basic(d);
+		d->conf.limits = limits;
+		d->conf.n_limits = N;
+		for (unsigned k = 0; k < 10; k++) {
+			snprintf(number, sizeof(number), "%u", k);
+			route(d, "a", number, "b");
+			memcpy(d->routes[k].limit, limits[i + k].name, TD_NAME_LEN);
+		}
+		struct td_policy *p = compiled(d);
+		for (unsigned k = 0; k < 10; k++) {
+			snprintf(number, sizeof(number), "%u", k);
+			q.number = td_span_str(number);
+			assert_int_equal(td_policy_route(p, &q, &a), TD_DONE);
+			assert_int_equal(a.targets[0].limit, i + k + 1);
+		}
+		td_policy_free(p);
+	}
+	set(d->routes[9].limit, "l1000");
+	refused(d, "there is no limit", "'l1000'");
+	free(limits);
+	free(d);
+}
+
 static void test_filters_and_blocks(void **state)
 {
 	struct draft *d = calloc(1, sizeof(*d));
@@ -1001,6 +1037,7 @@ int main(void)
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_registrar),
 		cmocka_unit_test(test_groups_and_costs),
+		cmocka_unit_test(test_names_among_many),
 		cmocka_unit_test(test_filters_and_blocks),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_loaded_plan),
