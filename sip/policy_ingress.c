@@ -6,8 +6,8 @@
 // whose sets meet, one must lie inside the other, or nobody could say whose request it is: that is
 // refused while compiling. A nested set has more fields, or as many and a longer tech_prefix, so
 // that sorting by those two puts the inner one first. Customers who share an address and differ in
-// their tech_prefix may be thousands: of those of one length the right one is searched for by
-// halves.
+// their tech_prefix or domain may be thousands: of those of one length, with a domain or without,
+// the right one is searched for by halves.
 #include "sip/policy_priv.h"
 
 #include <errno.h>
@@ -199,6 +199,32 @@ static int entries_fill(struct td_policy *policy, struct policy_error *error)
 	return 0;
 }
 
+static bool has_domain(const struct td_policy *policy, const struct ingress_entry *e)
+{
+	return match_of(policy, e)->domain[0] != '\0';
+}
+
+// Case counts for nothing.
+static int domain_compare(const char *domain, struct td_span other)
+{
+	for (uint32_t i = 0; i < other.len; i++) {
+		int order = td_lower(domain[i]) - td_lower(other.ptr[i]);
+		if (domain[i] == '\0' || order != 0)
+			return domain[i] == '\0' ? -1 : order;
+	}
+	return domain[other.len] != '\0';
+}
+
+// Of two that have as many fields and as long a tech_prefix.
+static int run_order(const struct td_policy *policy, const struct ingress_entry *x,
+	const struct ingress_entry *y)
+{
+	const struct td_match_conf *a = match_of(policy, x), *b = match_of(policy, y);
+	int order = strcmp(a->tech_prefix, b->tech_prefix);
+
+	return order != 0 ? order : domain_compare(a->domain, td_span_str(b->domain));
+}
+
 static int by_prefix(const void *a, const void *b, void *arg)
 {
 	const struct ingress_entry *x = a, *y = b;
@@ -215,7 +241,9 @@ static int by_prefix(const void *a, const void *b, void *arg)
 	       m = strlen(match_of(policy, y)->tech_prefix);
 	if (n != m)
 		return n > m ? -1 : 1;
-	order = strcmp(match_of(policy, x)->tech_prefix, match_of(policy, y)->tech_prefix);
+	if (has_domain(policy, x) != has_domain(policy, y))
+		return has_domain(policy, x) ? -1 : 1;
+	order = run_order(policy, x, y);
 	if (order != 0)
 		return order;
 	if (x->trunk != y->trunk)
@@ -295,16 +323,11 @@ static void entries_settle(struct td_policy *policy, const struct td_policy_env 
 	in->n_entries = n_resolved > 0 ? n : in->n_entries;
 }
 
-static bool tech_prefix_same(const struct td_policy *policy, const struct ingress_entry *a,
-	const struct ingress_entry *b)
-{
-	return strcmp(match_of(policy, a)->tech_prefix, match_of(policy, b)->tech_prefix) == 0;
-}
-
 static bool run_same(const struct td_policy *policy, const struct ingress_entry *a,
 	const struct ingress_entry *b)
 {
 	return entry_same_prefix(a, b) && a->fields == b->fields &&
+	       has_domain(policy, a) == has_domain(policy, b) &&
 	       strlen(match_of(policy, a)->tech_prefix) == strlen(match_of(policy, b)->tech_prefix);
 }
 
@@ -333,7 +356,7 @@ static int entries_check(struct td_policy *policy, struct policy_error *error)
 		for (uint32_t j = i + 1; j < in->n_entries && entry_same_prefix(a, &in->entries[j]);
 			j++) {
 			// Behind it in its own run stand only others.
-			if (j < a->run_end && !tech_prefix_same(policy, a, &in->entries[j])) {
+			if (j < a->run_end && run_order(policy, a, &in->entries[j]) != 0) {
 				j = a->run_end - 1;
 				continue;
 			}
@@ -463,31 +486,37 @@ static bool entry_fits(const struct td_policy *policy, const struct ingress_entr
 	return m->domain[0] == '\0' || td_span_ieq(td_span_str(m->domain), core->from.uri.host);
 }
 
-static int tech_prefix_compare(const struct td_policy *policy, const struct ingress_entry *e,
-	struct td_span user, size_t len)
+// Where an entry stands in its run to what a request would have there; len: of its tech_prefix.
+static int request_compare(const struct td_policy *policy, const struct ingress_entry *e,
+	struct td_span user, size_t len, struct td_span domain)
 {
-	return len > 0 ? memcmp(match_of(policy, e)->tech_prefix, user.ptr, len) : 0;
+	const struct td_match_conf *m = match_of(policy, e);
+	int order = len > 0 ? memcmp(m->tech_prefix, user.ptr, len) : 0;
+
+	return order != 0 || m->domain[0] == '\0' ? order : domain_compare(m->domain, domain);
 }
 
-// The first of a run whose tech_prefix begins user, and that fits. NULL: none.
+// The first of a run that fits the request, whose user part is taken for user. NULL: none.
 static const struct ingress_entry *run_find(const struct td_policy *policy,
 	const struct ingress_entry *run, struct td_span user, const struct td_flow *flow,
 	const struct td_core *core)
 {
 	const struct ingress_entry *entries = policy->ingress.entries;
 	uint32_t lo = (uint32_t)(run - entries), hi = run->run_end;
+	struct td_span domain = core->from.uri.host;
 	size_t len = strlen(match_of(policy, run)->tech_prefix);
 
 	if (user.len < len)
 		return NULL;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		if (tech_prefix_compare(policy, &entries[mid], user, len) < 0)
+		if (request_compare(policy, &entries[mid], user, len, domain) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < run->run_end && tech_prefix_compare(policy, &entries[lo], user, len) == 0; lo++)
+	for (; lo < run->run_end && request_compare(policy, &entries[lo], user, len, domain) == 0;
+		lo++)
 		if (entry_fits(policy, &entries[lo], flow, core))
 			return &entries[lo];
 	return NULL;

@@ -16,9 +16,9 @@ struct ingress_entry {
 	uint16_t fields; // how many fields of match are set
 	uint32_t trunk;
 	struct td_sockaddr listener; // match.listener; family 0: any
-	// Those of one prefix that have as many fields and as long a tech_prefix are a run, in the
-	// order of those: where it ends, and of its first entry where the next run of the same
-	// prefix begins; UINT32_MAX: there is none.
+	// Those of one prefix that have as many fields, as long a tech_prefix, and a domain or
+	// none, are a run, in the order of those: where it ends, and of its first entry where the
+	// next run of the same prefix begins; UINT32_MAX: there is none.
 	uint32_t run_end, next_run;
 	bool resolved;               // an address that a host name has at the moment
 };

@@ -220,7 +220,7 @@ static int expected_of(
 		int length = (int)strlen(m->tech_prefix);
 		int fields = (length > 0) + (m->domain[0] != 0);
 		if (strncmp(user + (user[0] == '+'), m->tech_prefix, (size_t)length) != 0 ||
-			(m->domain[0] && strcmp(m->domain, domain) != 0) ||
+			(m->domain[0] && strcasecmp(m->domain, domain) != 0) ||
 			fields * 100 + length <= most)
 			continue;
 		most = fields * 100 + length;
@@ -262,6 +262,38 @@ static void test_many_behind_one_address(void **state)
 			draw(&random) % 10000000);
 		assert_int_equal(ingress(p, 0, "10.0.1.1", user, domain, 5060, "10.0.1.254"),
 			expected_of(trunks, N, user, domain));
+	}
+	td_policy_free(p);
+	free(trunks);
+}
+
+// The same where domains tell them apart, in any spelling.
+static void test_many_domains_behind_one_address(void **state)
+{
+	enum { N = 1000, REQUESTS = 2000 };
+	struct td_trunk_conf *trunks = calloc(N, sizeof(*trunks));
+	struct td_policy_env env = { slot_of, realm_of, NULL };
+	struct td_policy_conf conf = { .n_trunks = N, .trunks = trunks };
+	char error[160] = "", domain[32];
+	uint32_t random = 7;
+
+	for (uint32_t i = 0; i < N; i++) {
+		struct td_trunk_conf *t = &trunks[i];
+		snprintf(t->name, sizeof(t->name), "t%u", i);
+		set(t->realm, "west");
+		t->n_peers = 1;
+		t->peers[0].address = address("10.0.1.1", 5060);
+		snprintf(t->match.domain, sizeof(t->match.domain), "%c%u.Example",
+			i % 2 ? 'c' : 'C', i * 7919 % N);
+	}
+	struct td_policy *p = td_policy_new(&conf, &env, error, sizeof(error));
+	if (!p)
+		fail_msg("%s", error);
+	for (int k = 0; k < REQUESTS; k++) {
+		snprintf(domain, sizeof(domain), "%c%u.%s", draw(&random) % 2 ? 'c' : 'C',
+			draw(&random) % (N + 100), draw(&random) % 8 ? "eXample" : "example.net");
+		assert_int_equal(ingress(p, 0, "10.0.1.1", "49", domain, 5060, "10.0.1.254"),
+			expected_of(trunks, N, "49", domain));
 	}
 	td_policy_free(p);
 	free(trunks);
@@ -1032,6 +1064,7 @@ int main(void)
 		cmocka_unit_test(test_ingress_by_match),
 		cmocka_unit_test(test_by_slot_registering_probed),
 		cmocka_unit_test(test_many_behind_one_address),
+		cmocka_unit_test(test_many_domains_behind_one_address),
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
