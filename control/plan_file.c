@@ -62,6 +62,9 @@ int plan_info_read(const char *folder, const char *file, struct td_plan_info *ou
 	if (n != sizeof(h) || h.magic != TD_ROUTE_MAGIC || !memchr(h.plan, '\0', TD_NAME_LEN) ||
 		!plan_name_fits(h.plan))
 		return -EINVAL;
+	if (strlen(h.plan) != len - (sizeof(SUFFIX) - 1) ||
+		memcmp(h.plan, file, strlen(h.plan)) != 0)
+		return -EBADMSG;
 	*out = (struct td_plan_info){
 		.generation = h.generation, .rows = h.rows, .bytes = h.bytes
 	};

@@ -22,7 +22,8 @@ struct td_plan_info {
 bool plan_name_fits(const char *name);
 // "folder/NAME.img" and suffix.
 void plan_path(const char *folder, const char *name, const char *suffix, char *dst, size_t cap);
-// Of a file of the folder. 0; -EINVAL: it is no plan.
+// Of a file of the folder. 0; -EINVAL: it is no plan; -EBADMSG: one of another name than the
+// file's, which somebody copied or renamed.
 int plan_info_read(const char *folder, const char *file, struct td_plan_info *out);
 // What was written aside takes its place, and then its version is noted; where a crash comes
 // between the two, the next start asks the store for the plan again. 0 or -errno, and nothing has

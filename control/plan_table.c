@@ -5,6 +5,7 @@
 #include "control/log.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -53,9 +54,14 @@ void plan_table_read(struct td_plan_store *store)
 
 	while (dir && (e = readdir(dir))) {
 		struct td_plan_info info;
-		if (plan_file_sweep(store->folder, e->d_name) ||
-			plan_info_read(store->folder, e->d_name, &info) != 0 ||
-			!plan_has_room(store, info.name))
+		int rc = plan_file_sweep(store->folder, e->d_name)
+				 ? -EINVAL
+				 : plan_info_read(store->folder, e->d_name, &info);
+		if (rc == -EBADMSG)
+			td_log(TD_LOG_WARNING, "plan.not_taken", "path=%s/%s reason=\"%s\"",
+				store->folder, e->d_name,
+				"the plan in it has another name than the file");
+		if (rc != 0 || !plan_has_room(store, info.name))
 			continue;
 		plan_info_set(store, &info);
 		td_log(TD_LOG_INFO, "plan.kept", "plan=%s generation=%016" PRIx64 " rows=%" PRIu64,

@@ -157,6 +157,16 @@ bool td_plans_done(struct td_plans *plans)
 	return true;
 }
 
+// A copy under another name would be in force or not by the order of the folder, and come again
+// when its plan was removed.
+static bool is_file_of(const struct td_plan *plan, const char *file)
+{
+	char name[TD_NAME_LEN + sizeof(SUFFIX)];
+
+	snprintf(name, sizeof(name), "%s" SUFFIX, plan->image.header->plan);
+	return strcmp(name, file) == 0;
+}
+
 void td_plans_load_saved(struct td_plans *plans)
 {
 	DIR *dir = opendir(plans->folder);
@@ -174,6 +184,11 @@ void td_plans_load_saved(struct td_plans *plans)
 		struct td_plan *plan = fd < 0 ? NULL : plan_read(fd, &error);
 		if (fd >= 0)
 			close(fd);
+		if (plan && !is_file_of(plan, e->d_name)) {
+			error = "the plan in it has another name than the file";
+			td_plan_put(plan);
+			plan = NULL;
+		}
 		if (!plan) {
 			td_log(TD_LOG_WARNING, "plan.not_taken", "path=%s reason=\"%s\"", path,
 				error);

@@ -109,6 +109,24 @@ def a_wiped_node_gets_its_plan_back():
     node.stop()
 
 
+def a_file_under_another_name_is_told_and_left_alone():
+    node = bench("renamed", "renamed.db")
+    load(node, "49,a,1")
+    before = plans(node)["deck"]
+    node.stop()
+    shutil.copy(routes_dir(node) / "deck.img", routes_dir(node) / "spare.img")
+    (routes_dir(node) / "deck.img").rename(routes_dir(node) / "deck-old.img")
+    node.start()
+    has(node, ("49", "a"))
+    assert plans(node) == {"deck": before}, "the store gave it back"
+    names = {p.name for p in routes_dir(node).iterdir()}
+    assert names == {"deck.img", "deck.img.version", "deck-old.img", "spare.img"}, names
+    log = (node.dir / "log").read_text()
+    for name in ("spare", "deck-old"):
+        assert f"plan.not_taken path={routes_dir(node)}/{name}.img" in log, log
+    node.stop()
+
+
 def without_the_store_nothing_changes_and_it_is_said():
     node = bench("down", "down.db")
     load(node, "49,a,1")
@@ -421,6 +439,7 @@ def a_kill_at_any_moment_leaves_the_old_or_the_new():
 
 if __name__ == "__main__":
     sys.exit(main([another_node_takes_what_is_committed_and_what_is_removed, a_wiped_node_gets_its_plan_back,
+                      a_file_under_another_name_is_told_and_left_alone,
                       without_the_store_nothing_changes_and_it_is_said, a_node_that_cannot_take_it_keeps_its_own_and_says_so,
                       what_a_store_claims_is_not_believed, two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
