@@ -112,7 +112,7 @@ struct td_leg_table {
 	struct td_leg *legs; // [0] is no leg: every flag off
 	struct td_leg_wide *wide;
 	struct td_leg_cold *cold;
-	uint32_t capacity, n_open, free_head, free_tail;
+	uint32_t capacity, n_open, free_head;
 	struct td_leg_timed *timed; // legs with a time-out
 	td_count *holds;            // [TD_NEIGHBOURS]: legs that hold an adjacency's index
 	uint32_t n_timed, timed_cursor;

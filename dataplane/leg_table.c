@@ -118,7 +118,6 @@ int td_leg_table_create(struct td_worker *w, uint32_t max_legs)
 	for (uint32_t i = 1; i <= max_legs; i++)
 		t->cold[i].free_next = i < max_legs ? i + 1 : 0;
 	t->free_head = max_legs > 0;
-	t->free_tail = max_legs;
 	return 0;
 }
 
@@ -167,8 +166,6 @@ static uint32_t leg_take(struct td_leg_table *t)
 		return 0;
 	struct td_leg_cold *leg = &t->cold[index];
 	t->free_head = leg->free_next;
-	if (t->free_head == 0)
-		t->free_tail = 0;
 	*leg = (struct td_leg_cold){ .generation = leg->generation + 1 };
 	t->legs[index] = (struct td_leg){ .adjacency = TD_LEG_NO_ADJACENCY };
 	t->wide[index] = (struct td_leg_wide){ 0 };
@@ -176,17 +173,14 @@ static uint32_t leg_take(struct td_leg_table *t)
 	return index;
 }
 
+// The next leg takes it, while its lines are still in the cache.
 static void leg_give(struct td_leg_table *t, uint32_t index)
 {
 	td_leg_adjacency_drop(t, index);
 	t->cold[index].generation++;
-	t->cold[index].free_next = 0;
+	t->cold[index].free_next = t->free_head;
 	t->legs[index].flags = 0;
-	if (t->free_tail)
-		t->cold[t->free_tail].free_next = index;
-	else
-		t->free_head = index;
-	t->free_tail = index;
+	t->free_head = index;
 	t->n_open--;
 }
 

@@ -119,6 +119,22 @@ static void test_handles(void **state)
 	assert_int_equal(td_leg_count(&host.worker), 64);
 }
 
+static void test_last_closed_first(void **state)
+{
+	td_leg_id a = host_leg(WEST, TD_IPV4, NULL), b = host_leg(WEST, TD_IPV4, NULL);
+
+	td_leg_close(&host.worker, a, NULL);
+	td_leg_close(&host.worker, b, NULL);
+	td_leg_id next = host_leg(WEST, TD_IPV4, NULL), after = host_leg(WEST, TD_IPV4, NULL);
+	assert_int_equal((uint32_t)next, (uint32_t)b);
+	assert_int_equal((uint32_t)after, (uint32_t)a);
+	assert_int_not_equal(next, b); // the old handles lead nowhere
+	assert_int_not_equal(after, a);
+	td_leg_close(&host.worker, a, NULL);
+	td_leg_close(&host.worker, b, NULL);
+	assert_int_equal(td_leg_count(&host.worker), 2);
+}
+
 static void test_quarantine(void **state)
 {
 	struct td_leg_local local;
@@ -259,6 +275,7 @@ int main(void)
 		TEST(test_refused),
 		TEST(test_table_full),
 		TEST(test_handles),
+		TEST(test_last_closed_first),
 		TEST(test_quarantine),
 		TEST(test_other_address_when_full),
 		TEST(test_owners),
