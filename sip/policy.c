@@ -200,6 +200,32 @@ static int by_slot(const void *a, const void *b)
 				  : (x->index > y->index) - (x->index < y->index);
 }
 
+// By the binding that it has at its provider.
+static int registers_compare(
+	uint16_t realm, const struct td_register_conf *a, const struct td_trunk *t)
+{
+	const struct td_register_conf *b = &t->conf.registration;
+	int rc = strncmp(a->user, b->user, sizeof(a->user));
+
+	if (rc == 0)
+		rc = strncmp(a->contact, b->contact, sizeof(a->contact));
+	if (rc == 0)
+		rc = strncmp(a->domain, b->domain, sizeof(a->domain));
+	return rc ? rc : (int)realm - (int)t->realm;
+}
+
+int td_registers_compare(const struct td_trunk *a, const struct td_trunk *b)
+{
+	return registers_compare(a->realm, &a->conf.registration, b);
+}
+
+static int by_binding(const void *a, const void *b, void *trunks)
+{
+	const struct td_trunk *all = trunks;
+
+	return td_registers_compare(&all[*(const uint32_t *)a], &all[*(const uint32_t *)b]);
+}
+
 // What calls and workers look for after a reload, among ten thousand.
 static int trunks_index(struct td_policy *policy, struct policy_error *error)
 {
@@ -219,6 +245,8 @@ static int trunks_index(struct td_policy *policy, struct policy_error *error)
 			policy->probed[policy->n_probed++] = i;
 	}
 	qsort(policy->slots, n, sizeof(*policy->slots), by_slot);
+	qsort_r(policy->registering, policy->n_registering, sizeof(*policy->registering),
+		by_binding, policy->trunks);
 	return 0;
 }
 
@@ -373,6 +401,24 @@ uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **
 {
 	*indices = policy->registering;
 	return policy->n_registering;
+}
+
+bool td_policy_registers(
+	const struct td_policy *policy, uint16_t realm, const struct td_register_conf *conf)
+{
+	uint32_t lo = 0, hi = policy->n_registering;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int rc = registers_compare(realm, conf, &policy->trunks[policy->registering[mid]]);
+		if (rc == 0)
+			return true;
+		if (rc < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return false;
 }
 
 uint32_t td_policy_probed(const struct td_policy *policy, const uint32_t **indices)

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "sip/registration.h"
+#include "sip/registration_priv.h"
 
-#include "sip/engine_priv.h"
-#include "sip/txn.h"
 #include "sip/writer.h"
 
 #include <errno.h>
 
 enum {
-	FIRST_SPREAD_MS = 1000,  // so that many trunks do not begin in one millisecond
-	RETRY_MIN_MS = 5000,     // doubled with each round of failures (RFC 5626 §4.5)
-	RETRY_MAX_MS = 1800000,
-	EXPIRES_MAX_S = 86400,   // what a provider may lay down
+	FIRST_SPREAD_MS = 1000, // so that many trunks do not begin in one millisecond
+	RETRY_MIN_MS = 5000,    // doubled with each round of failures (RFC 5626 §4.5)
+	EXPIRES_MAX_S = 86400,  // what a provider may lay down
 	TEXT_MAX = 512,
 	BUCKETS = 256,
-	REMOVALS_MAX = 64, // sent at once
-	CHALLENGES_MAX = 2, // of one request, which ctx_challenge.c answers
 };
 
 #define of_timer(ptr)                                                                              \
@@ -26,22 +21,20 @@ struct registration {
 	struct td_timer timer; // the next REGISTER
 	struct td_engine *engine;
 	struct td_ctx *ctx; // NULL: none under way
-	uint32_t index;     // of the trunk in the policy in force
+	struct register_from from;
+	uint32_t index; // of the trunk in the policy in force
 	uint32_t slot;
-	uint32_t cseq;
 	uint32_t expires_s; // to ask for
-	uint8_t peer;       // of the trunk
 	uint8_t failures;   // since it last worked
 	bool registered, wanted;
-	char call_id[32], tag[16];
+	// Until when the provider may have a binding of ours, whether or not it said so; 0: none.
+	uint64_t bound_until_ms;
 };
 
 struct td_registrations {
 	struct td_engine *engine;
 	struct registration *buckets[BUCKETS]; // by the low bits of the trunk's slot
-	unsigned removals; // sent for the policy that came last
-	unsigned left;     // not sent, of the same; first: the name of one
-	char left_first[TD_NAME_LEN];
+	struct td_leavings *leavings;
 };
 
 static const struct td_ctx_user registration_user;
@@ -55,13 +48,19 @@ struct td_registrations *td_registrations_new(
 		return NULL;
 	memset(r, 0, sizeof(*r));
 	r->engine = engine;
-	return r;
+	r->leavings = td_leavings_new(engine, alloc);
+	if (r->leavings)
+		return r;
+	alloc->free(alloc->ctx, r);
+	return NULL;
 }
 
 void td_registrations_free(struct td_registrations *r, const struct td_alloc *alloc)
 {
-	if (r)
-		alloc->free(alloc->ctx, r);
+	if (!r)
+		return;
+	td_leavings_free(r->leavings, alloc);
+	alloc->free(alloc->ctx, r);
 }
 
 // --- one registration ---
@@ -123,29 +122,31 @@ static struct td_span contact_put(const struct td_engine *e, const struct td_reg
 }
 
 // The flow to the peer whose turn it is; false: the realm has no address of its family.
-static bool flow_to_peer(
-	const struct registration *r, const struct td_trunk *trunk, struct td_flow *out)
+static bool flow_to_peer(struct td_engine *e, const struct register_from *from,
+	const struct td_trunk *trunk, struct td_flow *out)
 {
-	const struct td_sockaddr *peer = &trunk->conf.peers[r->peer % trunk->conf.n_peers].address;
+	const struct td_sockaddr *peer =
+		&trunk->conf.peers[from->peer % trunk->conf.n_peers].address;
 
-	*out = (struct td_flow){ .local = td_engine_local(
-					 r->engine, trunk->realm, peer->family),
-		.remote = *peer, .realm = trunk->realm };
+	*out = (struct td_flow){ .local = td_engine_local(e, trunk->realm, peer->family),
+		.remote = *peer,
+		.realm = trunk->realm };
 	return out->local.family != 0;
 }
 
-// With that trunk's configuration: on the way out its policy is the old one.
-static struct td_ctx *send_register(
-	struct registration *r, const struct td_trunk *trunk, uint32_t expires_s)
+struct td_ctx *register_send(struct td_engine *e, struct register_from *from,
+	const struct td_trunk *trunk, uint32_t expires_s, const struct td_ctx_user *user,
+	void *user_data)
 {
 	const struct td_register_conf *conf = &trunk->conf.registration;
 	char text[TEXT_MAX], lines[48], *start;
 	struct td_writer out = { text, text, text + sizeof(text), false };
 	struct td_writer headers = { lines, lines, lines + sizeof(lines), false };
-	struct td_request request = { .method = TD_M_REGISTER, .max_forwards = 70,
+	struct td_request request = { .method = TD_M_REGISTER,
+		.max_forwards = 70,
 		.trunk = trunk->credentials ? trunk : NULL };
 
-	if (trunk->conf.n_peers == 0 || !flow_to_peer(r, trunk, &request.flow))
+	if (trunk->conf.n_peers == 0 || !flow_to_peer(e, from, trunk, &request.flow))
 		return NULL;
 	td_put_lit(&out, "sip:");
 	td_put_span(&out, td_span_str(conf->domain));
@@ -154,22 +155,22 @@ static struct td_ctx *send_register(
 	start = out.pos;
 	aor_put(&out, conf);
 	td_put_lit(&out, ";tag=");
-	td_put(&out, r->tag, sizeof(r->tag));
+	td_put(&out, from->tag, sizeof(from->tag));
 	request.from = td_span(start, (size_t)(out.pos - start));
-	request.contact = contact_put(r->engine, conf, &request.flow, &out);
-	request.call_id = td_span(r->call_id, sizeof(r->call_id));
-	request.cseq = ++r->cseq;
+	request.contact = contact_put(e, conf, &request.flow, &out);
+	request.call_id = td_span(from->call_id, sizeof(from->call_id));
+	request.cseq = ++from->cseq;
 	td_put_lit(&headers, "Expires: ");
 	td_put_uint(&headers, expires_s);
 	td_put_lit(&headers, "\r\n");
 	request.headers = td_span(lines, td_writer_len(&headers));
-	return out.overflow ? NULL : td_ctx_new(r->engine, &request, &registration_user, r);
+	return out.overflow ? NULL : td_ctx_new(e, &request, user, user_data);
 }
 
 // --- how it went ---
 
 // How long the provider wants to be left alone (§20.33); a comment and parameters may follow.
-static uint64_t retry_after_ms(const struct td_msg *msg)
+uint64_t register_retry_after_ms(const struct td_msg *msg)
 {
 	struct td_span value = td_msg_get(msg, TD_H_RETRY_AFTER);
 	uint32_t s = 0;
@@ -177,8 +178,8 @@ static uint64_t retry_after_ms(const struct td_msg *msg)
 	for (uint32_t i = 0; i < value.len; i++)
 		if (value.ptr[i] < '0' || value.ptr[i] > '9')
 			value.len = i;
-	if (td_number_decode(value, RETRY_MAX_MS / 1000, &s) == -ERANGE)
-		return RETRY_MAX_MS;
+	if (td_number_decode(value, REGISTER_RETRY_MAX_MS / 1000, &s) == -ERANGE)
+		return REGISTER_RETRY_MAX_MS;
 	return s * 1000ull;
 }
 
@@ -191,7 +192,7 @@ static void failed(struct registration *r, uint16_t status, uint64_t least_ms)
 
 	if (r->failures < UINT8_MAX)
 		r->failures++;
-	r->peer = n_peers ? (uint8_t)((r->peer + 1) % n_peers) : 0;
+	r->from.peer = n_peers ? (uint8_t)((r->from.peer + 1) % n_peers) : 0;
 	r->registered = false;
 	tell(r, TD_REGISTRATION_FAILED, status, 0);
 	bool others = n_peers && r->failures % n_peers != 0;
@@ -199,9 +200,19 @@ static void failed(struct registration *r, uint16_t status, uint64_t least_ms)
 		pause_ms = 100;
 	else
 		for (unsigned i = n_peers ? r->failures / n_peers : r->failures; i > 1; i--)
-			pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
+			pause_ms = pause_ms * 2 < REGISTER_RETRY_MAX_MS ? pause_ms * 2
+									: REGISTER_RETRY_MAX_MS;
 	pause_ms = td_engine_spread(r->engine, pause_ms);
 	timer_set(r, others || pause_ms > least_ms ? pause_ms : least_ms);
+}
+
+// A request without an answer may have been taken all the same.
+static void may_be_bound(struct registration *r)
+{
+	uint64_t until_ms = td_engine_now_ms(r->engine) + r->expires_s * 1000ull;
+
+	if (until_ms > r->bound_until_ms)
+		r->bound_until_ms = until_ms;
 }
 
 // What the provider granted our contact; what was asked for where it does not say.
@@ -234,10 +245,10 @@ static void succeeded(struct registration *r, const struct td_msg *msg, const st
 {
 	char text[TEXT_MAX];
 	struct td_writer out = { text, text, text + sizeof(text), false };
-	struct td_span contact =
-		contact_put(r->engine, &conf_of(r)->registration, flow, &out);
+	struct td_span contact = contact_put(r->engine, &conf_of(r)->registration, flow, &out);
 	uint32_t s = granted_s(r, msg, contact);
 
+	r->bound_until_ms = s ? td_engine_now_ms(r->engine) + s * 1000ull : 0;
 	if (s == 0) {
 		failed(r, msg->status, 0);
 		return;
@@ -273,7 +284,7 @@ static void response(struct td_engine *engine, struct td_ctx *ctx, const struct 
 		r->expires_s = least_s; // §10.2.8
 		timer_set(r, 0);
 	} else {
-		failed(r, msg->status, retry_after_ms(msg));
+		failed(r, msg->status, register_retry_after_ms(msg));
 	}
 }
 
@@ -283,6 +294,7 @@ static void timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport
 
 	td_ctx_set_user(ctx, NULL, NULL);
 	r->ctx = NULL;
+	may_be_bound(r);
 	failed(r, transport_error ? 503 : 408, 0);
 }
 
@@ -305,7 +317,7 @@ static void moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *f
 	struct registration *r = td_ctx_data(fresh);
 
 	r->ctx = fresh;
-	r->cseq = td_ctx_cseq(fresh);
+	r->from.cseq = td_ctx_cseq(fresh);
 }
 
 static const struct td_ctx_user registration_user = {
@@ -322,7 +334,8 @@ static void due(void *arg, struct td_timer *timer)
 
 	if (r->ctx)
 		return;
-	r->ctx = send_register(r, td_policy_trunk(r->engine->policy, r->index), r->expires_s);
+	r->ctx = register_send(r->engine, &r->from, td_policy_trunk(r->engine->policy, r->index),
+		r->expires_s, &registration_user, r);
 	if (!r->ctx)
 		failed(r, 503, 0);
 }
@@ -332,19 +345,19 @@ static void due(void *arg, struct td_timer *timer)
 static struct registration *registration_new(struct td_registrations *all, uint32_t slot)
 {
 	struct td_engine *e = all->engine;
-	struct registration *r =
-		(struct registration *)(void *)td_slab_get(e->slab, sizeof(*r));
+	struct registration *r = (struct registration *)(void *)td_slab_get(e->slab, sizeof(*r));
 	static const char hex[] = "0123456789abcdef";
-	uint8_t bytes[sizeof(r->call_id) / 2 + sizeof(r->tag) / 2];
+	uint8_t bytes[sizeof(r->from.call_id) / 2 + sizeof(r->from.tag) / 2];
 
 	if (!r)
 		return NULL;
 	*r = (struct registration){ .engine = e, .slot = slot, .timer.expired = due };
 	e->conf.ops->random(e->conf.host, bytes, sizeof(bytes));
-	for (unsigned i = 0; i < sizeof(r->call_id); i++)
-		r->call_id[i] = hex[bytes[i / 2] >> (i % 2 * 4) & 15];
-	for (unsigned i = 0; i < sizeof(r->tag); i++)
-		r->tag[i] = hex[bytes[sizeof(r->call_id) / 2 + i / 2] >> (i % 2 * 4) & 15];
+	for (unsigned i = 0; i < sizeof(r->from.call_id); i++)
+		r->from.call_id[i] = hex[bytes[i / 2] >> (i % 2 * 4) & 15];
+	for (unsigned i = 0; i < sizeof(r->from.tag); i++)
+		r->from.tag[i] =
+			hex[bytes[sizeof(r->from.call_id) / 2 + i / 2] >> (i % 2 * 4) & 15];
 	r->next = all->buckets[slot % BUCKETS];
 	all->buckets[slot % BUCKETS] = r;
 	return r;
@@ -381,131 +394,25 @@ static const struct td_trunk *trunk_before(
 	return NULL;
 }
 
-static bool same_binding(const struct td_register_conf *a, const struct td_register_conf *b)
-{
-	return strncmp(a->user, b->user, sizeof(a->user)) == 0 &&
-	       strncmp(a->domain, b->domain, sizeof(a->domain)) == 0 &&
-	       strncmp(a->contact, b->contact, sizeof(a->contact)) == 0;
-}
-
-// Whatever is under way goes on alone: its answer says nothing of what comes next.
+// Whatever is under way is not sent again, and its answer says nothing of what comes next.
 static void request_leave(struct registration *r)
 {
-	if (r->ctx)
-		td_ctx_set_user(r->ctx, NULL, NULL);
+	if (!r->ctx)
+		return;
+	td_ctx_forget(r->engine, r->ctx);
 	r->ctx = NULL;
+	may_be_bound(r);
 }
 
-// --- what is taken back ---
-
-// A registration on its way out, by the configuration that was: no policy has that any more.
-struct leaving {
-	struct td_engine *engine;
-	struct td_trunk trunk;
-};
-
-// It stays at the provider until it expires there.
-static void left_registered(struct td_engine *e, const char *trunk, uint16_t status)
+// Takes back what may be bound with the configuration that was; waits where a request of it may
+// still be on its way.
+static void registration_remove(struct registration *r, const struct td_trunk *old, bool under_way)
 {
-	char text[128];
-	struct td_writer line = { text, text, text + sizeof(text), false };
-
-	td_engine_count(e, TD_C_SIP_LEFT_REGISTERED);
-	td_put_lit(&line, "trunk.left_registered trunk=");
-	td_put_span(&line, td_span_str(trunk));
-	td_put_lit(&line, " sip_code=");
-	td_put_uint(&line, status);
-	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
-}
-
-static void leaving_end(struct td_ctx *ctx, uint16_t status)
-{
-	struct leaving *l = td_ctx_data(ctx);
-
-	td_ctx_set_user(ctx, NULL, NULL);
-	if (status >= 300)
-		left_registered(l->engine, l->trunk.conf.name, status);
-	td_slab_put(l->engine->slab, (char *)l);
-}
-
-static void leaving_response(struct td_engine *engine, struct td_ctx *ctx,
-	const struct td_msg *msg, const struct td_core *core, const struct td_flow *flow)
-{
-	if (msg->status >= 200)
-		leaving_end(ctx, msg->status);
-}
-
-static void leaving_timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport_error)
-{
-	leaving_end(ctx, transport_error ? 503 : 408);
-}
-
-static void leaving_ended(struct td_engine *engine, struct td_ctx *ctx)
-{
-	leaving_end(ctx, 503);
-}
-
-static const struct td_trunk *leaving_trunk(struct td_engine *engine, struct td_ctx *ctx)
-{
-	const struct leaving *l = td_ctx_data(ctx);
-
-	return &l->trunk;
-}
-
-static const struct td_ctx_user leaving_user = {
-	.response = leaving_response,
-	.timeout = leaving_timeout,
-	.ended = leaving_ended,
-	.trunk = leaving_trunk,
-};
-
-static bool leaving_start(struct registration *r, const struct td_trunk *old)
-{
-	struct td_engine *e = r->engine;
-	struct leaving *l = (struct leaving *)(void *)td_slab_get(e->slab, sizeof(*l));
-	struct td_ctx *ctx = l ? send_register(r, old, 0) : NULL;
-
-	if (!ctx) {
-		td_slab_put(e->slab, (char *)l);
-		return false;
-	}
-	l->engine = e;
-	l->trunk = *old;
-	td_ctx_set_user(ctx, &leaving_user, l);
-	r->cseq += CHALLENGES_MAX; // it may be repeated, under numbers that are nobody else's
-	return true;
-}
-
-// Takes back what is registered with the configuration that was.
-static void registration_remove(struct registration *r, const struct td_trunk *old)
-{
-	struct td_registrations *all = r->engine->registrations;
-	bool send = all->removals < REMOVALS_MAX && td_txn_has_room(r->engine);
-
-	if (!r->registered)
-		return;
+	if (r->bound_until_ms > td_engine_now_ms(r->engine))
+		td_leave(r->engine->registrations->leavings, &r->from, old, r->bound_until_ms,
+			under_way ? r->engine->conf.t4_ms : 0);
+	r->bound_until_ms = 0;
 	r->registered = false;
-	if (send && leaving_start(r, old))
-		all->removals++;
-	else if (all->left++ == 0)
-		td_span_cstr(td_span_str(old->conf.name), all->left_first, TD_NAME_LEN);
-}
-
-// What a large change leaves out, in one line.
-static void left_tell(struct td_registrations *all)
-{
-	struct td_engine *e = all->engine;
-	char text[128];
-	struct td_writer line = { text, text, text + sizeof(text), false };
-
-	if (all->left == 0)
-		return;
-	td_count_add(&e->conf.counters[TD_C_SIP_LEFT_REGISTERED], all->left);
-	td_put_lit(&line, "trunks.left_registered n=");
-	td_put_uint(&line, all->left);
-	td_put_lit(&line, " first=");
-	td_put_span(&line, td_span_str(all->left_first));
-	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
 }
 
 static void follow_trunk(
@@ -524,26 +431,29 @@ static void follow_trunk(
 	r->wanted = true;
 	r->index = index;
 	bool same = old && same_account(&old->conf, &trunk->conf);
-	if (same && same_peers(&old->conf, &trunk->conf))
+	if (same && old->realm == trunk->realm && same_peers(&old->conf, &trunk->conf))
 		return;
+	bool under_way = r->ctx != NULL;
 	request_leave(r);
-	if (old && !same_binding(&old->conf.registration, &trunk->conf.registration))
-		registration_remove(r, old);
+	if (old && td_registers_compare(old, trunk) != 0)
+		registration_remove(r, old, under_way);
 	r->failures = 0;
-	r->peer = 0;
+	r->from.peer = 0;
 	if (!same)
 		r->expires_s = trunk->conf.registration.expires_s;
-	timer_set(r, old && !same ? 0 : td_engine_spread(r->engine, FIRST_SPREAD_MS));
+	// Behind what is taken back of the old account, which goes out now where it is alone.
+	timer_set(r, old && !same ? 1 : td_engine_spread(r->engine, FIRST_SPREAD_MS));
 }
 
-static void registration_end(struct td_registrations *all, struct registration *r,
-	const struct td_policy *before)
+static void registration_end(
+	struct td_registrations *all, struct registration *r, const struct td_policy *before)
 {
 	const struct td_trunk *old = trunk_before(before, r);
+	bool under_way = r->ctx != NULL;
 
 	request_leave(r);
 	if (old)
-		registration_remove(r, old);
+		registration_remove(r, old, under_way);
 	td_timer_stop(&all->engine->wheel, &r->timer);
 	if (all->engine->conf.ops->trunk_registered)
 		all->engine->conf.ops->trunk_registered(
@@ -558,8 +468,8 @@ static bool is_ours(const struct td_engine *e, const struct td_trunk *trunk)
 
 // Ends those of one bucket that nobody wants any more, and forgets what is wanted for the next
 // time.
-static void bucket_sweep(struct td_registrations *all, struct registration **at,
-	const struct td_policy *before)
+static void bucket_sweep(
+	struct td_registrations *all, struct registration **at, const struct td_policy *before)
 {
 	while (*at) {
 		struct registration *r = *at;
@@ -580,11 +490,10 @@ void td_registrations_follow(struct td_registrations *all, const struct td_polic
 	const uint32_t *indices = NULL;
 	uint32_t n = policy ? td_policy_registering(policy, &indices) : 0;
 
-	all->removals = all->left = 0;
 	for (uint32_t i = 0; i < n; i++)
 		if (is_ours(all->engine, td_policy_trunk(policy, indices[i])))
 			follow_trunk(all, before, indices[i]);
 	for (uint32_t i = 0; i < BUCKETS; i++)
 		bucket_sweep(all, &all->buckets[i], before);
-	left_tell(all);
+	td_leavings_follow(all->leavings);
 }

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bindings at providers that nobody wants any more are taken back (RFC 3261 §10.2.2), one after the
+// other: a reload may end ten thousand, and those who answer are few.
+#include "sip/registration_priv.h"
+
+#include "sip/writer.h"
+
+enum {
+	LEAVE_GAP_MS = 10,       // between one and the next
+	LEAVING_MAX = 16384,     // that wait or are under way
+	UNDER_WAY_MAX = 64,      // of them, so that silence of a provider takes no more
+	AGAIN_MS = 5000,         // behind a failure that may pass, unless the provider says
+	TRIES_MAX = 4,           // of one
+	ROOM_WITHIN_MS = 600000, // or it stays
+	CHALLENGES_MAX = 2,      // of one request, which ctx_challenge.c answers
+};
+
+#define of_timer(ptr) ((struct leaving *)(void *)((char *)(ptr)-offsetof(struct leaving, timer)))
+
+// One binding on its way out, by the configuration that was: no policy has that any more.
+struct leaving {
+	struct td_timer timer; // when it is its turn
+	struct td_leavings *all;
+	struct td_ctx *ctx;     // NULL: none under way
+	struct td_trunk *trunk; // as far as a request needs it, while one is under way
+	struct register_from from;
+	uint64_t until_ms, room_until_ms;
+	uint8_t place; // among those under way
+	uint8_t tries;
+	char name[TD_NAME_LEN];
+	struct td_register_conf registration;
+	struct td_credentials credentials;
+	uint32_t slot;
+	uint16_t realm;
+	uint8_t n_peers;
+	struct td_peer_conf peers[]; // of the trunk
+};
+
+struct td_leavings {
+	struct td_engine *engine;
+	uint64_t next_ms; // when the last of those that wait has its turn, and a gap
+	uint32_t n;
+	uint32_t n_under_way;
+	struct leaving *under_way[UNDER_WAY_MAX];
+	uint32_t left; // not even tried for want of memory, since the policy came; the first one:
+	char left_first[TD_NAME_LEN];
+};
+
+static const struct td_ctx_user leaving_user;
+
+struct td_leavings *td_leavings_new(struct td_engine *engine, const struct td_alloc *alloc)
+{
+	struct td_leavings *all = alloc->alloc(alloc->ctx, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	memset(all, 0, sizeof(*all));
+	all->engine = engine;
+	return all;
+}
+
+void td_leavings_free(struct td_leavings *all, const struct td_alloc *alloc)
+{
+	if (all)
+		alloc->free(alloc->ctx, all);
+}
+
+static void leaving_free(struct leaving *l)
+{
+	struct td_engine *e = l->all->engine;
+
+	td_timer_stop(&e->wheel, &l->timer);
+	td_slab_put(e->slab, (char *)l->trunk);
+	l->all->n--;
+	td_slab_put(e->slab, (char *)l);
+}
+
+// It stays at the provider until it expires there.
+static void leaving_left(struct leaving *l, uint16_t status)
+{
+	struct td_engine *e = l->all->engine;
+	char text[128];
+	struct td_writer line = { text, text, text + sizeof(text), false };
+
+	td_engine_count(e, TD_C_SIP_LEFT_REGISTERED);
+	td_put_lit(&line, "trunk.left_registered trunk=");
+	td_put_span(&line, td_span_str(l->name));
+	td_put_lit(&line, " sip_code=");
+	td_put_uint(&line, status);
+	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
+	leaving_free(l);
+}
+
+// Behind all that wait already.
+static void leaving_queue(struct leaving *l, uint64_t wait_ms)
+{
+	struct td_leavings *all = l->all;
+	uint64_t now_ms = td_engine_now_ms(all->engine);
+
+	if (all->next_ms < now_ms)
+		all->next_ms = now_ms;
+	td_timer_start(&all->engine->wheel, &l->timer, all->next_ms + wait_ms);
+	all->next_ms += LEAVE_GAP_MS;
+}
+
+// Its request is over.
+static void leaving_land(struct leaving *l)
+{
+	struct td_leavings *all = l->all;
+	struct leaving *last = all->under_way[--all->n_under_way];
+
+	all->under_way[l->place] = last;
+	last->place = l->place;
+	l->ctx = NULL;
+	td_slab_put(all->engine->slab, (char *)l->trunk);
+	l->trunk = NULL;
+}
+
+static bool may_pass(uint16_t status)
+{
+	return status == 408 || (status >= 500 && status < 600);
+}
+
+static void leaving_answered(struct td_ctx *ctx, uint16_t status, uint64_t least_ms)
+{
+	struct leaving *l = td_ctx_data(ctx);
+
+	td_ctx_set_user(ctx, NULL, NULL);
+	leaving_land(l);
+	if (status < 300) {
+		leaving_free(l);
+	} else if (may_pass(status) && l->tries < TRIES_MAX) {
+		l->from.peer++;
+		leaving_queue(l, least_ms > AGAIN_MS ? least_ms : AGAIN_MS);
+	} else {
+		leaving_left(l, status);
+	}
+}
+
+static void leaving_response(struct td_engine *engine, struct td_ctx *ctx, const struct td_msg *msg,
+	const struct td_core *core, const struct td_flow *flow)
+{
+	if (msg->status >= 200)
+		leaving_answered(ctx, msg->status, register_retry_after_ms(msg));
+}
+
+static void leaving_timeout(struct td_engine *engine, struct td_ctx *ctx, bool transport_error)
+{
+	leaving_answered(ctx, transport_error ? 503 : 408, 0);
+}
+
+static void leaving_ended(struct td_engine *engine, struct td_ctx *ctx)
+{
+	leaving_answered(ctx, 503, 0);
+}
+
+static const struct td_trunk *leaving_trunk(struct td_engine *engine, struct td_ctx *ctx)
+{
+	const struct leaving *l = td_ctx_data(ctx);
+
+	return l->trunk;
+}
+
+static void leaving_moved(struct td_engine *engine, struct td_ctx *ctx, struct td_ctx *fresh)
+{
+	struct leaving *l = td_ctx_data(fresh);
+
+	l->ctx = fresh;
+	l->from.cseq = td_ctx_cseq(fresh);
+}
+
+static const struct td_ctx_user leaving_user = {
+	.response = leaving_response,
+	.timeout = leaving_timeout,
+	.ended = leaving_ended,
+	.trunk = leaving_trunk,
+	.moved = leaving_moved,
+};
+
+static struct td_trunk *trunk_make(const struct leaving *l)
+{
+	struct td_trunk *trunk =
+		(struct td_trunk *)(void *)td_slab_get(l->all->engine->slab, sizeof(*trunk));
+
+	if (!trunk)
+		return NULL;
+	memset(trunk, 0, sizeof(*trunk));
+	trunk->slot = l->slot;
+	trunk->realm = l->realm;
+	trunk->credentials = l->credentials.realm[0] != '\0';
+	trunk->conf.registration = l->registration;
+	trunk->conf.credentials = l->credentials;
+	trunk->conf.n_peers = l->n_peers;
+	memcpy(trunk->conf.peers, l->peers, l->n_peers * sizeof(l->peers[0]));
+	return trunk;
+}
+
+// false: there is no room for it now.
+static bool leaving_start(struct leaving *l)
+{
+	struct td_leavings *all = l->all;
+
+	if (all->n_under_way == UNDER_WAY_MAX || !td_txn_has_room(all->engine))
+		return false;
+	l->trunk = trunk_make(l);
+	if (l->trunk)
+		l->ctx = register_send(all->engine, &l->from, l->trunk, 0, &leaving_user, l);
+	if (!l->ctx) {
+		td_slab_put(all->engine->slab, (char *)l->trunk);
+		l->trunk = NULL;
+		return false;
+	}
+	l->tries++;
+	l->place = (uint8_t)all->n_under_way;
+	all->under_way[all->n_under_way++] = l;
+	return true;
+}
+
+// A trunk that was renamed, or came back, has that binding now.
+static bool is_wanted(const struct leaving *l)
+{
+	const struct td_policy *policy = l->all->engine->policy;
+
+	return policy && td_policy_registers(policy, l->realm, &l->registration);
+}
+
+static void due(void *arg, struct td_timer *timer)
+{
+	struct leaving *l = of_timer(timer);
+	uint64_t now_ms = td_engine_now_ms(l->all->engine);
+
+	if (is_wanted(l) || now_ms >= l->until_ms)
+		leaving_free(l);
+	else if (leaving_start(l))
+		return;
+	else if (now_ms < l->room_until_ms)
+		leaving_queue(l, LEAVE_GAP_MS);
+	else
+		leaving_left(l, 503);
+}
+
+static struct leaving *leaving_new(struct td_leavings *all, const struct td_trunk *trunk)
+{
+	const struct td_trunk_conf *conf = &trunk->conf;
+	struct leaving *l = NULL;
+	size_t bytes = sizeof(*l) + conf->n_peers * sizeof(l->peers[0]);
+
+	if (all->n < LEAVING_MAX && conf->n_peers > 0)
+		l = (struct leaving *)(void *)td_slab_get(all->engine->slab, (uint32_t)bytes);
+	if (!l)
+		return NULL;
+	*l = (struct leaving){ .timer.expired = due,
+		.all = all,
+		.registration = conf->registration,
+		.credentials = conf->credentials,
+		.slot = trunk->slot,
+		.realm = trunk->realm,
+		.n_peers = conf->n_peers };
+	memcpy(l->name, conf->name, sizeof(l->name));
+	memcpy(l->peers, conf->peers, conf->n_peers * sizeof(l->peers[0]));
+	all->n++;
+	return l;
+}
+
+void td_leave(struct td_leavings *all, struct register_from *from, const struct td_trunk *trunk,
+	uint64_t until_ms, uint64_t wait_ms)
+{
+	struct leaving *l = leaving_new(all, trunk);
+
+	if (!l) {
+		if (all->left++ == 0)
+			td_span_cstr(td_span_str(trunk->conf.name), all->left_first, TD_NAME_LEN);
+		return;
+	}
+	l->from = *from;
+	l->until_ms = until_ms;
+	l->room_until_ms = td_engine_now_ms(all->engine) + ROOM_WITHIN_MS;
+	// It may be repeated, under numbers that are nobody else's.
+	from->cseq += TRIES_MAX * (1 + CHALLENGES_MAX);
+	leaving_queue(l, wait_ms);
+}
+
+// What a large change leaves out, in one line.
+static void left_tell(struct td_leavings *all)
+{
+	struct td_engine *e = all->engine;
+	char text[128];
+	struct td_writer line = { text, text, text + sizeof(text), false };
+
+	if (all->left == 0)
+		return;
+	td_count_add(&e->conf.counters[TD_C_SIP_LEFT_REGISTERED], all->left);
+	td_put_lit(&line, "trunks.left_registered n=");
+	td_put_uint(&line, all->left);
+	td_put_lit(&line, " first=");
+	td_put_span(&line, td_span_str(all->left_first));
+	e->conf.ops->log(e->conf.host, text, td_writer_len(&line));
+	all->left = 0;
+}
+
+void td_leavings_follow(struct td_leavings *all)
+{
+	uint32_t i = 0;
+
+	while (i < all->n_under_way) {
+		struct leaving *l = all->under_way[i];
+		if (!is_wanted(l)) {
+			i++;
+			continue;
+		}
+		// Nothing more of it may come behind what the new one sends.
+		td_ctx_forget(all->engine, l->ctx);
+		leaving_land(l);
+		leaving_free(l);
+	}
+	left_tell(all);
+}
