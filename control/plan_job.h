@@ -13,7 +13,8 @@
 
 enum plan_job_kind {
 	PLAN_LOAD,   // path → fd, rows, info, diff
-	PLAN_COMMIT, // fd → its file, aside; rows → the store; fd → the data plane
+	PLAN_COMMIT, // fd → its file, aside, and the data plane, staged; rows → the store; then
+		     // into force
 	PLAN_CHANGE, // the store → rows, changed → fd, diff; then as a commit
 	PLAN_FETCH,  // the store → rows → fd → the data plane
 	PLAN_IMPORT, // the plan's file → rows → the store
@@ -23,7 +24,13 @@ enum plan_job_kind {
 	PLAN__KINDS
 };
 
-enum plan_step { PLAN_STEP_END, PLAN_STEP_WORK, PLAN_STEP_STORE, PLAN_STEP_PUSH };
+enum plan_step {
+	PLAN_STEP_END,
+	PLAN_STEP_WORK,
+	PLAN_STEP_STAGE, // the data plane looks at it and holds it ready
+	PLAN_STEP_STORE,
+	PLAN_STEP_PUSH, // it is in force there
+};
 
 // How the data plane took it.
 enum plan_push { PLAN_PUSH_TAKEN, PLAN_PUSH_ABSENT, PLAN_PUSH_REFUSED, PLAN_PUSH_UNKNOWN };
@@ -38,6 +45,7 @@ struct plan_job {
 	uint64_t serial, id; // who asked; serial 0: nobody
 	bool commit;         // what was loaded at once
 	bool push_waits;     // something else is on its way to the data plane
+	bool held;           // the data plane holds it staged
 	bool compare;        // what is fetched, with what is there
 	enum plan_push push;
 	char path[PATH_MAX];

@@ -100,11 +100,31 @@ static void job_end(struct plan_job *job, int code, const char *text)
 	job_next(store);
 }
 
+static void on_let_go(void *user, const Tandem__Frame *frame, int error)
+{
+}
+
+// The data plane need not hold it ready any more. Where this cannot be sent, the next plan takes
+// its place.
+static void let_go(struct plan_job *job)
+{
+	Tandem__Frame frame = TANDEM__FRAME__INIT;
+	Tandem__RouteImage image = TANDEM__ROUTE_IMAGE__INIT;
+
+	frame.body_case = TANDEM__FRAME__BODY_ROUTE_IMAGE;
+	frame.route_image = &image;
+	image.plan = job->info.name;
+	image.stage = true;
+	td_link_ask(&job->store->control->link, &frame, on_let_go, NULL);
+}
+
 static void job_fail(struct plan_job *job, int rc, const char *why)
 {
 	struct td_plan_store *store = job->store;
 
 	job->rc = rc;
+	if (job->held)
+		let_go(job);
 	if (job->kind == PLAN_PUSH)
 		plan_refusal_note(store, job->info.name, why); // there is nothing to push
 	if (job->kind == PLAN_COMMIT || job->kind == PLAN_CHANGE || job->kind == PLAN_FETCH)
@@ -278,8 +298,29 @@ static void job_next_step(struct plan_job *job)
 	job_go(job);
 }
 
+// Where the data plane went away in the middle of it, the plan may be the reason: no other node
+// shall have it.
+static void after_stage(struct plan_job *job, enum plan_push push, const char *why)
+{
+	char text[sizeof(job->error)];
+
+	job->held = push == PLAN_PUSH_TAKEN;
+	if (push == PLAN_PUSH_TAKEN || push == PLAN_PUSH_ABSENT) {
+		job_next_step(job);
+		return;
+	}
+	snprintf(text, sizeof(text), "nothing has changed: %s%s",
+		push == PLAN_PUSH_REFUSED ? "the data plane refuses the plan: " : "", why);
+	job_fail(job, push == PLAN_PUSH_REFUSED ? -EINVAL : -ETIMEDOUT, text);
+}
+
 static void after_push(struct plan_job *job, enum plan_push push, const char *why)
 {
+	if (plan_job_step(job) == PLAN_STEP_STAGE) {
+		after_stage(job, push, why);
+		return;
+	}
+	job->held = false;
 	job->push = push;
 	snprintf(job->error, sizeof(job->error), "%s", why);
 	job_next_step(job);
@@ -311,6 +352,11 @@ static void job_push(struct plan_job *job)
 	image.plan = job->info.name;
 	image.generation = job->info.generation;
 	image.remove = job->kind == PLAN_REMOVE || job->kind == PLAN_FORGET;
+	image.stage = plan_job_step(job) == PLAN_STEP_STAGE;
+	if (image.stage && !job->store->stages) {
+		after_push(job, PLAN_PUSH_ABSENT, "");
+		return;
+	}
 	int rc = td_link_ask_fd(link, &frame, job->fd, on_pushed, job);
 	job->push_waits = rc == -EAGAIN;
 	if (rc == -ENOTCONN)
@@ -383,6 +429,7 @@ static void job_go(struct plan_job *job)
 		if (plan_job_store(job, after_store) != 0)
 			job_fail(job, -ENOBUFS, "too much is asked of the store");
 		return;
+	case PLAN_STEP_STAGE:
 	case PLAN_STEP_PUSH:
 		job_push(job);
 		return;
@@ -473,6 +520,7 @@ bool td_plan_store_stop(struct td_plan_store *store)
 void td_plan_store_hello(struct td_plan_store *store, const Tandem__Hello *hello)
 {
 	store->n_strangers = 0;
+	store->stages = hello->stages_plans;
 	store->push_ms = 0;
 	for (uint32_t i = 0; i < store->n; i++)
 		store->table[i].pushed = store->table[i].refused = false;

@@ -27,6 +27,7 @@ struct td_plan_store {
 	struct plan_job *job;                      // under way
 	char strangers[TD_PLANS_MAX][TD_NAME_LEN]; // that the data plane has and we have not
 	uint32_t n_strangers;
+	bool stages;           // the data plane can hold a plan ready (RouteImage.stage)
 	uint64_t push_ms;      // nothing that differs is sent before
 	uint64_t push_wait_ms; // the last such pause; 0: the last one went well
 	uv_timer_t tick;

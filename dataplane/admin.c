@@ -38,6 +38,7 @@ static void hello_send(void *ctx, struct td_mgmt_conn *conn)
 	hello.policy_generation = generation_in_force(admin);
 	hello.subscriber_generation = admin->provision->generation;
 	hello.registrar = admin->dp->subscribers != NULL;
+	hello.stages_plans = true;
 	hello.bindings_restored = !admin->dp->subscribers || bindings_restored(admin);
 	Tandem__PlanState rows[TD_PLANS_MAX], *plans[TD_PLANS_MAX];
 	hello.plans = plans;
@@ -129,9 +130,19 @@ static void plan_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_
 	const Tandem__RouteImage *image)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	const struct td_plan_order order = { .plan = image->plan,
+		.generation = image->generation,
+		.stage = image->stage,
+		.tag = td_mgmt_tag(conn),
+		.id = id };
 	int fd = conn->passed_fd;
 
 	conn->passed_fd = -1;
+	if (image->stage && fd < 0) {
+		td_plans_unstage(admin->plans);
+		td_mgmt_send_done(conn, id, 0);
+		return;
+	}
 	if (image->remove) {
 		if (fd >= 0)
 			close(fd);
@@ -144,22 +155,49 @@ static void plan_take(struct td_admin *admin, struct td_mgmt_conn *conn, uint64_
 		td_mgmt_send_error(conn, id, EBADF, "no sealed image came with the request");
 		return;
 	}
-	int rc = td_plans_take(admin->plans, fd, td_mgmt_tag(conn), id);
+	int rc = td_plans_take(admin->plans, fd, &order);
 	if (rc < 0)
-		td_mgmt_send_error(conn, id, -rc, "another dial plan is being read");
+		td_mgmt_send_error(conn, id, -rc,
+			rc == -EBUSY ? "another dial plan is being read"
+				     : "no thread to read the dial plan");
+}
+
+// *before: what td_plans_install() says.
+static int plan_install(struct td_admin *admin, struct td_plan *plan, struct td_plan **before,
+	char *error, size_t cap)
+{
+	*before = td_plans_install(admin->plans, plan);
+	if (*before != plan)
+		return 0;
+	snprintf(error, cap, "there are %d dial plans already", TD_PLANS_MAX);
+	return -ENOSPC;
+}
+
+// All that could go wrong with it has been tried, and its memory is there.
+static int plan_stage(struct td_admin *admin, struct td_plan *plan, char *error, size_t cap)
+{
+	struct td_plan *before;
+	int rc = plan_install(admin, plan, &before, error, cap);
+
+	if (rc < 0)
+		return rc;
+	rc = td_policy_apply_check(admin->policy, error, cap);
+	td_plans_withdraw(admin->plans, plan, before);
+	if (rc == 0)
+		td_plans_stage(admin->plans, plan, admin->plans->load.tag);
+	return rc;
 }
 
 // The plan is in the table and every policy to come has it, or it is gone again.
 static int plan_publish(struct td_admin *admin, struct td_plan *plan, char *error, size_t cap)
 {
-	struct td_plan *before = td_plans_install(admin->plans, plan);
+	struct td_plan *before;
+	int rc = plan_install(admin, plan, &before, error, cap);
 
-	if (before == plan) {
-		snprintf(error, cap, "there are %d dial plans already", TD_PLANS_MAX);
-		return -ENOSPC;
-	}
+	if (rc < 0)
+		return rc;
 	plan->refs++;
-	int rc = td_policy_apply_again(admin->policy, error, cap);
+	rc = td_policy_apply_again(admin->policy, error, cap);
 	if (rc < 0 && before)
 		td_plans_install(admin->plans, before);
 	else if (rc < 0)
@@ -168,33 +206,54 @@ static int plan_publish(struct td_admin *admin, struct td_plan *plan, char *erro
 	return rc;
 }
 
-void td_admin_plans(struct td_admin *admin)
+// What came of the image, for the log.
+static void load_tell(const struct td_plan_load *load, int rc, const char *error)
+{
+	const struct td_route_header *h = rc == 0 ? load->plan->image.header : NULL;
+
+	if (rc < 0)
+		td_log(TD_LOG_ERROR, "plan.refused", "reason=\"%s\"", error);
+	else
+		td_log(TD_LOG_INFO, load->stage ? "plan.staged" : "plan.in_force",
+			"plan=%s generation=%016" PRIx64 " rows=%" PRIu64, h->plan, h->generation,
+			h->rows);
+	if (rc == 0 && load->saved < 0)
+		td_log(TD_LOG_WARNING, "plan.not_kept", "plan=%s reason=\"%s\"", h->plan,
+			strerror(-load->saved));
+}
+
+static int load_end(struct td_admin *admin, char *error, size_t cap)
 {
 	struct td_plan_load *load = &admin->plans->load;
+
+	if (!load->plan) {
+		snprintf(error, cap, "%s", load->error);
+		return -EINVAL;
+	}
+	return load->stage ? plan_stage(admin, load->plan, error, cap)
+			   : plan_publish(admin, load->plan, error, cap);
+}
+
+void td_admin_plans(struct td_admin *admin)
+{
+	struct td_plans *plans = admin->plans;
+	struct td_plan_load *load = &plans->load;
 	char error[256] = "";
 
+	// Nobody comes for it any more.
+	if (plans->staged && !td_mgmt_tagged(&admin->mgmt, plans->staged_tag))
+		td_plans_unstage(plans);
 	// A policy more than workers have let go of waits for its turn; so does the image.
-	if (admin->policy->n_retired == TD_POLICY_RETIRED_MAX || !td_plans_done(admin->plans))
+	if (admin->policy->n_retired == TD_POLICY_RETIRED_MAX || !td_plans_done(plans))
 		return;
 	struct td_mgmt_conn *conn = td_mgmt_tagged(&admin->mgmt, load->tag);
-	struct td_plan *plan = load->plan;
-	int rc = plan ? plan_publish(admin, plan, error, sizeof(error)) : -EINVAL;
-	if (!plan)
-		snprintf(error, sizeof(error), "%s", load->error);
-	if (rc == 0)
-		td_log(TD_LOG_INFO, "plan.in_force",
-			"plan=%s generation=%016" PRIx64 " rows=%" PRIu64, plan->image.header->plan,
-			plan->image.header->generation, plan->image.header->rows);
-	else
-		td_log(TD_LOG_ERROR, "plan.refused", "reason=\"%s\"", error);
-	if (rc == 0 && load->saved < 0)
-		td_log(TD_LOG_WARNING, "plan.not_kept", "plan=%s reason=\"%s\"",
-			plan->image.header->plan, strerror(-load->saved));
+	int rc = load_end(admin, error, sizeof(error));
+	load_tell(load, rc, error);
 	if (conn && rc == 0)
-		td_mgmt_send_done(conn, load->id, plan->image.header->rows);
+		td_mgmt_send_done(conn, load->id, load->plan->image.header->rows);
 	else if (conn)
 		td_mgmt_send_error(conn, load->id, -rc, error);
-	td_plan_put(plan);
+	td_plan_put(load->plan);
 }
 
 // --- hangup: the worker that has the call is asked last; none of the others knows it ---

@@ -107,25 +107,42 @@ static int plan_path(const char *folder, const char *name, char *dst, size_t cap
 	return (size_t)snprintf(dst, cap, "%s/%s" SUFFIX, folder, name) < cap ? 0 : -ENAMETOOLONG;
 }
 
+static int plan_keep(const struct td_plan *plan, const char *folder)
+{
+	const struct td_route_header *h = plan->image.header;
+	char path[256];
+	int rc = td_state_dir_make(folder);
+
+	if (rc == 0)
+		rc = plan_path(folder, h->plan, path, sizeof(path));
+	return rc == 0 ? td_state_file_write(path, h, h->bytes) : rc;
+}
+
 static void *load_run(void *arg)
 {
 	struct td_plan_load *load = arg;
-	char path[256];
 
-	load->plan = plan_read(load->fd, &load->error);
-	if (load->plan) {
-		const struct td_route_header *h = load->plan->image.header;
-		load->saved = td_state_dir_make(load->folder);
-		if (load->saved == 0)
-			load->saved = plan_path(load->folder, h->plan, path, sizeof(path));
-		if (load->saved == 0)
-			load->saved = td_state_file_write(path, h, h->bytes);
-	}
+	if (!load->plan)
+		load->plan = plan_read(load->fd, &load->error);
+	if (load->plan && !load->stage)
+		load->saved = plan_keep(load->plan, load->folder);
 	atomic_store_explicit(&load->done, true, memory_order_release);
 	return NULL;
 }
 
-int td_plans_take(struct td_plans *plans, int fd, uint64_t tag, uint64_t id)
+// The staged plan, where that is the one to be taken; NULL: it is not.
+static struct td_plan *staged_of(struct td_plans *plans, const struct td_plan_order *order)
+{
+	struct td_plan *plan = plans->staged;
+
+	if (!plan || order->stage || plan->image.header->generation != order->generation ||
+		strcmp(plan->image.header->plan, order->plan) != 0)
+		return NULL;
+	plan->refs++;
+	return plan;
+}
+
+int td_plans_take(struct td_plans *plans, int fd, const struct td_plan_order *order)
 {
 	struct td_plan_load *load = &plans->load;
 
@@ -133,11 +150,18 @@ int td_plans_take(struct td_plans *plans, int fd, uint64_t tag, uint64_t id)
 		close(fd);
 		return -EBUSY;
 	}
-	*load = (struct td_plan_load){ .busy = true, .fd = fd, .tag = tag, .id = id };
+	*load = (struct td_plan_load){ .busy = true,
+		.fd = fd,
+		.stage = order->stage,
+		.plan = staged_of(plans, order),
+		.tag = order->tag,
+		.id = order->id };
 	memcpy(load->folder, plans->folder, sizeof(load->folder));
+	td_plans_unstage(plans); // before another takes memory
 	int rc = pthread_create(&load->thread, NULL, load_run, load);
 	if (rc != 0) {
 		close(fd);
+		td_plan_put(load->plan);
 		load->busy = false;
 		load->fd = -1;
 	}
@@ -220,6 +244,30 @@ struct td_plan *td_plans_install(struct td_plans *plans, struct td_plan *plan)
 	return NULL;
 }
 
+void td_plans_withdraw(struct td_plans *plans, const struct td_plan *plan, struct td_plan *before)
+{
+	for (uint32_t i = 0; i < plans->n; i++) {
+		if (plans->table[i] != plan)
+			continue;
+		plans->table[i] = before ? before : plans->table[--plans->n];
+		return;
+	}
+}
+
+void td_plans_stage(struct td_plans *plans, struct td_plan *plan, uint64_t tag)
+{
+	td_plans_unstage(plans);
+	plan->refs++;
+	plans->staged = plan;
+	plans->staged_tag = tag;
+}
+
+void td_plans_unstage(struct td_plans *plans)
+{
+	td_plan_put(plans->staged);
+	plans->staged = NULL;
+}
+
 struct td_plan *td_plans_remove(struct td_plans *plans, const char *name)
 {
 	char path[256];
@@ -243,6 +291,7 @@ void td_plans_fini(struct td_plans *plans)
 		close(plans->load.fd);
 		td_plan_put(plans->load.plan);
 	}
+	td_plans_unstage(plans);
 	while (plans->n > 0)
 		td_plan_put(plans->table[--plans->n]);
 }

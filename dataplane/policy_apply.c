@@ -212,6 +212,18 @@ int td_policy_apply_again(struct td_policy_apply *apply, char *error, size_t cap
 	return apply->conf ? publish(apply, apply->conf, error, cap) : 0;
 }
 
+int td_policy_apply_check(struct td_policy_apply *apply, char *error, size_t cap)
+{
+	struct td_policy_lent trial;
+
+	if (!apply->conf)
+		return 0;
+	int rc = lent_make(apply, apply->conf, &trial, error, cap);
+	if (rc == 0)
+		lent_free(&trial);
+	return rc;
+}
+
 int td_policy_apply_saved(struct td_policy_apply *apply, char *error, size_t cap)
 {
 	const char *why = NULL;

@@ -59,6 +59,8 @@ int td_policy_apply_push(
 // The policy in force once more, with the dial plans as they are now. 0 (where there is none, too);
 // -EAGAIN, -EINVAL: as it was.
 int td_policy_apply_again(struct td_policy_apply *apply, char *error, size_t cap);
+// Whether td_policy_apply_again() would succeed. 0; -EINVAL with error.
+int td_policy_apply_check(struct td_policy_apply *apply, char *error, size_t cap);
 // Frees what no worker reads any more. Once a turn.
 void td_policy_apply_collect(struct td_policy_apply *apply);
 // After the workers have returned.

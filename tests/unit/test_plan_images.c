@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// dataplane/plans.h: which files of the last boot are taken.
+// dataplane/plans.h: which files of the last boot are taken, and what is staged before it is taken.
 #include "dataplane/plans.h"
 
 #include "sip/route_build.h"
@@ -97,11 +97,95 @@ static void a_copy_under_another_name_is_not_taken(void **state)
 	assert_string_equal(plans.table[0]->image.header->plan, "own");
 }
 
+// What came of an image.
+static struct td_plan *taken(int fd, const char *plan, uint64_t generation, bool stage)
+{
+	const struct td_plan_order order = {
+		.plan = plan, .generation = generation, .stage = stage
+	};
+
+	assert_int_equal(td_plans_take(&plans, fd, &order), 0);
+	while (!td_plans_done(&plans))
+		usleep(1000);
+	return plans.load.plan;
+}
+
+static bool is_kept(const char *plan)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/plans/%s.img", dir, plan);
+	return access(path, F_OK) == 0;
+}
+
+static struct td_plan *staged(const char *plan, const char *match)
+{
+	struct td_plan *staged = taken(image_make(plan, match), plan, 0, true);
+
+	assert_non_null(staged);
+	td_plans_stage(&plans, staged, 7);
+	td_plan_put(staged);
+	assert_false(is_kept(plan));
+	return staged;
+}
+
+static int nothing(void)
+{
+	return memfd_create("nothing", MFD_CLOEXEC);
+}
+
+static void what_is_staged_is_not_read_again(void **state)
+{
+	struct td_plan *plan = staged("deck", "49");
+
+	assert_ptr_equal(taken(nothing(), "deck", plan->image.header->generation, false), plan);
+	assert_int_equal(plan->refs, 1); // the caller's
+	assert_null(plans.staged);
+	assert_true(is_kept("deck"));
+	assert_int_equal(plans.load.saved, 0);
+	td_plan_put(plan);
+}
+
+static void another_takes_the_place_of_what_is_staged(void **state)
+{
+	uint64_t generation = staged("deck", "49")->image.header->generation;
+
+	assert_null(taken(nothing(), "deck", generation + 1, false));
+	assert_null(plans.staged);
+	staged("deck", "48");
+	assert_null(taken(nothing(), "own", plans.staged->image.header->generation, false));
+	staged("deck", "48");
+	assert_null(taken(nothing(), "deck", plans.staged->image.header->generation, true));
+	assert_null(plans.staged);
+	staged("deck", "47"); // goes in the end
+}
+
+static void what_was_tried_leaves_the_table_as_it_was(void **state)
+{
+	struct td_plan *first = taken(image_make("deck", "49"), "deck", 0, true);
+	struct td_plan *second = taken(image_make("deck", "48"), "deck", 0, true);
+
+	assert_null(td_plans_install(&plans, first));
+	td_plans_withdraw(&plans, first, NULL);
+	assert_int_equal(plans.n, 0);
+	assert_null(td_plans_install(&plans, first));
+	td_plans_withdraw(&plans, second, td_plans_install(&plans, second));
+	assert_int_equal(plans.n, 1);
+	assert_ptr_equal(plans.table[0], first);
+	td_plan_put(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_copy_under_another_name_is_not_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_staged_is_not_read_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			another_takes_the_place_of_what_is_staged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_was_tried_leaves_the_table_as_it_was, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,6 +356,52 @@ def what_came_back_is_no_stranger_where_the_store_loses_it():
     node.stop()
 
 
+def the_store_has_nothing_that_the_data_plane_refuses():
+    db = FOLDER / "staged.db"
+    node = Bench("staged", f'store = "sqlite:{db}";\n' + CARRIERS)
+    plane = Plane(node, stages=True)
+
+    def ask(code=0):
+        plane.frames.clear()
+        said = node.ctl("route", "load", str(write(node, ["49,a,1"])), "--plan", "deck", "--commit", code=code, plane=plane)
+        plane.turn()
+        return said, [f.route_image.stage for b, f in plane.frames if b == "route_image"]
+
+    def untouched():
+        assert rows(db, "SELECT count(*) FROM dial_plan") == [(0,)] and plans(node) == {} and not alarms(node, "plan.refused")
+        assert list(routes_dir(node).iterdir()) == [], "nothing lies aside"
+
+    plane.refuse.add("route_image")
+    text, asked = ask(code=1)
+    assert "nothing has changed" in text and "no memory here" in text and asked == [True], (text, asked)
+    untouched()
+    # The data plane lets go of what the store did not take.
+    plane.refuse.clear()
+    with contextlib.closing(sqlite3.connect(db, timeout=5)) as other:
+        other.execute("CREATE TRIGGER no_plan BEFORE INSERT ON dial_plan BEGIN SELECT RAISE(ABORT, 'no plan today'); END")
+    text, asked = ask(code=1)
+    assert "nothing has changed" in text and asked == [True, True], (text, asked)
+    untouched()
+    with contextlib.closing(sqlite3.connect(db, timeout=5)) as other:
+        other.execute("DROP TRIGGER no_plan")
+    # It may die of the plan.
+    plane.hold.add("route_image")
+    p = node.begin("route", "load", str(write(node, ["49,a,1"])), "--plan", "deck", "--commit")
+    plane.frames.clear()
+    assert plane.wait("route_image").stage
+    plane.close()
+    said = p.communicate(timeout=20)
+    assert p.returncode == 1 and "nothing has changed" in said[1], said
+    untouched()
+    plane = Plane(node, stages=True)
+    text, asked = ask()
+    assert asked == [True, False] and rows(db, "SELECT name FROM dial_plan") == [("deck",)], (text, asked)
+    _, asked = node.ctl("route", "add", "48", "--plan", "deck", "--to", "b", plane=plane), [
+        f.route_image.stage for b, f in plane.frames if b == "route_image"]
+    assert asked == [True, False] * 2, "a change too"
+    node.stop()
+
+
 def a_plan_that_no_node_can_take_is_removed():
     one = bench("none-1", "none.db")
     load(one, "49,a,1")
@@ -444,4 +490,5 @@ if __name__ == "__main__":
                       what_a_store_claims_is_not_believed, two_changes_at_once_are_not_mixed, plans_from_before_go_into_the_store,
                       another_plan_from_before_stays_and_is_told, the_data_plane_keeps_what_the_store_may_still_have,
                       what_came_back_is_no_stranger_where_the_store_loses_it, a_plan_that_no_node_can_take_is_removed,
+                      the_store_has_nothing_that_the_data_plane_refuses,
                       one_route_is_changed_without_a_file, a_kill_at_any_moment_leaves_the_old_or_the_new]))

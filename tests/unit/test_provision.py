@@ -48,7 +48,7 @@ def until(condition, what, timeout=10):
 class Plane:
     """A data plane: says Hello, answers every request Done, keeps what it was sent."""
 
-    def __init__(self, bench, generation=0, restored=False, plans=()):
+    def __init__(self, bench, generation=0, restored=False, plans=(), stages=False):
         self.bench, self.frames, self.refuse, self.hold = bench, [], set(), set()
         bench.listener.settimeout(5)
         self.s, _ = bench.listener.accept()
@@ -57,6 +57,7 @@ class Plane:
         hello = pb.Frame(version=1)
         hello.hello.role, hello.hello.epoch, hello.hello.registrar = "dataplane", 1, True
         hello.hello.subscriber_generation, hello.hello.bindings_restored = generation, restored
+        hello.hello.stages_plans = stages
         for name in plans:
             hello.hello.plans.add(name=name, generation=7, rows=1)
         self.send(hello)
