@@ -25,6 +25,10 @@ static int config_take(struct cfg_reader *reader, const char *const *sets, int n
 		td_faults_add(reader->faults, "%s: no memory", reader->name);
 		return -EINVAL;
 	}
+	if (!cfg_realm_numbers_begin(reader)) {
+		td_config_free(reader->conf);
+		return -EINVAL;
+	}
 	for (int i = 0; i < n_sets; i++)
 		cfg_apply_set(reader, sets[i]);
 	cfg_stored_add(reader, stored, n_stored);
@@ -35,8 +39,10 @@ static int config_take(struct cfg_reader *reader, const char *const *sets, int n
 	reader->conf->policy.cps_burst = reader->conf->cps_burst;
 	reader->conf->policy.source_cps = reader->conf->source_cps;
 	reader->conf->policy.drain_s = reader->conf->drain_s;
-	if (reader->faults->n == before)
+	if (reader->faults->n == before) {
+		cfg_realm_numbers_fill(reader);
 		cfg_policy_check(reader);
+	}
 	if (reader->faults->n > before) {
 		td_config_free(reader->conf);
 		return -EINVAL;
@@ -202,5 +208,6 @@ void td_config_free(struct td_config *conf)
 	free(conf->policy.limits);
 	free(conf->policy.rules);
 	free(conf->policy.plans);
+	free(conf->policy.realms);
 	free(conf);
 }

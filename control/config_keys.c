@@ -166,6 +166,64 @@ static const struct cfg_field registrar[] = {
 	END,
 };
 
+static const struct cfg_field number[] = {
+	DIGITS("country", td_number_form_conf, country),
+	DIGITS("area", td_number_form_conf, area),
+	DIGITS("international_prefix", td_number_form_conf, international),
+	DIGITS("national_prefix", td_number_form_conf, national),
+	NUMBER("bare_digits", td_number_form_conf, bare_digits, 0, 15, 0),
+	CHOICE("accept", td_number_form_conf, accept, accept_words, TD_NUMBER_DIALLED),
+	CHOICE("format", td_number_form_conf, format, format_words, TD_FORMAT_KEEP),
+	END,
+};
+
+static const struct cfg_field rule_lists[] = {
+	READ("caller", cfg_read_rules_of_caller),
+	READ("callee", cfg_read_rules_of_callee),
+	END,
+};
+
+static const struct cfg_field trunk_rules[] = {
+	INSIDE("in", rule_lists, td_numbers_conf, in),
+	INSIDE("out", rule_lists, td_numbers_conf, out),
+	END,
+};
+
+static const struct cfg_field caller_in[] = {
+	READ("allowed", cfg_read_callers),
+	READ("default", cfg_read_caller_default),
+	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	BOOL("keep_name", td_caller_id_conf, keep_name, false),
+	END,
+};
+
+static const struct cfg_field caller_out[] = {
+	READ("allowed", cfg_read_callers),
+	READ("default", cfg_read_caller_default),
+	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
+	BOOL("keep_name", td_caller_id_conf, keep_name, false),
+	CHOICE("privacy", td_caller_id_conf, privacy, privacy_words, TD_PRIVACY_HONOUR),
+	END,
+};
+
+static const struct cfg_field caller_id[] = {
+	INSIDE("in", caller_in, td_numbers_conf, caller_in),
+	INSIDE("out", caller_out, td_numbers_conf, caller_out),
+	END,
+};
+
+#define NUMBERS(record, field)                                                                     \
+	INSIDE("number", number, record, field.form),                                              \
+		INSIDE("rules", trunk_rules, record, field),                                       \
+		INSIDE("caller_id", caller_id, record, field)
+
+// A realm's own record is what only a start reads.
+#define REALM_NUMBERS(k, fields, part)                                                             \
+	{                                                                                          \
+		.key = k, .kind = CFG_GROUP, .group = fields, .elsewhere = cfg_realm_numbers,      \
+		.offset = part                                                                     \
+	}
+
 static const struct cfg_field realm[] = {
 	NAME("name", td_realm_conf, name, REQUIRED),
 	NAME("port", td_realm_conf, port, REQUIRED),
@@ -181,6 +239,9 @@ static const struct cfg_field realm[] = {
 	GROUP("dscp", dscp),
 	CHOICE("unknown", td_realm_conf, unknown, unknown_words, TD_UNKNOWN_DROP),
 	GROUP("registrar", registrar),
+	REALM_NUMBERS("number", number, offsetof(struct td_numbers_conf, form)),
+	REALM_NUMBERS("rules", trunk_rules, 0),
+	REALM_NUMBERS("caller_id", caller_id, 0),
 	END,
 };
 
@@ -232,62 +293,11 @@ static const struct cfg_field health[] = {
 	END,
 };
 
-static const struct cfg_field number[] = {
-	DIGITS("country", td_number_form_conf, country),
-	DIGITS("area", td_number_form_conf, area),
-	DIGITS("international_prefix", td_number_form_conf, international),
-	DIGITS("national_prefix", td_number_form_conf, national),
-	NUMBER("bare_digits", td_number_form_conf, bare_digits, 0, 15, 0),
-	CHOICE("accept", td_number_form_conf, accept, accept_words, TD_NUMBER_DIALLED),
-	CHOICE("format", td_number_form_conf, format, format_words, TD_FORMAT_KEEP),
-	END,
-};
-
-static const struct cfg_field rule_lists[] = {
-	READ("caller", cfg_read_rules_of_caller),
-	READ("callee", cfg_read_rules_of_callee),
-	END,
-};
-
-static const struct cfg_field trunk_rules[] = {
-	INSIDE("in", rule_lists, td_numbers_conf, in),
-	INSIDE("out", rule_lists, td_numbers_conf, out),
-	END,
-};
-
 static const struct cfg_field plan[] = {
 	NAME("name", td_plan_conf, name, REQUIRED),
 	INSIDE("rules", rule_lists, td_plan_conf, rules),
 	END,
 };
-
-static const struct cfg_field caller_in[] = {
-	READ("allowed", cfg_read_callers),
-	READ("default", cfg_read_caller_default),
-	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
-	BOOL("keep_name", td_caller_id_conf, keep_name, false),
-	END,
-};
-
-static const struct cfg_field caller_out[] = {
-	READ("allowed", cfg_read_callers),
-	READ("default", cfg_read_caller_default),
-	CHOICE("on_refused", td_caller_id_conf, on_refused, refused_words, TD_CALLER_DEFAULT),
-	BOOL("keep_name", td_caller_id_conf, keep_name, false),
-	CHOICE("privacy", td_caller_id_conf, privacy, privacy_words, TD_PRIVACY_HONOUR),
-	END,
-};
-
-static const struct cfg_field caller_id[] = {
-	INSIDE("in", caller_in, td_numbers_conf, caller_in),
-	INSIDE("out", caller_out, td_numbers_conf, caller_out),
-	END,
-};
-
-#define NUMBERS(record, field)                                                                     \
-	INSIDE("number", number, record, field.form),                                              \
-		INSIDE("rules", trunk_rules, record, field),                                       \
-		INSIDE("caller_id", caller_id, record, field)
 
 static const struct cfg_field subscribers[] = {
 	NUMBERS(td_config, policy.subscribers),

@@ -167,6 +167,10 @@ void cfg_numbers_check(struct cfg_reader *reader)
 		numbers_check(reader, base, &policy->trunks[i].numbers);
 	}
 	numbers_check(reader, "subscribers", &policy->subscribers);
+	for (uint8_t i = 0; i < reader->conf->n_realms; i++) {
+		snprintf(base, sizeof(base), "realms.[%u]", i);
+		numbers_check(reader, base, &policy->realms[i].numbers);
+	}
 	for (uint32_t i = 0; i < policy->n_plans; i++)
 		plan_check(reader, i);
 }

@@ -236,6 +236,11 @@ static void *at(void *record, size_t offset)
 	return (char *)record + offset;
 }
 
+static void *group_at(struct cfg_reader *reader, const struct cfg_field *f, void *record)
+{
+	return at(f->elsewhere ? f->elsewhere(reader, record) : record, f->offset);
+}
+
 static void put_number(void *record, const struct cfg_field *f, uint64_t value)
 {
 	memcpy(at(record, f->offset), &value,
@@ -386,7 +391,7 @@ static void put_preset(struct cfg_reader *reader, const struct cfg_field *f, voi
 		put_text(record, f, f->text ? f->text : "");
 		break;
 	case CFG_GROUP:
-		cfg_read_fields(reader, NULL, f->group, at(record, f->offset));
+		cfg_read_fields(reader, NULL, f->group, group_at(reader, f, record));
 		break;
 	case CFG_LIST:
 		read_list(reader, NULL, f, record);
@@ -428,7 +433,7 @@ static void read_value(struct cfg_reader *reader, config_setting_t *setting,
 		break;
 	case CFG_GROUP:
 		if (config_setting_is_group(setting))
-			cfg_read_fields(reader, setting, f->group, at(record, f->offset));
+			cfg_read_fields(reader, setting, f->group, group_at(reader, f, record));
 		else
 			fault_field(reader, setting, f);
 		break;

@@ -44,6 +44,8 @@ struct cfg_field {
 	const char *const *words; // of a choice, to NULL; then words not supported yet, to NULL
 	const struct cfg_field *group;
 	const struct cfg_list *list;
+	// Of a group whose values stand in another record than its list's; NULL: in that one.
+	void *(*elsewhere)(struct cfg_reader *reader, void *record);
 	// setting is NULL where the key is absent: the default is put in then.
 	void (*read)(struct cfg_reader *reader, config_setting_t *setting, void *record);
 	const char *expected; // what a required CFG_READ key would hold
@@ -106,6 +108,11 @@ void cfg_read_rule_replace(struct cfg_reader *reader, config_setting_t *setting,
 void cfg_read_callers(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_read_caller_default(struct cfg_reader *reader, config_setting_t *setting, void *record);
 void cfg_numbers_check(struct cfg_reader *reader);
+// config_realm_numbers.c: what realms say of numbers. begin: before anything is read; false: no
+// memory. fill: of a file that is right so far.
+bool cfg_realm_numbers_begin(struct cfg_reader *reader);
+void *cfg_realm_numbers(struct cfg_reader *reader, void *record);
+void cfg_realm_numbers_fill(struct cfg_reader *reader);
 // config_registrar.c: realms.registrar.
 void cfg_registrar_check(struct cfg_reader *reader);
 // config_routing.c: groups, windows, failover rules.

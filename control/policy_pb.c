@@ -285,6 +285,7 @@ static void routing_to_pb(
 	policy->route_limits = make(b, conf->n_limits, sizeof(*policy->route_limits));
 	policy->rules = make(b, conf->n_rules, sizeof(*policy->rules));
 	policy->plans = make(b, conf->n_plans, sizeof(*policy->plans));
+	policy->realms = make(b, conf->n_realms, sizeof(*policy->realms));
 	policy->subscribers = numbers_to_pb(b, &conf->subscribers);
 	policy->subscribers_media_timeout_s = conf->subscribers_media_timeout_s;
 	policy->subscribers_max_duration_s = conf->subscribers_max_duration_s;
@@ -300,6 +301,9 @@ static void routing_to_pb(
 		policy->rules[policy->n_rules++] = rule_to_pb(b, &conf->rules[i]);
 	for (uint32_t i = 0; !b->failed && i < conf->n_plans; i++)
 		policy->plans[policy->n_plans++] = plan_to_pb(b, &conf->plans[i]);
+	for (uint32_t i = 0; !b->failed && i < conf->n_realms; i++)
+		if (conf->realms[i].subscribers.from_realm != 0)
+			policy->realms[policy->n_realms++] = realm_to_pb(b, &conf->realms[i]);
 }
 
 Tandem__Policy *td_policy_to_pb(const struct td_policy_conf *conf)

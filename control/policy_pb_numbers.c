@@ -59,11 +59,24 @@ Tandem__Numbers *numbers_to_pb(struct builder *b, const struct td_numbers_conf *
 	numbers->form = form_to_pb(b, &conf->form);
 	numbers->caller_in = caller_to_pb(b, &conf->caller_in);
 	numbers->caller_out = caller_to_pb(b, &conf->caller_out);
+	numbers->from_realm = conf->from_realm;
 	numbers->in_caller = rule_list_to_pb(b, &conf->in.caller, &numbers->n_in_caller);
 	numbers->in_callee = rule_list_to_pb(b, &conf->in.callee, &numbers->n_in_callee);
 	numbers->out_caller = rule_list_to_pb(b, &conf->out.caller, &numbers->n_out_caller);
 	numbers->out_callee = rule_list_to_pb(b, &conf->out.callee, &numbers->n_out_callee);
 	return numbers;
+}
+
+Tandem__RealmNumbers *realm_to_pb(struct builder *b, const struct td_realm_numbers_conf *conf)
+{
+	Tandem__RealmNumbers *realm = make(b, 1, sizeof(*realm));
+
+	if (!realm)
+		return NULL;
+	tandem__realm_numbers__init(realm);
+	realm->realm = text_to_pb(b, conf->realm);
+	realm->subscribers = numbers_to_pb(b, &conf->subscribers);
+	return realm;
 }
 
 Tandem__Rule *rule_to_pb(struct builder *b, const struct td_rule_conf *conf)
@@ -139,10 +152,19 @@ void numbers_from_pb(struct checker *c, const Tandem__Numbers *pb, struct td_num
 		form_from_pb(c, pb->form, &out->form);
 	caller_from_pb(c, pb->caller_in, &out->caller_in);
 	caller_from_pb(c, pb->caller_out, &out->caller_out);
+	out->from_realm = (uint8_t)bounded(c, pb->from_realm, (1u << TD_PARTS) - 1,
+		"a realm says what is no part of numbers");
 	rule_list_from_pb(c, pb->in_caller, pb->n_in_caller, &out->in.caller);
 	rule_list_from_pb(c, pb->in_callee, pb->n_in_callee, &out->in.callee);
 	rule_list_from_pb(c, pb->out_caller, pb->n_out_caller, &out->out.caller);
 	rule_list_from_pb(c, pb->out_callee, pb->n_out_callee, &out->out.callee);
+}
+
+void realm_from_pb(
+	struct checker *c, const Tandem__RealmNumbers *pb, struct td_realm_numbers_conf *out)
+{
+	text_from_pb(c, pb->realm, out->realm, sizeof(out->realm));
+	numbers_from_pb(c, pb->subscribers, &out->subscribers);
 }
 
 void rule_from_pb(struct checker *c, const Tandem__Rule *pb, struct td_rule_conf *out)

@@ -59,9 +59,12 @@ static inline void text_from_pb(struct checker *c, const char *text, char *dst, 
 
 // --- policy_pb_numbers.c
 Tandem__Numbers *numbers_to_pb(struct builder *b, const struct td_numbers_conf *conf);
+Tandem__RealmNumbers *realm_to_pb(struct builder *b, const struct td_realm_numbers_conf *conf);
 Tandem__Rule *rule_to_pb(struct builder *b, const struct td_rule_conf *conf);
 Tandem__Plan *plan_to_pb(struct builder *b, const struct td_plan_conf *conf);
 void numbers_from_pb(
 	struct checker *c, const Tandem__Numbers *pb, struct td_numbers_conf *out);
+void realm_from_pb(
+	struct checker *c, const Tandem__RealmNumbers *pb, struct td_realm_numbers_conf *out);
 void rule_from_pb(struct checker *c, const Tandem__Rule *pb, struct td_rule_conf *out);
 void plan_from_pb(struct checker *c, const Tandem__Plan *pb, struct td_plan_conf *out);

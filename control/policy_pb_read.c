@@ -245,6 +245,7 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 	size_t limits = bounded(c, pb->n_route_limits, TD_LIMITS_MAX, "there are too many limits");
 	size_t rules = bounded(c, pb->n_rules, TD_RULES_MAX, "there are too many number rules");
 	size_t plans = bounded(c, pb->n_plans, TD_PLANS_MAX, "too many plans have rules");
+	size_t realms = bounded(c, pb->n_realms, TD_REALMS_MAX, "there are too many realms");
 
 	out->groups = calloc(groups + 1, sizeof(*out->groups));
 	out->windows = calloc(windows + 1, sizeof(*out->windows));
@@ -252,8 +253,9 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 	out->limits = calloc(limits + 1, sizeof(*out->limits));
 	out->rules = calloc(rules + 1, sizeof(*out->rules));
 	out->plans = calloc(plans + 1, sizeof(*out->plans));
+	out->realms = calloc(realms + 1, sizeof(*out->realms));
 	if (!out->groups || !out->windows || !out->failovers || !out->limits || !out->rules ||
-		!out->plans)
+		!out->plans || !out->realms)
 		return false;
 	for (; out->n_groups < groups; out->n_groups++)
 		group_from_pb(c, pb->groups[out->n_groups], &out->groups[out->n_groups]);
@@ -268,6 +270,8 @@ static bool routing_from_pb(struct checker *c, const Tandem__Policy *pb, struct 
 		rule_from_pb(c, pb->rules[out->n_rules], &out->rules[out->n_rules]);
 	for (; out->n_plans < plans; out->n_plans++)
 		plan_from_pb(c, pb->plans[out->n_plans], &out->plans[out->n_plans]);
+	for (; out->n_realms < realms; out->n_realms++)
+		realm_from_pb(c, pb->realms[out->n_realms], &out->realms[out->n_realms]);
 	numbers_from_pb(c, pb->subscribers, &out->subscribers);
 	out->subscribers_media_timeout_s = pb->subscribers_media_timeout_s;
 	out->subscribers_max_duration_s = pb->subscribers_max_duration_s;
@@ -325,6 +329,7 @@ void td_policy_conf_free(struct td_policy_conf *conf)
 	free(conf->limits);
 	free(conf->rules);
 	free(conf->plans);
+	free(conf->realms);
 	free(conf);
 }
 

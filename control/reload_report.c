@@ -46,6 +46,7 @@ static const struct {
 	FIELD("rules.out", numbers.out),
 	FIELD("caller_id.in", numbers.caller_in),
 	FIELD("caller_id.out", numbers.caller_out),
+	FIELD("what the realm says", numbers.from_realm),
 };
 
 static void hosts_print(FILE *out, const struct td_trunk_conf *trunk)
@@ -306,6 +307,7 @@ NAMED(td_failover_conf);
 NAMED(td_limit_conf);
 NAMED(td_rule_conf);
 NAMED(td_plan_conf);
+static_assert(offsetof(struct td_realm_numbers_conf, realm) == 0, "its name begins it");
 
 #define LIST(from, field, count)                                                                   \
 	((struct list){ (from)->field, (from)->count, sizeof(*(from)->field), NULL })
@@ -320,6 +322,7 @@ static void report_routing(
 	report_list(out, "route_limits", BOTH(limits, n_limits), NULL);
 	report_list(out, "rules", BOTH(rules, n_rules), NULL);
 	report_list(out, "plans", BOTH(plans, n_plans), NULL);
+	report_list(out, "numbers of realms", BOTH(realms, n_realms), NULL);
 	if (memcmp(&now->subscribers, &next->subscribers, sizeof(now->subscribers)) != 0)
 		fprintf(out, "subscribers: changed\n");
 	report_list(out, "emergency.numbers", BOTH(emergency, n_emergency), NULL);

@@ -169,12 +169,25 @@ struct td_caller_id_conf {
 	bool keep_name; // the caller's, with the number that is shown in place of its own
 };
 
+// The parts of what is said of numbers: each as a whole is the trunk's own, or its realm's.
+enum td_numbers_part {
+	TD_PART_FORM,
+	TD_PART_IN_CALLER,
+	TD_PART_IN_CALLEE,
+	TD_PART_OUT_CALLER,
+	TD_PART_OUT_CALLEE,
+	TD_PART_SHOWN_IN, // caller_id
+	TD_PART_SHOWN_OUT,
+	TD_PARTS
+};
+
 // What becomes of numbers: of calls that come in, first the rules, then the form; of those that go
 // out, first the form, then the rules.
 struct td_numbers_conf {
 	struct td_rule_lists_conf in, out;
 	struct td_number_form_conf form;
 	struct td_caller_id_conf caller_in, caller_out;
+	uint8_t from_realm; // bit n: enum td_numbers_part n is what the realm says
 };
 
 // What every call asks of a trunk stands first, on lines that lie side by side (sip/policy.h).
@@ -272,11 +285,20 @@ struct td_limit_conf {
 	struct td_limit limit;
 };
 
+// What a realm says of numbers. Whoever reads the file fills it in where the realm's trunks do not
+// say a part of it themselves, and likewise where subscribers do not.
+struct td_realm_numbers_conf {
+	char realm[TD_NAME_LEN];
+	struct td_numbers_conf numbers; // as the file says it; control's alone
+	// Of subscribers of this realm; those of all hold where nothing in it is from the realm.
+	struct td_numbers_conf subscribers;
+};
+
 struct td_policy_conf {
 	// Hash of the content: equal policies have equal generations; 0: none yet.
 	uint64_t generation;
 	uint32_t n_trunks, n_routes, n_groups, n_windows, n_failovers, n_limits, n_rules,
-		n_plans;
+		n_plans, n_realms;
 	struct td_trunk_conf *trunks; // owned, as all that follow
 	struct td_route_conf *routes;
 	struct td_group_conf *groups;
@@ -285,6 +307,7 @@ struct td_policy_conf {
 	struct td_limit_conf *limits;
 	struct td_rule_conf *rules;
 	struct td_plan_conf *plans;
+	struct td_realm_numbers_conf *realms; // those that say something
 	struct td_numbers_conf subscribers; // of subscribers' calls
 	uint32_t subscribers_media_timeout_s, subscribers_max_duration_s; // 0: off
 	// Called numbers that are emergency calls, beside urn:service:sos.

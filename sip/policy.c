@@ -138,6 +138,16 @@ static void trunk_brief(struct td_trunk *t)
 	t->credentials = t->conf.credentials.realm[0] != '\0';
 }
 
+static const struct td_numbers_conf *subscribers_numbers(
+	const struct td_policy_conf *conf, const char *realm)
+{
+	for (uint32_t i = 0; i < conf->n_realms; i++)
+		if (conf->realms[i].subscribers.from_realm != 0 &&
+			strncmp(conf->realms[i].realm, realm, TD_NAME_LEN) == 0)
+			return &conf->realms[i].subscribers;
+	return &conf->subscribers;
+}
+
 // Behind the trunks that have names: their own is the same in every realm.
 static void subscribers_compile(struct td_policy *policy, const struct td_policy_conf *conf,
 	const struct td_policy_env *env)
@@ -152,7 +162,7 @@ static void subscribers_compile(struct td_policy *policy, const struct td_policy
 			.ring_timeout_ms = 180000,
 			.media_timeout_s = conf->subscribers_media_timeout_s,
 			.max_duration_s = conf->subscribers_max_duration_s,
-			.numbers = conf->subscribers };
+			.numbers = *subscribers_numbers(conf, name) };
 		trunk_brief(t);
 		td_span_cstr(TD_SPAN("subscribers"), t->conf.name, sizeof(t->conf.name));
 		td_span_cstr(td_span_str(name), t->conf.realm, sizeof(t->conf.realm));

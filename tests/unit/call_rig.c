@@ -72,6 +72,7 @@ void rig_policy(struct rig *rig)
 		.limits = rig->limits,
 		.rules = rig->rules,
 		.plans = rig->plans,
+		.realms = rig->realms,
 		.subscribers = rig->subscriber_numbers,
 		.subscribers_media_timeout_s = rig->subscriber_media_timeout_s,
 		.n_emergency = 1,
@@ -80,6 +81,8 @@ void rig_policy(struct rig *rig)
 		conf.n_rules++;
 	while (conf.n_plans < 2 && rig->plans[conf.n_plans].name[0] != '\0')
 		conf.n_plans++;
+	while (conf.n_realms < 2 && rig->realms[conf.n_realms].realm[0] != '\0')
+		conf.n_realms++;
 	struct td_policy_env env = { .slot_of = slot_of,
 		.realm_of = realm_of,
 		.ctx = rig,

@@ -43,6 +43,7 @@ struct rig {
 	struct td_rule_conf rules[8]; // of numbers, to the first without a name
 	struct td_plan_conf plans[2]; // of numbers, as far as they have names
 	struct td_numbers_conf subscriber_numbers;
+	struct td_realm_numbers_conf realms[2]; // to the first that has no name
 	uint32_t subscriber_media_timeout_s;
 	struct td_subscribers *subscribers; // NULL: nobody registers
 	struct td_health *health;           // NULL: every peer is up

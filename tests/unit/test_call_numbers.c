@@ -16,6 +16,9 @@
 static const struct td_number_form_conf germany = {
 	.country = "49", .international = "00", .national = "0"
 };
+static const struct td_number_form_conf france = {
+	.country = "33", .international = "00", .national = "0"
+};
 
 static void rule(struct rig *rig, const char *name, const char *match, const char *replace)
 {
@@ -31,6 +34,15 @@ static void rule(struct rig *rig, const char *name, const char *match, const cha
 static void list(struct td_rule_list_conf *conf, const char *name)
 {
 	snprintf(conf->names[conf->n++], TD_NAME_LEN, "%s", name);
+}
+
+// What the subscribers of a realm have in place of what all have.
+static void realm_form(struct td_realm_numbers_conf *conf, const char *realm,
+	const struct td_number_form_conf *form)
+{
+	snprintf(conf->realm, sizeof(conf->realm), "%s", realm);
+	conf->subscribers.form = *form;
+	conf->subscribers.from_realm = 1 << TD_PART_FORM;
 }
 
 static const char *from_user = "0301234", *to_user = "040999", *more = "";
@@ -278,7 +290,8 @@ static void registered_callee(void **state)
 	rig_down(rig);
 }
 
-// A subscriber's own number, in the form that the carrier wants.
+// A subscriber's own number, in the form that the carrier wants; the one it dials is written as in
+// its own realm.
 static void subscribers_number(void **state)
 {
 	struct rig *rig = rig_new();
@@ -291,7 +304,9 @@ static void subscribers_number(void **state)
 
 	rig_registrar(rig);
 	rig_subscriber(rig, "1001", "4930555100", "Alice", 1);
-	rig->subscriber_numbers.form = germany;
+	rig->subscriber_numbers.form = france;
+	realm_form(&rig->realms[0], "east", &france);
+	realm_form(&rig->realms[1], "west", &germany);
 	rig->trunks[1].numbers.form = germany;
 	rig->trunks[1].numbers.form.format = TD_FORMAT_INTERNATIONAL;
 	rig->trunks[1].trust = TD_TRUST_OUT;

@@ -863,6 +863,73 @@ static void numbers_are_read(void **state)
 	release(&o);
 }
 
+#define REALMS_HEAD(says)                                                                          \
+	"lcores = { workers = [ 0 ]; };\n"                                                         \
+	"limits = { registrations = 100; };\n"                                                     \
+	"ports = ( { name = \"xa\"; device = \"net_tap0\"; }, "                                    \
+	"{ name = \"xb\"; device = \"net_tap1\"; } );\n"                                           \
+	"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; "         \
+	"sip = ( { } ); registrar = { domains = [ \"tandem.example\" ]; }; " says " },\n"          \
+	"{ name = \"east\"; port = \"xb\"; addresses = [ \"10.0.2.254/24\" ]; sip = ( { } ); "     \
+	"} );\n"
+#define REALM_SAYS                                                                                 \
+	"number = { country = \"49\"; national_prefix = \"0\"; }; "                                \
+	"rules = { in = { callee = [ \"e164\" ]; }; out = { callee = [ \"cut\" ]; }; }; "          \
+	"caller_id = { out = { privacy = \"strip\"; }; };"
+
+// Each part as a whole is the trunk's, or its realm's; what is said and empty is said.
+static void numbers_of_a_realm(void **state)
+{
+	const char *text =
+		REALMS_HEAD(REALM_SAYS) RULES
+		"trunks = ( { name = \"a\"; realm = \"west\"; peers = ( { address = "
+		"\"10.0.1.1\"; } ); }, "
+		"{ name = \"b\"; realm = \"west\"; peers = ( { address = \"10.0.1.2\"; } ); "
+		"number = { country = \"33\"; }; "
+		"rules = { in = { caller = [ \"cut\" ]; callee = [ ]; }; }; "
+		"caller_id = { out = { }; in = { default = \"+49301\"; }; }; }, "
+		"{ name = \"c\"; realm = \"east\"; peers = ( { address = \"10.0.2.1\"; } ); } );\n"
+		"subscribers = { number = { }; rules = { out = { callee = [ \"e164\" ]; }; }; };\n";
+	struct outcome o = load(text, NULL, 0);
+
+	if (o.rc != 0)
+		told(&o, "nothing");
+	assert_int_equal(o.rc, 0);
+	const struct td_policy_conf *p = &o.conf->policy;
+	const struct td_numbers_conf *a = &p->trunks[0].numbers, *b = &p->trunks[1].numbers,
+				     *c = &p->trunks[2].numbers;
+	assert_string_equal(a->form.country, "49");
+	assert_string_equal(a->in.callee.names[0], "e164");
+	assert_string_equal(a->out.callee.names[0], "cut");
+	assert_int_equal(a->caller_out.privacy, TD_PRIVACY_STRIP);
+	assert_int_equal(a->from_realm, 1 << TD_PART_FORM | 1 << TD_PART_IN_CALLEE |
+						1 << TD_PART_OUT_CALLEE | 1 << TD_PART_SHOWN_OUT);
+	assert_string_equal(b->form.country, "33");
+	assert_string_equal(b->form.national, "");
+	assert_string_equal(b->in.caller.names[0], "cut");
+	assert_int_equal(b->in.callee.n, 0);
+	assert_string_equal(b->out.callee.names[0], "cut");
+	assert_int_equal(b->caller_out.privacy, TD_PRIVACY_HONOUR);
+	assert_string_equal(b->caller_in.fallback, "+49301");
+	assert_int_equal(b->from_realm, 1 << TD_PART_OUT_CALLEE);
+	assert_int_equal(c->form.country[0], 0);
+	assert_int_equal(c->from_realm, 0);
+	assert_int_equal(p->n_realms, 1);
+	const struct td_numbers_conf *phones = &p->realms[0].subscribers;
+	assert_string_equal(p->realms[0].realm, "west");
+	assert_string_equal(phones->form.country, "");
+	assert_string_equal(phones->in.callee.names[0], "e164");
+	assert_string_equal(phones->out.callee.names[0], "e164");
+	assert_int_equal(phones->from_realm, 1 << TD_PART_IN_CALLEE | 1 << TD_PART_SHOWN_OUT);
+	assert_int_equal(p->subscribers.from_realm, 0);
+	assert_int_equal(p->subscribers.in.callee.n, 0);
+	release(&o);
+	refused(REALMS_HEAD("rules = { in = { callee = [ \"gone\" ]; }; };"),
+		"realms[0].rules.in.callee[0]: found \"gone\"");
+	refused(REALMS_HEAD("number = { national_prefix = \"0\"; };"),
+		"realms[0].number: found no country");
+}
+
 static void numbers_are_refused(void **state)
 {
 	refused(HEAD "rules = (\n{ name = \"a\"; match = \"^00(\"; replace = \"\"; } );",
@@ -947,6 +1014,7 @@ int main(void)
 		cmocka_unit_test(routing_is_read),
 		cmocka_unit_test(routing_is_refused),
 		cmocka_unit_test(numbers_are_read),
+		cmocka_unit_test(numbers_of_a_realm),
 		cmocka_unit_test(numbers_are_refused),
 		cmocka_unit_test(every_fault_is_told_at_once),
 		cmocka_unit_test(required_keys_are_asked_for),

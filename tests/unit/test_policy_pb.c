@@ -20,6 +20,12 @@ static struct td_limit_conf limit = { .name = "l", .limit = { 11, 21, 31 } };
 static struct td_plan_conf plan = { .name = "gold",
 	.rules = { .caller = { 1, { "r" } }, .callee = { 2, { "r", "s" } } } };
 
+static struct td_realm_numbers_conf realms[2] = {
+	{ .realm = "west",
+		.subscribers = { .form = { .country = "33" }, .from_realm = 1 << TD_PART_FORM } },
+	{ .realm = "east", .numbers = { .form = { .country = "44" } } },
+};
+
 static struct td_policy_conf sample(void)
 {
 	memset(trunks, 0, sizeof(trunks));
@@ -63,7 +69,8 @@ static struct td_policy_conf sample(void)
 				.n_allowed = 2,
 				.on_refused = TD_CALLER_REJECT,
 				.keep_name = true },
-			.caller_out = { .privacy = TD_PRIVACY_STRIP } } };
+			.caller_out = { .privacy = TD_PRIVACY_STRIP },
+			.from_realm = 1 << TD_PART_IN_CALLEE | 1 << TD_PART_SHOWN_OUT } };
 	rules[0] = (struct td_rule_conf){
 		.name = "r", .match = "^00(.*)", .replace = "+\\1", .last = true
 	};
@@ -94,6 +101,8 @@ static struct td_policy_conf sample(void)
 		.rules = rules,
 		.n_plans = 1,
 		.plans = &plan,
+		.n_realms = 2,
+		.realms = realms,
 		.subscribers = { .form = { .country = "1" } },
 		.subscribers_media_timeout_s = 301,
 		.subscribers_max_duration_s = 7201,
@@ -136,6 +145,9 @@ static void there_and_back_is_the_same(void **state)
 	assert_int_equal(back->n_plans, 1);
 	assert_memory_equal(&back->plans[0], &plan, sizeof(plan));
 	assert_memory_equal(&back->subscribers, &conf.subscribers, sizeof(conf.subscribers));
+	// What east says is in its trunks already, and it has no subscribers.
+	assert_int_equal(back->n_realms, 1);
+	assert_memory_equal(&back->realms[0], &realms[0], sizeof(realms[0]));
 	assert_int_equal(back->subscribers_media_timeout_s, 301);
 	assert_int_equal(back->subscribers_max_duration_s, 7201);
 	td_policy_conf_free(back);
@@ -178,6 +190,9 @@ static void what_is_out_of_bounds_is_refused(void **state)
 	trunk->trust = 9;
 	refuse(policy, "trust");
 	trunk->trust = 0;
+	trunk->numbers->from_realm = 1 << TD_PARTS;
+	refuse(policy, "no part of numbers");
+	trunk->numbers->from_realm = 0;
 	trunk->peers[0]->address->port = 70000;
 	refuse(policy, "port");
 	trunk->peers[0]->address->port = 1;

@@ -28,7 +28,7 @@ static const char base[] =
 	"\"net_tap1\"; } );\n"
 	"realms = ( { name = \"west\"; port = \"xa\"; addresses = [ \"10.0.1.254/24\" ]; sip = ( { "
 	"} );\n"
-	"             registrar = { domains = [ \"tandem.example\" ]; }; },\n"
+	"             registrar = { domains = [ \"tandem.example\" ]; }; " NUMBERS " },\n"
 	"           { name = \"east\"; port = \"xb\"; addresses = [ \"10.0.2.254/24\" ]; sip = ( { "
 	"} ); } );\n"
 	"rules = ( { name = \"r\"; match = \"^0(.*)\"; replace = \"\\\\1\"; },\n"
@@ -37,8 +37,9 @@ static const char base[] =
 	"subscribers = { " NUMBERS " };\n"
 	"trunks = ( { name = \"a\"; realm = \"west\"; " NUMBERS
 	" peers = ( { address = \"10.0.1.1\"; } ); },\n"
-	"           { name = \"b\"; realm = \"east\"; peers = ( { address = \"10.0.2.1\"; } ); } "
-	");\n"
+	"           { name = \"b\"; realm = \"east\"; peers = ( { address = \"10.0.2.1\"; } ); },\n"
+	"           { name = \"quiet\"; realm = \"west\"; peers = ( { address = \"10.0.1.99\"; } "
+	"); } );\n"
 	"groups = ( { name = \"g\"; to = ( { trunk = \"a\"; } ); } );\n"
 	"windows = ( { name = \"w\"; periods = ( { days = \"mon-fri\"; } ); } );\n"
 	"failovers = ( { name = \"f\"; codes = [ 503 ]; } );\n"
@@ -57,7 +58,7 @@ static const struct {
 	{ "dns.servers", "[ \"192.0.2.53\" ]", "[ \"192.0.2.54\" ]" },
 	{ "emergency.numbers", "[ \"112\" ]", "[ \"911\" ]" },
 	{ "ports.0.name", "\"xa\"", "\"xc\"", "realms.0.port=%s" },
-	{ "realms.0.name", "\"west\"", "\"far\"", "trunks.0.realm=%s" },
+	{ "realms.0.name", "\"west\"", "\"far\"", "trunks.0.realm=%s|trunks.2.realm=%s" },
 	{ "realms.0.port", "\"xa\"", "\"xb\"", "realms.0.vlan=7" },
 	{ "realms.0.addresses", "[ \"10.0.1.254/24\" ]", "[ \"10.0.1.253/24\" ]" },
 	{ "realms.0.advertise", "\"192.0.2.1\"", "\"192.0.2.2\"" },
