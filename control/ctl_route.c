@@ -449,14 +449,14 @@ static json_t *step_json(const Tandem__RouteStep *s)
 {
 	bool number = s->who[0] != '\0';
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}",
 		"what", ctl_text(s->what), "who", number ? ctl_text(s->who) : json_null(), "before",
 		number ? ctl_text(s->before) : json_null(), "after",
-		number ? ctl_text(s->after) : json_null(), "plan", ctl_text(s->plan), "match",
-		ctl_text(s->match), "name", ctl_text(s->name), "why",
-		s->why[0] ? ctl_text(s->why) : json_null(), "priority", ctl_number(s->priority),
-		"weight", ctl_number(s->weight), "cost", (double)s->cost / 1e6, "status",
-		ctl_number(s->status), "tried",
+		number ? ctl_text(s->after) : json_null(), "plan", ctl_text(s->plan), "realm",
+		number ? ctl_text(s->realm) : json_null(), "match", ctl_text(s->match), "name",
+		ctl_text(s->name), "why", s->why[0] ? ctl_text(s->why) : json_null(), "priority",
+		ctl_number(s->priority), "weight", ctl_number(s->weight), "cost",
+		(double)s->cost / 1e6, "status", ctl_number(s->status), "tried",
 		json_boolean(strcmp(s->what, "target") == 0 && s->why[0] == '\0'));
 }
 

@@ -35,8 +35,9 @@ const struct ctl_view ctl_view_rules = {
 
 void ctl_number_step(const Tandem__RouteStep *s)
 {
-	fprintf(stdout, "%s %s%s%s%s%s: %s", s->who, s->what, s->name[0] ? " " : "", s->name,
-		s->plan[0] ? " of plan " : "", s->plan, s->before);
+	fprintf(stdout, "%s %s%s%s%s%s%s%s: %s", s->who, s->what, s->name[0] ? " " : "", s->name,
+		s->plan[0] ? " of plan " : "", s->plan, s->realm[0] ? " of realm " : "", s->realm,
+		s->before);
 	if (strcmp(s->before, s->after) != 0)
 		fprintf(stdout, " → %s", s->after[0] ? s->after : "nothing");
 	fprintf(stdout, "%s%s\n", s->why[0] ? ", " : "", s->why);

@@ -66,6 +66,7 @@ static void numbers_out(struct test *t, const struct td_trunk *trunk, struct num
 
 	if (!trunk->numbers)
 		return;
+	run.realm = td_numbers_realm(trunk->numbers, TD_PART_SHOWN_OUT);
 	if (!t->emergency)
 		td_numbers_screen(&trunk->numbers->caller_out, &run, &n->caller, &n->asserted);
 	if (n->callee.len > 0 && !t->emergency)
@@ -90,6 +91,7 @@ static bool trunk_in(
 	if (!trunk->numbers)
 		return true;
 	rules_in(t, trunk->numbers, run, n);
+	run->realm = td_numbers_realm(trunk->numbers, TD_PART_SHOWN_IN);
 	return t->emergency || td_numbers_screen(&trunk->numbers->caller_in, run, &n->caller,
 				       &n->asserted) != TD_CALLER_REFUSED;
 }
@@ -161,6 +163,20 @@ static bool trunk_find(const struct td_policy *policy, const char *name, uint32_
 	return false;
 }
 
+// Index of the trunk of subscribers in the realm where that AoR's domain registers.
+static bool subscribers_find(const struct td_admin *admin, const char *aor, uint32_t *out)
+{
+	const struct td_config *conf = &admin->dp->conf;
+	int trunk = -1;
+
+	for (uint16_t r = 0; trunk < 0 && r < conf->n_realms; r++)
+		for (uint8_t d = 0; d < conf->realms[r].registrar.n_domains; d++)
+			if (strcmp(conf->realms[r].registrar.domains[d], strchr(aor, '@') + 1) == 0)
+				trunk = td_policy_subscribers(admin->policy->current, r);
+	*out = trunk < 0 ? 0 : (uint32_t)trunk;
+	return trunk >= 0;
+}
+
 // Who calls: a trunk, or a subscriber by AoR, whose plan and first number are known then.
 static bool caller_find(const struct td_admin *admin, const Tandem__RouteTest *request,
 	struct td_route_query *query, char *plan)
@@ -174,7 +190,7 @@ static bool caller_find(const struct td_admin *admin, const Tandem__RouteTest *r
 		admin->dp->subscribers
 			? td_subscribers_find(admin->dp->subscribers, td_span_str(request->from))
 			: NULL;
-	if (!e || !trunk_find(policy, "subscribers", &query->trunk_in))
+	if (!e || !subscribers_find(admin, request->from, &query->trunk_in))
 		return false;
 	td_span_cstr(td_subscriber_plan(e), plan, TD_NAME_LEN);
 	query->plan = td_span_str(plan);

@@ -21,6 +21,8 @@ void td_number_step_send(struct td_mgmt_conn *conn, uint64_t id, const struct td
 	row.name = (char *)(uintptr_t)step->name;
 	if (step->plan)
 		row.plan = (char *)(uintptr_t)step->plan;
+	if (step->realm)
+		row.realm = (char *)(uintptr_t)step->realm;
 	if (step->why)
 		row.why = (char *)(uintptr_t)step->why;
 	row.who = step->who == TD_CALLER ? caller : callee;

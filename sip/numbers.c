@@ -5,7 +5,8 @@ static void tell(struct td_numbers_run *run, enum td_numbers_who who, const char
 	const char *name, const char *why, const struct td_number *before,
 	const struct td_number *after)
 {
-	const struct td_numbers_step step = { what, name, why, run->plan, who, *before, *after };
+	const struct td_numbers_step step = { what, name, why, run->plan, run->realm, who, *before,
+		*after };
 
 	if (run->trace)
 		run->trace->step(run->trace->ctx, &step);
@@ -57,7 +58,9 @@ void td_numbers_in(const struct td_numbers *numbers, struct td_numbers_run *run,
 	enum td_numbers_who who, struct td_number *number)
 {
 	run->plan = numbers->plan;
+	run->realm = td_numbers_realm(numbers, TD_PART_IN_CALLER + who);
 	rules_run(&numbers->in[who], run, who, number);
+	run->realm = td_numbers_realm(numbers, TD_PART_FORM);
 	struct td_number before = *number;
 	if (td_number_accept(&numbers->form, number))
 		tell(run, who, "number", "", NULL, &before, number);
@@ -69,8 +72,10 @@ void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run
 	struct td_number before = *number;
 
 	run->plan = numbers->plan;
+	run->realm = td_numbers_realm(numbers, TD_PART_FORM);
 	if (td_number_format(&numbers->form, number))
 		tell(run, who, "number", "", NULL, &before, number);
+	run->realm = td_numbers_realm(numbers, TD_PART_OUT_CALLER + who);
 	rules_run(&numbers->out[who], run, who, number);
 }
 

@@ -19,7 +19,16 @@ struct td_numbers {
 	struct td_rule_list in[2], out[2]; // by enum td_numbers_who
 	struct td_number_form_conf form;
 	struct td_caller_id_conf caller_in, caller_out;
+	const char *realm;  // of the trunk
+	uint8_t from_realm; // bit n: enum td_numbers_part n is what the realm says
 };
+
+// The realm that says that part; NULL: whose numbers they are does.
+static inline const char *td_numbers_realm(
+	const struct td_numbers *numbers, enum td_numbers_part part)
+{
+	return numbers->from_realm >> part & 1 ? numbers->realm : NULL;
+}
 
 // What a caller is told to be.
 enum td_caller_verdict {
@@ -35,6 +44,7 @@ struct td_numbers_step {
 	const char *name; // of the rule
 	const char *why;  // it was not applied; NULL: it was
 	const char *plan; // whose rule it is; NULL or empty: a trunk's
+	const char *realm; // that says so for the trunk; NULL: the trunk does
 	enum td_numbers_who who;
 	struct td_number before, after;
 };
@@ -49,7 +59,7 @@ struct td_numbers_trace {
 struct td_numbers_run {
 	struct td_rule_matcher *matcher;
 	const struct td_numbers_trace *trace; // NULL: nobody asks
-	const char *plan;                     // set by those that run
+	const char *plan, *realm;             // of a step; set by those that run
 	struct td_number names;
 	uint32_t applied, failed; // rules
 };
@@ -58,7 +68,8 @@ struct td_numbers_run {
 void td_numbers_in(const struct td_numbers *numbers, struct td_numbers_run *run,
 	enum td_numbers_who who, struct td_number *number);
 // Screens the caller: the number in From, and the one that somebody vouches for (RFC 3325); len 0:
-// there is none. A number that is allowed by name is vouched for from then on.
+// there is none. A number that is allowed by name is vouched for from then on. Steps tell
+// run->realm as it is.
 enum td_caller_verdict td_numbers_screen(const struct td_caller_id_conf *conf,
 	struct td_numbers_run *run, struct td_number *caller, struct td_number *asserted);
 void td_numbers_out(const struct td_numbers *numbers, struct td_numbers_run *run,

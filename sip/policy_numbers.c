@@ -177,9 +177,11 @@ static int trunks_bind(struct binder *b)
 		struct td_trunk *trunk = &policy->trunks[i];
 		if (!says_something(&trunk->conf.numbers))
 			continue;
-		trunk->numbers = &policy->numbers.list[n];
-		rc = numbers_bind(
-			b, trunk->conf.name, &trunk->conf.numbers, &policy->numbers.list[n++]);
+		struct td_numbers *numbers = &policy->numbers.list[n++];
+		trunk->numbers = numbers;
+		numbers->realm = trunk->conf.realm;
+		numbers->from_realm = trunk->conf.numbers.from_realm;
+		rc = numbers_bind(b, trunk->conf.name, &trunk->conf.numbers, numbers);
 	}
 	return rc;
 }

@@ -89,6 +89,30 @@ plans = ( { name = "office"; rules = { callee = [ "desk" ]; }; } );
     assert seen.startswith("INVITE sip:99030555@") and cdr["rules"] == "prefix"
 
 
+def test_rules_of_the_realm(lab):
+    """What a trunk does not say itself is its realm's, from one call to the next; who says so is told."""
+    text = lab.conf.read_text()
+    said = text.replace(' rules = { in = { callee = [ "tech", "short" ]; }; };', "").replace(
+        'name = "west";', 'name = "west"; rules = { in = { callee = [ "tech", "short" ]; caller = [ "tech" ]; }; }; number = { country = "33"; };')
+    assert said.count('"short" ]') == 1, said
+    lab.conf.write_text(said)
+    told = lab.ctl("reload")
+    assert "numbers of realms: 1 added" in told and "carrier-a: rules.in" in told and "restart" not in told, told
+    seen, cdr = call(lab, "77%230301234", "77%23040999")
+    assert seen.startswith("INVITE sip:990301234@10.0.2.1:5060 ") and user_of(seen, "From") == "040999", "the trunk's own form"
+    assert cdr["rules"] == "tech,tech,prefix"
+    steps = json.loads(lab.ctl("--json", "route", "test", "77#0301234", "--from", "carrier-a"))["steps"]
+    steps = [(s["what"], s["name"], s["realm"]) for s in steps if s["who"] and s["why"] is None]
+    assert steps == [("rule", "tech", "west"), ("number", "", ""), ("number", "", ""), ("rule", "prefix", "")], steps
+    assert "callee rule tech of realm west: 77#030 → 030" in lab.ctl("route", "test", "77#030", "--from", "carrier-a")
+    lab.conf.write_text(said.replace('name = "carrier-a";', 'name = "carrier-a"; rules = { in = { callee = [ ]; }; };'))
+    lab.ctl("reload")
+    seen, cdr = call(lab, "77%230301234", "77%23040999")
+    assert "77%230301234@" in seen.split("\n")[0] and cdr["rules"] == "tech,prefix", "an empty list is said"
+    lab.conf.write_text(text)
+    assert "numbers of realms: 0 added, 1 removed" in lab.ctl("reload")
+
+
 def test_changed_while_it_runs(lab):
     text = lab.conf.read_text()
     lab.conf.write_text(text.replace('match = "^"; replace = "99"', 'match = "^"; replace = "88"'))

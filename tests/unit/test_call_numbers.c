@@ -2,6 +2,7 @@
 // Numbers of calls: rules and forms of the trunk they come in by and of each that they go out to;
 // what the far side and the record see of them.
 #include "tests/unit/call_rig.h"
+#include "sip/numbers.h"
 #include "sip/subscribers.h"
 #include "tests/unit/digest_client.h"
 
@@ -315,6 +316,11 @@ static void subscribers_number(void **state)
 	snprintf(rig->plans[0].name, TD_NAME_LEN, "%s", TD_PLAN_DEFAULT);
 	list(&rig->plans[0].rules.callee, "desk");
 	rig_policy(rig);
+	const struct td_numbers *numbers = td_policy_trunk(
+		rig->policy, (uint32_t)td_policy_subscribers(rig->policy, FAKE_WEST))
+						   ->numbers;
+	assert_string_equal(td_numbers_realm(numbers, TD_PART_FORM), "west");
+	assert_null(td_numbers_realm(numbers, TD_PART_IN_CALLER));
 	rig_route(rig, "0");
 	flow = fake_flow(&rig->host, FAKE_WEST, "10.0.1.50", 5070);
 	for (unsigned i = 1; i <= 2; i++) {

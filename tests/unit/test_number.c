@@ -301,9 +301,10 @@ static void on_step(void *ctx, const struct td_numbers_step *step)
 	struct told *told = ctx;
 	size_t at = strlen(told->text);
 
-	snprintf(told->text + at, sizeof(told->text) - at, "%s %s %.*s %.*s%s%s\n", step->what,
-		step->name, (int)step->before.len, step->before.text, (int)step->after.len,
-		step->after.text, step->why ? " " : "", step->why ? step->why : "");
+	snprintf(told->text + at, sizeof(told->text) - at, "%s%s%s %s %.*s %.*s%s%s\n",
+		step->realm ? step->realm : "", step->realm ? ": " : "", step->what, step->name,
+		(int)step->before.len, step->before.text, (int)step->after.len, step->after.text,
+		step->why ? " " : "", step->why ? step->why : "");
 }
 
 static void lists_in_their_order(void **state)
@@ -311,7 +312,9 @@ static void lists_in_their_order(void **state)
 	struct told told = { "" };
 	const struct td_numbers_trace trace = { on_step, &told };
 	struct td_rule *tech = rule("^7777#", ""), *other = rule("^8", "");
-	struct td_numbers numbers = { .form = germany };
+	struct td_numbers numbers = { .form = germany,
+		.realm = "west",
+		.from_realm = 1 << TD_PART_IN_CALLEE | 1 << TD_PART_OUT_CALLER };
 	struct td_numbers_run run = { .matcher = td_rule_matcher_new(&heap), .trace = &trace };
 
 	numbers.form.format = TD_FORMAT_NATIONAL;
@@ -326,7 +329,8 @@ static void lists_in_their_order(void **state)
 	assert_int_equal(run.applied, 1);
 	assert_int_equal(run.failed, 0);
 	assert_string_equal(told.text,
-		"rule rule 7777#030123 030123\nrule rule 030123 030123 does not match\nnumber  "
+		"west: rule rule 7777#030123 030123\nwest: rule rule 030123 030123 does not match\n"
+		"number  "
 		"030123 +4930123\n"
 		"number  +4930123 030123\nrule rule 030123 030123 does not match\n");
 	td_rule_matcher_free(run.matcher, &heap);
