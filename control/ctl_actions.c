@@ -15,9 +15,13 @@ enum ctl_status ctl_act(struct ctl *ctl, Tandem__Frame *request, const char *tex
 	if (ctl_ask(ctl, request, false) != CTL_DONE)
 		return CTL_UNREACHABLE;
 	Tandem__Frame *frame = ctl_next(ctl, false);
+	enum ctl_status status;
 	if (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE)
-		return ctl_end_error(ctl, frame);
-	return ctl_end(ctl, CTL_DONE, frame->done->text[0] ? frame->done->text : text);
+		status = ctl_end_error(ctl, frame);
+	else
+		status = ctl_end(ctl, CTL_DONE, frame->done->text[0] ? frame->done->text : text);
+	tandem__frame__free_unpacked(frame, NULL);
+	return status;
 }
 
 enum ctl_status ctl_hangup(struct ctl *ctl)

@@ -119,9 +119,12 @@ static enum ctl_status commit(struct ctl *ctl, const Tandem__RouteDiff *diff)
 	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
 		return CTL_UNREACHABLE;
 	Tandem__Frame *answer = load_answer(ctl, &none);
-	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE)
-		return ctl_end_error(ctl, answer);
-	return load_end(ctl, diff, true);
+	enum ctl_status status = answer && answer->body_case == TANDEM__FRAME__BODY_DONE
+					 ? load_end(ctl, diff, true)
+					 : ctl_end_error(ctl, answer);
+	tandem__frame__free_unpacked(none, NULL);
+	tandem__frame__free_unpacked(answer, NULL);
+	return status;
 }
 
 enum ctl_status ctl_route_load(struct ctl *ctl)
@@ -147,11 +150,16 @@ enum ctl_status ctl_route_load(struct ctl *ctl)
 	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
 		return CTL_UNREACHABLE;
 	Tandem__Frame *answer = load_answer(ctl, &diff);
+	enum ctl_status status;
 	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE || !diff)
-		return ctl_end_error(ctl, answer);
-	if (!load.commit && !ctl->json && isatty(STDIN_FILENO) && wanted())
-		return commit(ctl, diff->item->route_diff);
-	return load_end(ctl, diff->item->route_diff, load.commit);
+		status = ctl_end_error(ctl, answer);
+	else if (!load.commit && !ctl->json && isatty(STDIN_FILENO) && wanted())
+		status = commit(ctl, diff->item->route_diff);
+	else
+		status = load_end(ctl, diff->item->route_diff, load.commit);
+	tandem__frame__free_unpacked(diff, NULL);
+	tandem__frame__free_unpacked(answer, NULL);
+	return status;
 }
 
 // --- one route ---
@@ -194,9 +202,12 @@ static enum ctl_status change(struct ctl *ctl, bool remove)
 	if (asked != CTL_DONE)
 		return CTL_UNREACHABLE;
 	Tandem__Frame *answer = load_answer(ctl, &diff);
-	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE || !diff)
-		return ctl_end_error(ctl, answer);
-	return load_end(ctl, diff->item->route_diff, true);
+	enum ctl_status status = answer && answer->body_case == TANDEM__FRAME__BODY_DONE && diff
+					 ? load_end(ctl, diff->item->route_diff, true)
+					 : ctl_end_error(ctl, answer);
+	tandem__frame__free_unpacked(diff, NULL);
+	tandem__frame__free_unpacked(answer, NULL);
+	return status;
 }
 
 enum ctl_status ctl_route_add(struct ctl *ctl)
@@ -418,8 +429,11 @@ enum ctl_status ctl_route_dump(struct ctl *ctl)
 		qsort(dump.lines, dump.n, sizeof(*dump.lines), dump_compare);
 	struct printing p = { ctl, &image, true };
 	print_begin(&p);
-	for (size_t i = 0; i < dump.n; i++)
+	for (size_t i = 0; i < dump.n; i++) {
 		match_print(&p, dump.lines[i].match, dump.lines[i].set);
+		free(dump.lines[i].match);
+	}
+	free(dump.lines);
 	print_end(&p);
 	return CTL_DONE;
 }
@@ -499,6 +513,18 @@ static bool time_read(const char *text, uint64_t *out)
 	return false;
 }
 
+// status: 0, or what the call is refused with.
+static enum ctl_status test_end(
+	const struct ctl *ctl, unsigned status, json_t *steps, json_t *targets)
+{
+	if (ctl->json)
+		ctl_print_json(json_pack("{s:b, s:i, s:O, s:O}", "ok", status == 0, "status",
+			(int)status, "steps", steps, "targets", targets));
+	else if (status != 0)
+		fprintf(stdout, "refused with %u\n", status);
+	return status == 0 ? CTL_DONE : CTL_REFUSED;
+}
+
 static enum ctl_status test_answer(struct ctl *ctl)
 {
 	json_t *steps = json_array(), *targets = json_array();
@@ -517,15 +543,14 @@ static enum ctl_status test_answer(struct ctl *ctl)
 			target_print(++n, item->route_target);
 		tandem__frame__free_unpacked(frame, NULL);
 	}
-	if (!frame || frame->body_case != TANDEM__FRAME__BODY_DONE)
-		return ctl_end_error(ctl, frame);
-	unsigned status = (unsigned)frame->done->count;
-	if (ctl->json)
-		ctl_print_json(json_pack("{s:b, s:i, s:o, s:o}", "ok", status == 0, "status",
-			(int)status, "steps", steps, "targets", targets));
-	else if (status != 0)
-		fprintf(stdout, "refused with %u\n", status);
-	return status == 0 ? CTL_DONE : CTL_REFUSED;
+	enum ctl_status status =
+		frame && frame->body_case == TANDEM__FRAME__BODY_DONE
+			? test_end(ctl, (unsigned)frame->done->count, steps, targets)
+			: ctl_end_error(ctl, frame);
+	tandem__frame__free_unpacked(frame, NULL);
+	json_decref(steps);
+	json_decref(targets);
+	return status;
 }
 
 enum ctl_status ctl_route_test(struct ctl *ctl)

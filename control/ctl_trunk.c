@@ -75,8 +75,11 @@ enum ctl_status ctl_trunk_drain(struct ctl *ctl)
 	if (ctl_ask(ctl, &frame, false) != CTL_DONE)
 		return CTL_UNREACHABLE;
 	answer = ctl_next(ctl, false);
-	if (!answer || answer->body_case != TANDEM__FRAME__BODY_DONE)
-		return ctl_end_error(ctl, answer);
+	bool done = answer && answer->body_case == TANDEM__FRAME__BODY_DONE;
+	enum ctl_status refused = done ? CTL_DONE : ctl_end_error(ctl, answer);
+	tandem__frame__free_unpacked(answer, NULL);
+	if (!done)
+		return refused;
 	ctl_disconnect(ctl);
 	// A question that the end cuts short does not undo what was known before it.
 	while ((calls = calls_of(ctl, ctl->args[0])) > 0 && ctl_now_ms() + STEP_MS <= end_ms) {
