@@ -19,11 +19,13 @@
 #define EXPIRE_GRACE_S 60 // clocks of the data plane and ours may differ
 #define PAGE 4000
 #define FOLLOW_MAX 10000 // changes one by one; more take longer than the whole table
-#define IN_FLIGHT_MAX 2 // pages that the data plane has not answered
+#define IN_FLIGHT_MAX 2  // pages that the data plane has not answered
 
 static const char with_the_table[] = "the data plane takes it with the whole table";
 static const char when_back[] = "the data plane takes it when it is back";
 static const char some_time_later[] = "the data plane takes it later";
+
+static const char plane_gone[] = "the data plane is gone";
 
 enum what { SUBSCRIBERS, BINDINGS };
 
@@ -96,8 +98,7 @@ static int push_run(struct td_store_job *job, struct td_store *store)
 	if (rc == 0 && p->what == SUBSCRIBERS)
 		rc = td_store_subscribers(store, p->after, PAGE, subscriber_add, p);
 	else if (rc == 0)
-		rc = td_store_bindings(
-			store, p->after, (uint64_t)time(NULL), PAGE, binding_add, p);
+		rc = td_store_bindings(store, p->after, (uint64_t)time(NULL), PAGE, binding_add, p);
 	if (rc == 0 && p->failed)
 		rc = -ENOMEM;
 	if (rc != 0)
@@ -150,7 +151,7 @@ static struct td_store_worker *store_of(const struct push *p)
 static void push_go_on(struct push *p)
 {
 	if (p->hellos != p->sync->hellos) // the next one has had no first page
-		push_fail(p, "the data plane is gone");
+		push_fail(p, plane_gone);
 	bool over = p->why[0] || p->last;
 
 	if (!over && !p->reading && p->in_flight < IN_FLIGHT_MAX) {
@@ -208,12 +209,12 @@ static void push_read(struct td_store_job *job, int rc)
 	p->reading = false;
 	if (rc != 0)
 		push_fail(p, job->reason);
-	else if (!p->why[0] && p->hellos == p->sync->hellos)
-		rc = page_send(p);
-	if (rc == 0 && !p->why[0])
+	else if (p->hellos != p->sync->hellos)
+		push_fail(p, plane_gone);
+	if (!p->why[0] && page_send(p) == 0)
 		p->in_flight++;
-	else if (!p->why[0])
-		push_fail(p, "the data plane is gone");
+	else
+		push_fail(p, plane_gone);
 	push_go_on(p);
 }
 
@@ -262,8 +263,7 @@ static bool ready(const struct td_sync *sync)
 // Both ways to bring the data plane to the store's generation.
 static void follow(struct td_sync *sync)
 {
-	if (sync->sent != 0 && sync->sent < sync->stored &&
-		sync->stored - sync->sent <= FOLLOW_MAX)
+	if (sync->sent != 0 && sync->sent < sync->stored && sync->stored - sync->sent <= FOLLOW_MAX)
 		sync->catching_up = td_catchup_begin(sync) == 0;
 	else
 		push_begin(sync, SUBSCRIBERS);
