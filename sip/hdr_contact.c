@@ -66,12 +66,12 @@ static bool param_take(struct td_span name, struct td_span value, struct td_cont
 
 int td_contact_params_decode(struct td_span params, struct td_contact_params *out)
 {
-	const char *p = params.ptr, *end = params.ptr + params.len;
 	struct td_span name, value;
 
 	*out = (struct td_contact_params){ .q = 1000 };
-	if (params.len == 0)
+	if (params.len == 0) // and may lie nowhere
 		return 0;
+	const char *p = params.ptr, *end = params.ptr + params.len;
 	for (;; p++) {
 		p = td_param_next(p, end, &name, &value);
 		if (!p || !param_take(name, value, out))

@@ -577,7 +577,10 @@ int td_engine_restore_binding(
 	if (!n)
 		return -ENOSPC;
 	td_location_link(r->location, NULL, n);
-	n->expires_ms = td_engine_now_ms(e) + (b.expires_s - wall_s) * 1000;
+	// The realm's maximum may have been lowered meanwhile, and a store may hold anything.
+	uint64_t left_s = b.expires_s - wall_s,
+		 max_s = e->conf.realms[realm].registrar.max_expires_s;
+	n->expires_ms = td_engine_now_ms(e) + (left_s < max_s ? left_s : max_s) * 1000;
 	if (b.changed_us > td_engine_changed_us(e))
 		atomic_store_explicit(&r->changed_us, b.changed_us, memory_order_relaxed);
 	td_ping_plan(e, n, &uri);

@@ -774,6 +774,27 @@ static void bindings_come_back(void **state)
 	free(next);
 }
 
+// A maximum that was lowered holds for what comes back, and so it does for what no realm granted.
+static void what_comes_back_ends_by_the_maximum(void **state)
+{
+	struct register_rig *rig = *state;
+	uint8_t record[TD_BINDING_PACKED_MAX];
+	uint64_t max_s = rig->host.realms[FAKE_WEST].registrar.max_expires_s;
+	struct td_binding b;
+
+	is_ok(rig_register(rig, "Contact: <sip:alice@10.0.1.7>;expires=600\r\n"));
+	assert_true(td_binding_unpack(rig->host.bindings, rig->host.bindings_len, &b) > 0);
+	b.expires_s = UINT64_MAX;
+	uint32_t len = (uint32_t)td_binding_pack(&b, record);
+	fake_advance(&rig->host, rig->engine, 601000);
+	assert_int_equal(bound(rig), 0);
+	assert_int_equal(td_engine_restore_binding(rig->engine, rig->host.now_ns, record, len), 0);
+	fake_advance(&rig->host, rig->engine, max_s * 1000 - 1000);
+	assert_int_equal(bound(rig), 1);
+	fake_advance(&rig->host, rig->engine, 2000);
+	assert_int_equal(bound(rig), 0);
+}
+
 static void room_for_many(struct register_rig *rig, struct td_engine_conf *conf)
 {
 	conf->max_registrations = 64;
@@ -1023,6 +1044,7 @@ int main(void)
 		T(bad_contacts_are_refused),
 		T(a_contact_has_few_parameters),
 		T(bindings_come_back),
+		T(what_comes_back_ends_by_the_maximum),
 		cmocka_unit_test(what_comes_back_has_its_limits),
 		T(nothing_is_removed_before_all_is_back),
 		cmocka_unit_test(answer_waits_for_the_disk),
