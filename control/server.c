@@ -9,6 +9,7 @@
 #include "control/reload.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -218,6 +219,32 @@ static void idle_close(struct td_server *server)
 	td_conn_close(idlest->conn);
 }
 
+static void on_connection(uv_stream_t *listener, int status);
+
+static void on_shed(uv_handle_t *handle)
+{
+	struct td_server *server = handle->data;
+
+	server->shedding = false;
+	if (server->owed && !uv_is_closing((uv_handle_t *)&server->listener))
+		on_connection((uv_stream_t *)&server->listener, 0);
+}
+
+// Without memory for a connection it is taken and closed: libuv takes no other before it is gone.
+static void connection_shed(struct td_server *server)
+{
+	server->owed = server->shedding;
+	if (server->shedding)
+		return;
+	uv_pipe_init(server->listener.loop, &server->shed, 0);
+	server->shed.data = server;
+	uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&server->shed);
+	server->shedding = true;
+	uv_close((uv_handle_t *)&server->shed, on_shed);
+	td_log(TD_LOG_WARNING, "operator.shed", "reason=\"no memory\" so_far=%" PRIu64,
+		++server->n_shed);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
 	struct td_server *server = listener->data;
@@ -230,8 +257,10 @@ static void on_connection(uv_stream_t *listener, int status)
 		return;
 	struct td_conn *conn = td_conn_new(
 		listener->loop, &client_user, client, TD_CLIENT_FRAME_MAX, TD_CLIENT_OUT_MAX);
-	if (!conn)
+	if (!conn) {
+		connection_shed(server);
 		return;
+	}
 	if (uv_accept(listener, (uv_stream_t *)&conn->pipe) != 0 || !client) {
 		td_conn_error(conn, 0, EUSERS,
 			"too many clients: 64 are connected, as many as there may be (lsof -U or "

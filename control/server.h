@@ -31,6 +31,9 @@ struct td_server {
 	uv_pipe_t listener;
 	struct td_control *control;
 	uint64_t next_serial;
+	uv_pipe_t shed;      // one that there was no memory for, on its way out
+	bool shedding, owed; // owed: the next one waits for that
+	uint64_t n_shed;
 	struct td_client clients[TD_CLIENTS_MAX];
 };
 

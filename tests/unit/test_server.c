@@ -466,6 +466,46 @@ static void a_frame_may_come_byte_by_byte(void **state)
 	close(fd);
 }
 
+static bool lacking; // there is no memory for a connection
+
+struct td_conn *__real_td_conn_new(uv_loop_t *loop, const struct td_conn_user *user, void *data,
+	size_t in_max, size_t out_max);
+struct td_conn *__wrap_td_conn_new(uv_loop_t *loop, const struct td_conn_user *user, void *data,
+	size_t in_max, size_t out_max);
+struct td_conn *__wrap_td_conn_new(
+	uv_loop_t *loop, const struct td_conn_user *user, void *data, size_t in_max, size_t out_max)
+{
+	return lacking ? NULL : __real_td_conn_new(loop, user, data, in_max, out_max);
+}
+
+// Who comes while there is no memory is closed, and whoever comes after that is served.
+static void without_memory_others_are_still_served(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char byte;
+	int fds[3];
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.sock", dir);
+	lacking = true;
+	for (int i = 0; i < 3; i++) { // all are there before the loop looks
+		fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
+	}
+	turn();
+	for (int i = 0; i < 3; i++) {
+		assert_true(wait_readable(fds[i]));
+		assert_int_equal(read(fds[i], &byte, 1), 0);
+		close(fds[i]);
+	}
+	lacking = false;
+	assert_int_equal(control.server.n_shed, 3);
+	fds[0] = connect_to("control.sock");
+	ask_show(fds[0], 1, TANDEM__TABLE__CORES);
+	expect_error(fds[0], ENOTCONN, "not connected");
+	close(fds[0]);
+	turn();
+}
+
 static void too_many_clients_are_sent_away(void **state)
 {
 	int fds[TD_CLIENTS_MAX + 1];
@@ -999,8 +1039,8 @@ static void pushes_go_one_after_the_other(void **state)
 
 	plane_up(conf->generation);
 	for (int i = 0; i < 3; i++)
-		td_pushed_push(&control.pushed, &(struct td_pushed_wish){ conf, on_wish_begin,
-							on_wish_done, &wishes[i] });
+		td_pushed_push(&control.pushed,
+			&(struct td_pushed_wish){ conf, on_wish_begin, on_wish_done, &wishes[i] });
 	assert_int_equal(wishes[2].done, 1);
 	assert_int_equal(wishes[2].code, -EBUSY);
 	uint64_t first = expect(plane, TANDEM__FRAME__BODY_POLICY);
@@ -1015,8 +1055,8 @@ static void pushes_go_one_after_the_other(void **state)
 	// What waits when control ends is told so; what was sent is answered by the link's end.
 	struct wish last[2] = { { 0 } };
 	for (int i = 0; i < 2; i++)
-		td_pushed_push(&control.pushed, &(struct td_pushed_wish){ conf, on_wish_begin,
-							on_wish_done, &last[i] });
+		td_pushed_push(&control.pushed,
+			&(struct td_pushed_wish){ conf, on_wish_begin, on_wish_done, &last[i] });
 	td_pushed_stop(&control.pushed);
 	assert_true(last[1].done == 1 && last[1].code == -ECANCELED && last[1].begun == 0);
 	for (int ms = 0; ms < 2000 && last[0].done == 0; ms++)
@@ -1131,6 +1171,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_is_no_frame_ends_the_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_frame_may_come_byte_by_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			without_memory_others_are_still_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_many_clients_are_sent_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			who_is_idle_makes_room_for_an_operator, setup, teardown),
