@@ -35,7 +35,7 @@ struct ctl_command {
 	enum ctl_status (*run)(struct ctl *ctl);
 	const struct ctl_view *view; // of ctl_show()
 	uint8_t args_min, args_max;
-	bool local;       // works without tandem-control
+	bool local; // works without tandem-control
 };
 
 struct ctl {
@@ -118,7 +118,8 @@ void ctl_table_below(struct ctl_table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 size_t ctl_table_rows(const struct ctl_table *table);
 void ctl_table_limit(struct ctl_table *table, uint64_t limit); // 0 is no limit: "-"
-void ctl_table_print(struct ctl_table *table, bool colour);    // and frees it
+void ctl_table_print(const struct ctl_table *table, bool colour);
+void ctl_table_free(struct ctl_table *table);
 const char *ctl_colour_of(const char *word); // of a state, for a terminal; empty: it has none
 
 // --- ctl_show.c ---
@@ -154,9 +155,9 @@ extern const struct ctl_view ctl_view_cores, ctl_view_ports, ctl_view_trunks, ct
 extern const struct ctl_view ctl_view_stats; // ctl_stats.c
 extern const struct ctl_view ctl_view_audit; // ctl_watch.c
 extern const struct ctl_view ctl_view_subscribers, ctl_view_subscriber, ctl_view_numbers,
-	ctl_view_registrations;                     // ctl_provision.c
+	ctl_view_registrations;                             // ctl_provision.c
 extern const struct ctl_view ctl_view_cdr, ctl_view_alarms; // ctl_cdr.c
-extern const struct ctl_view ctl_view_dns; // ctl_dns.c
+extern const struct ctl_view ctl_view_dns;                  // ctl_dns.c
 
 // --- ctl_route.c ---
 
@@ -185,7 +186,7 @@ enum ctl_status ctl_hangup(struct ctl *ctl);
 enum ctl_status ctl_drain(struct ctl *ctl);
 enum ctl_status ctl_reload(struct ctl *ctl);
 enum ctl_status ctl_check(struct ctl *ctl);
-enum ctl_status ctl_watch(struct ctl *ctl); // ctl_watch.c
+enum ctl_status ctl_watch(struct ctl *ctl);        // ctl_watch.c
 enum ctl_status ctl_trunk_enable(struct ctl *ctl); // ctl_trunk.c
 enum ctl_status ctl_trunk_disable(struct ctl *ctl);
 enum ctl_status ctl_trunk_drain(struct ctl *ctl);

@@ -124,6 +124,7 @@ static void cdr_more(const struct ctl *ctl, const Tandem__Item *item)
 		ctl_table_cell(out, "%s", a->call_id);
 	}
 	ctl_table_print(out, ctl->colour);
+	ctl_table_free(out);
 }
 
 static const struct ctl_view cdrs = { TANDEM__TABLE__CDRS, TANDEM__ITEM__ROW_CDR,

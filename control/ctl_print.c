@@ -237,7 +237,7 @@ static void row_print(const struct ctl_table *table, const int *widths, const bo
 	putchar('\n');
 }
 
-void ctl_table_print(struct ctl_table *table, bool colour)
+void ctl_table_print(const struct ctl_table *table, bool colour)
 {
 	int *widths = calloc((size_t)table->n, sizeof(*widths));
 	bool *used = widths ? columns_used(table, widths) : NULL;
@@ -256,6 +256,10 @@ void ctl_table_print(struct ctl_table *table, bool colour)
 	}
 	free(used);
 	free(widths);
+}
+
+void ctl_table_free(struct ctl_table *table)
+{
 	free(table->at);
 	free(table->below);
 	free(table->text);

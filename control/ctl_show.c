@@ -258,6 +258,7 @@ static void legs_print(const struct ctl *ctl, const Tandem__Item *item)
 		ctl_table_cell(out, "%.1f ms", l->jitter_ms);
 	}
 	ctl_table_print(out, ctl->colour);
+	ctl_table_free(out);
 }
 
 const struct ctl_view ctl_view_calls = { TANDEM__TABLE__CALLS, TANDEM__ITEM__ROW_CALL,
@@ -375,33 +376,46 @@ static void own_version(struct ctl *ctl, json_t *out, struct ctl_table *table)
 	row_take(ctl, &ctl_view_version, out, table, &item);
 }
 
+// A whole answer; first: its first row, or NULL.
+static enum ctl_status rows_print(struct ctl *ctl, const struct ctl_view *view, json_t *out,
+	struct ctl_table *table, const Tandem__Frame *first)
+{
+	if (view->one && !first)
+		return ctl_end(ctl, CTL_REFUSED, view->missing);
+	if (ctl->json) {
+		ctl_print_json(json_incref(view->one ? json_array_get(out, 0) : out));
+	} else if (view->none && ctl_table_rows(table) == 0) {
+		puts(view->none);
+	} else {
+		ctl_table_print(table, ctl->colour);
+		if (view->more && first)
+			view->more(ctl, first->item);
+	}
+	return CTL_DONE;
+}
+
 enum ctl_status ctl_show_rows(struct ctl *ctl, const struct ctl_view *view, Tandem__Frame *request)
 {
 	json_t *out = view->key ? json_object() : json_array();
 	struct ctl_table *table = ctl_table_new(view->columns, view->n_columns);
-	Tandem__Frame *first = NULL;
+	Tandem__Frame *first = NULL, *last = NULL;
+	enum ctl_status status = ctl_ask(ctl, request, false);
 
 	if (view->row == TANDEM__ITEM__ROW_VERSION)
 		own_version(ctl, out, table);
-	if (ctl_ask(ctl, request, false) != CTL_DONE)
-		return CTL_UNREACHABLE;
-	Tandem__Frame *last = rows_take(ctl, view, out, table, &first);
-	if (!last || last->body_case != TANDEM__FRAME__BODY_DONE)
-		return ctl_end_error(ctl, last);
-	if (view->one && !first)
-		return ctl_end(ctl, CTL_REFUSED, view->missing);
-	if (ctl->json) {
-		ctl_print_json(view->one ? json_incref(json_array_get(out, 0)) : out);
-		return CTL_DONE;
+	if (status == CTL_DONE) {
+		last = rows_take(ctl, view, out, table, &first);
+		status = last && last->body_case == TANDEM__FRAME__BODY_DONE
+				 ? rows_print(ctl, view, out, table, first)
+				 : ctl_end_error(ctl, last);
 	}
-	if (view->none && ctl_table_rows(table) == 0) {
-		puts(view->none);
-		return CTL_DONE;
-	}
-	ctl_table_print(table, ctl->colour);
-	if (view->more && first)
-		view->more(ctl, first->item);
-	return CTL_DONE;
+	if (first)
+		tandem__frame__free_unpacked(first, NULL);
+	if (last)
+		tandem__frame__free_unpacked(last, NULL);
+	ctl_table_free(table);
+	json_decref(out);
+	return status;
 }
 
 enum ctl_status ctl_each_row(struct ctl *ctl, Tandem__Table table, bool quiet,
