@@ -241,6 +241,18 @@ static void rings_make(struct bed *bed)
 	}
 }
 
+static const char *folder; // of the bed
+
+// After a failure, too: what stays on tmpfs stays in memory.
+static void folder_remove(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	if (system(command) != 0)
+		fputs("sip_call: the temporary folder stays\n", stderr);
+}
+
 // The journal's rings stand on tmpfs, as the daemon's do: on a disk's file system each page's first
 // write after every write-back is a fault, which the worker's turn would pay for.
 static void folder_make(struct bed *bed)
@@ -252,6 +264,8 @@ static void folder_make(struct bed *bed)
 		roomy ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(bed->folder))
 		bed_fail("no temporary folder");
+	folder = bed->folder;
+	atexit(folder_remove);
 }
 
 void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls)
@@ -293,8 +307,6 @@ void bed_start(struct bed *bed, uint32_t max_calls, uint32_t n_calls)
 
 void bed_stop(struct bed *bed)
 {
-	char command[64];
-
 	if (bed->many) {
 		bed->s.dp->subscribers = bed->many;
 		td_subscribers_unmake(bed->s.dp);
@@ -307,9 +319,6 @@ void bed_stop(struct bed *bed)
 		free(bed->calls[i].invite);
 	free(bed->calls);
 	free(bed->seen);
-	snprintf(command, sizeof(command), "rm -r %s", bed->folder);
-	if (system(command) != 0)
-		bed_fail("the temporary folder stays");
 }
 
 // --- bytes ---------------------------------------------------------------------------------------
