@@ -58,8 +58,8 @@ struct td_registrar *td_registrar_create(
 	r->location = NULL;
 	r->changed_us = e->conf.changed_us;
 	uint32_t waiting = pending_max(e, registrations);
-	int rc = td_pool_init(
-		&r->pending, alloc, sizeof(struct register_pending), waiting, waiting);
+	int rc =
+		td_pool_init(&r->pending, alloc, sizeof(struct register_pending), waiting, waiting);
 	if (rc == 0)
 		r->location = td_location_new(&conf);
 	if (r->location)
@@ -110,8 +110,8 @@ const struct td_location *td_engine_location(const struct td_engine *e)
 
 // --- judging ---
 
-void register_refuse(struct register_ask *ask, uint16_t status, struct td_span reason,
-	struct td_span headers)
+void register_refuse(
+	struct register_ask *ask, uint16_t status, struct td_span reason, struct td_span headers)
 {
 	struct td_engine *e = ask->e;
 	const struct td_response response = {
@@ -393,8 +393,8 @@ static bool changes_prepare(struct register_ask *ask)
 		struct register_change *c = &ask->changes[i];
 		if (c->expires_s == 0 || is_as_before(c, ask->came))
 			continue;
-		c->made = td_location_make(ask->e->registrar->location, ask->hash,
-			ask->came->realm, ask->born, &c->b);
+		c->made = td_location_make(
+			ask->e->registrar->location, ask->hash, ask->came->realm, ask->born, &c->b);
 		if (!c->made) {
 			changes_drop(ask);
 			return false;
@@ -425,8 +425,8 @@ static void changes_make(struct register_ask *ask)
 	// Where nothing is written any more, what an earlier copy wrote must be safe all the same.
 	if (bytes > 0 || e->conf.location_sync)
 		written = !pending ? TD_REFUSED
-				   : e->conf.ops->bindings_write(e->conf.host, r->records, bytes,
-					     n, cookie_of(r, pending));
+				   : e->conf.ops->bindings_write(e->conf.host, r->records, bytes, n,
+					     cookie_of(r, pending));
 	if (pending && written != TD_PENDING) {
 		td_pool_put(&r->pending, pending);
 		pending = NULL;
@@ -527,8 +527,8 @@ static int realm_of(const struct td_engine *e, const struct td_binding *b)
 	return -1;
 }
 
-static bool is_same_binding(const struct td_location_binding *at, const struct td_binding *b,
-	const struct td_uri *uri)
+static bool is_same_binding(
+	const struct td_location_binding *at, const struct td_binding *b, const struct td_uri *uri)
 {
 	struct td_uri other;
 
@@ -538,8 +538,8 @@ static bool is_same_binding(const struct td_location_binding *at, const struct t
 }
 
 // 0; -EEXIST: it is bound anew already; -ENOSPC: as many are bound as one AoR may have.
-static int restore_judge(struct td_registrar *r, uint64_t hash, const struct td_binding *b,
-	const struct td_uri *uri)
+static int restore_judge(
+	struct td_registrar *r, uint64_t hash, const struct td_binding *b, const struct td_uri *uri)
 {
 	struct td_location_binding *at = td_location_first(r->location, hash, b->aor);
 	unsigned n = 0;
