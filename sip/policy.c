@@ -211,7 +211,7 @@ static int by_slot(const void *a, const void *b)
 }
 
 // By the binding that it has at its provider.
-static int registers_compare(
+int td_registers_compare(
 	uint16_t realm, const struct td_register_conf *a, const struct td_trunk *t)
 {
 	const struct td_register_conf *b = &t->conf.registration;
@@ -224,16 +224,14 @@ static int registers_compare(
 	return rc ? rc : (int)realm - (int)t->realm;
 }
 
-int td_registers_compare(const struct td_trunk *a, const struct td_trunk *b)
-{
-	return registers_compare(a->realm, &a->conf.registration, b);
-}
-
 static int by_binding(const void *a, const void *b, void *trunks)
 {
 	const struct td_trunk *all = trunks;
 
-	return td_registers_compare(&all[*(const uint32_t *)a], &all[*(const uint32_t *)b]);
+	const struct td_trunk *t = &all[*(const uint32_t *)a];
+
+	return td_registers_compare(
+		t->realm, &t->conf.registration, &all[*(const uint32_t *)b]);
 }
 
 // What calls and workers look for after a reload, among ten thousand.
@@ -402,9 +400,8 @@ int td_policy_by_slot(const struct td_policy *policy, uint32_t slot)
 		else
 			hi = mid;
 	}
-	return lo < policy->n_named && policy->slots[lo].slot == slot
-		       ? (int)policy->slots[lo].index
-		       : -1;
+	return lo < policy->n_named && policy->slots[lo].slot == slot ? (int)policy->slots[lo].index
+								      : -1;
 }
 
 uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **indices)
@@ -420,7 +417,8 @@ bool td_policy_registers(
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		int rc = registers_compare(realm, conf, &policy->trunks[policy->registering[mid]]);
+		int rc = td_registers_compare(
+			realm, conf, &policy->trunks[policy->registering[mid]]);
 		if (rc == 0)
 			return true;
 		if (rc < 0)

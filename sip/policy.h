@@ -74,7 +74,9 @@ uint32_t td_policy_registering(const struct td_policy *policy, const uint32_t **
 // Does one of those, of whatever worker, have that binding at its provider: AoR and our Contact?
 bool td_policy_registers(
 	const struct td_policy *policy, uint16_t realm, const struct td_register_conf *conf);
-int td_registers_compare(const struct td_trunk *a, const struct td_trunk *b); // 0: the same one
+// That binding and a trunk's; 0: the same one.
+int td_registers_compare(
+	uint16_t realm, const struct td_register_conf *conf, const struct td_trunk *trunk);
 // Trunks that are enabled and whose peers are asked by OPTIONS, in the same manner.
 uint32_t td_policy_probed(const struct td_policy *policy, const uint32_t **indices);
 // The policy's number rules, in the order of the file; NULL beyond the last one.

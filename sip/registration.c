@@ -435,7 +435,7 @@ static void follow_trunk(
 		return;
 	bool under_way = r->ctx != NULL;
 	request_leave(r);
-	if (old && td_registers_compare(old, trunk) != 0)
+	if (old && td_registers_compare(old->realm, &old->conf.registration, trunk) != 0)
 		registration_remove(r, old, under_way);
 	r->failures = 0;
 	r->from.peer = 0;

@@ -6,7 +6,8 @@
 #include "sip/writer.h"
 
 enum {
-	LEAVE_GAP_MS = 10,       // between one and the next
+	LEAVE_GAP_MS = 10, // between one and the next
+	BUCKETS = 256,
 	LEAVING_MAX = 16384,     // that wait or are under way
 	UNDER_WAY_MAX = 64,      // of them, so that silence of a provider takes no more
 	AGAIN_MS = 5000,         // behind a failure that may pass, unless the provider says
@@ -19,14 +20,15 @@ enum {
 
 // One binding on its way out, by the configuration that was: no policy has that any more.
 struct leaving {
-	struct td_timer timer; // when it is its turn
+	struct td_timer timer;        // when it is its turn, or, held, when it has expired
+	struct leaving *next, **prev; // of its bucket
 	struct td_leavings *all;
 	struct td_ctx *ctx;     // NULL: none under way
 	struct td_trunk *trunk; // as far as a request needs it, while one is under way
 	struct register_from from;
 	uint64_t until_ms, room_until_ms;
-	uint8_t place; // among those under way
 	uint8_t tries;
+	bool held; // a trunk has its binding now
 	char name[TD_NAME_LEN];
 	struct td_register_conf registration;
 	struct td_credentials credentials;
@@ -39,9 +41,8 @@ struct leaving {
 struct td_leavings {
 	struct td_engine *engine;
 	uint64_t next_ms; // when the last of those that wait has its turn, and a gap
-	uint32_t n;
-	uint32_t n_under_way;
-	struct leaving *under_way[UNDER_WAY_MAX];
+	uint32_t n, n_under_way;
+	struct leaving *buckets[BUCKETS]; // all of them, by the low bits of the trunk's slot
 	uint32_t left; // not even tried for want of memory, since the policy came; the first one:
 	char left_first[TD_NAME_LEN];
 };
@@ -69,10 +70,21 @@ static void leaving_free(struct leaving *l)
 {
 	struct td_engine *e = l->all->engine;
 
+	*l->prev = l->next;
+	if (l->next)
+		l->next->prev = l->prev;
 	td_timer_stop(&e->wheel, &l->timer);
 	td_slab_put(e->slab, (char *)l->trunk);
 	l->all->n--;
 	td_slab_put(e->slab, (char *)l);
+}
+
+// The trunk that has its binding now may go before it has registered, and in another worker: until
+// it has expired it may yet have to be taken back.
+static void leaving_hold(struct leaving *l)
+{
+	l->held = true;
+	td_timer_start(&l->all->engine->wheel, &l->timer, l->until_ms);
 }
 
 // It stays at the provider until it expires there.
@@ -97,6 +109,7 @@ static void leaving_queue(struct leaving *l, uint64_t wait_ms)
 	struct td_leavings *all = l->all;
 	uint64_t now_ms = td_engine_now_ms(all->engine);
 
+	l->held = false;
 	if (all->next_ms < now_ms)
 		all->next_ms = now_ms;
 	td_timer_start(&all->engine->wheel, &l->timer, all->next_ms + wait_ms);
@@ -107,10 +120,8 @@ static void leaving_queue(struct leaving *l, uint64_t wait_ms)
 static void leaving_land(struct leaving *l)
 {
 	struct td_leavings *all = l->all;
-	struct leaving *last = all->under_way[--all->n_under_way];
 
-	all->under_way[l->place] = last;
-	last->place = l->place;
+	all->n_under_way--;
 	l->ctx = NULL;
 	td_slab_put(all->engine->slab, (char *)l->trunk);
 	l->trunk = NULL;
@@ -211,8 +222,7 @@ static bool leaving_start(struct leaving *l)
 		return false;
 	}
 	l->tries++;
-	l->place = (uint8_t)all->n_under_way;
-	all->under_way[all->n_under_way++] = l;
+	all->n_under_way++;
 	return true;
 }
 
@@ -229,8 +239,10 @@ static void due(void *arg, struct td_timer *timer)
 	struct leaving *l = of_timer(timer);
 	uint64_t now_ms = td_engine_now_ms(l->all->engine);
 
-	if (is_wanted(l) || now_ms >= l->until_ms)
+	if (now_ms >= l->until_ms)
 		leaving_free(l);
+	else if (is_wanted(l))
+		leaving_hold(l);
 	else if (leaving_start(l))
 		return;
 	else if (now_ms < l->room_until_ms)
@@ -258,15 +270,45 @@ static struct leaving *leaving_new(struct td_leavings *all, const struct td_trun
 		.n_peers = conf->n_peers };
 	memcpy(l->name, conf->name, sizeof(l->name));
 	memcpy(l->peers, conf->peers, conf->n_peers * sizeof(l->peers[0]));
+	l->prev = &all->buckets[l->slot % BUCKETS];
+	l->next = *l->prev;
+	if (l->next)
+		l->next->prev = &l->next;
+	*l->prev = l;
 	all->n++;
 	return l;
+}
+
+// Nothing more of it is sent, and no answer is heard.
+static void leaving_stop(struct leaving *l)
+{
+	if (!l->ctx)
+		return;
+	td_ctx_forget(l->all->engine, l->ctx);
+	leaving_land(l);
+}
+
+// The same registration has left the same binding before, under a lower number.
+static void supersede(
+	struct td_leavings *all, const struct register_from *from, const struct td_trunk *trunk)
+{
+	struct leaving *next;
+
+	for (struct leaving *l = all->buckets[trunk->slot % BUCKETS]; l; l = next) {
+		next = l->next;
+		if (memcmp(l->from.call_id, from->call_id, sizeof(from->call_id)) != 0 ||
+			td_registers_compare(l->realm, &l->registration, trunk) != 0)
+			continue;
+		leaving_stop(l);
+		leaving_free(l);
+	}
 }
 
 void td_leave(struct td_leavings *all, struct register_from *from, const struct td_trunk *trunk,
 	uint64_t until_ms, uint64_t wait_ms)
 {
+	supersede(all, from, trunk);
 	struct leaving *l = leaving_new(all, trunk);
-
 	if (!l) {
 		if (all->left++ == 0)
 			td_span_cstr(td_span_str(trunk->conf.name), all->left_first, TD_NAME_LEN);
@@ -298,20 +340,23 @@ static void left_tell(struct td_leavings *all)
 	all->left = 0;
 }
 
+static void leaving_follow(struct leaving *l)
+{
+	bool wanted = (l->ctx || l->held) && is_wanted(l);
+
+	if (l->ctx && wanted) {
+		// Nothing more of it may come behind what the new one sends.
+		leaving_stop(l);
+		leaving_hold(l);
+	} else if (l->held && !wanted) {
+		leaving_queue(l, 0);
+	}
+}
+
 void td_leavings_follow(struct td_leavings *all)
 {
-	uint32_t i = 0;
-
-	while (i < all->n_under_way) {
-		struct leaving *l = all->under_way[i];
-		if (!is_wanted(l)) {
-			i++;
-			continue;
-		}
-		// Nothing more of it may come behind what the new one sends.
-		td_ctx_forget(all->engine, l->ctx);
-		leaving_land(l);
-		leaving_free(l);
-	}
+	for (uint32_t i = 0; i < BUCKETS; i++)
+		for (struct leaving *l = all->buckets[i]; l; l = l->next)
+			leaving_follow(l);
 	left_tell(all);
 }

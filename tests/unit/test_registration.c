@@ -429,6 +429,27 @@ static void a_renamed_trunk_keeps_its_binding(void **state)
 	rig_free(rig);
 }
 
+// The other trunk goes before it has registered: what the first one had is taken back after all.
+static void a_binding_that_nobody_took_over_is_taken_back(void **state)
+{
+	struct rig *rig = rig_with_account();
+
+	grant(rig, within(rig, 1001), "");
+	rig->trunks[2].registration = rig->trunks[1].registration;
+	rig->trunks[1].registration.expires_s = 0;
+	rig_policy(rig);
+	rig_advance(rig, 100);
+	rig_silence(rig);
+	rig->trunks[2].registration.expires_s = 0;
+	rig_policy(rig);
+	const struct fake_sent *gone = within(rig, 10);
+	assert_string_equal(fake_header(gone, "Expires"), "0");
+	grant(rig, gone, "");
+	rig_advance(rig, 700 * 1000);
+	rig_silence(rig);
+	rig_free(rig);
+}
+
 // A trunk that comes back while its farewell is under way: nothing more of that is sent behind its
 // new registration.
 static void a_trunk_that_comes_back_is_not_taken_back(void **state)
@@ -521,6 +542,7 @@ int main(void)
 		cmocka_unit_test(what_stays_registered_is_told),
 		cmocka_unit_test(many_are_taken_back_one_by_one),
 		cmocka_unit_test(a_renamed_trunk_keeps_its_binding),
+		cmocka_unit_test(a_binding_that_nobody_took_over_is_taken_back),
 		cmocka_unit_test(a_trunk_that_comes_back_is_not_taken_back),
 		cmocka_unit_test(what_may_be_bound_is_taken_back),
 		cmocka_unit_test(it_follows_its_provider),
