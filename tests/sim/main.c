@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs the simulation over several networks and numbers of owners. SEED= and CALLS= choose another
 // life of it; the same seed is the same run to the byte.
-// SIM_ONLY=owners|bad|scarce|limits|corrupt|numbers|gateways|registrar runs one part, SIM_LOG=1
-// shows the switch's log, SIM_TRACE=N what the agents of call N receive.
+// SIM_ONLY=owners|bad|scarce|limits|corrupt|numbers|gateways|registrar|providers runs one
+// part, SIM_LOG=1 shows the switch's log, SIM_TRACE=N what the agents of call N receive.
+#include "tests/sim/provider.h"
 #include "tests/sim/registrar.h"
 
 #include <stdlib.h>
@@ -190,6 +191,22 @@ static void run_registrar(uint64_t seed)
 	registrar_run("registrar, sync, the clock set", &opt);
 }
 
+// At providers: where everything goes well, and where everything goes wrong. LIVES= chooses how
+// many.
+static void run_providers(uint64_t seed, uint32_t lives)
+{
+	struct prov_options opt = { .seed = seed, .life_s = 600 };
+
+	prov_run("providers, lossless", &opt, lives);
+	opt.seed += 1000000;
+	opt.life_s = 1200;
+	opt.loss = 50000;
+	opt.duplicate = 30000;
+	opt.jitter_ms = 300;
+	opt.faults = true;
+	prov_run("providers, bad network, moods", &opt, lives);
+}
+
 int main(void)
 {
 	struct options opt = { .seed = number_of("SEED", 1),
@@ -246,6 +263,8 @@ int main(void)
 		run("gateways come and go", &gateways, false, NULL);
 	if (wanted("registrar"))
 		run_registrar(opt.seed);
+	if (wanted("providers"))
+		run_providers(opt.seed, (uint32_t)number_of("LIVES", 100));
 	fprintf(stdout, "1..%u\n", n_lines);
 	return failed ? 1 : 0;
 }
