@@ -12,6 +12,7 @@ enum {
 	UNDER_WAY_MAX = 64,      // of them, so that silence of a provider takes no more
 	AGAIN_MS = 5000,         // behind a failure that may pass, unless the provider says
 	TRIES_MAX = 4,           // of one
+	ROOM_AGAIN_MS = 1000,    // where there was none for it
 	ROOM_WITHIN_MS = 600000, // or it stays
 	CHALLENGES_MAX = 2,      // of one request, which ctx_challenge.c answers
 };
@@ -210,6 +211,7 @@ static struct td_trunk *trunk_make(const struct leaving *l)
 static bool leaving_start(struct leaving *l)
 {
 	struct td_leavings *all = l->all;
+	uint32_t cseq = l->from.cseq;
 
 	if (all->n_under_way == UNDER_WAY_MAX || !td_txn_has_room(all->engine))
 		return false;
@@ -219,6 +221,7 @@ static bool leaving_start(struct leaving *l)
 	if (!l->ctx) {
 		td_slab_put(all->engine->slab, (char *)l->trunk);
 		l->trunk = NULL;
+		l->from.cseq = cseq; // those set aside are for what goes out
 		return false;
 	}
 	l->tries++;
@@ -246,7 +249,7 @@ static void due(void *arg, struct td_timer *timer)
 	else if (leaving_start(l))
 		return;
 	else if (now_ms < l->room_until_ms)
-		leaving_queue(l, LEAVE_GAP_MS);
+		leaving_queue(l, ROOM_AGAIN_MS);
 	else
 		leaving_left(l, 503);
 }
@@ -349,6 +352,7 @@ static void leaving_follow(struct leaving *l)
 		leaving_stop(l);
 		leaving_hold(l);
 	} else if (l->held && !wanted) {
+		l->room_until_ms = td_engine_now_ms(l->all->engine) + ROOM_WITHIN_MS;
 		leaving_queue(l, 0);
 	}
 }

@@ -310,7 +310,7 @@ static void what_stays_registered_is_told(void **state)
 		rig_silence(rig);
 		rig->host.no_buffer = false;
 		if (later)
-			grant(rig, within(rig, 11), "");
+			grant(rig, within(rig, 1001), "");
 		else
 			assert_string_equal(rig->host.last_log,
 				"trunk.left_registered trunk=east sip_code=503");
