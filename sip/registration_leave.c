@@ -25,6 +25,7 @@ struct leaving {
 	struct leaving *next, **prev; // of its bucket
 	struct td_leavings *all;
 	struct td_ctx *ctx;     // NULL: none under way
+	char *block;            // where the trunk is; NULL: nowhere
 	struct td_trunk *trunk; // as far as a request needs it, while one is under way
 	struct register_from from;
 	uint64_t until_ms, room_until_ms;
@@ -67,6 +68,32 @@ void td_leavings_free(struct td_leavings *all, const struct td_alloc *alloc)
 		alloc->free(alloc->ctx, all);
 }
 
+// A trunk keeps to cache lines, which blocks of the slab do not.
+static bool trunk_make(struct leaving *l)
+{
+	l->block = td_slab_get(l->all->engine->slab, sizeof(struct td_trunk) + TD_TRUNK_HOT);
+	if (!l->block)
+		return false;
+	uintptr_t at = ((uintptr_t)l->block + TD_TRUNK_HOT - 1) & ~(uintptr_t)(TD_TRUNK_HOT - 1);
+	struct td_trunk *trunk = l->trunk = (struct td_trunk *)at;
+	memset(trunk, 0, sizeof(*trunk));
+	trunk->slot = l->slot;
+	trunk->realm = l->realm;
+	trunk->credentials = l->credentials.realm[0] != '\0';
+	trunk->conf.registration = l->registration;
+	trunk->conf.credentials = l->credentials;
+	trunk->conf.n_peers = l->n_peers;
+	memcpy(trunk->conf.peers, l->peers, l->n_peers * sizeof(l->peers[0]));
+	return true;
+}
+
+static void trunk_unmake(struct leaving *l)
+{
+	td_slab_put(l->all->engine->slab, l->block);
+	l->block = NULL;
+	l->trunk = NULL;
+}
+
 static void leaving_free(struct leaving *l)
 {
 	struct td_engine *e = l->all->engine;
@@ -75,7 +102,7 @@ static void leaving_free(struct leaving *l)
 	if (l->next)
 		l->next->prev = l->prev;
 	td_timer_stop(&e->wheel, &l->timer);
-	td_slab_put(e->slab, (char *)l->trunk);
+	trunk_unmake(l);
 	l->all->n--;
 	td_slab_put(e->slab, (char *)l);
 }
@@ -124,8 +151,7 @@ static void leaving_land(struct leaving *l)
 
 	all->n_under_way--;
 	l->ctx = NULL;
-	td_slab_put(all->engine->slab, (char *)l->trunk);
-	l->trunk = NULL;
+	trunk_unmake(l);
 }
 
 static bool may_pass(uint16_t status)
@@ -189,24 +215,6 @@ static const struct td_ctx_user leaving_user = {
 	.moved = leaving_moved,
 };
 
-static struct td_trunk *trunk_make(const struct leaving *l)
-{
-	struct td_trunk *trunk =
-		(struct td_trunk *)(void *)td_slab_get(l->all->engine->slab, sizeof(*trunk));
-
-	if (!trunk)
-		return NULL;
-	memset(trunk, 0, sizeof(*trunk));
-	trunk->slot = l->slot;
-	trunk->realm = l->realm;
-	trunk->credentials = l->credentials.realm[0] != '\0';
-	trunk->conf.registration = l->registration;
-	trunk->conf.credentials = l->credentials;
-	trunk->conf.n_peers = l->n_peers;
-	memcpy(trunk->conf.peers, l->peers, l->n_peers * sizeof(l->peers[0]));
-	return trunk;
-}
-
 // false: there is no room for it now.
 static bool leaving_start(struct leaving *l)
 {
@@ -215,12 +223,10 @@ static bool leaving_start(struct leaving *l)
 
 	if (all->n_under_way == UNDER_WAY_MAX || !td_txn_has_room(all->engine))
 		return false;
-	l->trunk = trunk_make(l);
-	if (l->trunk)
+	if (trunk_make(l))
 		l->ctx = register_send(all->engine, &l->from, l->trunk, 0, &leaving_user, l);
 	if (!l->ctx) {
-		td_slab_put(all->engine->slab, (char *)l->trunk);
-		l->trunk = NULL;
+		trunk_unmake(l);
 		l->from.cseq = cseq; // those set aside are for what goes out
 		return false;
 	}
