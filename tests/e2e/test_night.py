@@ -84,9 +84,10 @@ def test_columns_stand_below_each_other(lab):
     for words in (["show", "trunks"], ["show", "limits"], ["subscriber", "list"], ["show", "cores"]):
         head, *rows = run(lab, *words).stdout.splitlines()
         assert rows
-        # Two blanks are between columns: where the heading has them, a row has a blank too.
-        for gap in (m.start() for m in re.finditer(r"  (?=\S)", head)):
-            assert all(len(r) <= gap or r[gap + 1] == " " or r[gap] == " " for r in rows), (head, rows)
+        # Two blanks are between columns, in every line at the same place.
+        lines = [line.ljust(len(max(head, *rows, key=len))) for line in (head, *rows)]
+        blank = "".join(" " if all(c == " " for c in column) else "x" for column in zip(*lines))
+        assert len(re.split("  +", blank.strip())) == len(re.split("  +", head.strip())), (head, rows)
 
 
 def test_one_screen_says_what_is_wrong(lab):
@@ -125,6 +126,8 @@ def test_who_is_refused_is_told_what_to_do(lab):
         asked = [*words, *(NOT_THERE[a] for a in args), *extra(words)]
         if words == ["subscriber", "add"]:
             asked += ["--replace"]
+        if words == ["subscriber", "set"]:
+            asked += ["--max-calls", "3"]
         p = run(lab, *asked, "--json")
         assert p.returncode == 1, (asked, p)
         assert json.loads(p.stdout)["ok"] is False and p.stderr, (asked, p)
