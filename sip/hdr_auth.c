@@ -256,13 +256,13 @@ static const char *param_scan(struct quotes *quotes, const char *start, const ch
 
 int td_digest_params_decode(struct td_span value, struct td_digest_params *out)
 {
-	const char *p = value.ptr, *end = value.ptr + value.len;
 	struct quotes quotes;
 
 	memset(out, 0, sizeof(*out));
-	if (value.len < 7 || !td_span_ieq(td_span(p, 6), TD_SPAN("Digest")) ||
-		!td_char_is(p[6], TD_CH_SPACE))
+	if (value.len < 7 || !td_span_ieq(td_span(value.ptr, 6), TD_SPAN("Digest")) ||
+		!td_char_is(value.ptr[6], TD_CH_SPACE))
 		return -ENOTSUP;
+	const char *p = value.ptr, *end = value.ptr + value.len;
 	quotes_find(&quotes, value);
 	for (p = td_skip_space(p + 6, end);; p = space_skip(p + 1, end)) {
 		const char *q = quoted_param(&quotes, value.ptr, p, end, out);
