@@ -44,7 +44,7 @@ request_route {{
   if (is_method("OPTIONS") && !has_totag()) {{ sl_send_reply("200", "OK"); exit; }}
   if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("{realm}", "{password}", "0")) {{ www_challenge("{realm}", "1"); exit; }}
-    xlog("L_NOTICE", "PROVIDER registered $au $ct\\n");
+    xlog("L_NOTICE", "PROVIDER registered $au $ct for $hdr(Expires) s\\n");
     save("location");
     exit;
   }}

@@ -64,6 +64,20 @@ def test_calls_through_a_provider(fresh, algorithm, workers):
     lab.settle()
 
 
+def test_a_reload_takes_the_registration_back(fresh):
+    lab = fresh(edit=with_account())
+    provider = kamailio.provider(lab)
+    until(lambda: registration(lab) == "registered", what="the registration in show trunks")
+    assert not [line for line in provider.lines("PROVIDER registered") if " for 0 s" in line]
+    text = lab.conf.read_text()
+    lab.conf.write_text(text.replace('register = { user = "4930555"; expires = 60; };', ""))
+    assert "~ carrier-b" in lab.ctl("reload")
+    until(lambda: [line for line in provider.lines("PROVIDER registered tandem") if " for 0 s" in line],
+          what="the farewell at the provider")
+    assert registration(lab) in (None, "none", "")
+    assert lab.counters().get("sip.left_registered", 0) == 0
+
+
 def test_a_wrong_password_is_told_and_not_hammered(fresh):
     lab = fresh(edit=with_account("wrong"))
     provider = kamailio.provider(lab)
