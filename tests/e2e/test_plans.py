@@ -3,7 +3,9 @@
 middle of commits, and an operator who changes one route of many, all while calls go where the plan says."""
 import contextlib
 import json
+import pathlib
 import random
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -116,6 +118,31 @@ def test_a_server_that_is_gone_changes_nothing(nodes, pg):
     call(two, "49301")
 
 
+def test_the_store_does_not_take_what_the_data_plane_refuses(nodes, pg):
+    """It has no memory for it, on one of two nodes."""
+    one, two = nodes
+    load(one, ["49"], 0.1)
+    costs(two, ["49301"], 0.1)
+    version = version_of(one, pg)
+    pid = one.dataplane.p.pid
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    size = int(status.split("VmSize:")[1].split()[0]) << 10
+    free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(pid, resource.RLIMIT_AS, (size + (1 << 20), resource.RLIM_INFINITY))
+    try:
+        text = load(one, [str(n) for n in range(4900000, 5000000)], 0.2, code=1)["text"]
+        assert "nothing has changed" in text and "no memory for the image" in text, text
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, free)
+    time.sleep(2)  # of looks at the store
+    assert version_of(one, pg) == version
+    for lab in (one, two):
+        assert cost_of(lab, "49301") == 0.1 and "plan.refused" not in alarm_names(lab)
+        call(lab, "49301")
+    load(one, [str(n) for n in range(4900000, 5000000)], 0.2)
+    costs(two, ["4930123"], 0.2)
+
+
 def test_a_lost_disk_is_filled_again(nodes):
     one, two = nodes
     load(one, ["49", "47"], 0.5)
@@ -188,10 +215,11 @@ def test_more_names_than_are_read_are_told(alone):
     costs(alone, ["49301"], 0.2)
 
 
-def version_of(lab, request, store):
+def version_of(lab, pg):
+    """pg: None, where the store is SQLite."""
     sql = "SELECT version FROM dial_plan WHERE name = 'deck'"
-    if store == "postgresql":
-        return request.getfixturevalue("pg").ask(sql)[0][0]
+    if pg:
+        return pg.ask(sql)[0][0]
     with contextlib.closing(sqlite3.connect(lab.state_dir / "tandem.db", timeout=5)) as db:
         return str(db.execute(sql).fetchone()[0])
 
@@ -200,6 +228,7 @@ def version_of(lab, request, store):
 def test_control_is_killed_in_commits(request, store):
     """Old or new and never half, in the data plane at every moment and, once control is back, in the store too."""
     lab = request.getfixturevalue("nodes")[0] if store == "postgresql" else request.getfixturevalue("alone")
+    server = request.getfixturevalue("pg") if store == "postgresql" else None
     rng = random.Random(5)
     numbers = [str(n) for n in range(4900000, 4940000)]
     sample = rng.sample(numbers, 8)
@@ -218,7 +247,7 @@ def test_control_is_killed_in_commits(request, store):
 
         def in_sync():
             version = (lab.state_dir / "routes" / "deck.img.version").read_text().split()[1]
-            return version == version_of(lab, request, store) and json.loads(lab.ctl("--json", "route", "list"))[0]["in_force"]
+            return version == version_of(lab, server) and json.loads(lab.ctl("--json", "route", "list"))[0]["in_force"]
         until(in_sync, 20, what="the store's version")
         found = {cost_of(lab, n) for n in sample}
         assert len(found) == 1 and found <= {old, new}, f"turn {turn}: {found}"
