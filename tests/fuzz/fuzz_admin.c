@@ -8,6 +8,7 @@
 #include "dataplane/trunk_state.h"
 #include "sip/health.h"
 #include "tests/unit/path_host.h"
+#include "tests/fuzz/must.h"
 
 #include <stdlib.h>
 
@@ -27,12 +28,6 @@ static struct td_admin admin;
 // Lines of the log would drown a crash.
 void td_log(enum td_log_level level, const char *event, const char *format, ...)
 {
-}
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
 }
 
 static void set_up(void)

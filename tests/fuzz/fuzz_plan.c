@@ -6,6 +6,7 @@
 // that goes there (1 + 2 + 4 bytes), then "number\ncaller\nuser\ndomain".
 #include "sip/policy.h"
 #include "sip/route_build.h"
+#include "tests/fuzz/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,6 @@
 
 static void *pristine;
 static size_t image_bytes;
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void row_add(struct td_route_builder *builder, const char *match, const char *to,
 	const char *caller, const char *window)

@@ -7,16 +7,11 @@
 #include "control/plan_diff.h"
 #include "control/plan_rows.h"
 #include "control/route_csv.h"
+#include "tests/fuzz/must.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <zlib.h>
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 // Text in a part of its own, wherever its lines end.
 static void text_add(struct td_plan_rows *rows, const uint8_t *text, size_t len)

@@ -9,6 +9,7 @@
 #include "include/binding.h"
 #include "sip/aor.h"
 #include "sip/subscribers.h"
+#include "tests/fuzz/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,21 +21,6 @@ enum kind { SUBSCRIBERS, SUBSCRIBER, GONE, BINDINGS };
 static struct td_dataplane *dp;
 static struct td_provision provision;
 static uint64_t handed; // bindings that the workers found in their boxes
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static void *zeroed(size_t bytes)
-{
-	void *at = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-
-	must(at != NULL);
-	memset(at, 0, bytes);
-	return at;
-}
 
 static void set_up(void)
 {

@@ -3,16 +3,11 @@
 // a length byte each.
 #include "media/rtcp.h"
 #include "media/rtp_stats.h"
+#include "tests/fuzz/must.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void datagram(struct td_rtp_stats *stats, struct td_rtp_past *past, const uint8_t *data,
 	uint32_t len, int mux, uint64_t now_ns)

@@ -10,6 +10,7 @@
 #include "dataplane/state_file.h"
 #include "dataplane/trunk_state.h"
 #include "sip/health.h"
+#include "tests/fuzz/must.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,21 +26,6 @@ static struct td_dataplane *dp;
 // Lines of the log would drown a crash.
 void td_log(enum td_log_level level, const char *event, const char *format, ...)
 {
-}
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static void *zeroed(size_t bytes)
-{
-	void *at = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-
-	must(at != NULL);
-	memset(at, 0, bytes);
-	return at;
 }
 
 static void clean_up(void)
